@@ -1,0 +1,10 @@
+/** @type {import('jest').Config} */
+module.exports = {
+  testEnvironment: 'node',
+  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
+  modulePathIgnorePatterns: ['<rootDir>/build', '<rootDir>/prebuilds', '<rootDir>/out', '<rootDir>/dist'],
+  // Child processes attach the same shared memory; two cores do not gain from more.
+  maxWorkers: 2,
+  testTimeout: 30000,
+};
