@@ -1,0 +1,323 @@
+// How a handle joins its queue, leaves it, and takes over what the dead left behind.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/errors.h"
+#include "core/futex.h"
+#include "core/queue.h"
+
+namespace sage {
+
+Queue::Queue(std::unique_ptr<Segment> segment)
+    : segment_(std::move(segment)),
+      algorithm_(segment_->shared()),
+      parking_(segment_->shared()),
+      forks_(fork_generation()),
+      pipes_(kParticipants) {}
+
+Queue::~Queue() { close(); }
+
+std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create) {
+  for (;;) {
+    bool created = false;
+    std::unique_ptr<Segment> segment = Segment::open(options, create, &created);
+    if (segment == nullptr) {
+      throw SegmentFailure("ERR_QUEUE_NOT_FOUND", "there is no queue " + options.name + " on this host");
+    }
+    std::unique_ptr<Queue> queue(new Queue(std::move(segment)));
+    queue->created_ = created;
+    if (!queue->join()) {  // its last leaver was faster
+      queue->segment_->unlink_name();
+      continue;
+    }
+    if (created) return queue;
+    queue->reap();
+    // A queue that is shut down and drained is finished: the next to come, when nobody is attached, starts a new one.
+    if (queue->is_shut() && queue->retire(queue->shared().control->shut.load() > 1)) {
+      queue->segment_->unlink_name();
+      continue;
+    }
+    if (create == Create::kExclusive) {
+      throw SegmentFailure("ERR_QUEUE_EXISTS", "the queue " + options.name + " exists already");
+    }
+    return queue;
+  }
+}
+
+std::unique_ptr<Queue> Queue::inspect(std::unique_ptr<Segment> segment) {
+  return std::unique_ptr<Queue>(new Queue(std::move(segment)));
+}
+
+/// Takes a free participant entry. False: there is none.
+bool Queue::take_entry() {
+  std::atomic<uint32_t>& high = shared().control->participant_high;
+  for (uint32_t index = 1; index < kParticipants; ++index) {
+    Participant<StdMemory>& entry = shared().participants[index];
+    uint64_t free = 0;
+    if (entry.identity.load(std::memory_order_acquire) != 0) continue;
+    uint32_t seen = high.load();
+    while (seen < index + 1 && !high.compare_exchange_weak(seen, index + 1)) {
+    }
+    // Pid and start time in one word, so there is no instant at which an entry is taken by nobody knows whom.
+    if (!entry.identity.compare_exchange_strong(free, self_identity())) continue;
+    actor_ = Actor();
+    actor_.index = index;
+    // Its last owner may have died asleep. Recoverers leave the bells alone: one that is late would silence ours.
+    for (std::atomic<uint32_t>& bell : entry.bell) bell.store(Bell::kAwake);
+    entry.bell_inode.store(0);
+    entry.watching.store(0);
+    entry.uid.store(geteuid());
+    joined_ = true;
+    failpoint(Point::kJoinEntry);
+    return true;
+  }
+  return false;
+}
+
+/// Becomes a participant. False: the segment was retired meanwhile.
+bool Queue::join() {
+  for (int attempt = 0;; ++attempt) {
+    if (take_entry()) {
+      if ((shared().control->life.fetch_add(1) & Life::kRetired) == 0) {
+        announce();
+        return true;
+      }
+      joined_ = false;
+      self().identity.store(0);
+      return false;
+    }
+    if (attempt > 0 || reap() == 0) {
+      throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "the queue " + segment_->name() + " has all of its " +
+                                                           std::to_string(kParticipants - 1) +
+                                                           " handles in use. Share one handle per thread, or close some.");
+    }
+  }
+}
+
+/// Tells the watchers of those attached that there is somebody new to watch.
+void Queue::announce() {
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  const uint32_t high = parking_.participant_high();
+  const char byte = 0;
+  for (uint32_t index = 1; index < high; ++index) {
+    const Participant<StdMemory>& entry = shared().participants[index];
+    const uint64_t identity = entry.identity.load();
+    if (identity == 0 || identity == self_identity() || entry.watching.load() == 0) continue;
+    const int pipe = open_pipe_of(identity, entry.watch_fd.load(), entry.watch_inode.load());
+    if (pipe < 0) continue;
+    (void)!::write(pipe, &byte, 1);
+    ::close(pipe);
+  }
+}
+
+void Queue::watch() {
+  if (watched_) return;
+  watched_ = true;
+  Watcher::instance().add(this);
+}
+
+void Queue::watched_by(uint32_t fd, uint64_t inode) {
+  self().watch_fd.store(fd);
+  self().watch_inode.store(inode);
+  self().watching.store(1);
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+}
+
+std::vector<uint64_t> Queue::peers() {
+  std::vector<uint64_t> identities;
+  const uint64_t own = self_identity();
+  const uint32_t high = parking_.participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    const uint64_t identity = shared().participants[index].identity.load();
+    if (identity == 0 || identity == own || Identity::state(identity) == Identity::kSettled) continue;
+    identities.push_back(Identity::with(identity, Identity::kLive));
+  }
+  return identities;
+}
+
+void Queue::peer_died() { reap(); }
+
+uint32_t Queue::reap() {
+  uint32_t found = 0;
+  const uint64_t own = self_identity();
+  const uint32_t high = parking_.participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    Participant<StdMemory>& entry = shared().participants[index];
+    uint64_t identity = entry.identity.load();
+    if (identity == 0 || identity == own) continue;
+    if (Identity::state(identity) == Identity::kLive) {
+      if (!is_dead(identity)) continue;
+      const uint64_t dead = Identity::with(identity, Identity::kDead);
+      if (!entry.identity.compare_exchange_strong(identity, dead)) continue;
+      identity = dead;
+    }
+    if (Identity::state(identity) == Identity::kDead) {
+      if (identity == Identity::with(own, Identity::kDead)) continue;  // one of our own handles, leaving right now
+      failpoint(Point::kRecoverMarked);
+      recover_entry(index, identity);
+      ++found;
+    } else if (!algorithm_.named(index)) {
+      entry.identity.compare_exchange_strong(identity, 0);
+    }
+  }
+  if (found > 0) {
+    // The dead may have been given the only wake.
+    wake(kGetters, true);
+    wake(kPutters, true);
+  }
+  return found;
+}
+
+/// Everything the dead one left, then its entry. Safe for any number of recoverers, each of which may die at any point.
+void Queue::recover_entry(uint32_t index, uint64_t dead) {
+  const bool unnamed = algorithm_.recover(index, dead);
+  failpoint(Point::kRecoverDone);
+  Participant<StdMemory>& entry = shared().participants[index];
+  uint64_t expected = dead;
+  if (unnamed) {
+    free_entry(index, dead);
+  } else if (entry.identity.compare_exchange_strong(expected, Identity::with(dead, Identity::kSettled))) {
+    shared().control->recovered.fetch_add(1);
+  }
+}
+
+void Queue::free_entry(uint32_t index, uint64_t dead) {
+  Participant<StdMemory>& entry = shared().participants[index];
+  uint64_t expected = dead;
+  if (entry.identity.compare_exchange_strong(expected, 0)) shared().control->recovered.fetch_add(1);
+}
+
+bool Queue::others_alive() const {
+  const uint32_t high = parking_.participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    if (joined_ && index == actor_.index) continue;
+    const uint64_t identity = shared().participants[index].identity.load();
+    const uint32_t state = Identity::state(identity);
+    if (identity != 0 && state != Identity::kSettled) return true;
+  }
+  return false;
+}
+
+/// Moves the segment from "nobody attached, nothing in it" to retired in one step: any join in between changes `life`.
+bool Queue::retire(bool even_with_items) {
+  std::atomic<uint64_t>& life = shared().control->life;
+  uint64_t seen = life.load();
+  if ((seen & Life::kRetired) != 0 || others_alive()) return false;
+  if (!even_with_items && !algorithm_.drained()) return false;
+  return life.compare_exchange_strong(seen, seen | Life::kRetired);
+}
+
+bool Queue::remove_if_unused(bool even_with_items) {
+  reap();
+  if (!segment_->retired() && !retire(even_with_items)) return false;
+  segment_->unlink_name();
+  return true;
+}
+
+void Queue::unlink() {
+  shared().control->life.fetch_or(Life::kRetired);
+  segment_->unlink_name();
+}
+
+void Queue::after_fork() {
+  // The entry and everything held through it are the parent's.
+  forks_ = fork_generation();
+  watched_ = false;
+  rung_[0] = rung_[1] = false;
+  held_ = 0;
+  joined_ = false;
+  if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
+  shared().control->life.fetch_add(1);
+  announce();
+}
+
+void Queue::close() {
+  if (watched_ && forks_ == fork_generation()) {
+    watched_ = false;
+    Watcher::instance().remove(this);
+  }
+  if (joined_ && forks_ == fork_generation()) leave();
+  joined_ = false;
+  for (CachedPipe& pipe : pipes_) {
+    if (pipe.fd >= 0) ::close(pipe.fd);
+    pipe.fd = -1;
+  }
+}
+
+void Queue::leave() {
+  Participant<StdMemory>& entry = self();
+  for (const Direction direction : {kGetters, kPutters}) {
+    unpark(direction);
+    // Whoever we woke may not have come to it, and our follow-up goes with us.
+    if (parking_.anybody(direction)) wake(direction, direction == kPutters || algorithm_.size() > 0);
+  }
+  entry.watching.store(0);
+  entry.bell_inode.store(0);
+  uint64_t mine = self_identity();
+  if (held_ > 0) {
+    const uint64_t leaving = Identity::with(mine, Identity::kDead);
+    entry.identity.store(leaving);
+    mine = leaving;
+    algorithm_.recover(actor_.index, leaving);
+    held_ = 0;
+    wake(kGetters, true);
+    wake(kPutters, true);
+  }
+  // Others may have finished a leaving that looked like a death: then the entry is no longer ours.
+  entry.identity.compare_exchange_strong(mine, 0);
+  joined_ = false;
+  failpoint(Point::kLeaveEntry);
+  if (segment_->header().auto_cleanup == 0 || segment_->retired()) return;
+  reap();
+  if (!retire(false)) return;
+  failpoint(Point::kRetireMarked);
+  segment_->unlink_name();
+}
+
+// ── ringing ────────────────────────────────────────────────────────────────
+
+void Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
+  Participant<StdMemory>& entry = shared().participants[index];
+  if (kind == Bell::kSleeping) return futex_wake(entry.bell[direction]);
+  const uint32_t tag = entry.bell_tag.load(std::memory_order_relaxed);
+  write_to(index, entry.bell_fd.load(std::memory_order_relaxed), entry.bell_inode.load(std::memory_order_acquire), &tag,
+           sizeof tag);
+}
+
+void Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
+  if (inode == 0) return;
+  const uint64_t identity = shared().participants[index].identity.load(std::memory_order_acquire);
+  const std::lock_guard<std::mutex> lock(pipes_mutex_);
+  CachedPipe& pipe = pipes_[index];
+  if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
+    if (pipe.fd >= 0) ::close(pipe.fd);
+    pipe = {identity, inode, open_pipe_of(identity, fd, inode)};
+  }
+  // A full pipe is readable already.
+  if (pipe.fd >= 0) (void)!::write(pipe.fd, bytes, count);
+}
+
+bool Queue::must_poll() const {
+  const uint32_t high = parking_.participant_high();
+  const uint32_t uid = geteuid();
+  for (uint32_t index = 1; index < high; ++index) {
+    const Participant<StdMemory>& entry = shared().participants[index];
+    if (entry.identity.load() != 0 && entry.uid.load() != uid) return true;
+  }
+  return false;
+}
+
+std::vector<Attached> Queue::attached() const {
+  std::vector<Attached> list;
+  const uint32_t high = parking_.participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    const uint64_t identity = shared().participants[index].identity.load();
+    if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
+    list.push_back({Identity::pid(identity), Identity::state(identity) == Identity::kLive && !is_dead(identity)});
+  }
+  return list;
+}
+
+}  // namespace sage

@@ -1,0 +1,63 @@
+// The atomics that the queue algorithm is built from, behind a policy, so that the very template that ships can also
+// run under a model checker. Every atomic operation whose order matters has a Site: its name in docs/sage-queue.md,
+// and the handle by which the model-checking tests weaken one order at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/failpoint.h"
+
+namespace sage {
+
+enum class Site : int {
+  kTailLoad,         // claim: acquire, pairs with kTailClaim of the previous claimant
+  kTailClaim,        // claim: release, publishes the intent and the stamp of the previous claim
+  kIntentStore,      // claim: release, publishes the extents of the claimant's earlier claim
+  kIntentLoad,       // boundary: acquire, pairs with kIntentStore
+  kExtentStore,      // claim: release, after the tail was won; pairs with kExtentLoad
+  kExtentLoad,       // make_room: acquire, so that the tail read next is no older than the extent
+  kStampClaim,       // stamp of the previous claim
+  kCommit,           // commit of all but the last step: release, publishes payload and extent
+  kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
+  kSlotLoad,         // take: acquire, pairs with kCommit
+  kHeadLoad,         // take: acquire, pairs with kHeadTake
+  kHeadTake,         // take: release, publishes the stamp of the previous take
+  kStampTake,        // stamp of the previous take
+  kRelease,          // release of all but the last slot: release, the payload is no longer read
+  kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for sleepers
+  kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
+  kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance
+  kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
+  kReturn,           // give back or recovery: release, the item may be taken again
+  kReturnedLoad,     // retake: acquire, pairs with kReturn
+  kLeasePublish,     // lease: release, publishes the lease's fields before its slot is released
+  kLeaseLoad,        // reclaim, retake, recovery: acquire, pairs with kLeasePublish
+  kLeaseFree,        // ack: release, the payload is no longer read
+  kHintBump,         // returned hint: ordered after kReturn
+  kHintLoad,         // returned hint: read before the search
+  kParkedBump,       // park: publishes the bell
+  kParkFence,        // park: the fence between the bell and the last look
+  kParkedLoad,       // wake: read after the publication
+  kBellLoad,         // wake: acquire, pairs with kParkedBump
+  kCount
+};
+
+/// The memory that ships: std::atomic, and the order each site asks for.
+struct StdMemory {
+  template <class T>
+  using Atomic = std::atomic<T>;
+  static constexpr std::memory_order order(Site, std::memory_order asked) { return asked; }
+  static void fence(Site) { std::atomic_thread_fence(std::memory_order_seq_cst); }
+  static void pause() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+  }
+  static void point(Point name) { failpoint(name); }
+  static constexpr uint32_t kPatience = 100'000'000;  // looks at words that never agree: the segment is corrupt
+};
+
+}  // namespace sage

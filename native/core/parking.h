@@ -1,0 +1,89 @@
+// Sleeping and waking. Who sleeps puts up its own bell and then looks once more; who publishes looks whether any bell is
+// up. Either the sleeper sees what was published or the publisher sees the bell.
+//
+// One sleeper is woken at a time. What happens when that one is stopped, killed or busy is the follow-up's business: the
+// waker's watcher thread looks again after kFollowUpMs and then wakes everybody (docs/sage-queue.md, "Waking").
+#pragma once
+
+#include <algorithm>
+
+#include "core/shared.h"
+
+namespace sage {
+
+enum Direction : int { kGetters = 0, kPutters = 1 };
+
+constexpr uint32_t kFollowUpMs = 2;
+
+template <class Memory>
+class Parking {
+ public:
+  explicit Parking(const Shared<Memory>& shared) : shared_(shared) {}
+
+  /// Puts up the bell. The caller looks once more and then sleeps, or takes the bell down again.
+  void park(const Actor& actor, Direction direction, uint32_t kind) {
+    bell(actor.index, direction).store(kind, std::memory_order_relaxed);
+    // SYNC POINT: publishes the bell; pairs with the loads in wake().
+    parked(direction).fetch_add(1, Memory::order(Site::kParkedBump, std::memory_order_seq_cst));
+    // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
+    Memory::fence(Site::kParkFence);
+    Memory::point(Point::kParked);
+  }
+
+  /// Takes the bell down. True when it was rung: the wake is this caller's, and must be used or passed on.
+  bool unpark(const Actor& actor, Direction direction) {
+    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel) == Bell::kRung;
+  }
+
+  /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent
+  /// publication.
+  bool anybody(Direction direction) const {
+    // SYNC POINT: pairs with the fence in park().
+    return parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)) != 0;
+  }
+
+  /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to follow
+  /// up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too.
+  template <class Ring>
+  bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring) {
+    uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
+    const uint32_t high = participant_high();
+    bool handed_out = false;
+    bool others = false;
+    for (uint32_t index = 1; index < high; ++index) {
+      // SYNC POINT: pairs with the bump in park().
+      uint32_t state = bell(index, direction).load(Memory::order(Site::kBellLoad, std::memory_order_acquire));
+      auto& rung_ms = shared_.participants[index].rung_ms[direction];
+      if (state == Bell::kRung) {
+        handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
+      }
+      if (state != Bell::kSleeping && state != Bell::kParked) continue;
+      if (handed_out && !all) {
+        others = true;
+        continue;
+      }
+      rung_ms.store(now_ms, std::memory_order_relaxed);
+      Memory::point(Point::kRingChosen);
+      const uint32_t kind = state;
+      if (bell(index, direction).compare_exchange_strong(state, Bell::kRung, std::memory_order_acq_rel)) {
+        ring(index, kind);
+        handed_out = true;
+      }
+    }
+    // Whoever parked since raised the mark, and this exchange fails.
+    if (!others) parked(direction).compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
+    return others;
+  }
+
+  uint32_t participant_high() const {
+    return std::min<uint32_t>(shared_.control->participant_high.load(std::memory_order_acquire), kParticipants);
+  }
+
+ private:
+  auto& bell(uint32_t index, Direction direction) const { return shared_.participants[index].bell[direction]; }
+  auto& parked(Direction direction) const { return shared_.control->parked[direction]; }
+
+  Shared<Memory> shared_;
+};
+
+}  // namespace sage

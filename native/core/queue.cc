@@ -1,0 +1,304 @@
+// What a handle does with items. How it joins, leaves and recovers stands in membership.cc.
+#include "core/queue.h"
+
+#include <cstring>
+
+#include "core/errors.h"
+#include "core/futex.h"
+
+namespace sage {
+namespace {
+
+constexpr int kPendingSpins = 256;     // looks at a claim in progress before its owner is asked after
+constexpr uint32_t kReapEveryMs = 10;  // how often calls that find nothing ask after the dead
+
+void add(std::atomic<uint64_t>& counter, uint64_t amount) {
+  counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+uint8_t* Queue::data(const Item& item) const {
+  if (item.length > segment_->header().capacity_bytes) {
+    throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + segment_->name() + " holds an item of impossible length " +
+                                                    std::to_string(item.length));
+  }
+  return segment_->at(item.position);
+}
+
+// ── puts ───────────────────────────────────────────────────────────────────
+
+Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
+  current();
+  uint32_t lengths[kMaxRun];
+  uint32_t codecs[kMaxRun];
+  Item items[kMaxRun];
+  count = std::min(count, kMaxRun);
+  for (uint32_t index = 0; index < count; ++index) {
+    lengths[index] = pieces[index].length;
+    codecs[index] = pieces[index].codec;
+  }
+  Outcome outcome = algorithm_.claim(actor_, lengths, codecs, count, items, accepted);
+  if (outcome == Outcome::kFull && reap_is_due()) {
+    outcome = algorithm_.claim(actor_, lengths, codecs, count, items, accepted);
+  }
+  if (outcome != Outcome::kOk) return outcome;
+  uint64_t bytes = 0;
+  for (uint32_t index = 0; index < *accepted; ++index) {
+    std::memcpy(segment_->at(items[index].position), pieces[index].data, pieces[index].length);
+    bytes += pieces[index].length;
+  }
+  algorithm_.commit(actor_, items, *accepted);
+  add(self().put_total, *accepted);
+  add(self().put_bytes, bytes);
+  made_item();
+  return Outcome::kOk;
+}
+
+Outcome Queue::claim(uint32_t length, uint32_t codec, Item* item) {
+  current();
+  uint32_t claimed = 0;
+  Outcome outcome = algorithm_.claim(actor_, &length, &codec, 1, item, &claimed);
+  if (outcome == Outcome::kFull && reap_is_due()) {
+    outcome = algorithm_.claim(actor_, &length, &codec, 1, item, &claimed);
+  }
+  if (outcome == Outcome::kOk) ++held_;
+  return outcome;
+}
+
+void Queue::commit(const Item& item) {
+  --held_;
+  algorithm_.commit(actor_, &item, 1);
+  add(self().put_total, 1);
+  add(self().put_bytes, item.length);
+  made_item();
+}
+
+void Queue::abandon(const Item& item) {
+  --held_;
+  algorithm_.abandon(actor_, &item, 1);
+  made_room();
+  // What was committed behind the claim can be taken now.
+  if (parking_.anybody(kGetters)) wake(kGetters, false);
+}
+
+// ── gets ───────────────────────────────────────────────────────────────────
+
+Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken) {
+  current();
+  const Control<StdMemory>& control = *shared().control;
+  if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
+  bool reaped = false;
+  for (int spins = 0;;) {
+    if (control.returned_hint.load(std::memory_order_relaxed) != 0 &&
+        algorithm_.retake(actor_, items) == Outcome::kOk) {
+      *taken = 1;
+      ++held_;
+      return Outcome::kOk;
+    }
+    const Outcome outcome = algorithm_.take(actor_, max, items, taken);
+    if (outcome == Outcome::kOk) {
+      ++held_;
+      return outcome;
+    }
+    if (outcome == Outcome::kCorrupt) return outcome;
+    if (outcome == Outcome::kPending && ++spins < kPendingSpins) {
+      StdMemory::pause();
+      continue;
+    }
+    if (!reaped && reap_is_due()) {
+      reaped = true;
+      continue;
+    }
+    if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
+    return Outcome::kEmpty;
+  }
+}
+
+void Queue::finish(const Item* items, uint32_t count) {
+  --held_;
+  if (items[0].lease >= 0) {
+    algorithm_.acknowledge(actor_, items[0]);
+  } else {
+    algorithm_.release(actor_, items, count);
+  }
+  add(self().get_total, count);
+  made_room();
+}
+
+void Queue::finish_first(const Item* items, uint32_t left) {
+  if (items[0].lease >= 0 || left == 1) return finish(items, 1);
+  algorithm_.release_first(actor_, items[0], left);
+  add(self().get_total, 1);
+  made_room();
+}
+
+void Queue::give_back(const Item* items, uint32_t count) {
+  --held_;
+  if (items[0].lease >= 0) {
+    algorithm_.give_back_lease(actor_, items[0]);
+  } else {
+    algorithm_.give_back(actor_, items, count);
+  }
+  made_item();
+}
+
+Outcome Queue::lease(Item* item) {
+  uint32_t taken = 0;
+  const Outcome outcome = take(1, item, &taken);
+  if (outcome != Outcome::kOk) return outcome;
+  if (!algorithm_.lease(actor_, item)) {
+    give_back(item, 1);
+    return Outcome::kEmpty;
+  }
+  return Outcome::kOk;
+}
+
+void Queue::acknowledge(const Item& item) {
+  --held_;
+  algorithm_.acknowledge(actor_, item);
+  add(self().get_total, 1);
+  made_room();
+}
+
+void Queue::release_lease(const Item& item) {
+  --held_;
+  algorithm_.give_back_lease(actor_, item);
+  made_item();
+}
+
+bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {
+  current();
+  for (;;) {
+    Item item;
+    uint64_t seen = 0;
+    if (shared().control->shut.load(std::memory_order_relaxed) > 1) return false;
+    if (algorithm_.peek(&item, &seen) != Outcome::kOk) return false;
+    // Until it is known to be unchanged the length may be of another item: it is checked before it is used.
+    if (item.length > segment_->header().capacity_bytes && algorithm_.unchanged(item, seen)) data(item);
+    const uint32_t length = std::min<uint64_t>(item.length, segment_->header().capacity_bytes);
+    bytes->assign(segment_->at(item.position), segment_->at(item.position) + length);
+    *codec = item.codec;
+    if (algorithm_.unchanged(item, seen)) return true;
+  }
+}
+
+// ── waiting ────────────────────────────────────────────────────────────────
+
+void Queue::park(Direction direction, uint32_t kind) {
+  current();
+  watch();
+  parking_.park(actor_, direction, kind);
+}
+
+void Queue::sleep(Direction direction, uint32_t timeout_ms) {
+  futex_wait(self().bell[direction], Bell::kSleeping, timeout_ms);
+}
+
+bool Queue::unpark(Direction direction) {
+  if (forks_ != fork_generation()) return false;
+  if (parking_.unpark(actor_, direction)) rung_[direction] = true;
+  return rung_[direction];
+}
+
+void Queue::settle(Direction direction) {
+  if (!rung_[direction]) return;
+  rung_[direction] = false;
+  if (parking_.anybody(direction)) wake(direction, false);
+}
+
+void Queue::set_bell(uint32_t fd, uint64_t inode, uint32_t tag) {
+  self().bell_fd.store(fd, std::memory_order_relaxed);
+  self().bell_tag.store(tag, std::memory_order_relaxed);
+  self().bell_inode.store(inode, std::memory_order_release);
+}
+
+void Queue::made_item() {
+  if (parking_.anybody(kGetters)) wake(kGetters, false);
+}
+
+void Queue::made_room() {
+  if (parking_.anybody(kPutters)) wake(kPutters, false);
+  // The last item of a queue that is shut down ends every get.
+  if (shared().control->shut.load(std::memory_order_relaxed) != 0 && algorithm_.drained()) wake(kGetters, true);
+}
+
+void Queue::wake(Direction direction, bool all) {
+  const bool others = parking_.wake(direction, all, monotonic_ms(),
+                                    [&](uint32_t index, uint32_t kind) { ring(index, direction, kind); });
+  if (others && !all) Watcher::instance().schedule(this, direction);
+}
+
+void Queue::follow_up(int direction) {
+  const auto side = static_cast<Direction>(direction);
+  if (!parking_.anybody(side)) return;
+  if (side == kGetters && algorithm_.size() == 0) return;
+  wake(side, true);
+}
+
+void Queue::shut_down(bool immediate) {
+  current();
+  Control<StdMemory>& control = *shared().control;
+  control.tail.fetch_or(Cursor::kShut, std::memory_order_seq_cst);
+  uint32_t expected = 0;
+  control.shut.compare_exchange_strong(expected, 1);
+  if (immediate) {
+    // Nobody else takes any more once this stands; what is left goes here.
+    Item items[kMaxRun];
+    uint32_t taken = 0;
+    control.shut.store(2);
+    while (algorithm_.retake(actor_, items) == Outcome::kOk) {
+      if (items[0].lease >= 0) {
+        algorithm_.acknowledge(actor_, items[0]);
+      } else {
+        algorithm_.release(actor_, items, 1);
+      }
+    }
+    while (algorithm_.take(actor_, kMaxRun, items, &taken) == Outcome::kOk) algorithm_.release(actor_, items, taken);
+  }
+  wake(kGetters, true);
+  wake(kPutters, true);
+}
+
+// ── questions ──────────────────────────────────────────────────────────────
+
+uint64_t Queue::size() const {
+  return shared().control->shut.load(std::memory_order_relaxed) > 1 ? 0 : algorithm_.size();
+}
+
+bool Queue::full() const {
+  return algorithm_.used() >= shared().item_limit ||
+         algorithm_.used_bytes() / kUnitBytes >= shared().capacity_units;
+}
+
+QueueTotals Queue::totals() const {
+  QueueTotals totals;
+  const uint32_t high = parking_.participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    const Participant<StdMemory>& entry = shared().participants[index];
+    totals.put_total += entry.put_total.load(std::memory_order_relaxed);
+    totals.get_total += entry.get_total.load(std::memory_order_relaxed);
+    totals.put_bytes += entry.put_bytes.load(std::memory_order_relaxed);
+    totals.redelivered += entry.redelivered.load(std::memory_order_relaxed);
+    const auto waits = [&](Direction direction) {
+      const uint32_t state = entry.bell[direction].load(std::memory_order_relaxed);
+      return state == Bell::kSleeping || state == Bell::kParked;
+    };
+    totals.waiting_getters += waits(kGetters);
+    totals.waiting_putters += waits(kPutters);
+  }
+  totals.size = size();
+  totals.used_bytes = algorithm_.used_bytes();
+  totals.recovered = shared().control->recovered.load(std::memory_order_relaxed);
+  totals.shut_down = is_shut();
+  return totals;
+}
+
+bool Queue::reap_is_due() {
+  const uint32_t now = monotonic_ms();
+  if (now - last_reap_ms_ < kReapEveryMs) return false;
+  last_reap_ms_ = now;
+  return reap() > 0;
+}
+
+}  // namespace sage

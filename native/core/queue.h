@@ -1,0 +1,160 @@
+// One handle on one queue: a participant of its segment. What the binding and the C++ tests use.
+// A handle belongs to one thread; only the watcher's thread reaches into it, and only by Watcher::Client.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "core/parking.h"
+#include "core/process.h"
+#include "core/sage_queue.h"
+#include "core/segment.h"
+#include "core/watcher.h"
+
+namespace sage {
+
+/// Bytes to put.
+struct Piece {
+  const uint8_t* data;
+  uint32_t length;
+  uint32_t codec;
+};
+
+struct QueueTotals {
+  uint64_t size = 0;
+  uint64_t put_total = 0;
+  uint64_t get_total = 0;
+  uint64_t put_bytes = 0;
+  uint64_t used_bytes = 0;
+  uint64_t redelivered = 0;
+  uint64_t recovered = 0;
+  uint32_t waiting_getters = 0;
+  uint32_t waiting_putters = 0;
+  bool shut_down = false;
+};
+
+struct Attached {
+  uint32_t pid;
+  bool alive;
+};
+
+class Queue final : public Watcher::Client {
+ public:
+  /// Makes or attaches. Throws SegmentFailure; ERR_QUEUE_NOT_FOUND and ERR_QUEUE_EXISTS are among its codes.
+  static std::unique_ptr<Queue> open(const SegmentOptions& options, Create create);
+  ~Queue() override;
+
+  const Segment& segment() const { return *segment_; }
+  bool created() const { return created_; }
+
+  // Puts. kFull, kShut or kCorrupt when nothing was done.
+  /// Copies up to kMaxRun pieces in; `accepted` says how many.
+  Outcome put(const Piece* pieces, uint32_t count, uint32_t* accepted);
+  /// Room for one item, to be filled at data(item) and committed or abandoned.
+  Outcome claim(uint32_t length, uint32_t codec, Item* item);
+  void commit(const Item& item);
+  void abandon(const Item& item);
+
+  // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
+  /// Takes up to `max` items; each is read at data(item) and then finished or given back with all of its run.
+  Outcome take(uint32_t max, Item* items, uint32_t* taken);
+  void finish(const Item* items, uint32_t count);
+  /// Finishes the first of the `left` items that remain of a run.
+  void finish_first(const Item* items, uint32_t left);
+  void give_back(const Item* items, uint32_t count);
+  /// Takes one item on lease.
+  Outcome lease(Item* item);
+  void acknowledge(const Item& item);
+  void release_lease(const Item& item);
+  /// Copies the next item without taking it.
+  bool peek(std::vector<uint8_t>* bytes, uint32_t* codec);
+
+  /// The item's bytes, contiguous. Throws SegmentFailure on an impossible length.
+  uint8_t* data(const Item& item) const;
+
+  // Waiting. Park, try once more, then sleep or leave it to the bell; unpark before anything else.
+  void park(Direction direction, uint32_t kind);
+  void sleep(Direction direction, uint32_t timeout_ms);
+  /// True when it was rung; settle() then passes the wake on, once it was used or turned out to be of no use.
+  bool unpark(Direction direction);
+  void settle(Direction direction);
+  /// How rings reach this handle's event loop: `tag` is written into the pipe.
+  void set_bell(uint32_t fd, uint64_t inode, uint32_t tag);
+  /// Whether some peer cannot ring this handle, so that it has to look by itself now and then.
+  bool must_poll() const;
+
+  void shut_down(bool immediate);
+  bool is_shut() const { return shared().control->shut.load(std::memory_order_acquire) != 0; }
+  /// Takes the name away; those attached keep working.
+  void unlink();
+  /// Lets go: claims void, takes and leases given back, entry freed, and the segment removed if it was the last.
+  void close();
+  /// Looks for dead peers and recovers what they held. Returns how many.
+  uint32_t reap();
+
+  uint64_t size() const;
+  bool full() const;
+  QueueTotals totals() const;
+  std::vector<Attached> attached() const;
+
+  /// For listing and pruning: looks at a segment without joining it.
+  static std::unique_ptr<Queue> inspect(std::unique_ptr<Segment> segment);
+  /// Retires and unlinks a segment that nobody alive is attached to. False: somebody is, or items are left.
+  bool remove_if_unused(bool even_with_items);
+
+ private:
+  explicit Queue(std::unique_ptr<Segment> segment);
+  const Shared<StdMemory>& shared() const { return segment_->shared(); }
+  Participant<StdMemory>& self() const { return shared().participants[actor_.index]; }
+
+  bool take_entry();
+  bool join();
+  void after_fork();
+  /// A forked child is a participant of its own.
+  void current() {
+    if (forks_ != fork_generation()) after_fork();
+  }
+  void recover_entry(uint32_t index, uint64_t dead);
+  void free_entry(uint32_t index, uint64_t dead);
+  bool others_alive() const;
+  bool retire(bool even_with_items);
+  void wake(Direction direction, bool all);
+  void ring(uint32_t index, Direction direction, uint32_t kind);
+  void watch();
+  void announce();
+  void leave();
+  bool reap_is_due();
+  void check_lengths(const Piece* pieces, uint32_t count) const;
+  void made_room();
+  void made_item();
+  void write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
+
+  std::vector<uint64_t> peers() override;
+  void follow_up(int direction) override;
+  void watched_by(uint32_t fd, uint64_t inode) override;
+  void peer_died() override;
+
+  struct CachedPipe {
+    uint64_t identity = 0;
+    uint64_t inode = 0;
+    int fd = -1;
+  };
+
+  std::unique_ptr<Segment> segment_;
+  SageQueue<StdMemory> algorithm_;
+  Parking<StdMemory> parking_;
+  Actor actor_;
+  bool created_ = false;
+  bool joined_ = false;
+  bool watched_ = false;
+  bool rung_[2] = {false, false};
+  uint32_t forks_ = 0;
+  uint32_t last_reap_ms_ = 0;
+  uint32_t held_ = 0;  // claims, takes and leases open by this handle
+  std::vector<CachedPipe> pipes_;
+  std::mutex pipes_mutex_;
+};
+
+}  // namespace sage

@@ -1,0 +1,71 @@
+// A named piece of shared memory holding one queue: made whole or not at all, attached by name, removed by state.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/shared.h"
+
+namespace sage {
+
+struct SegmentOptions {
+  Kind kind = Kind::kSage;
+  std::string name;      // full name, unique on this host: kind, owner, namespace and id joined by '+'
+  std::string queue_id;  // as the descriptor says it
+  uint64_t maxsize = 0;
+  uint64_t capacity_bytes = 0;
+  uint32_t mode = 0600;
+  bool auto_cleanup = true;
+  int64_t owner_uid = -1;  // the only user who may create it; -1: whoever comes first
+};
+
+enum class Create { kIfMissing, kNever, kExclusive };
+
+class Segment {
+ public:
+  /// Attaches to the segment of that name, or makes it. `created` tells which.
+  /// Throws SegmentFailure; never returns a half-built or a retired one.
+  static std::unique_ptr<Segment> open(const SegmentOptions& options, Create create, bool* created);
+
+  /// Attaches to a file of directory(), whatever its name says. Throws SegmentFailure.
+  static std::unique_ptr<Segment> open_file(const std::string& file);
+
+  ~Segment();
+  Segment(const Segment&) = delete;
+  Segment& operator=(const Segment&) = delete;
+
+  const Header& header() const { return *header_; }
+  std::string name() const { return {header_->name, header_->name_bytes}; }
+  std::string queue_id() const { return {header_->queue_id, header_->queue_id_bytes}; }
+  const Shared<StdMemory>& shared() const { return shared_; }
+  /// The payload area, mapped twice back to back: an item is contiguous wherever it starts.
+  uint8_t* payload() const { return payload_; }
+  uint8_t* at(uint32_t position) const { return payload_ + uint64_t{position & (shared_.area_units - 1)} * kUnitBytes; }
+
+  bool retired() const { return (shared_.control->life.load() & Life::kRetired) != 0; }
+  /// Takes the name away from this segment, if it still has it. Only for a retired one.
+  void unlink_name();
+
+  static std::string directory();
+  static std::string file_of(const std::string& name);
+  /// Files of this package in directory().
+  static std::vector<std::string> list_files();
+
+ private:
+  Segment() = default;
+  void map(int fd, const std::string& file);
+  void view();
+  static std::unique_ptr<Segment> create_file(const SegmentOptions& options, const std::string& file);
+
+  Header* header_ = nullptr;
+  uint8_t* base_ = nullptr;
+  uint8_t* payload_ = nullptr;
+  uint64_t mapped_bytes_ = 0;
+  std::string file_;
+  uint64_t inode_ = 0;
+  Shared<StdMemory> shared_;
+};
+
+}  // namespace sage

@@ -1,0 +1,65 @@
+// A view of one segment's shared words, and the small questions that both queue types ask of them.
+#pragma once
+
+#include "core/layout.h"
+
+namespace sage {
+
+template <class Memory>
+struct Shared {
+  Control<Memory>* control = nullptr;
+  Participant<Memory>* participants = nullptr;
+  Slot<Memory>* slots = nullptr;
+  LeaseEntry<Memory>* leases = nullptr;
+  uint64_t slot_count = 0;
+  uint64_t item_limit = 0;
+  uint64_t lease_count = 0;
+  uint32_t capacity_units = 0;  // of payload that may be in use
+  uint32_t area_units = 0;      // that the payload area has, power of two, at least as many
+
+  Slot<Memory>& slot(uint64_t number) const { return slots[number & (slot_count - 1)]; }
+
+  /// First number ever claimed. Slots start out as released in the lap before it.
+  uint64_t first_number() const { return slot_count; }
+
+  void initialise() const {
+    for (uint64_t index = 0; index < slot_count; ++index) {
+      slots[index].word.store(SlotWord::make(index, SlotWord::kReleased), std::memory_order_relaxed);
+    }
+    control->tail.store(Cursor::make(first_number(), 0, 0), std::memory_order_relaxed);
+    control->head.store(Cursor::make(first_number(), 0, 0), std::memory_order_relaxed);
+    control->reclaim.store(first_number(), std::memory_order_relaxed);
+    control->participant_high.store(1, std::memory_order_relaxed);
+  }
+};
+
+/// Who is asking, and what it remembers from its last call: private to one handle, never shared.
+struct Actor {
+  uint32_t index = 0;
+  uint64_t last_tail = 0;  // the tail as this handle last claimed it, 0 when that claim may still need a stamp
+  uint32_t last_end = 0;   // where that claim ends
+  uint64_t last_head = 0;
+  uint64_t number_limit = 0;    // up to here items may be claimed …
+  uint32_t position_limit = 0;  // … and up to here bytes, as long as both hold
+};
+
+/// Where one item lies.
+struct Item {
+  uint64_t number = 0;
+  uint32_t position = 0;
+  uint32_t length = 0;
+  uint32_t codec = 0;
+  uint32_t deliveries = 0;  // before this one
+  int64_t lease = -1;       // index of the lease entry that holds it; -1: its slot does
+};
+
+enum class Outcome {
+  kOk,
+  kEmpty,
+  kFull,
+  kPending,  // something is claimed but not yet committed (or taken but not released) by somebody else
+  kShut,
+  kCorrupt,  // the words contradict each other for good
+};
+
+}  // namespace sage

@@ -1,0 +1,199 @@
+#include "core/watcher.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "core/layout.h"
+#include "core/parking.h"
+#include "core/process.h"
+
+namespace sage {
+namespace {
+
+/// How often peers are asked after whose death the kernel gives no word of.
+constexpr int kPollMs = 50;
+
+}  // namespace
+
+struct Watcher::Run {
+  int pipe_read = -1;
+  int pipe_write = -1;
+  uint64_t inode = 0;
+  bool stop = false;
+  std::map<uint64_t, int> death_watches;  // identity → descriptor, -1: has to be asked
+  std::thread thread;
+
+  Run() {
+    int ends[2];
+    if (pipe(ends) != 0) return;
+    pipe_read = ends[0];
+    pipe_write = ends[1];
+    for (const int end : ends) {
+      fcntl(end, F_SETFD, FD_CLOEXEC);
+      fcntl(end, F_SETFL, O_NONBLOCK);
+    }
+    struct stat info;
+    if (fstat(pipe_write, &info) == 0) inode = info.st_ino;
+  }
+  ~Run() {
+    for (const auto& watch : death_watches) {
+      if (watch.second >= 0) close(watch.second);
+    }
+    close(pipe_read);
+    close(pipe_write);
+  }
+  Run(const Run&) = delete;
+  Run& operator=(const Run&) = delete;
+};
+
+Watcher& Watcher::instance() {
+  static auto* watcher = new Watcher;  // outlives every static destructor: its thread may still run then
+  return *watcher;
+}
+
+void Watcher::forget_parent() {
+  if (forks_ == fork_generation()) return;
+  // In a forked child the thread does not exist, and its clients were the parent's.
+  forks_ = fork_generation();
+  clients_.clear();
+  follow_ups_.clear();
+  if (run_ != nullptr) run_->thread.detach();
+  (void)run_.release();
+}
+
+void Watcher::add(Client* client) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  forget_parent();
+  if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return;
+  if (run_ == nullptr) {
+    run_ = std::make_unique<Run>();
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the business of the host's threads
+    run_->thread = std::thread(&Watcher::loop, this, run_.get());
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  clients_.push_back(client);
+  client->watched_by(static_cast<uint32_t>(run_->pipe_write), run_->inode);
+  poke();
+}
+
+void Watcher::remove(Client* client) {
+  std::unique_ptr<Run> ended;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    forget_parent();
+    clients_.erase(std::remove(clients_.begin(), clients_.end(), client), clients_.end());
+    follow_ups_.erase(client);
+    if (!clients_.empty() || run_ == nullptr) return;
+    run_->stop = true;
+    poke();
+    ended = std::move(run_);
+  }
+  ended->thread.join();
+}
+
+void Watcher::schedule(Client* client, int direction) {
+  add(client);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto range = follow_ups_.equal_range(client);
+  for (auto entry = range.first; entry != range.second; ++entry) {
+    if (entry->second.direction == direction) return;
+  }
+  follow_ups_.emplace(client, FollowUp{monotonic_ms() + kFollowUpMs, direction});
+  poke();
+}
+
+void Watcher::poke() {
+  const char byte = 0;
+  (void)!write(run_->pipe_write, &byte, 1);
+}
+
+/// What to wait for, and for how long.
+int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities) {
+  std::map<uint64_t, int> watches;
+  bool died = false;
+  int timeout = -1;
+  for (Client* client : clients_) {
+    for (const uint64_t identity : client->peers()) {
+      if (watches.count(identity) != 0) continue;
+      const auto known = run->death_watches.find(identity);
+      int watch = known != run->death_watches.end() ? known->second : -1;
+      if (watch < 0) {
+        watch = open_death_watch(identity);
+        if (watch < 0) {
+          if (is_dead(identity)) died = true;
+          timeout = kPollMs;
+        }
+      } else {
+        run->death_watches.erase(known);
+      }
+      watches.emplace(identity, watch);
+    }
+  }
+  for (const auto& gone : run->death_watches) {
+    if (gone.second >= 0) close(gone.second);
+  }
+  run->death_watches = std::move(watches);
+  if (died) {
+    for (Client* client : clients_) client->peer_died();
+  }
+  descriptors->assign(1, pollfd{run->pipe_read, POLLIN, 0});
+  identities->assign(1, 0);
+  for (const auto& watch : run->death_watches) {
+    if (watch.second < 0) continue;
+    descriptors->push_back(pollfd{watch.second, POLLIN, 0});
+    identities->push_back(watch.first);
+  }
+  const uint32_t now = monotonic_ms();
+  for (const auto& entry : follow_ups_) {
+    const int wait = std::max(0, static_cast<int>(entry.second.due_ms - now));
+    timeout = timeout < 0 ? wait : std::min(timeout, wait);
+  }
+  return timeout;
+}
+
+void Watcher::loop(Run* run) {
+  std::vector<pollfd> descriptors;
+  std::vector<uint64_t> identities;
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (!run->stop) {
+    const int timeout = build(run, &descriptors, &identities);
+    lock.unlock();
+    poll(descriptors.data(), descriptors.size(), timeout);
+    lock.lock();
+    if (run->stop) break;
+    char bytes[64];
+    while (read(run->pipe_read, bytes, sizeof bytes) > 0) {
+    }
+    const bool died = std::any_of(descriptors.begin() + 1, descriptors.end(),
+                                  [](const pollfd& descriptor) { return descriptor.revents != 0; });
+    if (died) {
+      for (size_t index = 1; index < descriptors.size(); ++index) {
+        if (descriptors[index].revents == 0) continue;
+        close(descriptors[index].fd);
+        run->death_watches.erase(identities[index]);
+      }
+      for (Client* client : clients_) client->peer_died();
+    }
+    const uint32_t now = monotonic_ms();
+    std::vector<std::pair<Client*, int>> due;
+    for (auto entry = follow_ups_.begin(); entry != follow_ups_.end();) {
+      if (static_cast<int32_t>(entry->second.due_ms - now) <= 0) {
+        due.emplace_back(entry->first, entry->second.direction);
+        entry = follow_ups_.erase(entry);
+      } else {
+        ++entry;
+      }
+    }
+    for (const auto& work : due) work.first->follow_up(work.second);
+  }
+}
+
+}  // namespace sage

@@ -1,0 +1,57 @@
+// One thread per process that sleeps until a peer dies, and then has its clients recover. It also does the follow-ups of
+// wakes (parking.h). It exists while it has clients, uses no CPU while nothing happens, and never takes an item.
+#pragma once
+
+#include <poll.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace sage {
+
+class Watcher {
+ public:
+  /// What is watched for. All calls come from the watcher's thread, one at a time, and none after remove() returned.
+  class Client {
+   public:
+    virtual ~Client() = default;
+    /// Identities of the processes whose death matters.
+    virtual std::vector<uint64_t> peers() = 0;
+    virtual void peer_died() = 0;
+    virtual void follow_up(int direction) = 0;
+    /// Told the pipe by which newcomers get this watcher's attention.
+    virtual void watched_by(uint32_t fd, uint64_t inode) = 0;
+  };
+
+  static Watcher& instance();
+
+  void add(Client* client);
+  void remove(Client* client);
+  /// Calls client.follow_up(direction) after kFollowUpMs.
+  void schedule(Client* client, int direction);
+
+ private:
+  struct Run;
+  struct FollowUp {
+    uint32_t due_ms;
+    int direction;
+  };
+
+  Watcher() = default;
+  void forget_parent();
+  void loop(Run* run);
+  int build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities);
+  void poke();
+
+  std::mutex mutex_;
+  std::vector<Client*> clients_;
+  std::multimap<Client*, FollowUp> follow_ups_;
+  std::unique_ptr<Run> run_;
+  uint32_t forks_ = 0;
+};
+
+}  // namespace sage

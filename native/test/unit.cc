@@ -1,0 +1,301 @@
+// One thread, one process: what each call promises.
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <random>
+
+#include "check.h"
+#include "core/errors.h"
+#include "core/queue.h"
+
+using namespace sage;
+
+namespace {
+
+SegmentOptions options_for(const char* test, uint64_t maxsize = 8, uint64_t capacity = 4096) {
+  SegmentOptions options;
+  options.name = std::string("test+") + test + "." + std::to_string(getpid());
+  options.queue_id = test;
+  options.maxsize = maxsize;
+  options.capacity_bytes = capacity;
+  return options;
+}
+
+std::unique_ptr<Queue> make(const char* test, uint64_t maxsize = 8, uint64_t capacity = 4096) {
+  return Queue::open(options_for(test, maxsize, capacity), Create::kIfMissing);
+}
+
+Outcome put(Queue& queue, const std::string& text) {
+  const Piece piece{reinterpret_cast<const uint8_t*>(text.data()), static_cast<uint32_t>(text.size()), 7};
+  uint32_t accepted = 0;
+  return queue.put(&piece, 1, &accepted);
+}
+
+std::string text_of(Queue& queue, const Item& item) {
+  return {reinterpret_cast<char*>(queue.data(item)), item.length};
+}
+
+std::string get(Queue& queue) {
+  Item item;
+  uint32_t taken = 0;
+  const Outcome outcome = queue.take(1, &item, &taken);
+  if (outcome == Outcome::kShut) return "<shut>";
+  if (outcome != Outcome::kOk) return "<none>";
+  std::string text = text_of(queue, item);
+  queue.finish(&item, 1);
+  return text;
+}
+
+}  // namespace
+
+TEST(items_come_out_in_order) {
+  auto queue = make(__func__);
+  for (int lap = 0; lap < 100; ++lap) {
+    CHECK(put(*queue, "a") == Outcome::kOk);
+    CHECK(put(*queue, "") == Outcome::kOk);
+    CHECK(put(*queue, "ccc") == Outcome::kOk);
+    CHECK(queue->size() == 3);
+    CHECK(get(*queue) == "a" && get(*queue).empty() && get(*queue) == "ccc" && get(*queue) == "<none>");
+  }
+}
+
+TEST(maxsize_is_exact) {
+  for (const int maxsize : {1, 2, 3, 7, 64, 100}) {
+    auto queue = make(__func__, maxsize, 65536);
+    for (int lap = 0; lap < 3; ++lap) {
+      for (int index = 0; index < maxsize; ++index) CHECK(put(*queue, std::to_string(index)) == Outcome::kOk);
+      CHECK(put(*queue, "x") == Outcome::kFull && queue->full());
+      for (int index = 0; index < maxsize; ++index) CHECK(get(*queue) == std::to_string(index));
+    }
+  }
+}
+
+TEST(bytes_are_bounded_as_asked) {
+  auto queue = make(__func__, 100, 4096);
+  const std::string kilobyte(1024, 'k');
+  for (int index = 0; index < 4; ++index) CHECK(put(*queue, kilobyte) == Outcome::kOk);
+  CHECK(put(*queue, kilobyte) == Outcome::kFull && put(*queue, "x") == Outcome::kFull);
+  CHECK(get(*queue) == kilobyte && put(*queue, kilobyte) == Outcome::kOk);
+  while (get(*queue) != "<none>") {
+  }
+  CHECK(put(*queue, std::string(4096, 'w')) == Outcome::kOk);
+  CHECK(put(*queue, "") == Outcome::kOk);
+  CHECK(get(*queue).size() == 4096 && get(*queue).empty());
+}
+
+TEST(odd_sizes_wrap_intact) {
+  auto queue = make(__func__, 50, 10000);
+  std::mt19937 random(1);
+  std::vector<std::string> expected;
+  size_t next = 0;
+  for (int step = 0; step < 20000; ++step) {
+    std::string text(random() % 1500, static_cast<char>(random()));
+    for (size_t index = 0; index + 4 < text.size(); index += 97) text[index] = static_cast<char>(random());
+    while (put(*queue, text) != Outcome::kOk) CHECK(get(*queue) == expected[next++]);
+    expected.push_back(text);
+  }
+  while (next < expected.size()) CHECK(get(*queue) == expected[next++]);
+}
+
+TEST(a_batch_fits_as_far_as_it_can) {
+  auto queue = make(__func__, 5, 4096);
+  const Piece piece{reinterpret_cast<const uint8_t*>("abc"), 3, 0};
+  const std::vector<Piece> pieces(8, piece);
+  uint32_t accepted = 0;
+  CHECK(queue->put(pieces.data(), 8, &accepted) == Outcome::kOk && accepted == 5);
+  Item items[8];
+  uint32_t taken = 0;
+  CHECK(queue->take(8, items, &taken) == Outcome::kOk && taken == 5);
+  CHECK(put(*queue, "x") == Outcome::kFull);  // what is taken and not finished counts
+  queue->finish(items, 5);
+  CHECK(put(*queue, "x") == Outcome::kOk && get(*queue) == "x");
+}
+
+TEST(an_abandoned_claim_is_passed_over_and_costs_nothing) {
+  auto queue = make(__func__, 3);
+  CHECK(put(*queue, "a") == Outcome::kOk);
+  Item claim;
+  CHECK(queue->claim(10, 0, &claim) == Outcome::kOk);
+  CHECK(queue->size() == 1);
+  queue->abandon(claim);
+  CHECK(put(*queue, "b") == Outcome::kOk && put(*queue, "c") == Outcome::kOk && put(*queue, "d") == Outcome::kFull);
+  CHECK(get(*queue) == "a" && get(*queue) == "b" && get(*queue) == "c");
+  for (int index = 0; index < 50; ++index) {
+    CHECK(queue->claim(10, 0, &claim) == Outcome::kOk);
+    queue->abandon(claim);
+  }
+  CHECK(put(*queue, "e") == Outcome::kOk && get(*queue) == "e" && queue->size() == 0);
+}
+
+TEST(a_claim_is_filled_in_place) {
+  auto queue = make(__func__);
+  Item claim;
+  CHECK(queue->claim(5, 3, &claim) == Outcome::kOk);
+  std::memcpy(queue->data(claim), "hello", 5);
+  CHECK(get(*queue) == "<none>");
+  CHECK(put(*queue, "behind") == Outcome::kOk && get(*queue) == "<none>");  // the order of claims is the order
+  queue->commit(claim);
+  CHECK(get(*queue) == "hello" && get(*queue) == "behind");
+}
+
+TEST(what_is_given_back_comes_first) {
+  auto queue = make(__func__);
+  for (const char* text : {"a", "b", "c", "d"}) CHECK(put(*queue, text) == Outcome::kOk);
+  Item items[4];
+  uint32_t taken = 0;
+  CHECK(queue->take(3, items, &taken) == Outcome::kOk && taken == 3);
+  queue->finish_first(items, 3);
+  queue->give_back(items + 1, 2);
+  CHECK(queue->size() == 3);
+  CHECK(queue->take(4, items, &taken) == Outcome::kOk && taken == 1 && text_of(*queue, items[0]) == "b");
+  CHECK(items[0].deliveries == 1);
+  queue->finish(items, 1);
+  CHECK(get(*queue) == "c" && get(*queue) == "d" && queue->totals().redelivered == 2);
+}
+
+TEST(a_lease_counts_and_comes_back) {
+  auto queue = make(__func__, 3);
+  for (const char* text : {"a", "b", "c"}) CHECK(put(*queue, text) == Outcome::kOk);
+  Item lease;
+  CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a");
+  CHECK(put(*queue, "d") == Outcome::kFull);
+  CHECK(get(*queue) == "b" && put(*queue, "d") == Outcome::kOk && put(*queue, "e") == Outcome::kFull);
+  queue->release_lease(lease);
+  CHECK(put(*queue, "e") == Outcome::kFull);
+  CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a" && lease.deliveries == 1);
+  queue->acknowledge(lease);
+  CHECK(put(*queue, "e") == Outcome::kOk);
+  CHECK(get(*queue) == "c" && get(*queue) == "d" && get(*queue) == "e");
+}
+
+TEST(a_held_lease_does_not_stop_the_traffic) {
+  auto queue = make(__func__, 16, 8192);
+  std::mt19937 random(2);
+  std::vector<Item> held;
+  std::vector<std::string> held_texts;
+  uint64_t bytes = 0;
+  int number = 0;
+  while (bytes < 200 * 8192) {
+    std::string text(random() % 600, static_cast<char>('a' + number++ % 26));
+    if (put(*queue, text) == Outcome::kOk) {
+      bytes += text.size();
+      if (held.size() < 5 && random() % 20 == 0 && queue->size() == 1) {
+        Item lease;
+        CHECK(queue->lease(&lease) == Outcome::kOk);
+        held.push_back(lease);
+        held_texts.push_back(text);
+      } else {
+        CHECK(get(*queue) == text);
+      }
+    }
+    for (size_t index = 0; index < held.size(); ++index) CHECK(text_of(*queue, held[index]) == held_texts[index]);
+  }
+  CHECK(!held.empty());
+  for (const Item& lease : held) queue->release_lease(lease);
+  for (const std::string& text : held_texts) CHECK(get(*queue) == text);
+}
+
+TEST(shut_down_drains_and_then_ends) {
+  auto queue = make(__func__);
+  CHECK(put(*queue, "a") == Outcome::kOk && put(*queue, "b") == Outcome::kOk);
+  Item lease;
+  CHECK(queue->lease(&lease) == Outcome::kOk);
+  queue->shut_down(false);
+  CHECK(put(*queue, "c") == Outcome::kShut);
+  CHECK(get(*queue) == "b" && get(*queue) == "<none>");
+  queue->release_lease(lease);
+  CHECK(get(*queue) == "a" && get(*queue) == "<shut>");
+  auto again = make(__func__);  // somebody is attached: it is still the finished one
+  CHECK(get(*again) == "<shut>");
+  again->close();
+  queue->close();
+  auto fresh = make(__func__);
+  CHECK(fresh->created() && put(*fresh, "new") == Outcome::kOk && get(*fresh) == "new");
+}
+
+TEST(shut_down_at_once_drops_what_is_left) {
+  auto queue = make(__func__);
+  CHECK(put(*queue, "a") == Outcome::kOk);
+  queue->shut_down(true);
+  CHECK(get(*queue) == "<shut>" && queue->size() == 0);
+}
+
+TEST(two_handles_share_one_queue_and_the_last_removes_it) {
+  const SegmentOptions options = options_for(__func__);
+  const std::string path = Segment::directory() + "/" + Segment::file_of(options.name);
+  auto first = Queue::open(options, Create::kIfMissing);
+  auto second = Queue::open(options, Create::kNever);
+  CHECK(first->created() && !second->created());
+  CHECK(put(*first, "a") == Outcome::kOk && second->size() == 1 && get(*second) == "a");
+  try {
+    Queue::open(options, Create::kExclusive);
+    CHECK(false);
+  } catch (const SegmentFailure& failure) {
+    CHECK(std::string(failure.code()) == "ERR_QUEUE_EXISTS");
+  }
+  first->close();
+  CHECK(access(path.c_str(), F_OK) == 0);
+  CHECK(put(*second, "left") == Outcome::kOk);
+  second->close();
+  CHECK(access(path.c_str(), F_OK) == 0);  // an item is left
+  auto third = Queue::open(options, Create::kNever);
+  CHECK(get(*third) == "left");
+  third->close();
+  CHECK(access(path.c_str(), F_OK) != 0);
+  try {
+    Queue::open(options, Create::kNever);
+    CHECK(false);
+  } catch (const SegmentFailure& failure) {
+    CHECK(std::string(failure.code()) == "ERR_QUEUE_NOT_FOUND");
+  }
+}
+
+TEST(an_unlinked_queue_lives_on_for_those_attached) {
+  auto old = make(__func__);
+  CHECK(put(*old, "old") == Outcome::kOk);
+  old->unlink();
+  auto fresh = make(__func__);
+  CHECK(fresh->created() && get(*fresh) == "<none>" && get(*old) == "old");
+}
+
+TEST(closing_gives_back_what_the_handle_held) {
+  auto keeper = make(__func__);
+  auto leaver = make(__func__);
+  for (const char* text : {"a", "b", "c"}) CHECK(put(*keeper, text) == Outcome::kOk);
+  Item lease;
+  Item taken_item;
+  Item claim;
+  uint32_t taken = 0;
+  CHECK(leaver->lease(&lease) == Outcome::kOk);
+  CHECK(leaver->take(1, &taken_item, &taken) == Outcome::kOk);
+  CHECK(leaver->claim(10, 0, &claim) == Outcome::kOk);
+  leaver->close();
+  CHECK(get(*keeper) == "a" && get(*keeper) == "b" && get(*keeper) == "c" && get(*keeper) == "<none>");
+  CHECK(put(*keeper, "d") == Outcome::kOk && get(*keeper) == "d");
+}
+
+TEST(a_bell_that_is_up_is_rung) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  getter->park(kGetters, Bell::kSleeping);
+  CHECK(putter->totals().waiting_getters == 1);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(getter->unpark(kGetters));
+  CHECK(get(*getter) == "a");
+  getter->settle(kGetters);
+  getter->park(kGetters, Bell::kSleeping);
+  CHECK(!getter->unpark(kGetters));
+}
+
+TEST(peek_takes_nothing) {
+  auto queue = make(__func__);
+  std::vector<uint8_t> bytes;
+  uint32_t codec = 0;
+  CHECK(!queue->peek(&bytes, &codec));
+  CHECK(put(*queue, "seen") == Outcome::kOk);
+  CHECK(queue->peek(&bytes, &codec) && std::string(bytes.begin(), bytes.end()) == "seen" && codec == 7);
+  CHECK(queue->size() == 1 && get(*queue) == "seen");
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
