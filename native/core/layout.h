@@ -71,6 +71,7 @@ struct Control {
   Atomic<uint32_t> shut;                        // 1 shut down, 2 immediately
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
+  Atomic<uint32_t> voids;                       // not 0: some claim was given up, numbers may be empty
   alignas(128) Atomic<uint64_t> life;           // bit 63 retired, below it the number of joins
   Atomic<uint64_t> recovered;                   // dead participants recovered
 };

@@ -9,7 +9,6 @@
 namespace sage {
 namespace {
 
-constexpr int kPendingSpins = 256;     // looks at a claim in progress before its owner is asked after
 constexpr uint32_t kReapEveryMs = 10;  // how often calls that find nothing ask after the dead
 
 void add(std::atomic<uint64_t>& counter, uint64_t amount) {
@@ -62,7 +61,9 @@ Outcome Queue::claim(uint32_t length, uint32_t codec, Item* item) {
   if (outcome == Outcome::kFull && reap_is_due()) {
     outcome = algorithm_.claim(actor_, &length, &codec, 1, item, &claimed);
   }
-  if (outcome == Outcome::kOk) ++held_;
+  if (outcome != Outcome::kOk) return outcome;
+  algorithm_.describe(item, 1);
+  ++held_;
   return outcome;
 }
 
@@ -89,7 +90,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken) {
   const Control<StdMemory>& control = *shared().control;
   if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
   bool reaped = false;
-  for (int spins = 0;;) {
+  for (;;) {
     if (control.returned_hint.load(std::memory_order_relaxed) != 0 &&
         algorithm_.retake(actor_, items) == Outcome::kOk) {
       *taken = 1;
@@ -102,10 +103,6 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken) {
       return outcome;
     }
     if (outcome == Outcome::kCorrupt) return outcome;
-    if (outcome == Outcome::kPending && ++spins < kPendingSpins) {
-      StdMemory::pause();
-      continue;
-    }
     if (!reaped && reap_is_due()) {
       reaped = true;
       continue;

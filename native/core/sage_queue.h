@@ -40,11 +40,12 @@ class SageQueue {
         items[index].number = number + index;
         items[index].position = end;
         items[index].length = lengths[index];
+        items[index].codec = codecs[index];
         end += Extent::units(lengths[index]);
       }
       if (number + count > actor.number_limit || static_cast<int32_t>(end - actor.position_limit) > 0) {
         const Outcome room = make_room(actor, tail, start, items, count, &fitted, &end);
-        if (room == Outcome::kPending) continue;
+        if (room == Outcome::kRetry) continue;
         if (room != Outcome::kOk) return room;
       }
       if (tail != actor.last_tail) stamp_claim(tail);
@@ -61,13 +62,6 @@ class SageQueue {
         continue;
       }
       Memory::point(Point::kClaimWon);
-      for (uint32_t index = 0; index < fitted; ++index) {
-        Slot<Memory>& slot = shared_.slot(number + index);
-        slot.codec.store(codecs[index], std::memory_order_relaxed);
-        // SYNC POINT: whoever sees the extent sees the tail that won; pairs with the extent loads in make_room().
-        slot.extent.store(Extent::make(items[index].position, items[index].length),
-                          order(Site::kExtentStore, std::memory_order_release));
-      }
       actor.last_tail = 0;  // until it is committed others may have to stamp it, and so may we
       actor.last_end = end;
       *claimed = fitted;
@@ -76,12 +70,19 @@ class SageQueue {
     return Outcome::kCorrupt;
   }
 
+  /// Writes down where a claim's items lie. Before anything else is claimed through this actor, since until then only
+  /// its announced intent says where the claim ends; commit() and abandon() do it for a claim they follow directly.
+  void describe(const Item* items, uint32_t count) {
+    for (uint32_t index = 0; index < count; ++index) describe_one(items[index]);
+  }
+
   /// Makes a claim's items visible, in order. What a dying producer had committed of a batch stays, the rest is void.
   void commit(Actor& actor, const Item* items, uint32_t count) {
     Memory::point(Point::kCommitBefore);
     for (uint32_t index = 0; index < count; ++index) {
       const uint64_t number = items[index].number;
       const bool last = index + 1 == count;
+      describe_one(items[index]);
       if (!last) {
         // What is left of the run must name its owner before the word that does so now is overwritten.
         shared_.slot(number + 1).word.store(
@@ -102,6 +103,8 @@ class SageQueue {
 
   /// Gives a claim up: its numbers become void and are passed over.
   void abandon(Actor& actor, const Item* items, uint32_t count) {
+    control().voids.store(1, std::memory_order_seq_cst);
+    describe(items, count);
     for (uint32_t index = count; index-- > 0;) {
       shared_.slot(items[index].number)
           .word.exchange(SlotWord::make(items[index].number, SlotWord::kReleased), std::memory_order_seq_cst);
@@ -425,6 +428,14 @@ class SageQueue {
     }
   }
 
+  void describe_one(const Item& item) {
+    Slot<Memory>& slot = shared_.slot(item.number);
+    slot.codec.store(item.codec, std::memory_order_relaxed);
+    // SYNC POINT: whoever sees the extent sees the tail that won; pairs with the extent loads in make_room().
+    slot.extent.store(Extent::make(item.position, item.length),
+                      order(Site::kExtentStore, std::memory_order_release));
+  }
+
   void raise_hint() {
     // SYNC POINT: after the items were given back; pairs with the hint load in retake().
     control().returned_hint.fetch_add(1, order(Site::kHintBump, std::memory_order_seq_cst));
@@ -490,9 +501,7 @@ class SageQueue {
     }
     if (word == SlotWord::make(number, SlotWord::kCommitted)) return Outcome::kOk;
     if (control().head.load(std::memory_order_relaxed) != head) return Outcome::kOk;
-    const Word tail = control().tail.load(std::memory_order_acquire);
-    if (Cursor::number(tail) > number) return Outcome::kPending;
-    return tail & Cursor::kShut ? Outcome::kShut : Outcome::kEmpty;
+    return control().shut.load(std::memory_order_acquire) != 0 ? Outcome::kShut : Outcome::kEmpty;
   }
 
   /// Passes over a number that was claimed and given up.
@@ -504,12 +513,12 @@ class SageQueue {
   }
 
   /// Finds out how much may be claimed behind `tail`, places the items around the bytes of leased ones, and remembers
-  /// the answer for the next claims. kPending: tail has moved on meanwhile, look again.
+  /// the answer for the next claims. kRetry: tail has moved on meanwhile, look again.
   Outcome make_room(Actor& actor, Word tail, uint32_t start, Item* items, uint32_t count, uint32_t* fitted,
                     uint32_t* end) {
     const uint64_t number = Cursor::number(tail);
     uint64_t reclaimed = 0;
-    if (!advance_reclaim(actor, number, &reclaimed)) return Outcome::kPending;
+    if (!advance_reclaim(actor, number, &reclaimed)) return Outcome::kRetry;
 
     // Numbers first, then leases: an item moves from its slot to its lease, never back, so none is missed.
     int64_t free_items = static_cast<int64_t>(shared_.item_limit) - static_cast<int64_t>(number - reclaimed) -
@@ -519,10 +528,10 @@ class SageQueue {
     }
     const int64_t free_slots = static_cast<int64_t>(reclaimed + shared_.slot_count - 1 - number);
     const int64_t usable = std::min({free_items, free_slots, static_cast<int64_t>(count)});
-    if (usable <= 0) return still_at(tail) ? Outcome::kFull : Outcome::kPending;
+    if (usable <= 0) return still_at(tail) ? Outcome::kFull : Outcome::kRetry;
 
     uint32_t oldest = 0;
-    if (!oldest_position(number, reclaimed, start, &oldest)) return still_at(tail) ? Outcome::kFull : Outcome::kPending;
+    if (!oldest_position(number, reclaimed, start, &oldest)) return still_at(tail) ? Outcome::kFull : Outcome::kRetry;
     const uint32_t limit = oldest + shared_.capacity_units;
     uint32_t position = start;
     uint32_t placed = 0;
@@ -534,10 +543,10 @@ class SageQueue {
       position = clear + units;
       ++placed;
     }
-    if (placed == 0) return still_at(tail) ? Outcome::kFull : Outcome::kPending;
+    if (placed == 0) return still_at(tail) ? Outcome::kFull : Outcome::kRetry;
     // What was read behind this tail is only known to belong together while it is still the tail.
     const uint32_t next = next_lease(position, limit);
-    if (!still_at(tail)) return Outcome::kPending;
+    if (!still_at(tail)) return Outcome::kRetry;
     *fitted = placed;
     *end = position;
     // A position is 32 bits wide: the answer may be remembered only while less than half of that can go by.
@@ -554,9 +563,11 @@ class SageQueue {
     // SYNC POINT: pairs with the exchange below; what another producer saw released is released for us.
     uint64_t reclaimed = control().reclaim.load(order(Site::kReclaimLoad, std::memory_order_acquire));
     const uint64_t before = reclaimed;
+    // Where no claim was ever given up, only what was taken is released, and head need not be looked at.
+    bool voids = control().voids.load(std::memory_order_acquire) != 0;
     for (;;) {
-      const Word head = control().head.load(std::memory_order_acquire);
-      const uint64_t bound = std::min(number, Cursor::number(head));
+      const Word head = voids ? control().head.load(std::memory_order_acquire) : 0;
+      const uint64_t bound = voids ? std::min(number, Cursor::number(head)) : number;
       while (reclaimed < bound) {
         // SYNC POINT: pairs with release().
         const Word word =
@@ -571,12 +582,15 @@ class SageQueue {
         ++reclaimed;
       }
       const uint64_t at = Cursor::number(head);
-      if (reclaimed == at && at < number &&
+      if (voids && reclaimed == at && at < number &&
           SlotWord::is_done(shared_.slot(at).word.load(std::memory_order_acquire), at)) {
         skip_void(actor, head);
         continue;
       }
-      break;
+      // A void seen as released was announced before it was: then reclaim must not run past head.
+      if (voids || control().voids.load(std::memory_order_acquire) == 0) break;
+      voids = true;
+      reclaimed = before;
     }
     uint64_t seen = before;
     while (seen < reclaimed && !control().reclaim.compare_exchange_weak(
@@ -588,12 +602,18 @@ class SageQueue {
     return true;
   }
 
-  /// Items claimed, committed, taken or on lease: what maxsize bounds.
   uint64_t occupied(uint64_t reclaimed, uint64_t number) const {
     uint64_t best = ~uint64_t{0};
-    for (int attempt = 0; attempt < 2; ++attempt) {  // an item on its way into a lease may be counted twice, but not twice in a row
-      uint64_t count = 0;
-      for (uint64_t at = reclaimed; at < number; ++at) {
+    // An item on its way into a lease may be counted twice, but not twice in a row.
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      uint64_t untaken = 0;
+      uint64_t searched = number;
+      if (control().voids.load(std::memory_order_acquire) == 0) {
+        searched = std::min(std::max(Cursor::number(control().head.load(std::memory_order_acquire)), reclaimed), number);
+        untaken = number - searched;
+      }
+      uint64_t count = untaken;
+      for (uint64_t at = reclaimed; at < searched; ++at) {
         count += !SlotWord::is_done(shared_.slot(at).word.load(std::memory_order_acquire), at);
       }
       best = std::min(best, count + leases_in_use());
@@ -745,9 +765,11 @@ class SageQueue {
       Slot<Memory>& slot = shared_.slot(number);
       Word word = slot.word.load(std::memory_order_acquire);
       if (SlotWord::is_done(word, number - shared_.slot_count)) {
+        control().voids.store(1, std::memory_order_seq_cst);
         slot.word.compare_exchange_strong(word, SlotWord::make(number, SlotWord::kVoid), std::memory_order_acq_rel);
       }
     }
+    control().voids.store(1, std::memory_order_seq_cst);
     shared_.slot(first).word.compare_exchange_strong(stamp, SlotWord::make(first, SlotWord::kVoid),
                                                      std::memory_order_acq_rel);
   }

@@ -17,14 +17,21 @@ struct Shared {
   uint32_t capacity_units = 0;  // of payload that may be in use
   uint32_t area_units = 0;      // that the payload area has, power of two, at least as many
 
-  Slot<Memory>& slot(uint64_t number) const { return slots[number & (slot_count - 1)]; }
+  /// Numbers that follow each other lie kStripes apart, so that a producer and the consumer close behind it do not write
+  /// one cache line.
+  static constexpr uint64_t kStripes = 8;
+  Slot<Memory>& slot(uint64_t number) const {
+    const uint64_t index = number & (slot_count - 1);
+    if (slot_count < 2 * kStripes) return slots[index];
+    return slots[(index % kStripes) * (slot_count / kStripes) + index / kStripes];
+  }
 
   /// First number ever claimed. Slots start out as released in the lap before it.
   uint64_t first_number() const { return slot_count; }
 
   void initialise() const {
     for (uint64_t index = 0; index < slot_count; ++index) {
-      slots[index].word.store(SlotWord::make(index, SlotWord::kReleased), std::memory_order_relaxed);
+      slot(index).word.store(SlotWord::make(index, SlotWord::kReleased), std::memory_order_relaxed);
     }
     control->tail.store(Cursor::make(first_number(), 0, 0), std::memory_order_relaxed);
     control->head.store(Cursor::make(first_number(), 0, 0), std::memory_order_relaxed);
@@ -57,7 +64,7 @@ enum class Outcome {
   kOk,
   kEmpty,
   kFull,
-  kPending,  // something is claimed but not yet committed (or taken but not released) by somebody else
+  kRetry,  // the words moved while they were looked at
   kShut,
   kCorrupt,  // the words contradict each other for good
 };
