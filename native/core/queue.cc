@@ -85,7 +85,7 @@ void Queue::abandon(const Item& item) {
 
 // ── gets ───────────────────────────────────────────────────────────────────
 
-Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken) {
+Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes) {
   current();
   const Control<StdMemory>& control = *shared().control;
   if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
@@ -97,7 +97,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken) {
       ++held_;
       return Outcome::kOk;
     }
-    const Outcome outcome = algorithm_.take(actor_, max, items, taken);
+    const Outcome outcome = algorithm_.take(actor_, max, items, taken, max_bytes);
     if (outcome == Outcome::kOk) {
       ++held_;
       return outcome;

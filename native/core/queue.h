@@ -59,7 +59,7 @@ class Queue final : public Watcher::Client {
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
   /// Takes up to `max` items; each is read at data(item) and then finished or given back with all of its run.
-  Outcome take(uint32_t max, Item* items, uint32_t* taken);
+  Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0});
   void finish(const Item* items, uint32_t count);
   /// Finishes the first of the `left` items that remain of a run.
   void finish_first(const Item* items, uint32_t left);

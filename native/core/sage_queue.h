@@ -114,20 +114,24 @@ class SageQueue {
 
   // ── consumers ──────────────────────────────────────────────────────────
 
-  /// Takes up to `max` committed items that follow each other. Their bytes stay put until release().
-  Outcome take(Actor& actor, uint32_t max, Item* items, uint32_t* taken) {
+  /// Takes up to `max` committed items that follow each other, of together at most `max_bytes` unless it is only one.
+  /// Their bytes stay put until release().
+  Outcome take(Actor& actor, uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0}) {
     max = std::min(max, kMaxRun);
     for (uint32_t patience = Memory::kPatience; patience-- > 0;) {
       // SYNC POINT: pairs with the taking exchange of whoever wrote this head.
       const Word head = control().head.load(order(Site::kHeadLoad, std::memory_order_acquire));
       const uint64_t number = Cursor::number(head);
       uint32_t run = 0;
+      uint64_t bytes = 0;
       while (run < max) {
         Slot<Memory>& slot = shared_.slot(number + run);
         // SYNC POINT: pairs with the commit.
         const Word word = slot.word.load(order(Site::kSlotLoad, std::memory_order_acquire));
         if (word != SlotWord::make(number + run, SlotWord::kCommitted)) break;
         const uint64_t extent = slot.extent.load(std::memory_order_relaxed);
+        bytes += Extent::length(extent);
+        if (run > 0 && bytes > max_bytes) break;
         items[run] = {number + run, Extent::position(extent), Extent::length(extent),
                       static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)), 0, -1};
         ++run;

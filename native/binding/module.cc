@@ -1,0 +1,153 @@
+// The addon's own functions: open, list and prune segments, and the pipe by which an event loop is rung.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "binding/handle.h"
+#include "core/errors.h"
+
+namespace sage_binding {
+namespace {
+
+using sage::Create;
+using sage::Kind;
+using sage::Queue;
+using sage::Segment;
+
+std::string text(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::String>().Utf8Value(); }
+double number(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::Number>().DoubleValue(); }
+
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const Napi::Object asked = info[0].As<Napi::Object>();
+  sage::SegmentOptions options;
+  options.kind = text(asked, "kind") == "shm" ? Kind::kShm : Kind::kSage;
+  options.name = text(asked, "name");
+  options.queue_id = text(asked, "queueId");
+  options.maxsize = static_cast<uint64_t>(number(asked, "maxsize"));
+  options.capacity_bytes = static_cast<uint64_t>(number(asked, "capacityBytes"));
+  options.mode = static_cast<uint32_t>(number(asked, "mode"));
+  options.auto_cleanup = asked.Get("autoCleanup").ToBoolean();
+  options.owner_uid = static_cast<int64_t>(number(asked, "ownerUid"));
+  const std::string create = text(asked, "create");
+  try {
+    return make_handle(info.Env(), Queue::open(options, create == "never"       ? Create::kNever
+                                                        : create == "exclusive" ? Create::kExclusive
+                                                                                : Create::kIfMissing));
+  } catch (const std::exception& failure) {
+    throw_failure(info.Env(), failure);
+  }
+}
+
+Napi::Array attached_list(Napi::Env env, const Queue& queue) {
+  Napi::Array list = Napi::Array::New(env);
+  for (const sage::Attached& one : queue.attached()) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry["pid"] = one.pid;
+    entry["alive"] = one.alive;
+    list[list.Length()] = entry;
+  }
+  return list;
+}
+
+Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue) {
+  const sage::Header& header = queue.segment().header();
+  Napi::Object entry = Napi::Object::New(env);
+  entry["file"] = file;
+  entry["fullName"] = queue.segment().name();
+  entry["kind"] = header.kind == static_cast<uint32_t>(Kind::kShm) ? "shm" : "sage_queue";
+  entry["queueId"] = queue.segment().queue_id();
+  entry["bytes"] = static_cast<double>(header.total_bytes);
+  entry["qsize"] = static_cast<double>(queue.size());
+  entry["maxsize"] = static_cast<double>(header.maxsize);
+  entry["capacityBytes"] = static_cast<double>(header.capacity_bytes);
+  entry["ownerUid"] = header.owner_uid;
+  entry["attached"] = attached_list(env, queue);
+  entry["shutDown"] = queue.is_shut();
+  entry["layoutVersion"] = header.layout_version;
+  entry["createdTimestamp"] = static_cast<double>(header.created_us) / 1e6;
+  return entry;
+}
+
+/// Every segment of this host that can be read; what cannot comes with `error` and `code` instead.
+Napi::Value list(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array found = Napi::Array::New(env);
+  for (const std::string& file : Segment::list_files()) {
+    try {
+      std::unique_ptr<Segment> segment = Segment::open_file(file);
+      if (segment == nullptr || segment->retired()) continue;
+      found[found.Length()] = describe(env, file, *Queue::inspect(std::move(segment)));
+    } catch (const sage::SegmentFailure& failure) {
+      Napi::Object entry = Napi::Object::New(env);
+      entry["file"] = file;
+      entry["code"] = failure.code();
+      entry["error"] = failure.what();
+      found[found.Length()] = entry;
+    }
+  }
+  return found;
+}
+
+/// prune(file, evenWithItems): whether the segment was removed.
+Napi::Value prune(const Napi::CallbackInfo& info) {
+  try {
+    std::unique_ptr<Segment> segment = Segment::open_file(info[0].As<Napi::String>().Utf8Value());
+    if (segment == nullptr || segment->header().owner_uid != geteuid()) return Napi::Boolean::New(info.Env(), false);
+    const bool removed = Queue::inspect(std::move(segment))->remove_if_unused(info[1].ToBoolean());
+    return Napi::Boolean::New(info.Env(), removed);
+  } catch (const std::exception& failure) {
+    throw_failure(info.Env(), failure);
+  }
+}
+
+/// A pipe whose write end other processes open to ring this environment's event loop.
+Napi::Value create_bell(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  int ends[2];
+  if (pipe(ends) != 0) throw Napi::Error::New(env, "no descriptor is left for the pipe that wakes this thread");
+  for (const int end : ends) {
+    fcntl(end, F_SETFD, FD_CLOEXEC);
+    fcntl(end, F_SETFL, O_NONBLOCK);
+  }
+  struct stat status;
+  fstat(ends[1], &status);
+  Napi::Object bell = Napi::Object::New(env);
+  bell["readFd"] = ends[0];
+  bell["writeFd"] = ends[1];
+  bell["inode"] = static_cast<double>(status.st_ino);
+  return bell;
+}
+
+Napi::Value close_bell(const Napi::CallbackInfo& info) {
+  ::close(info[0].As<Napi::Number>().Int32Value());
+  return info.Env().Undefined();
+}
+
+#if defined(SAGE_FAILPOINTS)
+/// arm(name, skip, 'K' | 'S'): this process suffers at that point.
+Napi::Value arm(const Napi::CallbackInfo& info) {
+  sage::failpoint_arm(sage::failpoint_named(info[0].As<Napi::String>().Utf8Value().c_str()),
+                      info[1].As<Napi::Number>().Int32Value(), info[2].As<Napi::String>().Utf8Value()[0]);
+  return info.Env().Undefined();
+}
+#endif
+
+Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  exports["open"] = Napi::Function::New(env, open, "open");
+  exports["list"] = Napi::Function::New(env, list, "list");
+  exports["prune"] = Napi::Function::New(env, prune, "prune");
+  exports["createBell"] = Napi::Function::New(env, create_bell, "createBell");
+  exports["closeBell"] = Napi::Function::New(env, close_bell, "closeBell");
+  exports["directory"] = Segment::directory();
+  exports["layoutVersion"] = sage::kLayoutVersion;
+  exports["napiVersion"] = NAPI_VERSION;
+#if defined(SAGE_FAILPOINTS)
+  exports["arm"] = Napi::Function::New(env, arm, "arm");
+#endif
+  return exports;
+}
+
+NODE_API_MODULE(sage_queue, initialise)
+
+}  // namespace
+}  // namespace sage_binding
