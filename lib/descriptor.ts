@@ -1,0 +1,233 @@
+import { randomBytes } from 'node:crypto';
+import { InvalidDescriptorError, QueueError } from './errors';
+import { hostIdentity } from './host';
+import { checkBuiltInMetadata, copyMetadata, deepEqual, describeValue } from './metadata';
+import type { Metadata } from './metadata';
+import type {
+  AutoOptions,
+  LocalOptions,
+  NativeOptions,
+  RayOptions,
+  RpcOptions,
+  SageOptions,
+  ShmOptions,
+} from './options';
+
+/** The wire form, shared with Python: exactly these four keys, in this order. Unknown extra keys are ignored when read. */
+export interface QueueDescriptorJSON {
+  queue_id: string;
+  queue_type: string;
+  metadata: Metadata;
+  /** Seconds since the epoch, fractional, as Python's `time.time()`. */
+  created_timestamp: number;
+}
+
+/** `prefix` and eight random hex digits. */
+const madeUpId = (prefix: string): string => `${prefix}_${randomBytes(4).toString('hex')}`;
+
+/** Metadata without the keys whose option was not given. */
+function given(entries: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
+}
+
+const nativeKeys = (options: NativeOptions): Record<string, unknown> =>
+  given({ capacity_bytes: options.capacityBytes, codec: options.codec, mode: options.mode });
+
+function sageMetadata(options: SageOptions, uid: number | null): Record<string, unknown> {
+  const multiTenant = options.enableMultiTenant ?? true;
+  return {
+    maxsize: options.maxsize ?? 1000,
+    auto_cleanup: options.autoCleanup ?? true,
+    namespace: options.namespace ?? null,
+    enable_multi_tenant: multiTenant,
+    ...(multiTenant === true && uid !== null ? { owner_uid: uid } : {}),
+    ...nativeKeys(options),
+  };
+}
+
+/**
+ * An immutable, serializable reference to a queue: what `resolveDescriptor` needs to find or make it, in this process,
+ * another one, on another host or in another language.
+ *
+ * @example
+ * const text = JSON.stringify(QueueDescriptor.createShmQueue(undefined, 'jobs', { maxsize: 100 }));
+ * const jobs = resolveDescriptor(QueueDescriptor.fromJSON(text));
+ */
+export class QueueDescriptor<K extends string = string> {
+  readonly queueId: string;
+  readonly queueType: K;
+  /** Deeply frozen. */
+  readonly metadata: Metadata;
+  /** Seconds since the epoch. */
+  readonly createdTimestamp: number;
+
+  /** @throws InvalidDescriptorError on an empty id or type, or metadata that JSON cannot hold (NaN, BigInt, function, cycle). */
+  constructor(init: { queueId: string; queueType: K; metadata?: Metadata; createdTimestamp?: number }) {
+    if (typeof init !== 'object' || init === null) {
+      throw new InvalidDescriptorError(
+        `A descriptor is made from { queueId, queueType, metadata }, found ${describeValue(init)}.`,
+      );
+    }
+    const { queueId, queueType, metadata, createdTimestamp } = init;
+    this.queueId = nonEmpty('queue_id', queueId);
+    this.queueType = nonEmpty('queue_type', queueType) as K;
+    this.metadata = copyMetadata(metadata ?? {});
+    checkBuiltInMetadata(queueType, this.metadata);
+    if (createdTimestamp !== undefined && createdTimestamp !== null && !Number.isFinite(createdTimestamp)) {
+      throw new InvalidDescriptorError(
+        `created_timestamp must be seconds since the epoch (a finite number), found ${describeValue(createdTimestamp)}.`,
+      );
+    }
+    this.createdTimestamp = createdTimestamp ?? Date.now() / 1000;
+    Object.freeze(this);
+  }
+
+  static createLocalQueue(queueId?: string, options: LocalOptions = {}): QueueDescriptor<'local'> {
+    return make('local', queueId ?? madeUpId('local'), { maxsize: options.maxsize ?? 0 });
+  }
+
+  static createShmQueue(
+    queueId: string | undefined,
+    shmName: string,
+    options: ShmOptions = {},
+  ): QueueDescriptor<'shm'> {
+    return make('shm', queueId ?? madeUpId('shm'), {
+      shm_name: nonEmpty('shm_name', shmName),
+      maxsize: options.maxsize ?? 1000,
+      ...nativeKeys(options),
+    });
+  }
+
+  static createSageQueue(queueId?: string, options: SageOptions = {}): QueueDescriptor<'sage_queue'> {
+    return make('sage_queue', queueId ?? madeUpId('sage'), sageMetadata(options, process.getuid?.() ?? null));
+  }
+
+  static createRayActorQueue(
+    queueId: string | undefined,
+    actorName: string,
+    options: RayOptions = {},
+  ): QueueDescriptor<'ray_actor'> {
+    return make('ray_actor', queueId ?? madeUpId('ray_actor'), {
+      actor_name: nonEmpty('actor_name', actorName),
+      maxsize: options.maxsize ?? 0,
+      ...given({ address: options.address, namespace: options.namespace, create: options.create }),
+    });
+  }
+
+  static createRayQueue(queueId?: string, options: RayOptions = {}): QueueDescriptor<'ray_queue'> {
+    return make('ray_queue', queueId ?? madeUpId('ray_queue'), {
+      maxsize: options.maxsize ?? 0,
+      ...given({ address: options.address, namespace: options.namespace, create: options.create }),
+    });
+  }
+
+  static createRpcQueue(
+    serverAddress: string,
+    port: number,
+    queueId?: string,
+    options: RpcOptions = {},
+  ): QueueDescriptor<'rpc'> {
+    return make('rpc', queueId ?? madeUpId('rpc'), {
+      server_address: nonEmpty('server_address', serverAddress),
+      port: requiredPort(port),
+      ...given({ maxsize: options.maxsize, tls: options.tls, codec: options.codec }),
+    });
+  }
+
+  /** Says where it was made (boot id, device of /dev/shm, uid), so that a reader knows whether the owner's shared memory is within reach. */
+  static createAutoQueue(queueId?: string, options: AutoOptions = {}): QueueDescriptor<'auto'> {
+    const host = hostIdentity();
+    const rpc = options.rpc;
+    return make('auto', queueId ?? madeUpId('auto'), {
+      ...sageMetadata(options, host.uid),
+      owner_boot_id: host.bootId,
+      owner_shm_device: host.shmDevice,
+      owner_uid: host.uid,
+      ...(rpc === undefined
+        ? {}
+        : { rpc: { server_address: nonEmpty('rpc.server_address', rpc.serverAddress), port: requiredPort(rpc.port) } }),
+    });
+  }
+
+  /** What `JSON.stringify(descriptor)` writes. */
+  toJSON(): QueueDescriptorJSON {
+    return {
+      queue_id: this.queueId,
+      queue_type: this.queueType,
+      metadata: this.metadata,
+      created_timestamp: this.createdTimestamp,
+    };
+  }
+
+  /**
+   * Takes the text or the parsed object. Extra keys are ignored; a missing or null timestamp means now.
+   * @throws InvalidDescriptorError; never returns a half-built descriptor.
+   */
+  static fromJSON(json: string | unknown): QueueDescriptor {
+    if (json instanceof QueueDescriptor) return json;
+    try {
+      const wire: unknown = typeof json === 'string' ? JSON.parse(json) : json;
+      if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) {
+        throw new InvalidDescriptorError(
+          `A descriptor is a JSON object with queue_id, queue_type, metadata and created_timestamp, found ${describeValue(wire)}.`,
+        );
+      }
+      // Own keys only: what a polluted prototype offers is not part of the text.
+      const own = (key: string): unknown =>
+        Object.hasOwn(wire, key) ? (wire as Record<string, unknown>)[key] : undefined;
+      return new QueueDescriptor({
+        queueId: own('queue_id') as string,
+        queueType: own('queue_type') as string,
+        metadata: (own('metadata') ?? {}) as Metadata,
+        createdTimestamp: (own('created_timestamp') ?? undefined) as number | undefined,
+      });
+    } catch (error) {
+      if (error instanceof QueueError) throw error;
+      throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.`, {
+        cause: error,
+      });
+    }
+  }
+
+  /**
+   * Same type and metadata, by default under the same id: the same queue. Under another id it is another queue for the types
+   * addressed by queue_id (local, sage_queue, ray_queue, rpc), the same one for those addressed by a name in the metadata (shm, ray_actor).
+   */
+  clone(queueId: string = this.queueId): QueueDescriptor<K> {
+    return new QueueDescriptor<K>({
+      queueId,
+      queueType: this.queueType,
+      metadata: this.metadata,
+      createdTimestamp: queueId === this.queueId ? this.createdTimestamp : undefined,
+    });
+  }
+
+  /** Id, type and deep metadata (whatever the order of its keys); the timestamp does not count. */
+  equals(other: QueueDescriptor): boolean {
+    return (
+      other instanceof QueueDescriptor &&
+      other.queueId === this.queueId &&
+      (other.queueType as string) === this.queueType &&
+      deepEqual(other.metadata, this.metadata)
+    );
+  }
+
+  toString(): string {
+    return `QueueDescriptor(${this.queueType}:${this.queueId})`;
+  }
+}
+
+function nonEmpty(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new InvalidDescriptorError(`${name} must be a non-empty string, found ${describeValue(value)}.`);
+}
+
+function requiredPort(port: unknown): unknown {
+  if (port === undefined || port === null)
+    throw new InvalidDescriptorError('port must be an integer from 1 to 65535, found none.');
+  return port;
+}
+
+function make<K extends string>(queueType: K, queueId: string, metadata: Record<string, unknown>): QueueDescriptor<K> {
+  return new QueueDescriptor({ queueId, queueType, metadata: metadata as Metadata });
+}

@@ -1,0 +1,138 @@
+/**
+ * The closed set of errors. Every error the package makes is a `QueueError` with a stable `code`; programming mistakes
+ * at a call (a negative timeout, a null implementation) are the language's own `RangeError` and `TypeError`.
+ * Messages say what was expected, what was found, and what to do.
+ */
+
+export interface QueueErrorOptions {
+  cause?: unknown;
+  accepted?: number;
+}
+
+export class QueueError extends Error {
+  /** Stable across versions; test against this or the class, never against the message. */
+  readonly code: string;
+  /** `putMany` only: how many items went in before the error. */
+  readonly accepted?: number;
+
+  constructor(code: string, message: string, options: QueueErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    if (options.accepted !== undefined) this.accepted = options.accepted;
+  }
+
+  override get name(): string {
+    return this.constructor.name;
+  }
+}
+
+/** ERR_QUEUE_EMPTY: there was no item, at once (`block: false`) or within `timeoutMs`. */
+export class QueueEmptyError extends QueueError {
+  constructor(message = 'The queue is empty.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_EMPTY', message, options);
+  }
+}
+
+/** ERR_QUEUE_FULL: there was no room, at once (`block: false`) or within `timeoutMs`. */
+export class QueueFullError extends QueueError {
+  constructor(message = 'The queue is full.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_FULL', message, options);
+  }
+}
+
+/** ERR_QUEUE_SHUT_DOWN: `shutdown` was called on the queue, here or elsewhere; nothing can be put, or nothing is left to get. */
+export class QueueShutDownError extends QueueError {
+  constructor(message = 'The queue was shut down.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_SHUT_DOWN', message, options);
+  }
+}
+
+/** ERR_QUEUE_CLOSED: this handle was closed; the queue itself may live on. */
+export class QueueClosedError extends QueueError {
+  constructor(
+    message = 'This handle on the queue was closed. Resolve the descriptor again for a new one.',
+    options?: QueueErrorOptions,
+  ) {
+    super('ERR_QUEUE_CLOSED', message, options);
+  }
+}
+
+/** ERR_QUEUE_NOT_FOUND: `create: 'never'` and there is no such queue. */
+export class QueueNotFoundError extends QueueError {
+  constructor(message = 'There is no such queue.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_NOT_FOUND', message, options);
+  }
+}
+
+/** ERR_QUEUE_EXISTS: `create: 'exclusive'` and the queue is there already. */
+export class QueueExistsError extends QueueError {
+  constructor(message = 'The queue exists already.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_EXISTS', message, options);
+  }
+}
+
+/** ERR_QUEUE_TYPE_UNKNOWN: no implementation is registered for the descriptor's `queue_type`. */
+export class UnknownQueueTypeError extends QueueError {
+  constructor(message: string, options?: QueueErrorOptions) {
+    super('ERR_QUEUE_TYPE_UNKNOWN', message, options);
+  }
+}
+
+/** ERR_DESCRIPTOR_INVALID: the descriptor, or an option that goes into it, is not what it must be. */
+export class InvalidDescriptorError extends QueueError {
+  constructor(message: string, options?: QueueErrorOptions) {
+    super('ERR_DESCRIPTOR_INVALID', message, options);
+  }
+}
+
+/** ERR_ITEM_SERIALIZATION: the codec cannot encode this value (the queue is unchanged), or cannot decode these bytes. */
+export class SerializationError extends QueueError {
+  /** When a get could not decode: the item as it lay in the queue. It is no longer there. */
+  readonly bytes?: Uint8Array;
+  readonly codecId?: number;
+
+  constructor(message: string, options: QueueErrorOptions & { bytes?: Uint8Array; codecId?: number } = {}) {
+    super('ERR_ITEM_SERIALIZATION', message, options);
+    if (options.bytes !== undefined) this.bytes = options.bytes;
+    if (options.codecId !== undefined) this.codecId = options.codecId;
+  }
+}
+
+/** ERR_ITEM_TOO_LARGE: the item could never fit, however long one waited. */
+export class ItemTooLargeError extends QueueError {
+  constructor(message: string, options?: QueueErrorOptions) {
+    super('ERR_ITEM_TOO_LARGE', message, options);
+  }
+}
+
+/** ERR_QUEUE_CONFIG_MISMATCH: the queue exists with another configuration than the descriptor asks for. */
+export class ConfigMismatchError extends QueueError {
+  constructor(message: string, options?: QueueErrorOptions) {
+    super('ERR_QUEUE_CONFIG_MISMATCH', message, options);
+  }
+}
+
+export type SegmentErrorCode =
+  | 'ERR_SEGMENT_CORRUPT'
+  | 'ERR_SEGMENT_VERSION'
+  | 'ERR_SEGMENT_PERMISSION'
+  | 'ERR_SEGMENT_NO_SPACE'
+  | 'ERR_SEGMENT_NAME'
+  | 'ERR_SEGMENT_NAMESPACE'
+  | 'ERR_SEGMENT_PARTICIPANTS';
+
+/** ERR_SEGMENT_*: something is wrong with the shared-memory segment itself. */
+export class SegmentError extends QueueError {
+  declare readonly code: SegmentErrorCode;
+
+  constructor(code: SegmentErrorCode, message: string, options?: QueueErrorOptions) {
+    super(code, message, options);
+  }
+}
+
+/** ERR_QUEUE_CONNECTION: the far side (rpc, ray) is unreachable, refused, or did not accept the credentials. */
+export class QueueConnectionError extends QueueError {
+  constructor(message: string, options?: QueueErrorOptions) {
+    super('ERR_QUEUE_CONNECTION', message, options);
+  }
+}

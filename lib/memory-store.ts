@@ -1,0 +1,282 @@
+/**
+ * The queue in memory behind `local` and the test stub: FIFO, bounded, with loans, shutdown and waiters served in order.
+ *
+ * Two invariants hold between calls: nobody waits to get while an item lies ready, and nobody waits to put while there is room.
+ */
+import { QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
+import { Alarm, deadlineOf, keepAlive } from './wait';
+import type { Wait } from './wait';
+
+export interface Entry<T> {
+  readonly item: T;
+  /** Position in the order of puts. */
+  readonly sequence: number;
+  deliveries: number;
+}
+
+/** Whoever waits; closing a handle ends its waiters, ref and unref reach their timers. */
+export interface WaiterGroup {
+  readonly waiters: Set<Waiter>;
+  referenced: boolean;
+}
+
+export interface Waiter {
+  fail(reason: unknown): void;
+  setReferenced(referenced: boolean): void;
+}
+
+interface Getter<T> extends Waiter {
+  /** A loan counts towards maxsize until it is finished. */
+  readonly onLoan: boolean;
+  give(entry: Entry<T>): void;
+}
+
+interface Putter<T> extends Waiter {
+  readonly item: T;
+  accept(): void;
+}
+
+/** First in, first out, in constant time: the head moves, and the array is cut when half of it is behind. */
+class Fifo<E> {
+  private entries: (E | undefined)[] = [];
+  private head = 0;
+
+  get length(): number {
+    return this.entries.length - this.head;
+  }
+
+  push(entry: E): void {
+    this.entries.push(entry);
+  }
+
+  shift(): E | undefined {
+    if (this.head === this.entries.length) return undefined;
+    const entry = this.entries[this.head];
+    this.entries[this.head++] = undefined;
+    if (this.head > 32 && this.head * 2 > this.entries.length) {
+      this.entries = this.entries.slice(this.head);
+      this.head = 0;
+    }
+    return entry;
+  }
+
+  clear(): void {
+    this.entries = [];
+    this.head = 0;
+  }
+}
+
+export class MemoryStore<T> {
+  private readonly fresh = new Fifo<Entry<T>>();
+  /** Given back, in the order of their puts; all of them go before anything fresh. */
+  private readonly returned: Entry<T>[] = [];
+  private loans = 0;
+  private readonly getters = new Set<Getter<T>>();
+  private readonly putters = new Set<Putter<T>>();
+  private shutdownMode: 'open' | 'draining' | 'immediate' = 'open';
+
+  putTotal = 0;
+  getTotal = 0;
+  redelivered = 0;
+
+  /** @param maxsize 0 = no bound. */
+  constructor(readonly maxsize: number) {}
+
+  get size(): number {
+    return this.fresh.length + this.returned.length;
+  }
+
+  get onLoan(): number {
+    return this.loans;
+  }
+
+  get isFull(): boolean {
+    return this.maxsize > 0 && this.size + this.loans >= this.maxsize;
+  }
+
+  get isShutDown(): boolean {
+    return this.shutdownMode !== 'open';
+  }
+
+  get waitingGetters(): number {
+    return this.getters.size;
+  }
+
+  get waitingPutters(): number {
+    return this.putters.size;
+  }
+
+  /** Undefined when the item went in at once. */
+  put(item: T, wait: Wait, group: WaiterGroup): Promise<void> | undefined {
+    if (this.shutdownMode !== 'open') throw new QueueShutDownError('The queue was shut down and takes no more items.');
+    if (!this.isFull) {
+      this.accept(item);
+      return undefined;
+    }
+    const full = (): QueueFullError =>
+      new QueueFullError(`The queue holds its maxsize of ${this.maxsize} items (items on lease included).`);
+    if (wait.timeoutMs === 0) throw full();
+    return new Promise<void>((resolve, reject) => {
+      const waiting = startWaiting(wait, group, reject, full, () => this.putters.delete(putter));
+      const putter: Putter<T> = {
+        ...waiting,
+        item,
+        accept: () => {
+          waiting.end();
+          resolve();
+        },
+      };
+      this.putters.add(putter);
+    });
+  }
+
+  /** The entry itself when there was one at once. */
+  take(wait: Wait, group: WaiterGroup, onLoan: boolean): Entry<T> | Promise<Entry<T>> {
+    const entry = this.next(onLoan);
+    if (entry !== undefined) return entry;
+    if (this.isFinished) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+    if (wait.timeoutMs === 0) throw new QueueEmptyError();
+    return new Promise<Entry<T>>((resolve, reject) => {
+      const waiting = startWaiting(
+        wait,
+        group,
+        reject,
+        () => new QueueEmptyError(),
+        () => this.getters.delete(getter),
+      );
+      const getter: Getter<T> = {
+        ...waiting,
+        onLoan,
+        give: (given) => {
+          waiting.end();
+          resolve(given);
+        },
+      };
+      this.getters.add(getter);
+    });
+  }
+
+  /** The item was handled: its place is free. */
+  finish(): void {
+    this.loans--;
+    this.getTotal++;
+    this.admit();
+    this.endIfFinished();
+  }
+
+  /** The item comes again, ahead of every item not yet taken. */
+  giveBack(entry: Entry<T>): void {
+    this.loans--;
+    if (this.shutdownMode === 'immediate') {
+      this.endIfFinished();
+      return;
+    }
+    this.redelivered++;
+    const at = this.returned.findIndex((other) => other.sequence > entry.sequence);
+    this.returned.splice(at === -1 ? this.returned.length : at, 0, entry);
+    this.serve();
+  }
+
+  shutdown(immediate: boolean): void {
+    if (immediate) {
+      this.shutdownMode = 'immediate';
+      this.fresh.clear();
+      this.returned.length = 0;
+    } else if (this.shutdownMode === 'open') {
+      this.shutdownMode = 'draining';
+    }
+    for (const putter of [...this.putters])
+      putter.fail(new QueueShutDownError('The queue was shut down and takes no more items.'));
+    this.endIfFinished();
+  }
+
+  private sequence = 0;
+
+  private accept(item: T): void {
+    this.putTotal++;
+    this.fresh.push({ item, sequence: this.sequence++, deliveries: 0 });
+    this.serve();
+  }
+
+  private next(onLoan: boolean): Entry<T> | undefined {
+    const entry = this.returned.shift() ?? this.fresh.shift();
+    if (entry === undefined) return undefined;
+    entry.deliveries++;
+    if (onLoan) {
+      this.loans++;
+    } else {
+      this.getTotal++;
+      this.admit();
+    }
+    return entry;
+  }
+
+  /** Items that lie ready, to those who wait. */
+  private serve(): void {
+    while (this.size > 0) {
+      const [getter] = this.getters;
+      if (getter === undefined) break;
+      getter.give(this.next(getter.onLoan) as Entry<T>);
+    }
+    this.endIfFinished();
+  }
+
+  /** Room that came free, to those who wait for it. */
+  private admit(): void {
+    while (!this.isFull) {
+      const [putter] = this.putters;
+      if (putter === undefined) break;
+      putter.accept();
+      this.accept(putter.item);
+    }
+  }
+
+  private get isFinished(): boolean {
+    return (
+      this.shutdownMode === 'immediate' || (this.shutdownMode === 'draining' && this.size === 0 && this.loans === 0)
+    );
+  }
+
+  private endIfFinished(): void {
+    if (!this.isFinished) return;
+    for (const getter of [...this.getters])
+      getter.fail(new QueueShutDownError('The queue was shut down and nothing is left in it.'));
+  }
+}
+
+/** One wait: ends by being served, by its timeout, by its signal or by its handle, whichever is first, and leaves nothing behind. */
+function startWaiting(
+  wait: Wait,
+  group: WaiterGroup,
+  reject: (reason: unknown) => void,
+  timedOut: () => Error,
+  leaveQueue: () => void,
+): Waiter & { end(): void } {
+  let referenced = false;
+  const setReferenced = (next: boolean): void => {
+    if (next === referenced) return;
+    referenced = next;
+    if (next) keepAlive.hold();
+    else keepAlive.drop();
+  };
+  const waiter: Waiter = {
+    fail: (reason) => {
+      end();
+      reject(reason);
+    },
+    setReferenced,
+  };
+  const onAbort = (): void => waiter.fail(wait.signal?.reason);
+  const alarm = wait.timeoutMs === Infinity ? undefined : new Alarm(deadlineOf(wait), () => waiter.fail(timedOut()));
+  const end = (): void => {
+    alarm?.cancel();
+    wait.signal?.removeEventListener('abort', onAbort);
+    group.waiters.delete(waiter);
+    setReferenced(false);
+    leaveQueue();
+  };
+  wait.signal?.addEventListener('abort', onAbort, { once: true });
+  group.waiters.add(waiter);
+  setReferenced(group.referenced);
+  return { ...waiter, end };
+}

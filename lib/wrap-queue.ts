@@ -1,0 +1,253 @@
+import { BaseQueue } from './base-queue';
+import { asyncDispose } from './dispose';
+import type { QueueDescriptor } from './descriptor';
+import { QueueClosedError, QueueEmptyError, QueueShutDownError } from './errors';
+import { describeValue } from './metadata';
+import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
+import { Alarm, deadlineOf, readWait } from './wait';
+
+const required = ['put', 'get', 'empty', 'qsize'] as const;
+const queueMethods = [
+  ...required,
+  'full',
+  'putMany',
+  'getMany',
+  'readable',
+  'writable',
+  'lease',
+  'shutdown',
+  'close',
+  'ref',
+  'unref',
+  'stats',
+] as const;
+
+type Partially<T> = QueueLike<T> & Partial<Omit<Queue<T>, keyof QueueLike<T>>>;
+
+/**
+ * The full `Queue` over anything that has the four methods. What the inner queue offers itself is used; the rest is derived.
+ * The result still is the inner queue to `instanceof`, and shows its other properties.
+ */
+export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): Queue<T> {
+  if (inner instanceof BaseQueue) return inner as Queue<T>;
+  const missing = required.filter(
+    (name) => typeof (inner as Partial<QueueLike<T>> | null | undefined)?.[name] !== 'function',
+  );
+  if (missing.length > 0) {
+    throw new TypeError(
+      `The implementation of queue type '${descriptor.queueType}' must give an object with put, get, empty and qsize; ` +
+        `found ${describeValue(inner)} without ${missing.join(', ')}.`,
+    );
+  }
+  const complete = queueMethods.every((name) => typeof (inner as Partially<T>)[name] === 'function');
+  if (complete && typeof (inner as Partially<T>)[Symbol.asyncIterator] === 'function') return inner as Queue<T>;
+
+  const wrapped = new WrappedQueue<T>(inner, descriptor);
+  const api = new Map<PropertyKey, unknown>([
+    ['descriptor', descriptor],
+    ...[...queueMethods, Symbol.asyncIterator, asyncDispose].map(
+      (key) => [key, (wrapped[key as 'close'] as () => unknown).bind(wrapped)] as [PropertyKey, unknown],
+    ),
+  ]);
+  for (const key of ['ref', 'unref'] as const) api.set(key, () => (wrapped[key](), shown));
+  // The proxy's own target is empty, so that a frozen inner queue does not forbid it to show other methods.
+  const shown = new Proxy(Object.create(Object.getPrototypeOf(inner)) as object, {
+    get(_target, key) {
+      if (api.has(key)) return api.get(key);
+      const value: unknown = Reflect.get(inner, key, inner);
+      return typeof value === 'function' && key !== 'constructor' ? value.bind(inner) : value;
+    },
+    has: (_target, key) => api.has(key) || key in inner,
+    set: (_target, key, value) => Reflect.set(inner, key, value, inner),
+  }) as unknown as Queue<T>;
+  return shown;
+}
+
+interface Delivery<T> {
+  readonly item: T;
+  readonly deliveries: number;
+}
+
+interface Waiter<T> {
+  give(delivery: Delivery<T>): void;
+  leave(reason: unknown): void;
+}
+
+class WrappedQueue<T> extends BaseQueue<T> {
+  private closed = false;
+  private shutDown = false;
+  /** Items that came after their waiter had left, or came back from a lease: first to go out again. */
+  private readonly returned: Delivery<T>[] = [];
+  /** Oldest first. */
+  private readonly waiting = new Set<Waiter<T>>();
+  private readonly open = new Set<Lease<T>>();
+
+  constructor(
+    private readonly inner: Partially<T>,
+    descriptor: QueueDescriptor,
+  ) {
+    super(descriptor);
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new QueueClosedError();
+  }
+
+  override async put(item: T, options?: WaitOptions): Promise<void> {
+    readWait(options);
+    this.checkOpen();
+    if (this.shutDown) throw new QueueShutDownError();
+    await this.inner.put(item, options);
+    this.putTotal++;
+  }
+
+  override async get(options?: WaitOptions): Promise<T> {
+    return (await this.take(options)).item;
+  }
+
+  private async take(options?: WaitOptions): Promise<Delivery<T>> {
+    const wait = readWait(options);
+    this.checkOpen();
+    const first = this.returned.shift();
+    if (first !== undefined) return first;
+    if (this.shutDown && this.open.size === 0 && (await this.inner.empty())) throw new QueueShutDownError();
+    const taken = this.inner.get(options);
+    const delivery = isThenable(taken)
+      ? await this.whileWaiting(taken, wait.timeoutMs === 0 ? Infinity : deadlineOf(wait), wait.signal)
+      : { item: taken, deliveries: 1 };
+    this.getTotal++;
+    return delivery;
+  }
+
+  /** The inner get may know nothing of timeouts, signals and closing. What it brings after the waiter has left is kept for the next one. */
+  private whileWaiting(taken: PromiseLike<T>, deadline: number, signal: AbortSignal | undefined): Promise<Delivery<T>> {
+    return new Promise((resolve, reject) => {
+      let left = false;
+      const finish = (): void => {
+        left = true;
+        alarm?.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        this.waiting.delete(waiter);
+      };
+      const waiter: Waiter<T> = {
+        give: (delivery) => (finish(), resolve(delivery)),
+        leave: (reason) => (finish(), reject(reason)),
+      };
+      const onAbort = (): void => waiter.leave(signal?.reason);
+      // The inner queue's own timeout comes first where it has one.
+      const alarm =
+        deadline === Infinity ? undefined : new Alarm(deadline + 20, () => waiter.leave(new QueueEmptyError()));
+      signal?.addEventListener('abort', onAbort, { once: true });
+      this.waiting.add(waiter);
+      taken.then(
+        (item) => (left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
+        (error) => (left ? undefined : waiter.leave(error)),
+      );
+    });
+  }
+
+  private keep(delivery: Delivery<T>): void {
+    // Closed: back into the queue that others may still use.
+    if (this.closed) return void this.inner.put(delivery.item);
+    const [oldest] = this.waiting;
+    if (oldest === undefined) this.returned.unshift(delivery);
+    else oldest.give(delivery);
+  }
+
+  protected override giveBack(item: T, deliveries: number): void {
+    this.keep({ item, deliveries: deliveries + 1 });
+  }
+
+  override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    if (typeof this.inner.lease === 'function') return this.inner.lease(options);
+    const { item, deliveries } = await this.take(options);
+    const loan = this.loan(item, deliveries);
+    const release = async (): Promise<void> => {
+      this.open.delete(lease);
+      await loan.release();
+    };
+    const lease: Lease<T> = {
+      item,
+      deliveries,
+      ack: async () => {
+        this.open.delete(lease);
+        await loan.ack();
+        await this.finishIfDrained();
+      },
+      release,
+      [asyncDispose]: release,
+    };
+    this.open.add(lease);
+    return lease;
+  }
+
+  /** Once shut down and drained, nothing will come any more for those who wait. */
+  private async finishIfDrained(): Promise<void> {
+    if (!this.shutDown || this.open.size > 0 || this.returned.length > 0 || !(await this.inner.empty())) return;
+    for (const waiter of [...this.waiting]) waiter.leave(new QueueShutDownError());
+  }
+
+  override async empty(): Promise<boolean> {
+    this.checkOpen();
+    return this.returned.length === 0 && (await this.inner.empty());
+  }
+
+  override async qsize(): Promise<number> {
+    this.checkOpen();
+    return this.returned.length + (await this.inner.qsize());
+  }
+
+  override async full(): Promise<boolean> {
+    return typeof this.inner.full === 'function' ? this.inner.full() : super.full();
+  }
+
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    return typeof this.inner.putMany === 'function'
+      ? this.inner.putMany(items, options)
+      : super.putMany(items, options);
+  }
+
+  override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    return typeof this.inner.getMany === 'function' && this.returned.length === 0
+      ? this.inner.getMany(max, options)
+      : super.getMany(max, options);
+  }
+
+  override async shutdown(options?: { immediate?: boolean }): Promise<void> {
+    if (typeof this.inner.shutdown === 'function') return this.inner.shutdown(options);
+    // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
+    this.shutDown = true;
+    if (options?.immediate === true) {
+      this.returned.length = 0;
+      while (!(await this.inner.empty())) await this.inner.get({ block: false });
+    }
+    await this.finishIfDrained();
+  }
+
+  override async stats(): Promise<QueueStats> {
+    return typeof this.inner.stats === 'function' ? this.inner.stats() : super.stats();
+  }
+
+  override ref(): this {
+    this.inner.ref?.();
+    return this;
+  }
+
+  override unref(): this {
+    this.inner.unref?.();
+    return this;
+  }
+
+  override async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    for (const waiter of [...this.waiting]) waiter.leave(new QueueClosedError());
+    for (const lease of [...this.open]) await lease.release();
+    // What this handle still holds belongs to the queue.
+    for (const { item } of this.returned.splice(0)) await this.inner.put(item);
+    await this.inner.close?.();
+  }
+}
+
+const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
+  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
