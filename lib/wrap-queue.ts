@@ -1,10 +1,11 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { BaseQueue } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueClosedError, QueueEmptyError, QueueShutDownError } from './errors';
+import { QueueClosedError, QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
 import { describeValue } from './metadata';
 import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
-import { Alarm, deadlineOf, readWait } from './wait';
+import { Alarm, deadlineOf, keepAlive, readWait, remainingMs } from './wait';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -63,6 +64,9 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   return shown;
 }
 
+/** How long a wait goes on in an inner queue before signals and shutdown are looked at. */
+const SLICE_MS = 20;
+
 interface Delivery<T> {
   readonly item: T;
   readonly deliveries: number;
@@ -81,6 +85,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
   /** Oldest first. */
   private readonly waiting = new Set<Waiter<T>>();
   private readonly open = new Set<Lease<T>>();
+  /** Puts that wait for room; the first one asks. */
+  private readonly putting: { begin(): void }[] = [];
 
   constructor(
     private readonly inner: Partially<T>,
@@ -93,12 +99,77 @@ class WrappedQueue<T> extends BaseQueue<T> {
     if (this.closed) throw new QueueClosedError();
   }
 
-  override async put(item: T, options?: WaitOptions): Promise<void> {
-    readWait(options);
+  private checkOpenForPuts(): void {
     this.checkOpen();
-    if (this.shutDown) throw new QueueShutDownError();
-    await this.inner.put(item, options);
+    if (this.shutDown) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+  }
+
+  override async put(item: T, options?: WaitOptions): Promise<void> {
+    const wait = readWait(options);
+    this.checkOpenForPuts();
+    if (this.putting.length === 0 || wait.timeoutMs === 0) {
+      try {
+        await this.putNow(item);
+        return;
+      } catch (error) {
+        if (!isFull(error) || wait.timeoutMs === 0) throw error;
+      }
+    }
+    const deadline = deadlineOf(wait);
+    const turn = { begin: (): void => {} };
+    this.putting.push(turn);
+    try {
+      // One waiting put at a time asks the inner queue, so that they are served in order.
+      if (this.putting[0] !== turn) await this.putTurn(turn, deadline, wait.signal);
+      await this.putInSlices(item, deadline, wait.signal);
+    } finally {
+      this.putting.splice(this.putting.indexOf(turn), 1);
+      this.putting[0]?.begin();
+    }
+  }
+
+  private async putNow(item: T): Promise<void> {
+    // Items on loan from here may come back, and need their room then.
+    if (this.open.size > 0 && this.maxsize > 0 && (await this.qsize()) + this.open.size >= this.maxsize)
+      throw new QueueFullError();
+    await this.inner.put(item, { block: false });
     this.putTotal++;
+  }
+
+  private putTurn(turn: { begin(): void }, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => end(() => reject(signal?.reason));
+      const alarm =
+        deadline === Infinity ? undefined : new Alarm(deadline, () => end(() => reject(new QueueFullError())));
+      const end = (settle: () => void): void => {
+        alarm?.cancel();
+        signal?.removeEventListener('abort', onAbort);
+        settle();
+      };
+      turn.begin = () => end(resolve);
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /** The inner put may know nothing of signals, shutdown or closing: it waits a little at a time, and what ends the wait is looked at in between. */
+  private async putInSlices(item: T, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    for (;;) {
+      this.checkOpenForPuts();
+      if (signal?.aborted) throw signal.reason;
+      const sliceMs = Math.min(remainingMs(deadline), SLICE_MS);
+      try {
+        if (this.open.size > 0) {
+          await this.putNow(item);
+        } else {
+          await this.inner.put(item, { timeoutMs: sliceMs });
+          this.putTotal++;
+        }
+        return;
+      } catch (error) {
+        if (!isFull(error) || remainingMs(deadline) === 0) throw error;
+        if (this.open.size > 0) await delay(sliceMs);
+      }
+    }
   }
 
   override async get(options?: WaitOptions): Promise<T> {
@@ -125,6 +196,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
       let left = false;
       const finish = (): void => {
         left = true;
+        keepAlive.drop();
         alarm?.cancel();
         signal?.removeEventListener('abort', onAbort);
         this.waiting.delete(waiter);
@@ -139,6 +211,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
         deadline === Infinity ? undefined : new Alarm(deadline + 20, () => waiter.leave(new QueueEmptyError()));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.waiting.add(waiter);
+      keepAlive.hold();
       taken.then(
         (item) => (left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
         (error) => (left ? undefined : waiter.leave(error)),
@@ -251,3 +324,6 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
 const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
+
+/** By code: the inner queue may come from another copy of the package. */
+const isFull = (error: unknown): boolean => (error as { code?: unknown } | null | undefined)?.code === 'ERR_QUEUE_FULL';

@@ -1,0 +1,92 @@
+import type { QueueDescriptor } from '../descriptor';
+import { MemoryStore } from '../memory-store';
+import type { Lease, QueueStats, WaitOptions } from '../queue';
+import { Attachment, StoreQueue } from '../store-queue';
+
+function newStore(descriptor: QueueDescriptor): MemoryStore<unknown> {
+  const { maxsize } = descriptor.metadata;
+  return new MemoryStore(typeof maxsize === 'number' ? maxsize : 0);
+}
+
+/**
+ * In-memory stand-in for any queue type, with scripted faults, for unit tests of code that uses queues. Each one is a queue of its
+ * own; `StubQueue.sharing()` gives an implementation whose queues meet by id.
+ *
+ * @example
+ * registerQueueImplementation('rpc', StubQueue);
+ * const queue = resolveDescriptor(QueueDescriptor.createRpcQueue('localhost', 8080)) as StubQueue;
+ * queue.failNext(new QueueConnectionError('the cable was cut'));
+ */
+export class StubQueue<T = unknown> extends StoreQueue<T> {
+  private readonly faults: Error[] = [];
+
+  constructor(descriptor: QueueDescriptor, _options?: unknown, store: MemoryStore<unknown> = newStore(descriptor)) {
+    super(descriptor, new Attachment(store));
+  }
+
+  /** An implementation to register: descriptors of one type and id resolve to handles on one queue, for as long as the result is kept. */
+  static sharing(): (descriptor: QueueDescriptor) => StubQueue {
+    const stores = new Map<string, MemoryStore<unknown>>();
+    return (descriptor) => {
+      const key = JSON.stringify([descriptor.queueType, descriptor.queueId]);
+      const store = stores.get(key) ?? newStore(descriptor);
+      stores.set(key, store);
+      return new StubQueue(descriptor, undefined, store);
+    };
+  }
+
+  /** The next call rejects with this error and changes nothing; several are used up in order. */
+  failNext(error: Error): void {
+    this.faults.push(error);
+  }
+
+  private useFault(): void {
+    const fault = this.faults.shift();
+    if (fault !== undefined) throw fault;
+  }
+
+  override async put(item: T, options?: WaitOptions): Promise<void> {
+    this.useFault();
+    return super.put(item, options);
+  }
+
+  override async get(options?: WaitOptions): Promise<T> {
+    this.useFault();
+    return super.get(options);
+  }
+
+  override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    this.useFault();
+    return super.getMany(max, options);
+  }
+
+  override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    this.useFault();
+    return super.lease(options);
+  }
+
+  override async empty(): Promise<boolean> {
+    this.useFault();
+    return super.empty();
+  }
+
+  override async full(): Promise<boolean> {
+    this.useFault();
+    return super.full();
+  }
+
+  override async qsize(): Promise<number> {
+    this.useFault();
+    return super.qsize();
+  }
+
+  override async shutdown(options?: { immediate?: boolean }): Promise<void> {
+    this.useFault();
+    return super.shutdown(options);
+  }
+
+  override async stats(): Promise<QueueStats> {
+    this.useFault();
+    return super.stats();
+  }
+}
