@@ -1,11 +1,11 @@
 /** A handle on a queue in memory: everything but which queue it is. */
-import { BaseQueue } from './base-queue';
+import { BaseQueue, withAccepted } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError } from './errors';
 import type { Entry, MemoryStore, Waiter, WaiterGroup } from './memory-store';
 import type { Lease, QueueStats, WaitOptions } from './queue';
-import { readMax, readWait } from './wait';
+import { deadlineOf, readMax, readWait, remainingMs } from './wait';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
 export class Attachment implements WaiterGroup {
@@ -62,6 +62,29 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     return (await this.store.take(wait, this.attachment, false)).item;
+  }
+
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    const wait = readWait(options);
+    const { store } = this;
+    // The base class awaits every item, which an array of them need not.
+    if (!Array.isArray(items)) return super.putMany(items, options);
+    const deadline = deadlineOf(wait);
+    let accepted = 0;
+    try {
+      for (const item of items as T[]) {
+        const waiting = store.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal }, this.attachment);
+        if (waiting !== undefined) await waiting;
+        accepted++;
+        if (waiting === undefined || accepted === items.length) continue;
+        // Time has passed: the handle may have been closed, or the call aborted.
+        wait.signal?.throwIfAborted();
+        if (this.closed) throw new QueueClosedError();
+      }
+    } catch (error) {
+      throw withAccepted(error, accepted);
+    }
+    return accepted;
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
