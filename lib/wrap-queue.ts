@@ -232,6 +232,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    this.checkOpen();
     if (typeof this.inner.lease === 'function') return this.inner.lease(options);
     const { item, deliveries } = await this.take(options);
     const loan = this.loan(item, deliveries);
@@ -271,16 +272,19 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   override async full(): Promise<boolean> {
+    this.checkOpen();
     return typeof this.inner.full === 'function' ? this.inner.full() : super.full();
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    this.checkOpen();
     return typeof this.inner.putMany === 'function'
       ? this.inner.putMany(items, options)
       : super.putMany(items, options);
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    this.checkOpen();
     return typeof this.inner.getMany === 'function' && this.returned.length === 0
       ? this.inner.getMany(max, options)
       : super.getMany(max, options);
@@ -298,6 +302,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   override async stats(): Promise<QueueStats> {
+    this.checkOpen();
     return typeof this.inner.stats === 'function' ? this.inner.stats() : super.stats();
   }
 
