@@ -21,5 +21,7 @@ export {
   getRpcQueue,
   getSageQueue,
 } from './convenience';
+export { listSegments, pruneSegments } from './segments';
+export type { SegmentInfo } from './segments';
 export { registerCodec } from './codec';
 export type { Codec, CodecName } from './codec';

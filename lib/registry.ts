@@ -7,6 +7,8 @@ import { wrapQueue } from './wrap-queue';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- a transport is loaded when a type that needs it is first resolved */
 const builtIn: Record<string, () => QueueImplementation> = {
+  shm: () => (require('./queues/native/shm-queue') as typeof import('./queues/native/shm-queue')).ShmQueue,
+  sage_queue: () => (require('./queues/native/sage-queue') as typeof import('./queues/native/sage-queue')).SageQueue,
   local: () => (require('./queues/local') as typeof import('./queues/local')).LocalQueue,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */

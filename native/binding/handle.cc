@@ -208,9 +208,8 @@ napi_value get(napi_env env, napi_callback_info info) {
       const uint8_t* data = handle.queue->data(item);
       if (offset > handle.pool_bytes || item.length > handle.pool_bytes - offset) {
         handle.registers[kLength] = static_cast<int32_t>(item.length);
-        handle.run[0] = item;
-        handle.run_count = 1;
-        handle.run_next = 0;
+        handle.large = item;
+        handle.has_large = true;
         return kLarge;
       }
       std::memcpy(handle.pool + offset, data, item.length);
@@ -225,14 +224,14 @@ napi_value copy_taken(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    if (handle.run_count != 1) return integer(env, kEmpty);
+    if (!handle.has_large) return integer(env, kEmpty);
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    const Item& item = handle.run[0];
+    const Item& item = handle.large;
     std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
     handle.queue->finish(&item, 1);
-    handle.run_count = 0;
+    handle.has_large = false;
     return integer(env, static_cast<int32_t>(item.length));
   });
 }
@@ -254,8 +253,8 @@ napi_value get_many(napi_env env, napi_callback_info info) {
       if (items[0].length > room) {
         handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
         handle.registers[kLength] = static_cast<int32_t>(items[0].length);
-        handle.run[0] = items[0];
-        handle.run_count = 1;
+        handle.large = items[0];
+        handle.has_large = true;
         return kLarge;
       }
       for (uint32_t index = 0; index < taken; ++index) {
@@ -290,6 +289,22 @@ napi_value take_run(napi_env env, napi_callback_info info) {
       }
       return static_cast<int32_t>(taken);
     }));
+  });
+}
+
+/// copyFirst(into): copies the first item of the run, where no view of the mapping can be had.
+napi_value copy_first(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Handle& handle = *call.handle;
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    const Item& item = handle.run[handle.run_next];
+    if (handle.run_next < handle.run_count) {
+      std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
+    }
+    return integer(env, 0);
   });
 }
 
@@ -551,7 +566,7 @@ void add_hot(napi_env env, napi_value object, const char* name, napi_callback ca
 void Handle::close() {
   queue.reset();
   run_count = run_next = 0;
-  claimed = false;
+  has_large = claimed = false;
 }
 
 void throw_failure(Napi::Env env, const std::exception& failure) {
@@ -574,7 +589,7 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   const std::pair<const char*, napi_callback> hot[] = {
       {"put", put},           {"putMany", put_many},         {"claim", claim},
       {"endClaim", end_claim}, {"get", get},                 {"copyTaken", copy_taken},
-      {"getMany", get_many},  {"takeRun", take_run},         {"finishFirst", finish_first},
+      {"getMany", get_many},  {"takeRun", take_run},         {"copyFirst", copy_first}, {"finishFirst", finish_first},
       {"giveBackRun", give_back_run}, {"peek", peek},        {"lease", lease},
       {"copyLease", copy_lease}, {"endLease", end_lease},    {"park", park},
       {"unpark", unpark},     {"settle", settle},

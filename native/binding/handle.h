@@ -25,7 +25,9 @@ struct Handle {
   uint8_t* pool = nullptr;
   uint32_t pool_bytes = 0;
 
-  sage::Item run[sage::kMaxRun];  // taken in place, or one that was too large for the pool
+  sage::Item large;  // taken, but too large for the pool
+  bool has_large = false;
+  sage::Item run[sage::kMaxRun];  // taken in place
   uint32_t run_count = 0;
   uint32_t run_next = 0;
   sage::Item claim;

@@ -201,7 +201,8 @@ bool Queue::unpark(Direction direction) {
 void Queue::settle(Direction direction) {
   if (!rung_[direction]) return;
   rung_[direction] = false;
-  if (parking_.anybody(direction)) wake(direction, false);
+  // Only where there is something to wake for: two sleepers would else hand an idle wake to each other for ever.
+  if (parking_.anybody(direction) && (direction == kGetters ? size() > 0 : !full())) wake(direction, false);
 }
 
 void Queue::set_bell(uint32_t fd, uint64_t inode, uint32_t tag) {

@@ -1,0 +1,171 @@
+/** The addon, as TypeScript sees it, and where it comes from. Nothing loads it before a shared-memory type is resolved. */
+import { join } from 'node:path';
+import { QueueError, QueueExistsError, QueueNotFoundError, QueueClosedError, SegmentError } from './errors';
+import type { SegmentErrorCode } from './errors';
+
+/** What a call of the addon returns when it returns no count or length. */
+export const EMPTY = -1;
+export const FULL = -2;
+export const SHUT = -3;
+export const TOO_LARGE = -4;
+/** The item is taken but did not fit into the pool: `copyTaken` has it. */
+export const LARGE = -5;
+
+/** Words that a call leaves in `registers`. */
+export const REGISTER_CODEC = 0;
+export const REGISTER_LENGTH = 1;
+export const REGISTER_DELIVERIES = 2;
+export const REGISTER_TABLE = 8;
+
+/** Items that one call moves at most. */
+export const MAX_BATCH = 64;
+
+export const GETTERS = 0;
+export const PUTTERS = 1;
+export type Direction = typeof GETTERS | typeof PUTTERS;
+
+/** One participant of one queue. `waitMs` of 0 does not wait; a longer one comes back within 100 ms, done or not. */
+export interface NativeHandle {
+  readonly registers: Int32Array;
+  /** 0 or a status. */
+  put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
+  /** How many went in, or a status. */
+  putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
+  /** Offset of the room in `mapping()`, or a status. */
+  claim(bytes: number, codec: number, waitMs: number): number;
+  endClaim(commit: boolean, bytes?: Uint8Array): void;
+  /** Length of the item, now at `offset` of the pool, or a status. */
+  get(offset: number, waitMs: number): number;
+  copyTaken(into: Uint8Array): void;
+  /** How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. */
+  getMany(offset: number, max: number, waitMs: number): number;
+  /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. */
+  takeRun(max: number, waitMs: number): number;
+  copyFirst(into: Uint8Array): void;
+  finishFirst(): void;
+  giveBackRun(): void;
+  peek(): Buffer | undefined;
+  /** A lease id, or a status. */
+  lease(waitMs: number): number;
+  copyLease(id: number, into: Uint8Array): void;
+  endLease(id: number, acknowledge: boolean): void;
+  park(direction: Direction): void;
+  unpark(direction: Direction): number;
+  settle(direction: Direction): void;
+  setPool(pool: Uint8Array): void;
+  setBell(writeFd: number, inode: number, tag: number): void;
+  mustPoll(): boolean;
+  mapping(): ArrayBuffer | undefined;
+  qsize(): number;
+  full(): boolean;
+  isShut(): boolean;
+  shutDown(immediate: boolean): void;
+  unlink(): void;
+  stats(): NativeStats;
+  configuration(): { created: boolean; maxsize: number; capacityBytes: number; autoCleanup: boolean; mode: number };
+  close(): void;
+}
+
+export interface NativeStats {
+  qsize: number;
+  maxsize: number;
+  putTotal: number;
+  getTotal: number;
+  capacityBytes: number;
+  usedBytes: number;
+  putBytesTotal: number;
+  waitingGetters: number;
+  waitingPutters: number;
+  recovered: number;
+  redelivered: number;
+  attached: { pid: number; alive: boolean }[];
+}
+
+export interface NativeSegment {
+  file: string;
+  fullName: string;
+  kind: 'shm' | 'sage_queue';
+  queueId: string;
+  bytes: number;
+  qsize: number;
+  maxsize: number;
+  capacityBytes: number;
+  ownerUid: number;
+  attached: { pid: number; alive: boolean }[];
+  shutDown: boolean;
+  layoutVersion: number;
+  createdTimestamp: number;
+}
+
+export interface NativeOpenOptions {
+  kind: 'shm' | 'sage';
+  name: string;
+  queueId: string;
+  maxsize: number;
+  capacityBytes: number;
+  mode: number;
+  autoCleanup: boolean;
+  /** The only user who may create it; -1: whoever comes first. */
+  ownerUid: number;
+  create: 'if-missing' | 'never' | 'exclusive';
+}
+
+export interface Addon {
+  open(options: NativeOpenOptions): NativeHandle;
+  list(): (NativeSegment | { file: string; code: string; error: string })[];
+  prune(file: string, includeNonEmpty: boolean): boolean;
+  createBell(): { readFd: number; writeFd: number; inode: number };
+  closeBell(fd: number): void;
+  readonly directory: string;
+  readonly layoutVersion: number;
+  readonly napiVersion: number;
+  /** Only in builds with named points: this process is killed ('K') or stopped ('S') when it has passed the point `skip` times. */
+  arm?(point: string, skip: number, action: 'K' | 'S'): void;
+}
+
+let loaded: Addon | undefined;
+
+/** @throws QueueError (ERR_ADDON_MISSING) that says what was looked for and how to get it. */
+export function loadAddon(): Addon {
+  loaded ??= requireAddon();
+  return loaded;
+}
+
+function requireAddon(): Addon {
+  const root = join(__dirname, '..');
+  const named = process.env.SAGE_QUEUE_ADDON;
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded on first use, from a path known only now
+    if (named !== undefined && named !== '') return require(named) as Addon;
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return (require('node-gyp-build') as (directory: string) => Addon)(root);
+  } catch (error) {
+    throw new QueueError(
+      'ERR_ADDON_MISSING',
+      `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version} ` +
+        `(${(error as Error).message.split('\n')[0]}). Reinstall with install scripts allowed (npm rebuild sage-queue), which needs a C++17 compiler, ` +
+        'or set SAGE_QUEUE_ADDON to the path of the .node file. The types local, rpc and ray work without it.',
+      { cause: error },
+    );
+  }
+}
+
+/** The addon's errors carry a code; here they become the package's classes. Others come back as they are. */
+export function fromNative(error: unknown): unknown {
+  const { code, message } = error as { code?: string; message: string };
+  if (typeof code !== 'string') return error;
+  if (code === 'ERR_QUEUE_NOT_FOUND') return new QueueNotFoundError(message);
+  if (code === 'ERR_QUEUE_EXISTS') return new QueueExistsError(message);
+  if (code === 'ERR_QUEUE_CLOSED') return new QueueClosedError();
+  if (code.startsWith('ERR_SEGMENT_')) return new SegmentError(code as SegmentErrorCode, message);
+  return error;
+}
+
+/** Runs a call of the addon, with its errors turned into the package's. */
+export function native<R>(call: () => R): R {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

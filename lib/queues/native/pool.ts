@@ -1,0 +1,41 @@
+/** Where items land on their way out: memory of JavaScript's own, handed out in pieces. */
+import { decodesByCopy, decodeItem } from '../../codec';
+import type { NativeHandle } from '../../native';
+
+const POOL_BYTES = 64 * 1024;
+/** With less room than this a new pool is begun. */
+const LEAST_ROOM = 4 * 1024;
+
+export class Pool {
+  private buffer = Buffer.alloc(0);
+  /** Where the next item goes. */
+  offset = 0;
+
+  constructor(private readonly handle: NativeHandle) {}
+
+  /** Before every get: makes sure that a usual item fits. */
+  ready(): void {
+    if (this.buffer.length - this.offset < LEAST_ROOM) this.renew();
+  }
+
+  private renew(): void {
+    this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
+    this.offset = 0;
+    this.handle.setPool(this.buffer);
+  }
+
+  /** The item of `length` bytes at the offset. Items that are not copied by their decoding keep their place. */
+  take(length: number, codec: number): unknown {
+    const start = this.offset;
+    const end = start + length;
+    if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, end);
+    this.offset = (end + 7) & ~7;
+    return decodeItem(codec, this.buffer.subarray(start, end));
+  }
+
+  /** Items that lie one after the other. */
+  takeAt(start: number, length: number, codec: number): unknown {
+    if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, start + length);
+    return decodeItem(codec, this.buffer.subarray(start, start + length));
+  }
+}

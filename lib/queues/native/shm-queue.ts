@@ -1,0 +1,560 @@
+/**
+ * `shm`: a queue in POSIX shared memory, attached by name from any process of this host. The lock-free core, its recovery of dead
+ * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
+ */
+import { BaseQueue, withAccepted } from '../../base-queue';
+import { CODEC_RAW, decodeItem, encodeItem, encodeItemSpan } from '../../codec';
+import type { CodecName } from '../../codec';
+import { asyncDispose, syncDispose } from '../../dispose';
+import type { QueueDescriptor } from '../../descriptor';
+import {
+  ConfigMismatchError,
+  ItemTooLargeError,
+  QueueClosedError,
+  QueueEmptyError,
+  QueueFullError,
+  QueueShutDownError,
+} from '../../errors';
+import {
+  EMPTY,
+  FULL,
+  GETTERS,
+  LARGE,
+  MAX_BATCH,
+  PUTTERS,
+  REGISTER_CODEC,
+  REGISTER_DELIVERIES,
+  REGISTER_LENGTH,
+  REGISTER_TABLE,
+  SHUT,
+  TOO_LARGE,
+  loadAddon,
+  native,
+} from '../../native';
+import type { NativeHandle } from '../../native';
+import type { NativeLease, NativeQueue, QueueStats, ResolveOptions, SyncWaitOptions, WaitOptions } from '../../queue';
+import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
+import type { Wait } from '../../wait';
+import { BellPull } from './doorbell';
+import { ownerOf, segmentName } from './naming';
+import { Pool } from './pool';
+import { Waiters } from './waiters';
+
+const DEFAULT_MAXSIZE = 1000;
+const MEBIBYTE = 1024 * 1024;
+
+/** 1 MiB, or 1 KiB for each of maxsize items where that is more, at most 16 MiB. */
+export function defaultCapacityBytes(maxsize: number): number {
+  let capacity = MEBIBYTE;
+  while (capacity < Math.min(maxsize * 1024, 16 * MEBIBYTE)) capacity *= 2;
+  return capacity;
+}
+
+const emptyError = (): QueueEmptyError => new QueueEmptyError();
+const fullError = (): QueueFullError => new QueueFullError('The queue has no room for the item (items or bytes).');
+
+/** As many calls are answered at once before the event loop gets a turn. */
+const ANSWERS_PER_TURN = 512;
+let answers = 0;
+const nextTurn = (): Promise<void> =>
+  new Promise((resolve) =>
+    setImmediate(() => {
+      answers = 0;
+      resolve();
+    }),
+  );
+
+export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
+  protected readonly handle: NativeHandle;
+  private readonly codec: CodecName;
+  private readonly pool: Pool;
+  private readonly bell: BellPull;
+  private readonly getters: Waiters;
+  private readonly putters: Waiters;
+  private readonly capacityBytes: number;
+  private readonly existingMaxsize: number;
+  protected closed = false;
+
+  constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
+    super(descriptor);
+    const { metadata } = descriptor;
+    const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
+    const asked = metadata.capacity_bytes;
+    this.codec = typeof metadata.codec === 'string' ? metadata.codec : 'auto';
+    const name = segmentName(descriptor);
+    this.handle = native(() =>
+      loadAddon().open({
+        kind: descriptor.queueType === 'shm' ? 'shm' : 'sage',
+        name,
+        queueId: descriptor.queueId,
+        maxsize,
+        capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
+        mode: typeof metadata.mode === 'number' ? metadata.mode : 0o600,
+        autoCleanup: metadata.auto_cleanup !== false,
+        ownerUid: ownerOf(descriptor) ?? -1,
+        create: options.create ?? 'if-missing',
+      }),
+    );
+    const existing = this.handle.configuration();
+    const otherSize = maxsize !== DEFAULT_MAXSIZE && maxsize !== existing.maxsize;
+    if (otherSize || (typeof asked === 'number' && asked !== existing.capacityBytes)) {
+      this.handle.close();
+      throw new ConfigMismatchError(
+        `The queue '${descriptor.queueId}' exists with maxsize ${existing.maxsize} and capacityBytes ${existing.capacityBytes}; the descriptor asks for ` +
+          `${maxsize} and ${asked ?? 'the default'}. Ask for the same, or leave both out to take it as it is.`,
+      );
+    }
+    this.capacityBytes = existing.capacityBytes;
+    this.existingMaxsize = existing.maxsize;
+    this.pool = new Pool(this.handle);
+    this.bell = new BellPull(this.handle, { rung: () => this.rung() });
+    this.getters = new Waiters(this.handle, GETTERS, this.bell);
+    this.putters = new Waiters(this.handle, PUTTERS, this.bell);
+  }
+
+  protected override get maxsize(): number {
+    return this.existingMaxsize;
+  }
+
+  private rung(): void {
+    this.getters.rung();
+    this.putters.rung();
+  }
+
+  protected check(): void {
+    if (this.closed) throw new QueueClosedError();
+  }
+
+  // ── statuses ─────────────────────────────────────────────────────────────
+
+  /** Throws what `status` stands for, unless that is "not yet". */
+  private refusePut(status: number, bytes: number): void {
+    if (status === FULL || status === EMPTY) return;
+    if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+    if (status === TOO_LARGE) {
+      throw new ItemTooLargeError(
+        `An item of ${bytes} bytes can never fit into the ${this.capacityBytes} bytes of this queue. Make it with a larger capacityBytes.`,
+      );
+    }
+  }
+
+  private refuseGet(status: number): void {
+    if (status === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+  }
+
+  /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
+  private received(status: number): { value: T } | undefined {
+    if (status >= 0) return { value: this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T };
+    if (status === LARGE) return { value: this.fetchLarge() };
+    this.refuseGet(status);
+    return undefined;
+  }
+
+  private fetchLarge(): T {
+    const codec = this.handle.registers[REGISTER_CODEC]!;
+    const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
+    this.handle.copyTaken(bytes);
+    return decodeItem(codec, bytes) as T;
+  }
+
+  private tryGet(waitMs: number): { value: T } | undefined {
+    this.pool.ready();
+    return this.received(this.handle.get(this.pool.offset, waitMs));
+  }
+
+  /** Repeats `attempt` in slices that the addon keeps short, until it brings something or the time is over. */
+  protected block<R>(
+    options: SyncWaitOptions | undefined,
+    late: () => Error,
+    attempt: (waitMs: number) => R | undefined,
+  ): R {
+    this.check();
+    const wait = readWait(options);
+    return native(() => {
+      const first = attempt(0);
+      if (first !== undefined) return first;
+      const deadline = deadlineOf(wait);
+      for (let left = wait.timeoutMs; left > 0; left = remainingMs(deadline)) {
+        const outcome = attempt(Math.min(1000, Math.ceil(left)));
+        if (outcome !== undefined) return outcome;
+      }
+      throw late();
+    });
+  }
+
+  // ── synchronous ──────────────────────────────────────────────────────────
+
+  putSync(item: T, options?: SyncWaitOptions): void {
+    this.check();
+    const wait = readWait(options);
+    const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
+    let status = native(() => this.handle.put(buffer, start, end, codecId, 0));
+    if (status === 0) return;
+    this.refusePut(status, end - start);
+    const deadline = deadlineOf(wait);
+    for (let left = wait.timeoutMs; left > 0; left = remainingMs(deadline)) {
+      status = native(() => this.handle.put(buffer, start, end, codecId, Math.min(1000, Math.ceil(left))));
+      if (status === 0) return;
+      this.refusePut(status, end - start);
+    }
+    throw fullError();
+  }
+
+  getSync(options?: SyncWaitOptions): T {
+    if (options === undefined && !this.closed) {
+      // The way of most calls, without a closure: something is there.
+      this.pool.ready();
+      const status = native(() => this.handle.get(this.pool.offset, 0));
+      if (status >= 0) return this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T;
+      const outcome = this.received(status);
+      if (outcome !== undefined) return outcome.value;
+    }
+    return this.block(options, emptyError, (waitMs) => this.tryGet(waitMs)).value;
+  }
+
+  putManySync(items: readonly T[], options?: SyncWaitOptions): number {
+    this.check();
+    const wait = readWait(options);
+    const deadline = deadlineOf(wait);
+    let accepted = 0;
+    try {
+      for (let from = 0; from < items.length; from += MAX_BATCH) {
+        const batch = this.encodeBatch(items, from);
+        for (let done = 0; done < batch.bytes.length;) {
+          const outcome = this.putBatch(batch, done, 0) ?? this.putBatchWaiting(batch, done, wait, deadline);
+          done += outcome;
+          accepted += outcome;
+        }
+        if (batch.failure !== undefined) throw batch.failure;
+      }
+    } catch (error) {
+      throw withAccepted(error, accepted);
+    }
+    return accepted;
+  }
+
+  getManySync(max: number, options?: SyncWaitOptions): T[] {
+    this.check();
+    if (readMax(max) === 0) return [];
+    const items: T[] = [];
+    this.block(options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
+    while (items.length < max && this.tryGetMany(items, max, 0));
+    return items;
+  }
+
+  emptySync(): boolean {
+    return this.qsizeSync() === 0;
+  }
+
+  qsizeSync(): number {
+    this.check();
+    return this.handle.qsize();
+  }
+
+  peekSync(): { item: T } | undefined {
+    this.check();
+    const bytes = native(() => this.handle.peek());
+    return bytes === undefined ? undefined : { item: decodeItem(this.handle.registers[REGISTER_CODEC]!, bytes) as T };
+  }
+
+  leaseSync(options?: SyncWaitOptions): NativeLease<T> {
+    return this.block(options, emptyError, (waitMs) => this.tryLease(waitMs)).value;
+  }
+
+  unlinkSync(): void {
+    this.check();
+    native(() => this.handle.unlink());
+  }
+
+  closeSync(): void {
+    if (this.closed) return;
+    this.closed = true;
+    const reason = (): QueueClosedError => new QueueClosedError();
+    this.getters.failAll(reason);
+    this.putters.failAll(reason);
+    this.bell.detach();
+    this.handle.close();
+  }
+
+  // ── asynchronous ─────────────────────────────────────────────────────────
+
+  override async put(item: T, options?: WaitOptions): Promise<void> {
+    this.check();
+    const wait = readWait(options);
+    if (this.putters.size === 0) {
+      const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
+      const status = native(() => this.handle.put(buffer, start, end, codecId, 0));
+      if (status === 0) {
+        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        return;
+      }
+      this.refusePut(status, end - start);
+    }
+    if (wait.timeoutMs === 0) throw fullError();
+    const { codecId, bytes } = encodeItem(item, this.codec);
+    if (bytes.length > this.capacityBytes) this.refusePut(TOO_LARGE, bytes.length);
+    await this.putters.add(wait, fullError, () => {
+      const status = native(() => this.handle.put(bytes, 0, bytes.length, codecId, 0));
+      if (status === 0) return { value: undefined };
+      this.refusePut(status, bytes.length);
+      return undefined;
+    });
+  }
+
+  override async get(options?: WaitOptions): Promise<T> {
+    this.check();
+    const wait = readWait(options);
+    if (this.getters.size === 0) {
+      const outcome = native(() => this.tryGet(0));
+      if (outcome !== undefined) {
+        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        return outcome.value;
+      }
+    }
+    if (wait.timeoutMs === 0) throw emptyError();
+    return this.getters.add(wait, emptyError, () => native(() => this.tryGet(0)));
+  }
+
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    if (!Array.isArray(items)) return super.putMany(items, options);
+    this.check();
+    const wait = readWait(options);
+    const deadline = deadlineOf(wait);
+    let accepted = 0;
+    try {
+      for (let from = 0; from < items.length; from += MAX_BATCH) {
+        const batch = this.encodeBatch(items as T[], from);
+        for (let done = 0; done < batch.bytes.length;) {
+          const outcome =
+            (this.putters.size === 0 ? this.putBatch(batch, done, 0) : undefined) ??
+            (await this.putBatchLater(batch, done, { timeoutMs: remainingMs(deadline), signal: wait.signal }));
+          done += outcome;
+          accepted += outcome;
+        }
+        if (batch.failure !== undefined) throw batch.failure;
+        if ((answers += batch.bytes.length) > ANSWERS_PER_TURN) await nextTurn();
+      }
+    } catch (error) {
+      throw withAccepted(error, accepted);
+    }
+    return accepted;
+  }
+
+  override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    this.check();
+    const wait = readWait(options);
+    if (readMax(max) === 0) return [];
+    const items: T[] = [];
+    const attempt = (): { value: boolean } | undefined =>
+      native(() => this.tryGetMany(items, max, 0)) ? { value: true } : undefined;
+    if (this.getters.size > 0 || attempt() === undefined) {
+      if (wait.timeoutMs === 0) throw emptyError();
+      await this.getters.add(wait, emptyError, attempt);
+    } else if ((answers += items.length) > ANSWERS_PER_TURN) {
+      await nextTurn();
+    }
+    this.fillUp(items, max);
+    return items;
+  }
+
+  override async lease(options?: WaitOptions): Promise<NativeLease<T>> {
+    this.check();
+    const wait = readWait(options);
+    if (this.getters.size === 0) {
+      const outcome = native(() => this.tryLease(0));
+      if (outcome !== undefined) return outcome.value;
+    }
+    if (wait.timeoutMs === 0) throw emptyError();
+    return this.getters.add(wait, emptyError, () => native(() => this.tryLease(0)));
+  }
+
+  override async empty(): Promise<boolean> {
+    return this.emptySync();
+  }
+
+  override async full(): Promise<boolean> {
+    this.check();
+    return this.handle.full();
+  }
+
+  override async qsize(): Promise<number> {
+    return this.qsizeSync();
+  }
+
+  override async shutdown(options?: { immediate?: boolean }): Promise<void> {
+    this.check();
+    native(() => this.handle.shutDown(options?.immediate === true));
+    this.rung();
+  }
+
+  override async close(): Promise<void> {
+    this.closeSync();
+  }
+
+  [syncDispose](): void {
+    this.closeSync();
+  }
+
+  override ref(): this {
+    this.getters.setReferenced(true);
+    this.putters.setReferenced(true);
+    return this;
+  }
+
+  override unref(): this {
+    this.getters.setReferenced(false);
+    this.putters.setReferenced(false);
+    return this;
+  }
+
+  override async stats(): Promise<QueueStats> {
+    this.check();
+    return { queueId: this.descriptor.queueId, queueType: this.descriptor.queueType, ...this.handle.stats() };
+  }
+
+  // ── batches ──────────────────────────────────────────────────────────────
+
+  /** Up to MAX_BATCH items as bytes. Those before one that cannot be encoded go in; `failure` says what stopped there. */
+  private encodeBatch(
+    items: readonly T[],
+    from: number,
+  ): { bytes: Uint8Array[]; codecs: Uint8Array; failure?: unknown } {
+    const count = Math.min(MAX_BATCH, items.length - from);
+    const bytes: Uint8Array[] = [];
+    const codecs = new Uint8Array(count);
+    try {
+      for (let index = 0; index < count; index++) {
+        const item = items[from + index];
+        if (this.codec === 'auto' && item instanceof Uint8Array) {
+          bytes.push(item);
+          codecs[index] = CODEC_RAW;
+        } else {
+          const encoded = encodeItem(item, this.codec);
+          codecs[index] = encoded.codecId;
+          bytes.push(encoded.bytes);
+        }
+        if (bytes[index]!.length > this.capacityBytes) {
+          bytes.pop();
+          this.refusePut(TOO_LARGE, (items[from + index] as Uint8Array).length);
+        }
+      }
+    } catch (failure) {
+      return { bytes, codecs, failure };
+    }
+    return { bytes, codecs };
+  }
+
+  private putBatch(
+    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
+    from: number,
+    waitMs: number,
+  ): number | undefined {
+    const outcome = native(() =>
+      this.handle.putMany(batch.bytes, from, batch.bytes.length - from, batch.codecs, waitMs),
+    );
+    if (outcome > 0) return outcome;
+    this.refusePut(outcome, 0);
+    return undefined;
+  }
+
+  private putBatchWaiting(
+    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
+    from: number,
+    wait: Wait,
+    deadline: number,
+  ): number {
+    for (let left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
+      const outcome = this.putBatch(batch, from, Math.min(1000, Math.ceil(left)));
+      if (outcome !== undefined) return outcome;
+    }
+    throw fullError();
+  }
+
+  private async putBatchLater(
+    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
+    from: number,
+    wait: Wait,
+  ): Promise<number> {
+    this.check();
+    if (wait.timeoutMs === 0) throw fullError();
+    return this.putters.add(wait, fullError, () => {
+      const outcome = this.putBatch(batch, from, 0);
+      return outcome === undefined ? undefined : { value: outcome };
+    });
+  }
+
+  /** Adds what is there, up to `max` items in all. False: nothing was. */
+  private tryGetMany(items: T[], max: number, waitMs: number): boolean {
+    this.pool.ready();
+    const { handle, pool } = this;
+    const count = handle.getMany(pool.offset, Math.min(MAX_BATCH, max - items.length), waitMs);
+    if (count < 0) {
+      const outcome = count === LARGE ? { value: this.fetchLarge() } : this.received(count);
+      if (outcome === undefined) return false;
+      items.push(outcome.value);
+      return true;
+    }
+    const { registers } = handle;
+    let start = pool.offset;
+    for (let index = 0; index < count; index++) {
+      const length = registers[REGISTER_TABLE + 2 * index]!;
+      items.push(pool.takeAt(start, length, registers[REGISTER_TABLE + 2 * index + 1]!) as T);
+      start += length;
+    }
+    pool.offset = (start + 7) & ~7;
+    return true;
+  }
+
+  /** What is there without waiting. What is taken must not be lost to an error: that comes again at the next call. */
+  private fillUp(items: T[], max: number): void {
+    try {
+      while (items.length < max && !this.closed && this.tryGetMany(items, max, 0));
+    } catch {
+      // Shut down, or an item that cannot be decoded.
+    }
+  }
+
+  // ── leases ───────────────────────────────────────────────────────────────
+
+  private tryLease(waitMs: number): { value: NativeLease<T> } | undefined {
+    const id = this.handle.lease(waitMs);
+    if (id < 0) {
+      this.refuseGet(id);
+      return undefined;
+    }
+    const { registers } = this.handle;
+    const codec = registers[REGISTER_CODEC]!;
+    const deliveries = registers[REGISTER_DELIVERIES]!;
+    const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
+    this.handle.copyLease(id, bytes);
+    let open = true;
+    const end = (acknowledge: boolean): void => {
+      if (!open) return;
+      open = false;
+      if (!this.closed) native(() => this.handle.endLease(id, acknowledge));
+    };
+    let item: T;
+    try {
+      item = decodeItem(codec, bytes) as T;
+    } catch (error) {
+      end(true);
+      throw error;
+    }
+    const value: NativeLease<T> = {
+      item,
+      deliveries,
+      ackSync: () => end(true),
+      releaseSync: () => end(false),
+      ack: async () => end(true),
+      release: async () => end(false),
+      [syncDispose]: () => end(false),
+      [asyncDispose]: async () => end(false),
+    };
+    return { value };
+  }
+
+  /** A stream that is destroyed with items in hand; they were taken for good, so they go in again at the end. */
+  protected override giveBack(item: T): Promise<void> {
+    return this.put(item);
+  }
+}
