@@ -1,0 +1,485 @@
+// Death and standstill: worker processes put, take, lease and give back while they are killed or stopped at named points
+// and at random moments. Afterwards the history is checked: nothing acknowledged is lost, nothing comes twice to anybody
+// who lived to say so, nothing is torn, and per producer the order of first deliveries is kept.
+//
+//   kill [kills] [seed]
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <random>
+
+#include "check.h"
+#include "core/queue.h"
+
+using namespace sage;
+
+namespace {
+
+constexpr int kWorkers = 4;
+constexpr int kStreamItems = 4096;
+
+struct Message {
+  uint32_t stream;
+  uint32_t number;
+  uint32_t length;
+  uint32_t check;
+};
+
+/// What outlives the workers: who acknowledged what, and who received what.
+struct Log {
+  std::atomic<uint32_t> stop;
+  std::atomic<uint64_t> progress;
+  struct Stream {
+    std::atomic<uint32_t> acknowledged;  // numbers below it were put for sure
+    std::atomic<uint32_t> attempted;     // numbers from here on were never tried
+  };
+  struct Hand {
+    std::atomic<uint32_t> count;  // items that the worker has copied but not yet noted as received
+    uint32_t streams[kMaxRun];
+    uint32_t numbers[kMaxRun];
+  };
+  Hand hands[1];  // one per life, grown by the mapping
+};
+
+double seconds() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return now.tv_sec + now.tv_nsec * 1e-9;
+}
+
+uint64_t seed_used = 1;
+
+struct Arena {
+  Log* log = nullptr;
+  Log::Stream* streams = nullptr;
+  Log::Hand* hands = nullptr;
+  std::atomic<uint8_t>* received = nullptr;  // [stream][number]
+  int lives = 0;
+
+  explicit Arena(int count) : lives(count) {
+    log = static_cast<Log*>(map(sizeof(Log)));
+    streams = static_cast<Log::Stream*>(map(sizeof(Log::Stream) * static_cast<size_t>(count)));
+    hands = static_cast<Log::Hand*>(map(sizeof(Log::Hand) * static_cast<size_t>(count)));
+    received = static_cast<std::atomic<uint8_t>*>(map(static_cast<size_t>(count) * kStreamItems));
+  }
+  static void* map(size_t bytes) {
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(memory != MAP_FAILED);
+    return memory;
+  }
+  std::atomic<uint8_t>& got(uint32_t stream, uint32_t number) const {
+    CHECK(stream < static_cast<uint32_t>(lives) && number < kStreamItems);
+    return received[static_cast<size_t>(stream) * kStreamItems + number];
+  }
+};
+
+uint32_t pattern(const Message& message) { return message.stream * 2654435761U ^ message.number * 40503U; }
+
+void fill(uint8_t* bytes, uint32_t stream, uint32_t number, uint32_t length) {
+  Message message{stream, number, length, 0};
+  message.check = pattern(message);
+  std::memcpy(bytes, &message, sizeof message);
+  for (uint32_t at = sizeof message; at < length; ++at) bytes[at] = static_cast<uint8_t>(message.check + at);
+}
+
+Message verify(const uint8_t* bytes, uint32_t length) {
+  Message message;
+  CHECK(length >= sizeof message);
+  std::memcpy(&message, bytes, sizeof message);
+  CHECK(message.length == length && message.check == pattern(message));
+  for (uint32_t at = sizeof message; at < length; ++at) CHECK(bytes[at] == static_cast<uint8_t>(message.check + at));
+  return message;
+}
+
+SegmentOptions campaign_options() {
+  SegmentOptions options;
+  options.name = "test+kill." + std::to_string(getppid());
+  options.maxsize = 24;
+  options.capacity_bytes = 8192;
+  options.auto_cleanup = false;
+  return options;
+}
+
+/// One life of a worker. Its number is also its stream's.
+class Worker {
+ public:
+  Worker(const Arena& arena, int life, uint64_t seed) : arena_(arena), life_(life), random_(seed) {}
+
+  void run(Queue& queue) {
+    const bool producer = random_() % 2 == 0;
+    while (arena_.log->stop.load() == 0 && next_ < kStreamItems - kMaxRun) {
+      const uint32_t choice = random_() % 10;
+      if (producer ? choice < 8 : choice < 2) {
+        produce(queue);
+      } else {
+        consume(queue);
+      }
+    }
+  }
+
+  void drain(Queue& queue) {
+    while (consume_now(queue)) {
+    }
+  }
+
+ private:
+  uint32_t some_length() { return sizeof(Message) + random_() % (random_() % 8 == 0 ? 1500 : 100); }
+
+  template <class Try>
+  bool wait_for(Queue& queue, Direction direction, Try attempt) {
+    if (attempt()) return true;
+    queue.park(direction, Bell::kSleeping);
+    bool done = attempt();
+    if (!done) queue.sleep(direction, 5);
+    queue.unpark(direction);
+    if (!done) done = attempt();
+    queue.settle(direction);
+    return done;
+  }
+
+  void produce(Queue& queue) {
+    Log::Stream& stream = arena_.streams[life_];
+    const uint32_t kind = random_() % 8;
+    if (kind == 0) {
+      Item claim;
+      const uint32_t length = some_length();
+      if (queue.claim(length, 1, &claim) != Outcome::kOk) return;
+      if (random_() % 2 == 0) return queue.abandon(claim);
+      stream.attempted.store(next_ + 1);
+      fill(queue.data(claim), static_cast<uint32_t>(life_), next_, length);
+      queue.commit(claim);
+      stream.acknowledged.store(++next_);
+    } else {
+      const uint32_t count = kind < 5 ? 1 : 1 + random_() % 12;
+      std::vector<std::vector<uint8_t>> bytes(count);
+      std::vector<Piece> pieces(count);
+      for (uint32_t index = 0; index < count; ++index) {
+        bytes[index].resize(some_length());
+        fill(bytes[index].data(), static_cast<uint32_t>(life_), next_ + index,
+             static_cast<uint32_t>(bytes[index].size()));
+        pieces[index] = {bytes[index].data(), static_cast<uint32_t>(bytes[index].size()), 1};
+      }
+      stream.attempted.store(next_ + count);
+      uint32_t accepted = 0;
+      const bool done = wait_for(queue, kPutters, [&] {
+        return queue.put(pieces.data(), count, &accepted) == Outcome::kOk;
+      });
+      if (done) next_ += accepted;
+      stream.acknowledged.store(next_);
+    }
+    arena_.log->progress.fetch_add(1);
+  }
+
+  bool consume_now(Queue& queue) {
+    uint32_t taken = 0;
+    if (queue.take(1 + random_() % 16, items_, &taken) != Outcome::kOk) return false;
+    handle(queue, taken);
+    return true;
+  }
+
+  void consume(Queue& queue) {
+    if (random_() % 4 == 0) return lease(queue);
+    uint32_t taken = 0;
+    const uint32_t max = random_() % 2 == 0 ? 1 : 1 + random_() % 16;
+    if (wait_for(queue, kGetters, [&] { return queue.take(max, items_, &taken) == Outcome::kOk; })) {
+      handle(queue, taken);
+    }
+  }
+
+  void handle(Queue& queue, uint32_t taken) {
+    Log::Hand& hand = arena_.hands[life_];
+    const uint32_t kind = random_() % 8;
+    if (kind == 0) return queue.give_back(items_, taken);
+    if (kind == 1) {  // one by one, and the rest goes back
+      const uint32_t keep = random_() % (taken + 1);
+      for (uint32_t index = 0; index < keep; ++index) {
+        note(queue, index, 0);
+        hand.count.store(1);
+        queue.finish_first(items_ + index, taken - index);
+        receive(0);
+        hand.count.store(0);
+      }
+      if (keep < taken) queue.give_back(items_ + keep, taken - keep);
+      return;
+    }
+    for (uint32_t index = 0; index < taken; ++index) note(queue, index, index);
+    hand.count.store(taken);
+    queue.finish(items_, taken);
+    for (uint32_t index = 0; index < taken; ++index) receive(index);
+    hand.count.store(0);
+  }
+
+  void lease(Queue& queue) {
+    Log::Hand& hand = arena_.hands[life_];
+    if (queue.lease(&items_[0]) != Outcome::kOk) return;
+    note(queue, 0, 0);
+    if (random_() % 3 == 0) return queue.release_lease(items_[0]);
+    hand.count.store(1);
+    queue.acknowledge(items_[0]);
+    receive(0);
+    hand.count.store(0);
+  }
+
+  /// Checks an item's bytes and order, and writes down that it is in this worker's hand.
+  void note(Queue& queue, uint32_t index, uint32_t at) {
+    const Message message = verify(queue.data(items_[index]), items_[index].length);
+    Log::Hand& hand = arena_.hands[life_];
+    hand.streams[at] = message.stream;
+    hand.numbers[at] = message.number;
+    if (items_[index].deliveries == 0) {
+      if (last_.size() <= message.stream) last_.resize(message.stream + 1, -1);
+      CHECK(last_[message.stream] < static_cast<int64_t>(message.number));
+      last_[message.stream] = message.number;
+    }
+  }
+
+  void receive(uint32_t at) {
+    Log::Hand& hand = arena_.hands[life_];
+    CHECK(arena_.got(hand.streams[at], hand.numbers[at]).fetch_add(1) == 0);  // never twice
+    arena_.log->progress.fetch_add(1);
+  }
+
+  const Arena& arena_;
+  int life_;
+  std::mt19937_64 random_;
+  uint32_t next_ = 0;
+  Item items_[kMaxRun];
+  std::vector<int64_t> last_;
+};
+
+struct Life {
+  pid_t pid = 0;
+  int number = 0;
+  double dies_at = 0;   // 0: by its failpoint
+  double wakes_at = 0;  // stopped until then
+};
+
+void campaign(int kills, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  const int lives = kills + 2 * kWorkers + 64;
+  const Arena arena(lives);
+  auto keeper = Queue::open([] {
+    SegmentOptions options = campaign_options();
+    options.name = "test+kill." + std::to_string(getpid());
+    return options;
+  }(), Create::kExclusive);
+  int next_life = 0;
+  int killed = 0;
+  int stopped = 0;
+  int at_points[static_cast<int>(Point::kCount)] = {};
+  double longest = 0;
+  Life workers[kWorkers];
+
+  const auto spawn = [&](Life& life) {
+    life = Life();
+    life.number = next_life++;
+    CHECK(next_life <= lives);
+    const uint64_t worker_seed = random();
+    const uint32_t way = random() % 10;
+    const auto point = static_cast<Point>(1 + random() % (static_cast<int>(Point::kCount) - 1));
+    const int skip = static_cast<int>(random() % 12);
+    life.pid = fork();
+    CHECK(life.pid >= 0);
+    if (life.pid == 0) {
+      SegmentOptions options = campaign_options();
+      if (way < 6) failpoint_arm(point, skip, 'K');
+      if (way == 6) failpoint_arm(point, skip, 'S');
+      auto queue = Queue::open(options, Create::kNever);
+      Worker(arena, life.number, worker_seed).run(*queue);
+      queue->close();
+      _exit(0);
+    }
+    if (way < 6) ++at_points[static_cast<int>(point)];
+    // A point that is never passed must not let a worker live for ever.
+    life.dies_at = seconds() + (way < 7 ? 0.03 + (random() % 1000) * 1e-5 : (random() % 1000) * 4e-6);
+  };
+
+  for (Life& life : workers) spawn(life);
+  uint64_t progress = 0;
+  double moved_at = seconds();
+  while (killed < kills) {
+    int status = 0;
+    pid_t pid;
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
+      for (Life& life : workers) {
+        if (life.pid != pid) continue;
+        if (WIFSTOPPED(status)) {
+          ++stopped;
+          life.wakes_at = seconds() + (random() % 1000) * 3e-5;
+          life.dies_at = life.wakes_at + 0.05;
+          continue;
+        }
+        if (WIFSIGNALED(status)) {
+          CHECK(WTERMSIG(status) == SIGKILL);  // an abort is a failed check in a worker
+          ++killed;
+        } else {
+          CHECK(WEXITSTATUS(status) == 0);
+        }
+        spawn(life);
+      }
+    }
+    const double now = seconds();
+    for (Life& life : workers) {
+      if (life.wakes_at != 0 && now >= life.wakes_at) {
+        life.wakes_at = 0;
+        kill(life.pid, SIGCONT);
+      }
+      if (life.dies_at != 0 && now >= life.dies_at) {
+        life.dies_at = 0;
+        kill(life.pid, SIGKILL);
+      }
+    }
+    const uint64_t seen = arena.log->progress.load();
+    if (seen != progress) {
+      progress = seen;
+      moved_at = now;
+    }
+    longest = std::max(longest, now - moved_at);
+    if (now - moved_at > 5) {
+      std::fprintf(stderr, "nothing moved for 5 s after %d kills (seed %llu), qsize %llu\n", killed,
+                   static_cast<unsigned long long>(seed), static_cast<unsigned long long>(keeper->size()));
+      std::abort();
+    }
+    usleep(200);
+  }
+  arena.log->stop.store(1);
+  for (Life& life : workers) {
+    kill(life.pid, SIGCONT);
+    kill(life.pid, SIGKILL);
+    int status = 0;
+    waitpid(life.pid, &status, 0);
+    CHECK(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL);
+  }
+  // What is left comes out to the one who outlived them all.
+  keeper->reap();
+  const int last = next_life++;
+  Worker(arena, last, seed).drain(*keeper);
+  CHECK(keeper->size() == 0 && keeper->totals().used_bytes == 0);
+
+  uint64_t acknowledged = 0;
+  uint64_t in_hand = 0;
+  for (int stream = 0; stream < next_life; ++stream) {
+    const uint32_t sure = arena.streams[stream].acknowledged.load();
+    const uint32_t tried = arena.streams[stream].attempted.load();
+    for (uint32_t number = 0; number < kStreamItems; ++number) {
+      const uint8_t count = arena.got(static_cast<uint32_t>(stream), number).load();
+      CHECK(count <= 1);
+      if (number >= tried) CHECK(count == 0);
+      if (number >= sure || count == 1) continue;
+      // Acknowledged and never noted: it must have died in somebody's hand.
+      bool found = false;
+      for (int life = 0; life < next_life && !found; ++life) {
+        const Log::Hand& hand = arena.hands[life];
+        for (uint32_t at = 0; at < hand.count.load() && !found; ++at) {
+          found = hand.streams[at] == static_cast<uint32_t>(stream) && hand.numbers[at] == number;
+        }
+      }
+      if (!found) {
+        std::fprintf(stderr, "lost: item %u of life %d (seed %llu)\n", number, stream,
+                     static_cast<unsigned long long>(seed));
+        std::abort();
+      }
+      ++in_hand;
+    }
+    acknowledged += sure;
+  }
+  std::printf("    seed %llu: %d kills, %d stops, %llu items acknowledged, %llu died in a hand, longest standstill %.0f ms, "
+              "%llu recoveries\n",
+              static_cast<unsigned long long>(seed), killed, stopped, static_cast<unsigned long long>(acknowledged),
+              static_cast<unsigned long long>(in_hand), longest * 1000,
+              static_cast<unsigned long long>(keeper->totals().recovered));
+  CHECK(acknowledged > static_cast<uint64_t>(kills));
+  keeper->unlink();
+  keeper->close();
+}
+
+int kills_wanted = 2000;
+
+}  // namespace
+
+TEST(killed_and_stopped_at_named_points_and_at_random) { campaign(kills_wanted, seed_used); }
+
+TEST(a_creator_or_last_leaver_killed_bricks_no_name) {
+  for (const Point point : {Point::kCreateFilled, Point::kCreateLinked, Point::kJoinEntry, Point::kLeaveEntry,
+                            Point::kRetireMarked}) {
+    for (int round = 0; round < kills_wanted / 4; ++round) {
+      SegmentOptions options;
+      options.name = "test+brick." + std::to_string(getpid());
+      options.maxsize = 4;
+      options.capacity_bytes = 4096;
+      const pid_t child = fork();
+      if (child == 0) {
+        failpoint_arm(point, 0, 'K');
+        Queue::open(options, Create::kIfMissing)->close();
+        _exit(0);
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+      auto queue = Queue::open(options, Create::kIfMissing);
+      const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 1};
+      uint32_t accepted = 0;
+      CHECK(queue->put(&piece, 1, &accepted) == Outcome::kOk);
+      Item item;
+      uint32_t taken = 0;
+      CHECK(queue->take(1, &item, &taken) == Outcome::kOk);
+      queue->finish(&item, 1);
+      queue->close();
+      CHECK(access((Segment::directory() + "/" + Segment::file_of(options.name)).c_str(), F_OK) != 0);
+    }
+  }
+}
+
+TEST(sleepers_learn_of_a_death_within_100_ms) {
+  // The only item is in the hand of a process that dies while everybody else sleeps.
+  double longest = 0;
+  for (int round = 0; round < 40; ++round) {
+    SegmentOptions options;
+    options.name = "test+sleep." + std::to_string(getpid());
+    options.maxsize = 4;
+    options.capacity_bytes = 4096;
+    auto queue = Queue::open(options, Create::kIfMissing);
+    auto* ready = static_cast<std::atomic<int>*>(Arena::map(4096));
+    const pid_t holder = fork();
+    if (holder == 0) {
+      auto own = Queue::open(options, Create::kNever);
+      while (ready->load() == 0) usleep(100);
+      Item item;
+      CHECK(own->lease(&item) == Outcome::kOk);
+      ready->store(2);
+      pause();
+    }
+    const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 1};
+    uint32_t accepted = 0;
+    CHECK(queue->put(&piece, 1, &accepted) == Outcome::kOk);
+    ready->store(1);
+    while (ready->load() != 2) usleep(100);
+    Item item;
+    uint32_t taken = 0;
+    queue->park(kGetters, Bell::kSleeping);
+    CHECK(queue->take(1, &item, &taken) == Outcome::kEmpty);
+    kill(holder, SIGKILL);
+    const double died = seconds();
+    queue->sleep(kGetters, 10000);
+    queue->unpark(kGetters);
+    while (queue->take(1, &item, &taken) != Outcome::kOk) CHECK(seconds() - died < 10);
+    longest = std::max(longest, seconds() - died);
+    CHECK(item.deliveries == 1);
+    queue->finish(&item, 1);
+    waitpid(holder, nullptr, 0);
+    queue->close();
+    munmap(ready, 4096);
+  }
+  std::printf("    longest %.1f ms\n", longest * 1000);
+  CHECK(longest < 0.1);
+}
+
+int main(int argc, char** argv) {
+  if (argc > 1) kills_wanted = std::atoi(argv[1]);
+  seed_used = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : static_cast<uint64_t>(time(nullptr));
+  return check::main(1, argv);
+}
