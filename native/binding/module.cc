@@ -3,6 +3,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <set>
+
 #include "binding/handle.h"
 #include "core/errors.h"
 
@@ -100,6 +102,14 @@ Napi::Value prune(const Napi::CallbackInfo& info) {
   }
 }
 
+/// The write ends of this environment's bells: a worker may end before JavaScript could close them.
+struct Bells {
+  std::set<int> write_ends;
+  ~Bells() {
+    for (const int end : write_ends) ::close(end);
+  }
+};
+
 /// A pipe whose write end other processes open to ring this environment's event loop.
 Napi::Value create_bell(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -111,6 +121,7 @@ Napi::Value create_bell(const Napi::CallbackInfo& info) {
   }
   struct stat status;
   fstat(ends[1], &status);
+  env.GetInstanceData<Bells>()->write_ends.insert(ends[1]);
   Napi::Object bell = Napi::Object::New(env);
   bell["readFd"] = ends[0];
   bell["writeFd"] = ends[1];
@@ -119,7 +130,8 @@ Napi::Value create_bell(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value close_bell(const Napi::CallbackInfo& info) {
-  ::close(info[0].As<Napi::Number>().Int32Value());
+  const int end = info[0].As<Napi::Number>().Int32Value();
+  if (info.Env().GetInstanceData<Bells>()->write_ends.erase(end) > 0) ::close(end);
   return info.Env().Undefined();
 }
 
@@ -133,6 +145,7 @@ Napi::Value arm(const Napi::CallbackInfo& info) {
 #endif
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Bells);
   exports["open"] = Napi::Function::New(env, open, "open");
   exports["list"] = Napi::Function::New(env, list, "list");
   exports["prune"] = Napi::Function::New(env, prune, "prune");
