@@ -41,6 +41,8 @@ class SageQueue {
         items[index].position = end;
         items[index].length = lengths[index];
         items[index].codec = codecs[index];
+        items[index].deliveries = 0;
+        items[index].lease = -1;
         end += Extent::units(lengths[index]);
       }
       if (number + count > actor.number_limit || static_cast<int32_t>(end - actor.position_limit) > 0) {

@@ -50,14 +50,14 @@ struct Actor {
   uint32_t position_limit = 0;  // … and up to here bytes, as long as both hold
 };
 
-/// Where one item lies.
+/// Where one item lies. Without initialisers: arrays of them stand on the stack of every put.
 struct Item {
-  uint64_t number = 0;
-  uint32_t position = 0;
-  uint32_t length = 0;
-  uint32_t codec = 0;
-  uint32_t deliveries = 0;  // before this one
-  int64_t lease = -1;       // index of the lease entry that holds it; -1: its slot does
+  uint64_t number;
+  uint32_t position;
+  uint32_t length;
+  uint32_t codec;
+  uint32_t deliveries;  // before this one
+  int64_t lease;        // index of the lease entry that holds it; -1: its slot does
 };
 
 enum class Outcome {
