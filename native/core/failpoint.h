@@ -27,6 +27,7 @@ enum class Point : int {
   kRecoverTakes,      // its takes recovered
   kRecoverDone,       // its entry about to be freed
   kRingChosen,        // a sleeper chosen, not yet rung
+  kRingOwed,          // its bell says rung, but it was not rung
   kParked,            // parked, about to sleep
   kCreateFilled,      // segment filled, not yet linked
   kCreateLinked,      // segment linked, not yet joined

@@ -66,8 +66,8 @@ struct Control {
   alignas(128) Atomic<uint64_t> head;     // Cursor: the next item to take, who took up to it, how many
   alignas(128) Atomic<uint64_t> reclaim;  // item number; every slot before it is released
   // Read by everybody, written rarely: one line, shared by all.
-  alignas(128) Atomic<uint64_t> returned_hint;  // not 0: there may be items given back
-  Atomic<uint64_t> parked[2];                   // not 0: somebody may be asleep, [0] getters, [1] putters
+  alignas(128) Atomic<uint64_t> returned_hint;  // Mark: there may be items given back
+  Atomic<uint64_t> parked[2];                   // Mark: somebody may be asleep, [0] getters, [1] putters
   Atomic<uint32_t> shut;                        // 1 shut down, 2 immediately
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
@@ -191,6 +191,14 @@ struct Identity {
   static constexpr uint64_t start(uint64_t word) { return (word >> 2) & ((uint64_t{1} << 40) - 1); }
   static constexpr State state(uint64_t word) { return static_cast<State>(word & 3); }
   static constexpr uint64_t with(uint64_t word, State state) { return (word & ~uint64_t{3}) | state; }
+};
+
+/// Up or down in bit 0, and above it how often it was raised: who lowers it after a search lowers only what it saw
+/// before the search, whatever was raised and lowered since.
+struct Mark {
+  static constexpr bool is_up(uint64_t word) { return (word & 1) != 0; }
+  static constexpr uint64_t raised(uint64_t word) { return (word | 1) + 2; }
+  static constexpr uint64_t lowered(uint64_t word) { return word & ~uint64_t{1}; }
 };
 
 struct Bell {

@@ -280,7 +280,8 @@ void Queue::leave() {
 
 void Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
   Participant<StdMemory>& entry = shared().participants[index];
-  if (kind == Bell::kSleeping) return futex_wake(entry.bell[direction]);
+  if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
+  if (kind == Bell::kSleeping) return;
   const uint32_t tag = entry.bell_tag.load(std::memory_order_relaxed);
   write_to(index, entry.bell_fd.load(std::memory_order_relaxed), entry.bell_inode.load(std::memory_order_acquire), &tag,
            sizeof tag);

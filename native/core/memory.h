@@ -36,10 +36,14 @@ enum class Site : int {
   kLeaseFree,        // ack: release, the payload is no longer read
   kHintBump,         // returned hint: ordered after kReturn
   kHintLoad,         // returned hint: read before the search
+  kDrainedFence,     // drained: the own release before the look at the others'
+  kUnchangedFence,   // unchanged: the copy before the look whether it was worth anything
   kParkedBump,       // park: publishes the bell
   kParkFence,        // park: the fence between the bell and the last look
   kParkedLoad,       // wake: read after the publication
-  kBellLoad,         // wake: acquire, pairs with kParkedBump
+  kBellLoad,         // wake: sequentially consistent, pairs with kParkedBump and kUnpark
+  kUnpark,           // unpark: the bell down …
+  kUnparkFence,      // … before the next look
   kCount
 };
 

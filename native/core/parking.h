@@ -24,7 +24,11 @@ class Parking {
   void park(const Actor& actor, Direction direction, uint32_t kind) {
     bell(actor.index, direction).store(kind, std::memory_order_relaxed);
     // SYNC POINT: publishes the bell; pairs with the loads in wake().
-    parked(direction).fetch_add(1, Memory::order(Site::kParkedBump, std::memory_order_seq_cst));
+    uint64_t seen = parked(direction).load(std::memory_order_relaxed);
+    while (!parked(direction).compare_exchange_weak(seen, Mark::raised(seen),
+                                                    Memory::order(Site::kParkedBump, std::memory_order_seq_cst),
+                                                    std::memory_order_relaxed)) {
+    }
     // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
     Memory::fence(Site::kParkFence);
     Memory::point(Point::kParked);
@@ -32,18 +36,24 @@ class Parking {
 
   /// Takes the bell down. True when it was rung: the wake is this caller's, and must be used or passed on.
   bool unpark(const Actor& actor, Direction direction) {
-    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel) == Bell::kRung;
+    // SYNC POINT: the bell down before the next look; pairs with the bell load in wake(), where who still sees the bell
+    // rung relies on that look for what it published.
+    const uint32_t state = bell(actor.index, direction)
+                               .exchange(Bell::kAwake, Memory::order(Site::kUnpark, std::memory_order_seq_cst));
+    Memory::fence(Site::kUnparkFence);
+    return state == Bell::kRung;
   }
 
   /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent
   /// publication.
   bool anybody(Direction direction) const {
     // SYNC POINT: pairs with the fence in park().
-    return parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)) != 0;
+    return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
   /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to follow
-  /// up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too.
+  /// up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too, unless
+  /// its ringer was stopped or died before it rang: so that one is followed up as well, and rung again when all are.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
@@ -51,13 +61,21 @@ class Parking {
     bool handed_out = false;
     bool others = false;
     for (uint32_t index = 1; index < high; ++index) {
-      // SYNC POINT: pairs with the bump in park().
-      uint32_t state = bell(index, direction).load(Memory::order(Site::kBellLoad, std::memory_order_acquire));
+      // SYNC POINT: pairs with the bump in park(), and with unpark().
+      uint32_t state = bell(index, direction).load(Memory::order(Site::kBellLoad, std::memory_order_seq_cst));
+      if (state == Bell::kAwake) continue;
+      const Participant<Memory>& entry = shared_.participants[index];
+      if (entry.identity.load(std::memory_order_acquire) == 0) continue;  // its last owner died asleep
       auto& rung_ms = shared_.participants[index].rung_ms[direction];
       if (state == Bell::kRung) {
-        handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
+        if (all) {
+          ring(index, state);
+        } else {
+          handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
+          others = true;
+        }
+        continue;
       }
-      if (state != Bell::kSleeping && state != Bell::kParked) continue;
       if (handed_out && !all) {
         others = true;
         continue;
@@ -66,12 +84,13 @@ class Parking {
       Memory::point(Point::kRingChosen);
       const uint32_t kind = state;
       if (bell(index, direction).compare_exchange_strong(state, Bell::kRung, std::memory_order_acq_rel)) {
+        Memory::point(Point::kRingOwed);
         ring(index, kind);
         handed_out = true;
       }
     }
     // Whoever parked since raised the mark, and this exchange fails.
-    if (!others) parked(direction).compare_exchange_strong(seen, 0, std::memory_order_acq_rel);
+    if (!others) parked(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);
     return others;
   }
 

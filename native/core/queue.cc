@@ -91,8 +91,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
   bool reaped = false;
   for (;;) {
-    if (control.returned_hint.load(std::memory_order_relaxed) != 0 &&
-        algorithm_.retake(actor_, items) == Outcome::kOk) {
+    if (algorithm_.may_be_returned() && algorithm_.retake(actor_, items) == Outcome::kOk) {
       *taken = 1;
       ++held_;
       return Outcome::kOk;
@@ -148,6 +147,7 @@ Outcome Queue::lease(Item* item) {
     give_back(item, 1);
     return Outcome::kEmpty;
   }
+  made_room();  // its slot no longer holds up the room behind it
   return Outcome::kOk;
 }
 
@@ -218,13 +218,15 @@ void Queue::made_item() {
 void Queue::made_room() {
   if (parking_.anybody(kPutters)) wake(kPutters, false);
   // The last item of a queue that is shut down ends every get.
-  if (shared().control->shut.load(std::memory_order_relaxed) != 0 && algorithm_.drained()) wake(kGetters, true);
+  if (shared().control->shut.load() != 0 && algorithm_.drained()) wake(kGetters, true);
 }
 
 void Queue::wake(Direction direction, bool all) {
   const bool others = parking_.wake(direction, all, monotonic_ms(),
                                     [&](uint32_t index, uint32_t kind) { ring(index, direction, kind); });
-  if (others && !all) Watcher::instance().schedule(this, direction);
+  if (!others || all) return;
+  watch();  // so that close() takes this handle out of the watcher again
+  Watcher::instance().schedule(this, direction);
 }
 
 void Queue::follow_up(int direction) {

@@ -213,11 +213,13 @@ class SageQueue {
     for (;;) {
       // SYNC POINT: pairs with raise_hint().
       Word hint = control().returned_hint.load(order(Site::kHintLoad, std::memory_order_acquire));
-      if (hint == 0) return Outcome::kEmpty;
+      if (!Mark::is_up(hint)) return Outcome::kEmpty;
       Word found = 0;
       if (!oldest_returned(item, &found)) {
         // Nobody raised it since we looked: what we did not find is not there.
-        if (control().returned_hint.compare_exchange_strong(hint, 0, std::memory_order_acq_rel)) return Outcome::kEmpty;
+        if (control().returned_hint.compare_exchange_strong(hint, Mark::lowered(hint), std::memory_order_acq_rel)) {
+          return Outcome::kEmpty;
+        }
         continue;
       }
       if (item->lease >= 0) {
@@ -316,6 +318,11 @@ class SageQueue {
     return !named(index);
   }
 
+  /// Whether there may be items given back: one load on the path of every take.
+  bool may_be_returned() const {
+    return Mark::is_up(control().returned_hint.load(std::memory_order_acquire));
+  }
+
   /// Whether tail or head still name the participant, so that its entry must not be used again.
   bool named(uint32_t index) const {
     return Cursor::owner(control().tail.load(std::memory_order_acquire)) == index ||
@@ -369,6 +376,8 @@ class SageQueue {
 
   /// Nothing is left that anybody could still get: no item, no claim, no lease.
   bool drained() const {
+    // SYNC POINT: of two that finish the last two items, one sees the other's.
+    Memory::fence(Site::kDrainedFence);
     const uint64_t tail = Cursor::number(control().tail.load(std::memory_order_seq_cst));
     const uint64_t first = oldest_number(tail);
     for (uint64_t number = first; number < tail; ++number) {
@@ -379,7 +388,7 @@ class SageQueue {
 
   /// The next item without taking it, kEmpty when there is none. Its bytes are right as long as unchanged() holds.
   Outcome peek(Item* item, Word* seen) const {
-    if (control().returned_hint.load(std::memory_order_acquire) != 0 && oldest_returned(item, seen)) return Outcome::kOk;
+    if (may_be_returned() && oldest_returned(item, seen)) return Outcome::kOk;
     const Word head = control().head.load(std::memory_order_acquire);
     const uint64_t number = Cursor::number(head);
     Slot<Memory>& slot = shared_.slot(number);
@@ -394,7 +403,7 @@ class SageQueue {
   }
 
   bool unchanged(const Item& item, Word seen) const {
-    std::atomic_thread_fence(std::memory_order_acquire);
+    Memory::fence(Site::kUnchangedFence);
     if (item.lease >= 0) return shared_.leases[item.lease].word.load(std::memory_order_acquire) == seen;
     if (SlotWord::state(seen) == SlotWord::kReturned && SlotWord::has_tag(seen, item.number)) {
       return shared_.slot(item.number).word.load(std::memory_order_acquire) == seen;
@@ -427,8 +436,8 @@ class SageQueue {
     counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
   }
 
-  template <class Mark>
-  static void raise(Mark& mark, uint32_t at_least) {
+  template <class High>
+  static void raise(High& mark, uint32_t at_least) {
     uint32_t seen = mark.load(std::memory_order_relaxed);
     while (seen < at_least && !mark.compare_exchange_weak(seen, at_least, std::memory_order_acq_rel)) {
     }
@@ -443,8 +452,12 @@ class SageQueue {
   }
 
   void raise_hint() {
-    // SYNC POINT: after the items were given back; pairs with the hint load in retake().
-    control().returned_hint.fetch_add(1, order(Site::kHintBump, std::memory_order_seq_cst));
+    // SYNC POINT: after the items were given back, pairs with the hint load in retake(); and ordered before the look for
+    // sleepers, pairs with the fence in park().
+    Word seen = control().returned_hint.load(std::memory_order_relaxed);
+    while (!control().returned_hint.compare_exchange_weak(
+        seen, Mark::raised(seen), order(Site::kHintBump, std::memory_order_seq_cst), std::memory_order_relaxed)) {
+    }
   }
 
   void remember_claim(Actor& actor, const Item* items, uint32_t count) {
@@ -660,7 +673,8 @@ class SageQueue {
         const uint32_t ahead = (from - position) & (shared_.area_units - 1);
         const bool overlaps = ahead < units || ahead + size > shared_.area_units;
         if (!overlaps) continue;
-        position += (ahead + size) & (shared_.area_units - 1);
+        // Not reduced modulo the area: a lease that ends exactly one area ahead has to move us by that whole way.
+        position += ahead + size > shared_.area_units ? ahead + size - shared_.area_units : ahead + size;
         if (size == shared_.area_units || static_cast<int32_t>(position + units - limit) > 0) return limit;
         moved = true;
       }
@@ -728,7 +742,7 @@ class SageQueue {
   }
 
   uint64_t returned_count() const {
-    if (control().returned_hint.load(std::memory_order_acquire) == 0) return 0;
+    if (!may_be_returned()) return 0;
     uint64_t count = 0;
     const uint64_t head = Cursor::number(control().head.load(std::memory_order_acquire));
     for (uint64_t number = oldest_number(head); number < head; ++number) {

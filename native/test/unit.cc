@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <memory>
 #include <random>
 
 #include "check.h"
@@ -296,6 +297,65 @@ TEST(peek_takes_nothing) {
   CHECK(put(*queue, "seen") == Outcome::kOk);
   CHECK(queue->peek(&bytes, &codec) && std::string(bytes.begin(), bytes.end()) == "seen" && codec == 7);
   CHECK(queue->size() == 1 && get(*queue) == "seen");
+}
+
+TEST(a_lease_that_ends_where_the_area_ends_is_stepped_over) {
+  auto queue = make(__func__, 16, 65536);
+  const std::string small(2 * kUnitBytes, 's');
+  const std::string large(65536 - small.size(), 'l');
+  CHECK(put(*queue, small) == Outcome::kOk && put(*queue, large) == Outcome::kOk);
+  CHECK(get(*queue) == small);
+  Item lease;
+  CHECK(queue->lease(&lease) == Outcome::kOk && lease.length == large.size());
+  CHECK(put(*queue, std::string(4 * kUnitBytes, 'x')) == Outcome::kFull);
+  CHECK(put(*queue, small) == Outcome::kOk && get(*queue) == small);
+  queue->acknowledge(lease);
+  CHECK(put(*queue, large) == Outcome::kOk && get(*queue) == large);
+}
+
+TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
+  auto first = make(__func__);
+  auto second = make(__func__);
+  auto putter = make(__func__);
+  first->park(kGetters, Bell::kSleeping);
+  second->park(kGetters, Bell::kSleeping);
+  CHECK(put(*putter, "a") == Outcome::kOk);  // rings one of two, and leaves the other to the watcher
+  putter->close();
+  putter.reset();
+  auto newcomer = make(__func__);  // makes the watcher look at its clients
+  newcomer->park(kGetters, Bell::kSleeping);
+  CHECK(first->unpark(kGetters) && second->unpark(kGetters));  // leaving woke those it owed a wake
+  newcomer->unpark(kGetters);
+  CHECK(get(*first) == "a");
+}
+
+TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
+  std::vector<char> memory(sizeof(Control<StdMemory>) + 4 * sizeof(Participant<StdMemory>) + 128);
+  Shared<StdMemory> shared;
+  void* at = memory.data();
+  size_t space = memory.size();
+  shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
+  shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
+  shared.control->participant_high.store(3);
+  Parking<StdMemory> parking(shared);
+  Actor sleeper;
+  sleeper.index = 1;
+  shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
+  parking.park(sleeper, kGetters, Bell::kParked);
+  shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
+  shared.participants[1].rung_ms[kGetters].store(1000);
+  int rings = 0;
+  const auto ring = [&](uint32_t index, uint32_t) { rings += index == 1; };
+  CHECK(parking.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
+  CHECK(parking.anybody(kGetters));
+  CHECK(!parking.wake(kGetters, true, 1003, ring) && rings == 1);
+  CHECK(!parking.anybody(kGetters));
+}
+
+TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {
+  const uint64_t seen = Mark::raised(0);
+  const uint64_t since = Mark::raised(Mark::lowered(seen));
+  CHECK(Mark::is_up(seen) && !Mark::is_up(Mark::lowered(seen)) && Mark::is_up(since) && since != seen);
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }
