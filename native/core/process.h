@@ -20,6 +20,9 @@ bool is_dead(uint64_t identity);
 /// A descriptor that becomes readable when the process ends, -1 when it is gone already or there is no such thing.
 int open_death_watch(uint64_t identity);
 
+/// Whether a process here can ring another one's pipe at all. Where not, whoever waits looks by itself now and then.
+bool can_ring_pipes();
+
 /// Rings another process's pipe: opens `fd` of the process if it still is the pipe with that inode. -1 when it cannot.
 int open_pipe_of(uint64_t identity, uint32_t fd, uint64_t inode);
 

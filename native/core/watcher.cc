@@ -119,7 +119,7 @@ void Watcher::poke() {
 int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities) {
   std::map<uint64_t, int> watches;
   bool died = false;
-  int timeout = -1;
+  int timeout = can_ring_pipes() ? -1 : kPollMs;  // newcomers announce themselves through the pipe
   for (Client* client : clients_) {
     for (const uint64_t identity : client->peers()) {
       if (watches.count(identity) != 0) continue;
