@@ -1,0 +1,389 @@
+/**
+ * Reads a pickle into a graph of plain nodes (`types.ts`). It is a stack machine over data: where Python would import,
+ * call or build something, this one makes a node that says so. Protocols 2 to 5, which is what Python 3 writes.
+ *
+ * Source of the opcodes: CPython's `Lib/pickletools.py`.
+ */
+import {
+  PickleError,
+  PyByteArray,
+  PyDict,
+  PyFloat,
+  PyGlobal,
+  PyList,
+  PyObject,
+  PyPersistent,
+  PySet,
+  PyTuple,
+} from './types';
+
+export interface ReadLimits {
+  /** Longest pickle taken, in bytes. Default 512 MiB. */
+  maxBytes?: number;
+  /** Most containers, instances and memo entries; each costs far more memory than the one byte that asks for it. Default 4 million. */
+  maxObjects?: number;
+  /** Most values on the stack at once. Default 32 million. */
+  maxStack?: number;
+  /** Longest integer, in bytes. Default 64 KiB. */
+  maxIntegerBytes?: number;
+  /** Deepest nesting of the converted value. Default 500. */
+  maxDepth?: number;
+}
+
+export const DEFAULT_LIMITS: Required<ReadLimits> = {
+  maxBytes: 512 * 1024 * 1024,
+  maxObjects: 4_000_000,
+  maxStack: 32_000_000,
+  maxIntegerBytes: 64 * 1024,
+  maxDepth: 500,
+};
+
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Python writes lone surrogates as if they were characters ("surrogatepass"), which strict UTF-8 refuses. */
+function decodeText(bytes: Buffer): string {
+  if (bytes.length < 64 && isAscii(bytes)) return bytes.toString('latin1');
+  try {
+    return strictUtf8.decode(bytes);
+  } catch {
+    return decodeSurrogates(bytes);
+  }
+}
+
+function isAscii(bytes: Buffer): boolean {
+  for (let at = 0; at < bytes.length; at++) if (bytes[at]! > 0x7f) return false;
+  return true;
+}
+
+function decodeSurrogates(bytes: Buffer): string {
+  let text = '';
+  let start = 0;
+  const strict = (end: number): void => {
+    try {
+      text += strictUtf8.decode(bytes.subarray(start, end));
+    } catch {
+      throw new PickleError('A string is not valid UTF-8.');
+    }
+  };
+  for (let at = 0; at + 2 < bytes.length; at++) {
+    if (bytes[at] !== 0xed || (bytes[at + 1]! & 0xe0) !== 0xa0 || (bytes[at + 2]! & 0xc0) !== 0x80) continue;
+    strict(at);
+    text += String.fromCharCode(0xd000 | ((bytes[at + 1]! & 0x3f) << 6) | (bytes[at + 2]! & 0x3f));
+    start = at + 3;
+    at += 2;
+  }
+  strict(bytes.length);
+  return text;
+}
+
+function decodeInteger(bytes: Buffer): number | bigint {
+  if (bytes.length === 0) return 0;
+  if (bytes.length <= 6) return bytes.readIntLE(0, bytes.length);
+  const unsigned = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
+  const value = BigInt.asIntN(bytes.length * 8, unsigned);
+  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
+}
+
+/** Python 3 writes its own modules under their Python 2 names in protocol 2. */
+const PYTHON_2_NAMES = new Map([
+  ['__builtin__', 'builtins'],
+  ['exceptions', 'builtins'],
+  ['copy_reg', 'copyreg'],
+]);
+
+class Machine {
+  private at = 0;
+  private stack: unknown[] = [];
+  private marks: number[] = [];
+  private memo = new Map<number, unknown>();
+  private objects = 0;
+
+  constructor(
+    private readonly bytes: Buffer,
+    private readonly limits: Required<ReadLimits>,
+  ) {}
+
+  run(): unknown {
+    if (this.bytes[0] !== 0x80) throw new PickleError('Not a pickle of protocol 2 to 5: it does not start with PROTO.');
+    for (;;) {
+      if (this.at >= this.bytes.length) throw new PickleError('The pickle ends before STOP.');
+      const opcode = this.bytes[this.at++]!;
+      if (opcode === 0x2e) {
+        if (this.stack.length !== 1 || this.marks.length !== 0)
+          throw this.malformed('STOP with other than one value on the stack');
+        return this.pop();
+      }
+      this.step(opcode);
+    }
+  }
+
+  private malformed(what: string): PickleError {
+    return new PickleError(`Malformed pickle at byte ${this.at}: ${what}.`);
+  }
+
+  private take(length: number): Buffer {
+    if (length > this.bytes.length - this.at)
+      throw this.malformed(`${length} bytes announced, ${this.bytes.length - this.at} left`);
+    const part = this.bytes.subarray(this.at, this.at + length);
+    this.at += length;
+    return part;
+  }
+
+  private uint(width: 1 | 2 | 4): number {
+    return this.take(width).readUIntLE(0, width);
+  }
+
+  private length8(): number {
+    const length = this.take(8).readBigUInt64LE(0);
+    if (length > BigInt(this.bytes.length)) throw this.malformed(`${length} bytes announced`);
+    return Number(length);
+  }
+
+  private line(): string {
+    const end = this.bytes.indexOf(0x0a, this.at);
+    if (end === -1) throw this.malformed('a line without an end');
+    const text = decodeText(this.bytes.subarray(this.at, end));
+    this.at = end + 1;
+    return text;
+  }
+
+  private push(value: unknown): void {
+    if (this.stack.length >= this.limits.maxStack)
+      throw new PickleError(`The pickle holds more than ${this.limits.maxStack} values.`);
+    this.stack.push(value);
+  }
+
+  private count(): void {
+    if (++this.objects > this.limits.maxObjects) {
+      throw new PickleError(`The pickle makes more than ${this.limits.maxObjects} objects.`);
+    }
+  }
+
+  private pushObject(value: object): void {
+    this.count();
+    this.push(value);
+  }
+
+  private pop(): unknown {
+    const floor = this.marks.length === 0 ? 0 : this.marks[this.marks.length - 1]!;
+    if (this.stack.length <= floor) throw this.malformed('the stack is empty');
+    return this.stack.pop();
+  }
+
+  private top(): unknown {
+    const floor = this.marks.length === 0 ? 0 : this.marks[this.marks.length - 1]!;
+    if (this.stack.length <= floor) throw this.malformed('the stack is empty');
+    return this.stack[this.stack.length - 1];
+  }
+
+  private popMark(): unknown[] {
+    const mark = this.marks.pop();
+    if (mark === undefined) throw this.malformed('no MARK to go back to');
+    return this.stack.splice(mark);
+  }
+
+  private tuple(count: number): void {
+    const items: unknown[] = [];
+    for (let left = count; left > 0; left--) items.unshift(this.pop());
+    this.pushObject(new PyTuple(items));
+  }
+
+  private remember(index: number): void {
+    this.count();
+    this.memo.set(index, this.top());
+  }
+
+  private recall(index: number): void {
+    const value = this.memo.get(index);
+    if (value === undefined) throw this.malformed(`memo entry ${index} was never stored`);
+    this.push(value);
+  }
+
+  private append(target: unknown, items: unknown[]): void {
+    // Item by item: a spread of millions of arguments would overflow the call stack.
+    if (target instanceof PyList) for (const item of items) target.items.push(item);
+    else if (target instanceof PyObject) target.steps.push({ kind: 'append', items });
+    else throw this.malformed('APPEND to what is not a list');
+  }
+
+  private setItems(target: unknown, flat: unknown[]): void {
+    if (flat.length % 2 !== 0) throw this.malformed('a key without a value');
+    const entries: [unknown, unknown][] = [];
+    for (let at = 0; at < flat.length; at += 2) entries.push([flat[at], flat[at + 1]]);
+    if (target instanceof PyDict) for (const entry of entries) target.entries.push(entry);
+    else if (target instanceof PyObject) target.steps.push({ kind: 'set', entries });
+    else throw this.malformed('SETITEM on what is not a dict');
+  }
+
+  private step(opcode: number): void {
+    switch (opcode) {
+      case 0x80: {
+        const protocol = this.uint(1);
+        if (protocol < 2 || protocol > 5) throw new PickleError(`Pickle protocol ${protocol}; 2 to 5 are known.`);
+        return;
+      }
+      case 0x95: // FRAME: only a hint to readers of files
+        this.take(8);
+        return;
+      case 0x4e:
+        return this.push(null);
+      case 0x88:
+        return this.push(true);
+      case 0x89:
+        return this.push(false);
+      case 0x4b:
+        return this.push(this.uint(1));
+      case 0x4d:
+        return this.push(this.uint(2));
+      case 0x4a:
+        return this.push(this.take(4).readInt32LE(0));
+      case 0x8a:
+        return this.push(decodeInteger(this.take(this.uint(1))));
+      case 0x8b: {
+        const length = this.uint(4);
+        if (length > this.limits.maxIntegerBytes) throw new PickleError(`An integer of ${length} bytes.`);
+        return this.push(decodeInteger(this.take(length)));
+      }
+      case 0x47: {
+        const value = this.take(8).readDoubleBE(0);
+        return this.push(Number.isInteger(value) ? new PyFloat(value) : value);
+      }
+      case 0x8c:
+        return this.push(decodeText(this.take(this.uint(1))));
+      case 0x58:
+        return this.push(decodeText(this.take(this.uint(4))));
+      case 0x8d:
+        return this.push(decodeText(this.take(this.length8())));
+      case 0x43:
+        return this.push(Buffer.from(this.take(this.uint(1))));
+      case 0x42:
+        return this.push(Buffer.from(this.take(this.uint(4))));
+      case 0x8e:
+        return this.push(Buffer.from(this.take(this.length8())));
+      case 0x96:
+        return this.pushObject(new PyByteArray(Buffer.from(this.take(this.length8()))));
+      case 0x5d:
+        return this.pushObject(new PyList());
+      case 0x7d:
+        return this.pushObject(new PyDict());
+      case 0x8f:
+        return this.pushObject(new PySet());
+      case 0x29:
+        return this.pushObject(new PyTuple());
+      case 0x28: // MARK; each one costs a stack slot, so that they are bounded too
+        if (this.marks.length >= this.limits.maxObjects) throw new PickleError('Too many marks.');
+        this.marks.push(this.stack.length);
+        return;
+      case 0x61: {
+        const item = this.pop();
+        return this.append(this.top(), [item]);
+      }
+      case 0x65: {
+        const items = this.popMark();
+        return this.append(this.top(), items);
+      }
+      case 0x73: {
+        const value = this.pop();
+        const key = this.pop();
+        return this.setItems(this.top(), [key, value]);
+      }
+      case 0x75: {
+        const items = this.popMark();
+        return this.setItems(this.top(), items);
+      }
+      case 0x90: {
+        const items = this.popMark();
+        const target = this.top();
+        if (target instanceof PySet) for (const item of items) target.items.push(item);
+        else if (target instanceof PyObject) target.steps.push({ kind: 'add', items });
+        else throw this.malformed('ADDITEMS to what is not a set');
+        return;
+      }
+      case 0x91:
+        return this.pushObject(new PySet(this.popMark(), true));
+      case 0x74:
+        return this.pushObject(new PyTuple(this.popMark()));
+      case 0x85:
+        return this.tuple(1);
+      case 0x86:
+        return this.tuple(2);
+      case 0x87:
+        return this.tuple(3);
+      case 0x6c:
+        return this.pushObject(new PyList(this.popMark()));
+      case 0x64: {
+        const flat = this.popMark();
+        const dict = new PyDict();
+        this.pushObject(dict);
+        return this.setItems(dict, flat);
+      }
+      case 0x94:
+        return this.remember(this.memo.size);
+      case 0x71:
+        return this.remember(this.uint(1));
+      case 0x72:
+        return this.remember(this.uint(4));
+      case 0x68:
+        return this.recall(this.uint(1));
+      case 0x6a:
+        return this.recall(this.uint(4));
+      case 0x63: {
+        const module = this.line();
+        return this.pushObject(new PyGlobal(PYTHON_2_NAMES.get(module) ?? module, this.line()));
+      }
+      case 0x93: {
+        const name = this.pop();
+        const module = this.pop();
+        if (typeof name !== 'string' || typeof module !== 'string')
+          throw this.malformed('STACK_GLOBAL needs two strings');
+        return this.pushObject(new PyGlobal(module, name));
+      }
+      case 0x52: {
+        const args = this.pop();
+        return this.pushObject(new PyObject('reduce', this.pop(), args));
+      }
+      case 0x81: {
+        const args = this.pop();
+        return this.pushObject(new PyObject('newobj', this.pop(), args));
+      }
+      case 0x92: {
+        const kwargs = this.pop();
+        const args = this.pop();
+        return this.pushObject(new PyObject('newobj_ex', this.pop(), args, kwargs));
+      }
+      case 0x62: {
+        const state = this.pop();
+        const target = this.top();
+        if (!(target instanceof PyObject)) throw this.malformed('BUILD on what is not an instance');
+        target.steps.push({ kind: 'state', state });
+        return;
+      }
+      case 0x51:
+        return this.pushObject(new PyPersistent(this.pop()));
+      case 0x30:
+        // Python's POP takes a MARK when one lies on top.
+        if (this.marks.length > 0 && this.marks[this.marks.length - 1] === this.stack.length) this.marks.pop();
+        else this.pop();
+        return;
+      case 0x31:
+        this.popMark();
+        return;
+      case 0x32:
+        return this.push(this.top());
+      default:
+        throw this.malformed(`opcode 0x${opcode.toString(16).padStart(2, '0')} is not supported`);
+    }
+  }
+}
+
+/**
+ * Reads a pickle into nodes without converting them. Never executes anything, never touches a prototype.
+ * @throws PickleError on malformed text and on what exceeds a limit.
+ */
+export function parsePickle(bytes: Uint8Array, limits: ReadLimits = {}): unknown {
+  const all = { ...DEFAULT_LIMITS, ...limits };
+  if (bytes.length > all.maxBytes)
+    throw new PickleError(`A pickle of ${bytes.length} bytes; at most ${all.maxBytes} are read.`);
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return new Machine(buffer, all).run();
+}
