@@ -70,7 +70,7 @@ function fromItems(code: string, items: readonly unknown[]): TypedArray | undefi
   if (!numbers.every((item) => typeof item === 'number' || (big && typeof item === 'bigint'))) return undefined;
   if (big && !numbers.every((item) => typeof item === 'bigint' || Number.isInteger(item))) return undefined;
   const array = type.make(new ArrayBuffer(numbers.length * type.bytes));
-  numbers.forEach((item, at) => ((array as unknown[])[at] = big ? BigInt(item as number) : item));
+  numbers.forEach((item, at) => ((array as unknown as unknown[])[at] = big ? BigInt(item as number) : item));
   return array;
 }
 
