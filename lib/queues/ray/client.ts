@@ -213,7 +213,7 @@ export class RayClient {
 
   async listNamedActors(options: { allNamespaces?: boolean } = {}): Promise<{ name: string; namespace: string }[]> {
     const datapath = await this.connected();
-    return decodeNamedActors(await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)));
+    return decodeNamedActors(await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)), this.namespace);
   }
 
   /** Lets go of the session, which ends with its last client. Idempotent. */

@@ -261,9 +261,12 @@ export function decodeTerminate(body: Buffer): boolean {
   return false;
 }
 
-export function decodeNamedActors(body: Buffer): { name: string; namespace: string }[] {
+/** One namespace's actors are listed by name alone. */
+export function decodeNamedActors(body: Buffer, namespace: string): { name: string; namespace: string }[] {
   for (const field of fieldsOf(body)) {
-    if (field.number === 1) return JSON.parse(field.bytes.toString()) as { name: string; namespace: string }[];
+    if (field.number !== 1) continue;
+    const actors = JSON.parse(field.bytes.toString()) as (string | { name: string; namespace: string })[];
+    return actors.map((actor) => (typeof actor === 'string' ? { name: actor, namespace } : actor));
   }
   return [];
 }

@@ -2,6 +2,7 @@
  * Writes JavaScript values, and the nodes of `types.ts`, as a pickle of protocol 4. Only what the client sends is needed,
  * so there are no frames, and values are memoised only where a cycle or an identity must survive (nodes, not plain values).
  */
+import { types } from 'node:util';
 import {
   PickleError,
   PyByteArray,
@@ -211,16 +212,16 @@ class Writer {
   private plain(value: object): void {
     if (Array.isArray(value)) return isTuple(value) ? this.tuple(value) : this.list(value);
     if (ArrayBuffer.isView(value)) return this.view(value);
-    if (value instanceof Map) return this.dict(value);
-    if (value instanceof Set) return this.set(value);
-    if (value instanceof Date) return this.date(value);
+    if (types.isMap(value)) return this.dict(value);
+    if (types.isSet(value)) return this.set(value);
+    if (types.isDate(value)) return this.date(value);
     if (value instanceof PyException) return this.write(PyException.rawOf(value));
-    if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer) return this.binary(new Uint8Array(value));
+    if (types.isAnyArrayBuffer(value)) return this.binary(new Uint8Array(value));
     const boxed = value.valueOf();
     if (typeof boxed !== 'object' && typeof boxed !== 'function') return this.write(boxed);
     const toJSON = (value as { toJSON?: unknown }).toJSON;
     if (typeof toJSON === 'function') return this.write(toJSON.call(value));
-    if (value instanceof Error || value instanceof RegExp || value instanceof Promise || value instanceof WeakMap) {
+    if (types.isNativeError(value) || types.isRegExp(value) || types.isPromise(value) || types.isWeakMap(value)) {
       throw new PickleError(`A ${value.constructor.name} cannot be sent to Python.`);
     }
     return this.dict(Object.entries(value));
