@@ -77,6 +77,13 @@ export class PyPersistent extends PyNode {
   }
 }
 
+/** A value that is already written: its opcodes, without PROTO and STOP. */
+export class PyFragment extends PyNode {
+  constructor(readonly bytes: Buffer) {
+    super();
+  }
+}
+
 /** What happens to an instance after its construction, in order. */
 export type PyStep =
   | { readonly kind: 'state'; readonly state: unknown }

@@ -15,7 +15,7 @@ import {
   PyPersistent,
   PySet,
 } from './types';
-import { asTuple, isFrozenSet, isTuple, PyNode, PyTuple, shapeOf } from './types';
+import { asTuple, isFrozenSet, isTuple, PyFragment, PyNode, PyTuple, shapeOf } from './types';
 
 export interface WriteLimits {
   /** Longest pickle made, in bytes. Default 512 MiB. */
@@ -308,12 +308,22 @@ class Writer {
   }
 
   private remember(node: object): void {
-    this.memo.set(node, this.memoSize++);
-    this.opcode(0x94);
+    // An explicit number, so that a fragment made alone can stand anywhere in another pickle.
+    const index = this.memoSize++;
+    this.memo.set(node, index);
+    this.opcode(0x72);
+    this.uint32(index);
+  }
+
+  private fragment(bytes: Buffer): void {
+    this.room(bytes.length);
+    this.bytes.set(bytes, this.at);
+    this.at += bytes.length;
   }
 
   private node(node: object): void {
     if (node instanceof PyFloat) return this.float(node.value);
+    if (node instanceof PyFragment) return this.fragment(node.bytes);
     if (this.recall(node)) return;
     if (node instanceof PyGlobal) {
       this.global(node.module, node.name);
@@ -394,4 +404,13 @@ function recipe(node: PyObject): unknown[] {
  */
 export function writePickle(value: unknown, limits: WriteLimits = {}): Buffer {
   return new Writer(limits.maxBytes ?? MAX_BYTES, limits.maxDepth ?? MAX_DEPTH).finish(value);
+}
+
+/**
+ * A value written now, to be a part of a pickle written later; only parts that are plain values may stand beside it there.
+ * @throws PickleError as writePickle does.
+ */
+export function writeFragment(value: unknown, limits: WriteLimits = {}): PyFragment {
+  const whole = writePickle(value, limits);
+  return new PyFragment(whole.subarray(2, whole.length - 1));
 }
