@@ -10,6 +10,8 @@ const builtIn: Record<string, () => QueueImplementation> = {
   shm: () => (require('./queues/native/shm-queue') as typeof import('./queues/native/shm-queue')).ShmQueue,
   sage_queue: () => (require('./queues/native/sage-queue') as typeof import('./queues/native/sage-queue')).SageQueue,
   local: () => (require('./queues/local') as typeof import('./queues/local')).LocalQueue,
+  ray_actor: () => (require('./queues/ray') as typeof import('./queues/ray')).RayActorQueue,
+  ray_queue: () => (require('./queues/ray') as typeof import('./queues/ray')).RayQueue,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { RayClient } from '../../lib/queues/ray/client';
 
 /** Of the cluster that `npm run test:ray` started. */
 export function rayAddress(): string {
@@ -8,3 +9,11 @@ export function rayAddress(): string {
 }
 
 export const freshName = (prefix: string): string => `${prefix}-${randomBytes(4).toString('hex')}`;
+
+/** An actor takes about 100 MB: none is left behind. */
+export async function killActors(client: RayClient, names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const actor = await client.getActor(name);
+    if (actor !== undefined) await client.kill(actor);
+  }
+}

@@ -202,10 +202,9 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     const wait = readWait(options);
-    const [delivery] = await this.take(1, wait);
-    if ('error' in delivery!.item) delivery.acknowledge();
-    const item = valueOf<T>(delivery!);
-    const held = delivery!;
+    const held = (await this.take(1, wait))[0]!;
+    if ('error' in held.item) held.acknowledge();
+    const item = valueOf<T>(held);
     this.leases.add(held);
     const end = (how: 'ack' | 'release') => async (): Promise<void> => {
       if (this.leases.delete(held)) await held[how]();

@@ -197,15 +197,20 @@ class Writer {
   }
 
   private nested(value: object): void {
+    if (value instanceof PyNode) this.deeper(() => this.node(value));
+    else this.enter(value, () => this.plain(value));
+  }
+
+  private enter(value: object, write: () => void): void {
+    if (this.path.has(value)) throw new PickleError('A value that contains itself cannot be sent to Python.');
+    this.path.add(value);
+    this.deeper(write);
+    this.path.delete(value);
+  }
+
+  private deeper(write: () => void): void {
     if (++this.depth > this.maxDepth) throw new PickleError(`The value is nested deeper than ${this.maxDepth} levels.`);
-    if (value instanceof PyNode) {
-      this.node(value);
-    } else {
-      if (this.path.has(value)) throw new PickleError('A value that contains itself cannot be sent to Python.');
-      this.path.add(value);
-      this.plain(value);
-      this.path.delete(value);
-    }
+    write();
     this.depth--;
   }
 
@@ -235,10 +240,10 @@ class Writer {
     this.opcode(0x65);
   }
 
-  private tuple(items: readonly unknown[]): void {
+  private tuple(items: readonly unknown[], write = (item: unknown): void => this.write(item)): void {
     if (items.length === 0) return this.opcode(0x29);
     if (items.length > 3) this.opcode(0x28);
-    for (const item of items) this.write(item);
+    for (const item of items) write(item);
     this.opcode(items.length > 3 ? 0x74 : 0x84 + items.length);
   }
 
@@ -246,17 +251,26 @@ class Writer {
     this.opcode(0x7d);
     this.opcode(0x28);
     for (const [key, value] of entries) {
-      this.write(key);
+      this.hashable(key);
       this.write(value);
     }
     this.opcode(0x75);
   }
 
-  private set(value: Set<unknown>): void {
-    const frozen = isFrozenSet(value);
+  /** Keys and members of sets: Python wants them immutable, so that arrays go as tuples there and sets as frozensets. */
+  private hashable(value: unknown): void {
+    if (Array.isArray(value)) return this.enter(value, () => this.tuple(value, (item) => this.hashable(item)));
+    if (types.isSet(value)) return this.enter(value, () => this.set(value, true));
+    if (types.isMap(value) || (typeof value === 'object' && value !== null && isPlain(value))) {
+      throw new PickleError('An object or a Map as a key, or in a set, cannot be sent to Python: dicts have no hash.');
+    }
+    this.write(value);
+  }
+
+  private set(value: Set<unknown>, frozen = isFrozenSet(value)): void {
     if (!frozen) this.opcode(0x8f);
     this.opcode(0x28);
-    for (const item of value) this.write(item);
+    for (const item of value) this.hashable(item);
     this.opcode(frozen ? 0x91 : 0x90);
   }
 
@@ -390,6 +404,11 @@ class Writer {
     }
     this.opcode(step.kind === 'append' ? 0x65 : step.kind === 'set' ? 0x75 : 0x90);
   }
+}
+
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || (prototype as { constructor?: { name?: string } }).constructor?.name === 'Object';
 }
 
 const CONSTRUCTIONS = { reduce: 0x52, newobj: 0x81, newobj_ex: 0x92 } as const;
