@@ -24,6 +24,8 @@ class Owner:
         self.applied = 0
         self.seen = time.monotonic()
         self.lease_seconds = 20.0
+        # Calls run in any order: a cancellation may come before what it cancels.
+        self.cancelled = collections.deque(maxlen=64)
 
 
 class SageQueueActor(_QueueActor):
@@ -263,7 +265,7 @@ class SageQueueActor(_QueueActor):
                 self._append(items[done])
                 done += 1
                 known.applied = first + done
-            elif done > 0 or not await self._wait(self.putters, deadline, (owner, epoch, call)):
+            elif done > 0 or call in known.cancelled or not await self._wait(self.putters, deadline, (owner, epoch, call)):
                 break
         self._poke()
         return ["ok", done]
@@ -281,7 +283,7 @@ class SageQueueActor(_QueueActor):
                 break
             if self._finished():
                 return ["shut", []]
-            if not await self._wait(self.getters, deadline, (owner, epoch, call)):
+            if call in known.cancelled or not await self._wait(self.getters, deadline, (owner, epoch, call)):
                 self._poke()
                 return ["ok", []]
         known.seen = time.monotonic()
@@ -297,7 +299,10 @@ class SageQueueActor(_QueueActor):
 
     def sage_cancel(self, owner, epoch, call):
         waiter = self.calls.get((owner, epoch, call))
-        if waiter is not None and not waiter.done():
+        if waiter is None:
+            if owner in self.owners:
+                self.owners[owner].cancelled.append(call)
+        elif not waiter.done():
             waiter.set_result(False)
 
     def sage_state(self, owner, epoch, settle):

@@ -72,6 +72,8 @@ export class Reader {
       while (this.line.length > 0 && !this.closed) {
         try {
           await this.connection.ready();
+          // Those who waited may have left meanwhile.
+          if (this.line.length === 0 || this.closed) continue;
           const call = this.connection.nextCall();
           this.underWay = { call, cancelled: false };
           const { status, deliveries } = await this.call(call, this.wanted(this.line), LONGEST_CALL_MS);

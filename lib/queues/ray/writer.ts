@@ -115,6 +115,8 @@ export class Writer {
 
   private async send(): Promise<void> {
     await this.connection.ready();
+    this.dismiss();
+    if (this.line.length === 0 || this.closed) return;
     const batch = this.batch();
     const immediate = batch.some((put) => put.immediate);
     const waitMs = immediate ? 0 : LONGEST_CALL_MS;
