@@ -145,7 +145,13 @@ export class QueueDescriptor<K extends string = string> {
       owner_uid: host.uid,
       ...(rpc === undefined
         ? {}
-        : { rpc: { server_address: nonEmpty('rpc.server_address', rpc.serverAddress), port: requiredPort(rpc.port) } }),
+        : {
+            rpc: {
+              server_address: nonEmpty('rpc.server_address', rpc.serverAddress),
+              port: requiredPort(rpc.port),
+              ...given({ tls: rpc.tls }),
+            },
+          }),
     });
   }
 

@@ -45,5 +45,5 @@ export interface RayOptions {
 
 export interface AutoOptions extends SageOptions {
   /** Where readers on other hosts reach the queue. */
-  rpc?: { serverAddress: string; port: number };
+  rpc?: { serverAddress: string; port: number; tls?: RpcOptions['tls'] };
 }

@@ -12,6 +12,8 @@ const builtIn: Record<string, () => QueueImplementation> = {
   local: () => (require('./queues/local') as typeof import('./queues/local')).LocalQueue,
   ray_actor: () => (require('./queues/ray') as typeof import('./queues/ray')).RayActorQueue,
   ray_queue: () => (require('./queues/ray') as typeof import('./queues/ray')).RayQueue,
+  rpc: () => (require('./queues/rpc/rpc-queue') as typeof import('./queues/rpc/rpc-queue')).RpcQueue,
+  auto: () => (require('./queues/auto') as typeof import('./queues/auto')).resolveAuto,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 

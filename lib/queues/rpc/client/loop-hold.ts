@@ -1,0 +1,75 @@
+/**
+ * Whether streams keep the process alive. gRPC holds the event loop for as long as a stream is open; a queue handle shall
+ * hold it only while one of its calls waits. gRPC offers no switch for that, so the sockets are noted as Node announces them;
+ * the connection of a stream is then found by its remote address.
+ */
+import { subscribe } from 'node:diagnostics_channel';
+import type { Socket } from 'node:net';
+
+const watchedPorts = new Set<number>();
+const socketsByPeer = new Map<string, Set<Socket>>();
+const holdsByPeer = new Map<string, Set<LoopHold>>();
+let subscribed = false;
+
+/** To be called before the first connection to the port is made. */
+export function watchPort(port: number): void {
+  watchedPorts.add(port);
+  if (subscribed) return;
+  subscribed = true;
+  subscribe('net.client.socket', (message) => {
+    const { socket } = message as { socket: Socket };
+    socket.once('connect', () => {
+      if (!watchedPorts.has(socket.remotePort ?? 0)) return;
+      const peer = peerOf(socket.remoteAddress ?? '', socket.remotePort ?? 0);
+      const sockets = socketsByPeer.get(peer) ?? new Set();
+      socketsByPeer.set(peer, sockets.add(socket));
+      socket.once('close', () => {
+        sockets.delete(socket);
+        if (sockets.size === 0) socketsByPeer.delete(peer);
+      });
+    });
+  });
+}
+
+function peerOf(address: string, port: number): string {
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** One stream's say: a connection holds the loop while any of its streams wants it to. */
+export class LoopHold {
+  held = true;
+  private peer: string | undefined;
+
+  /** The stream is up, on a connection to this peer (host:port). */
+  attach(peer: string): void {
+    this.release();
+    this.peer = peer;
+    this.apply();
+  }
+
+  set(held: boolean): void {
+    if (held === this.held) return;
+    this.held = held;
+    this.apply();
+  }
+
+  /** The stream is gone. */
+  release(): void {
+    if (this.peer === undefined) return;
+    const holds = holdsByPeer.get(this.peer);
+    holds?.delete(this);
+    if (holds?.size === 0) holdsByPeer.delete(this.peer);
+    this.peer = undefined;
+  }
+
+  private apply(): void {
+    if (this.peer === undefined) return;
+    const holds = holdsByPeer.get(this.peer) ?? new Set();
+    if (this.held) holdsByPeer.set(this.peer, holds.add(this));
+    else holds.delete(this);
+    for (const socket of socketsByPeer.get(this.peer) ?? []) {
+      if (holds.size > 0) socket.ref();
+      else socket.unref();
+    }
+  }
+}

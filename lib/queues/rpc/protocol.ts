@@ -1,0 +1,89 @@
+/** The messages of proto/sagequeue/v1/queue.proto as gRPC method definitions, and the numbers both sides agree on. */
+import { CODEC_RAW } from '../../codec';
+import type { EncodedItem } from '../../codec';
+import type { Grpc } from './grpc';
+import { loadProtobuf } from './grpc';
+import { makeMessages } from './generated/messages';
+import type { ClientFrame, Integer, Items, ServerFrame } from './generated/types';
+
+export type * from './generated/types';
+
+export const PROTOCOL_VERSION = 1;
+/** What a frame may need beside one item of the greatest length. */
+export const FRAME_OVERHEAD_BYTES = 64 * 1024;
+/** Batches are cut at this size, so that one big transfer does not hold up the rest of a connection. */
+export const BATCH_BYTES = 256 * 1024;
+export const BATCH_ITEMS = 4096;
+/** Trailing metadata of a stream that was refused: the error code of the package. */
+export const CODE_HEADER = 'sage-queue-code';
+export const CANCELLED = 'CANCELLED';
+/** Codes that only travel in CODE_HEADER: try again later. */
+export const STOPPING = 'STOPPING';
+export const BUSY = 'BUSY';
+
+export type Encoded = EncodedItem;
+
+interface MessageType<T> {
+  encode(message: T): { finish(): Uint8Array };
+  decode(bytes: Uint8Array): T;
+}
+
+export interface Messages {
+  sagequeue: { v1: { ClientFrame: MessageType<ClientFrame>; ServerFrame: MessageType<ServerFrame> } };
+  grpc: {
+    health: { v1: Record<string, MessageType<unknown>> };
+    reflection: { v1: Record<string, MessageType<unknown>> };
+  };
+}
+
+let messages: Messages | undefined;
+export function loadMessages(): Messages {
+  return (messages ??= makeMessages(loadProtobuf()) as Messages);
+}
+
+export function serializer<T>(type: MessageType<T>): (value: T) => Buffer {
+  return (value) => type.encode(value).finish() as Buffer;
+}
+
+/** Attach as a gRPC method; the same object serves client and server. */
+export function attachMethod(): Grpc.MethodDefinition<ClientFrame, ServerFrame> {
+  const { ClientFrame: Client, ServerFrame: Server } = loadMessages().sagequeue.v1;
+  return {
+    path: '/sagequeue.v1.QueueService/Attach',
+    requestStream: true,
+    responseStream: true,
+    requestSerialize: serializer(Client),
+    requestDeserialize: (bytes) => Client.decode(bytes),
+    responseSerialize: serializer(Server),
+    responseDeserialize: (bytes) => Server.decode(bytes),
+  };
+}
+
+/** A uint64 as a number; sequence numbers stay far below 2^53. */
+export function toNumber(value: Integer | null | undefined): number {
+  if (value === null || value === undefined) return 0;
+  return typeof value === 'number' ? value : value.toNumber();
+}
+
+export function packItems(items: readonly Encoded[]): Items {
+  const first = items[0]?.codecId ?? CODEC_RAW;
+  const uniform = items.every((item) => item.codecId === first);
+  return { data: items.map((item) => item.bytes), codec: uniform ? (first === CODEC_RAW ? [] : [first]) : items.map((item) => item.codecId) };
+}
+
+/** @throws RangeError when the codec numbers do not fit the items. */
+export function unpackItems(items: Items | null | undefined): Encoded[] {
+  const data = items?.data ?? [];
+  const codecs = items?.codec ?? [];
+  if (codecs.length > 1 && codecs.length !== data.length) {
+    throw new RangeError(`a batch of ${data.length} items carries ${codecs.length} codec numbers; expected none, one, or one each`);
+  }
+  const shared = codecs[0] ?? CODEC_RAW;
+  return data.map((bytes, index) => ({ codecId: codecs.length > 1 ? codecs[index]! : shared, bytes }));
+}
+
+export function totalBytes(items: readonly Encoded[]): number {
+  let sum = 0;
+  for (const item of items) sum += item.bytes.byteLength;
+  return sum;
+}

@@ -1,0 +1,182 @@
+/** The gets of one session, served in order, and the items that its client has on loan. */
+import { QueueConnectionError, QueueEmptyError, QueueError, QueueShutDownError } from '../../../errors';
+import { packItems, toNumber } from '../protocol';
+import type { Get, Settle } from '../protocol';
+import type { Outbox } from './outbox';
+import { Patience } from './patience';
+import type { ClientRecord } from './records';
+import type { Loan, ServedQueue } from './served-queue';
+
+interface Want {
+  request: number;
+  max: number;
+  patience: Patience;
+}
+
+export class GetPump {
+  private readonly wants: Want[] = [];
+  private readonly loans = new Map<number, Loan>();
+  private readonly settling = new Set<Promise<void>>();
+  private active: AbortController | undefined;
+  private working: Promise<void> | undefined;
+  private nextTag = 1;
+  private progress = 0;
+  private ended = false;
+  private stopping: QueueError | undefined;
+  private onSettled: (() => void) | undefined;
+
+  constructor(
+    private readonly served: ServedQueue,
+    private readonly record: ClientRecord | undefined,
+    private readonly outbox: Outbox,
+  ) {}
+
+  get waiting(): number {
+    return this.wants.length;
+  }
+
+  push(get: Get): void {
+    const want: Want = { request: toNumber(get.request), max: Math.max(1, get.max ?? 1), patience: new Patience(get.waitMs) };
+    if (this.stopping !== undefined) return this.fail(want, this.stopping);
+    this.wants.push(want);
+    if (this.wants.length > 1) want.patience.standInLine(() => this.giveUp(want), () => this.progress);
+    this.start();
+  }
+
+  cancel(request: number): void {
+    const index = this.wants.findIndex((want) => want.request === request);
+    if (index < 0) return;
+    this.wants[index]!.patience.clear();
+    this.wants.splice(index, 1);
+    if (index === 0) this.active?.abort(new Error('cancelled'));
+  }
+
+  settle(settle: Settle): void {
+    const number = toNumber(settle.settle);
+    this.record?.knownSettles(toNumber(settle.knownSettles));
+    const first = toNumber(settle.tag);
+    const loans: Loan[] = [];
+    for (let tag = first; tag < first + toNumber(settle.count); tag++) {
+      const loan = this.loans.get(tag);
+      if (loan === undefined) return this.outbox.settled(number, false);
+      loans.push(loan);
+    }
+    for (let tag = first; tag < first + loans.length; tag++) this.loans.delete(tag);
+    const work = this.conclude(number, loans, settle.release === true).finally(() => {
+      this.settling.delete(work);
+      this.checkSettled();
+    });
+    this.settling.add(work);
+  }
+
+  /** What waits fails; resolves when every loan is settled. */
+  async drain(error: QueueError): Promise<void> {
+    this.stopping = error;
+    this.active?.abort(new Error('stopping'));
+    await this.working;
+    for (const want of this.wants.splice(0)) this.fail(want, error);
+    await new Promise<void>((resolve) => {
+      this.onSettled = resolve;
+      this.checkSettled();
+    });
+  }
+
+  /** The stream is gone: everything on loan goes back, in the order in which it was. */
+  async end(): Promise<void> {
+    this.ended = true;
+    this.active?.abort(new Error('stream ended'));
+    for (const want of this.wants) want.patience.clear();
+    await this.working;
+    await Promise.all(this.settling);
+    await release([...this.loans.values()]);
+    this.loans.clear();
+    this.checkSettled();
+  }
+
+  private checkSettled(): void {
+    if (this.loans.size === 0 && this.settling.size === 0) this.onSettled?.();
+  }
+
+  private async conclude(number: number, loans: Loan[], back: boolean): Promise<void> {
+    let done = true;
+    try {
+      if (back) await release(loans);
+      else for (const loan of loans) await loan.ack();
+    } catch {
+      // The queue would not have it: then nobody may count on it.
+      done = false;
+    }
+    if (done) this.record?.settledNow(number);
+    this.outbox.settled(number, done);
+  }
+
+  private start(): void {
+    this.working ??= this.work().finally(() => {
+      this.working = undefined;
+      if (this.wants.length > 0 && !this.ended && this.stopping === undefined) this.start();
+    });
+  }
+
+  private async work(): Promise<void> {
+    while (this.wants.length > 0 && !this.ended && this.stopping === undefined) {
+      await this.outbox.backlog;
+      const want = this.wants[0];
+      if (want !== undefined && !this.ended) await this.serve(want);
+    }
+  }
+
+  private async serve(want: Want): Promise<void> {
+    want.patience.clear();
+    const active = (this.active = new AbortController());
+    const unwatch = this.served.watchFront(() => active.abort(new Error('nudged')));
+    try {
+      const { loans, more } = await this.served.take(want.max, want.patience.remainingMs, active.signal);
+      if (this.wants[0] !== want || this.ended) return await release(loans);
+      this.wants.shift();
+      this.progress++;
+      this.deliver(want, loans, more);
+    } catch (error) {
+      if (active.signal.aborted && error === active.signal.reason) return;
+      if (error instanceof QueueShutDownError) this.served.shutDown = true;
+      if (this.wants[0] === want) this.wants.shift();
+      this.progress++;
+      this.fail(want, error);
+    } finally {
+      unwatch();
+      this.active = undefined;
+    }
+  }
+
+  private deliver(want: Want, loans: Loan[], more: boolean): void {
+    const tag = this.nextTag;
+    this.nextTag += loans.length;
+    for (const [index, loan] of loans.entries()) this.loans.set(tag + index, loan);
+    const again = loans.some((loan) => loan.deliveries !== 1);
+    this.outbox.delivery({
+      request: want.request,
+      tag,
+      items: packItems(loans.map((loan) => loan.item)),
+      deliveries: again ? loans.map((loan) => loan.deliveries) : [],
+      more,
+    });
+  }
+
+  private fail(want: Want, error: unknown): void {
+    want.patience.clear();
+    const known = error instanceof QueueError ? error : new QueueConnectionError(`the server could not get an item: ${(error as Error).message}`);
+    this.outbox.failure({ request: want.request, code: known.code, message: known.message });
+  }
+
+  /** Its time is over while others are still before it. */
+  private giveUp(want: Want): void {
+    const index = this.wants.indexOf(want);
+    if (index <= 0) return;
+    this.wants.splice(index, 1);
+    this.fail(want, new QueueEmptyError());
+  }
+}
+
+/** Newest first, each ahead of everything: the order is as it was. */
+async function release(loans: Loan[]): Promise<void> {
+  for (const loan of loans.reverse()) await loan.release();
+}

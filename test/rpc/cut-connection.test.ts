@@ -1,0 +1,78 @@
+import { Fixture, newSeed, random } from './support/fixture';
+
+const fixture = new Fixture();
+afterEach(() => fixture.end());
+
+/** Cuts the proxy's connections again and again until stopped. */
+function cutting(proxy: { cut(): void }, next: () => number): () => void {
+  let timer: NodeJS.Timeout;
+  const again = (): void => {
+    proxy.cut();
+    timer = setTimeout(again, 5 + next() * 60);
+  };
+  timer = setTimeout(again, 20);
+  return () => clearTimeout(timer);
+}
+
+test('nothing is lost, doubled or reordered however often the connection breaks', async () => {
+  const next = random(newSeed());
+  const { port: direct } = await fixture.serve({ maxsize: 200 });
+  const { proxy, port } = await fixture.proxy(direct);
+  const producers = 3;
+  const each = 3000;
+  const stop = cutting(proxy, next);
+  const seen: number[][] = Array.from({ length: producers }, () => []);
+  const consume = async (one: boolean): Promise<void> => {
+    const queue = fixture.client<[number, number]>(port);
+    for (;;) {
+      const items = one ? [await queue.get()] : await queue.getMany(1 + Math.floor(next() * 50));
+      for (const [producer, number] of items) {
+        if (number < 0) return;
+        seen[producer]!.push(number);
+      }
+    }
+  };
+  const produce = async (producer: number): Promise<void> => {
+    const queue = fixture.client<[number, number]>(port);
+    for (let number = 0; number < each; ) {
+      const batch = Math.min(1 + Math.floor(next() * 100), each - number);
+      const items = Array.from({ length: batch }, (_, index): [number, number] => [producer, number + index]);
+      if (next() < 0.5) await Promise.all(items.map((item) => queue.put(item)));
+      else expect(await queue.putMany(items)).toBe(batch);
+      number += batch;
+    }
+  };
+  const consumer = consume(false);
+  await Promise.all([0, 1, 2].map(produce));
+  stop();
+  const last = fixture.client<[number, number]>(direct);
+  await last.put([0, -1]);
+  await consumer;
+  for (const numbers of seen) expect(numbers).toEqual(Array.from({ length: each }, (_, number) => number));
+  expect(proxy.connections).toBeGreaterThan(10);
+}, 60_000);
+
+test('several consumers share the items, each exactly once, over breaking connections', async () => {
+  const next = random(newSeed());
+  const { port: direct, backing } = await fixture.serve();
+  const { proxy, port } = await fixture.proxy(direct);
+  const total = 4000;
+  await backing.putMany(Array.from({ length: total }, (_, index) => index));
+  const stop = cutting(proxy, next);
+  const seen: number[] = [];
+  const consume = async (): Promise<void> => {
+    const queue = fixture.client<number>(port);
+    while (seen.length < total) {
+      try {
+        if (next() < 0.5) seen.push(await queue.get({ timeoutMs: 30 + next() * 300 }));
+        else seen.push(...(await queue.getMany(1 + Math.floor(next() * 20), { timeoutMs: 30 + next() * 300 })));
+      } catch (error) {
+        if (!['ERR_QUEUE_EMPTY', 'ERR_QUEUE_CONNECTION'].includes((error as { code: string }).code)) throw error;
+      }
+    }
+  };
+  await Promise.all([consume(), consume(), consume()]);
+  stop();
+  expect([...seen].sort((a, b) => a - b)).toEqual(Array.from({ length: total }, (_, index) => index));
+  expect(await backing.qsize()).toBe(0);
+}, 60_000);

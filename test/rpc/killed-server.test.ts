@@ -1,0 +1,114 @@
+import type { ChildProcess } from 'node:child_process';
+import { getSageQueue, QueueConnectionError } from '../../lib';
+import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
+import { kill, Processes, said } from './support/processes';
+
+const fixture = new Fixture();
+const processes = new Processes();
+afterEach(async () => {
+  await fixture.end();
+  await processes.end();
+});
+
+let made = 0;
+const freshName = (): string => `killed-server-${process.pid}-${made++}`;
+
+async function startServer(port: number, name: string): Promise<{ child: ChildProcess; port: number }> {
+  const child = processes.start('server.cjs', String(port), 'sage_queue', name);
+  return { child, port: (await said<{ port: number }>(child)).port };
+}
+
+test('killed and restarted in mid-stream: nothing acknowledged is lost, repetitions are bounded by the deaths', async () => {
+  const next = random(newSeed());
+  const name = freshName();
+  // Keeps the segment while no server lives, as the local processes that share it do.
+  const local = getSageQueue<number>(name, { maxsize: 0, capacityBytes: 8 << 20 });
+  fixture.later(() => local.close());
+  let { child, port } = await startServer(0, name);
+  const producer = fixture.client<number>(port);
+  const consumer = fixture.client<number>(port);
+  const total = 20_000;
+  const deaths = 4;
+  const batch = 50;
+  let acknowledged = 0;
+  const producing = (async () => {
+    for (; acknowledged < total; acknowledged += batch) {
+      await producer.putMany(Array.from({ length: batch }, (_, index) => acknowledged + index));
+    }
+  })();
+  const seen = new Map<number, number>();
+  const consuming = (async () => {
+    for (;;) {
+      for (const item of await consumer.getMany(100)) {
+        if (item < 0) return;
+        seen.set(item, (seen.get(item) ?? 0) + 1);
+      }
+    }
+  })();
+  for (let death = 0; death < deaths; death++) {
+    const goal = Math.min(total, acknowledged + 1000 + next() * 2000);
+    await until(() => acknowledged >= goal, 20_000);
+    await kill(child);
+    ({ child } = await startServer(port, name));
+  }
+  await producing;
+  await local.put(-1);
+  await consuming;
+  expect(seen.size).toBe(total);
+  const repeated = [...seen.values()].filter((times) => times > 1);
+  console.log(`${repeated.length} of ${total} items came more than once over ${deaths} deaths of the server`);
+  // For each death at most: the batch that was being put, and one delivery whose confirmation was under way.
+  expect(repeated.length).toBeLessThanOrEqual(deaths * (batch + 100));
+  expect(Math.max(...seen.values())).toBeLessThanOrEqual(1 + 2 * deaths);
+}, 60_000);
+
+test('an item that a client of the killed server had on loan comes again', async () => {
+  const name = freshName();
+  const { child, port } = await startServer(0, name);
+  const queue = fixture.client<string>(port);
+  const local = getSageQueue<string>(name, { maxsize: 0, capacityBytes: 8 << 20 });
+  fixture.later(() => local.close());
+  await queue.put('first');
+  const lease = await queue.lease();
+  expect(lease.item).toBe('first');
+  await kill(child);
+  const again = await local.lease({ timeoutMs: 5000 });
+  expect([again.item, again.deliveries]).toEqual(['first', 2]);
+  await again.ack();
+  expect(await errorOf(lease.ack())).toBeInstanceOf(QueueConnectionError);
+});
+
+test('calls that time out meanwhile say what they waited for; calls without a timeout go on with the next server', async () => {
+  const name = freshName();
+  const first = await startServer(0, name);
+  const queue = fixture.client<number>(first.port);
+  await queue.put(1);
+  expect(await queue.get()).toBe(1);
+  await kill(first.child);
+  const got = queue.get();
+  const error = await errorOf(queue.put(2, { timeoutMs: 200 }));
+  expect(error).toBeInstanceOf(QueueConnectionError);
+  expect(error.message).toMatch(/put waited 2\d\d ms for the connection to/);
+  await startServer(first.port, name);
+  await queue.put(3);
+  expect(await got).toBe(3);
+});
+
+test('local processes on the sage_queue behind the server share it with remote ones', async () => {
+  const name = freshName();
+  const { child, port } = await startServer(0, name);
+  const remote = fixture.client<string>(port);
+  const other = fixture.client<string>(port);
+  const local = getSageQueue<string>(name, { maxsize: 0, capacityBytes: 8 << 20 });
+  fixture.later(() => local.close());
+  const waiting = remote.get();
+  await local.put('from here');
+  expect(await waiting).toBe('from here');
+  await other.putMany(['a', 'b']);
+  expect(await local.get()).toBe('a');
+  expect(await remote.get()).toBe('b');
+  expect(await local.empty()).toBe(true);
+  child.send('stop');
+  await until(() => child.exitCode !== null);
+  expect(child.exitCode).toBe(0);
+});

@@ -1,0 +1,81 @@
+import { QueueConnectionError, QueueShutDownError } from '../../lib';
+import { errorOf, Fixture, until } from './support/fixture';
+
+const fixture = new Fixture();
+afterEach(() => fixture.end());
+
+test('waiting calls get a clear error, and nothing that was acknowledged is lost', async () => {
+  const { server, port, backing } = await fixture.serve({ maxsize: 500 });
+  const producer = fixture.client<number>(port);
+  const getter = fixture.client<number>(port, { queueId: 'q' });
+  let acknowledged = 0;
+  const producing = (async () => {
+    for (let number = 0; ; number++) {
+      await producer.put(number);
+      acknowledged = number + 1;
+    }
+  })().catch((error: Error) => error);
+  const full = until(() => acknowledged === 500);
+  await full;
+  const taken = await getter.getMany(100);
+  const waiting = fixture.client<number>(port);
+  await until(() => acknowledged === 600);
+  const stopped = server.stop();
+  const error = await producing;
+  expect(error).toBeInstanceOf(QueueConnectionError);
+  expect((error as Error).message).toContain('stopping');
+  await stopped;
+  const left = await backing.getMany(1000);
+  expect([...taken, ...left]).toEqual(Array.from({ length: acknowledged }, (_, number) => number));
+  expect(await errorOf(waiting.get({ timeoutMs: 200 }))).toBeInstanceOf(QueueConnectionError);
+});
+
+test('a waiting get fails; an item on loan may still be acknowledged within the grace time', async () => {
+  const { server, port, backing } = await fixture.serve();
+  const queue = fixture.client(port);
+  await queue.putMany(['a', 'b', 'c']);
+  const kept = await queue.lease();
+  const acked = await queue.lease();
+  await queue.get();
+  const waiting = errorOf(queue.get());
+  await until(async () => (await backing.stats()).waitingGetters === 1);
+  const stopped = server.stop({ graceMs: 400 });
+  const error = await waiting;
+  expect(error).toBeInstanceOf(QueueConnectionError);
+  expect(error.message).toContain('stopping');
+  await acked.ack();
+  await stopped;
+  expect(await errorOf(kept.ack())).toBeInstanceOf(QueueConnectionError);
+  expect(await backing.getMany(10)).toEqual(['a']);
+});
+
+test('is idempotent, needs no client, and frees the port', async () => {
+  const { server, port } = await fixture.serve();
+  await Promise.all([server.stop(), server.stop()]);
+  const again = await fixture.serve({ port });
+  expect(again.port).toBe(port);
+});
+
+test('a client goes on with the server that comes next on the port', async () => {
+  const { server, port, backing } = await fixture.serve();
+  const queue = fixture.client(port);
+  await queue.put(1);
+  await server.stop();
+  const put = queue.put(2);
+  await fixture.serve({ port, queues: { q: backing } });
+  await put;
+  expect(await queue.getMany(5)).toEqual([1, 2]);
+});
+
+test('shutdown reaches every client, and drains', async () => {
+  const { port } = await fixture.serve();
+  const queue = fixture.client(port);
+  const other = fixture.client(port);
+  await queue.putMany([1, 2]);
+  await other.shutdown();
+  expect(await errorOf(queue.put(3))).toBeInstanceOf(QueueShutDownError);
+  const seen: unknown[] = [];
+  for await (const item of queue) seen.push(item);
+  expect(seen).toEqual([1, 2]);
+  expect(await errorOf(other.get())).toBeInstanceOf(QueueShutDownError);
+});

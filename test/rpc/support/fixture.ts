@@ -1,0 +1,77 @@
+import { QueueDescriptor, resolveDescriptor } from '../../../lib';
+import type { Queue, QueueLike, ResolveOptions } from '../../../lib';
+import { QueueServer } from '../../../lib/rpc';
+import type { QueueServerOptions } from '../../../lib/rpc';
+import { CuttingProxy } from './proxy';
+
+/** Everything a test starts, stopped in reverse by `end()`. */
+export class Fixture {
+  private readonly ends: (() => Promise<unknown>)[] = [];
+  private static made = 0;
+
+  later(end: () => Promise<unknown>): void {
+    this.ends.push(end);
+  }
+
+  async end(): Promise<void> {
+    for (const end of this.ends.splice(0).reverse()) await end();
+  }
+
+  /** A server that offers the queues, by default one local queue named q. */
+  async serve(options: QueueServerOptions & { maxsize?: number } = {}): Promise<{ server: QueueServer; host: string; port: number; backing: Queue }> {
+    const { maxsize = 0, ...rest } = options;
+    const backing = resolveDescriptor(QueueDescriptor.createLocalQueue(`behind-rpc-${Fixture.made++}`, { maxsize })) as Queue;
+    const server = new QueueServer({ queues: { q: backing as QueueLike }, ...rest });
+    const { host, port } = await server.start();
+    this.later(() => backing.close());
+    this.later(() => server.stop({ graceMs: 200 }));
+    return { server, host, port, backing };
+  }
+
+  async proxy(port: number): Promise<{ proxy: CuttingProxy; port: number }> {
+    const proxy = new CuttingProxy({ host: '127.0.0.1', port });
+    const own = await proxy.start();
+    this.later(() => proxy.stop());
+    return { proxy, port: own };
+  }
+
+  client<T = unknown>(port: number, options: ResolveOptions & { queueId?: string; host?: string; tls?: 'off' | 'system' | { ca: string }; maxsize?: number } = {}): Queue<T> {
+    const { queueId = 'q', host = '127.0.0.1', tls, maxsize, ...resolve } = options;
+    const queue = resolveDescriptor<T>(QueueDescriptor.createRpcQueue(host, port, queueId, { tls, maxsize }), resolve) as Queue<T>;
+    this.later(() => queue.close());
+    return queue;
+  }
+}
+
+/** Deterministic numbers in [0, 1) from a seed (mulberry32). */
+export function random(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export function newSeed(): number {
+  const seed = process.env.SEED === undefined ? Math.floor(Math.random() * 2 ** 32) : Number(process.env.SEED);
+  console.log(`seed ${seed} (repeat with SEED=${seed})`);
+  return seed;
+}
+
+export async function until(condition: () => boolean | Promise<boolean>, withinMs = 5000): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export const errorOf = (promise: Promise<unknown>): Promise<Error & { code?: string }> =>
+  promise.then(
+    (value) => {
+      throw new Error(`expected an error, got ${JSON.stringify(value)}`);
+    },
+    (error: Error) => error,
+  );

@@ -1,0 +1,62 @@
+import { connect, createServer } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
+
+/** Stands between client and server and breaks what passes. */
+export class CuttingProxy {
+  /** While set, bytes of this direction are swallowed: the connection looks alive and is not. */
+  deaf: 'none' | 'toServer' | 'toClient' | 'both' = 'none';
+  refusing = false;
+  connections = 0;
+  private readonly pairs = new Set<[Socket, Socket]>();
+  private readonly server: Server;
+
+  constructor(private readonly target: { host: string; port: number }) {
+    this.server = createServer((client) => this.accept(client));
+  }
+
+  async start(): Promise<number> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  /** Resets every connection, in the middle of whatever it carries. */
+  cut(): void {
+    for (const [client, server] of this.pairs) {
+      client.resetAndDestroy();
+      server.resetAndDestroy();
+    }
+    this.pairs.clear();
+  }
+
+  async stop(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private accept(client: Socket): void {
+    if (this.refusing) {
+      client.resetAndDestroy();
+      return;
+    }
+    this.connections++;
+    const server = connect(this.target);
+    const pair: [Socket, Socket] = [client, server];
+    this.pairs.add(pair);
+    const end = (): void => {
+      this.pairs.delete(pair);
+      client.destroy();
+      server.destroy();
+    };
+    for (const socket of pair) {
+      socket.setNoDelay(true);
+      socket.on('error', end);
+      socket.on('close', end);
+    }
+    client.on('data', (bytes) => {
+      if (this.deaf === 'none' || this.deaf === 'toClient') server.write(bytes);
+    });
+    server.on('data', (bytes) => {
+      if (this.deaf === 'none' || this.deaf === 'toServer') client.write(bytes);
+    });
+  }
+}
