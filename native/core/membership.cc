@@ -250,8 +250,8 @@ void Queue::leave() {
   Participant<StdMemory>& entry = self();
   for (const Direction direction : {kGetters, kPutters}) {
     unpark(direction);
-    // Whoever we woke may not have come to it, and our follow-up goes with us.
-    if (parking_.anybody(direction)) wake(direction, direction == kPutters || algorithm_.size() > 0);
+    // Whoever we woke may not have come to it, and our follow-up goes with us: no wake from here on may need another.
+    if (parking_.anybody(direction) && (direction == kPutters || algorithm_.size() > 0)) wake(direction, true);
   }
   entry.watching.store(0);
   entry.bell_inode.store(0);

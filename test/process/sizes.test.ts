@@ -169,4 +169,3 @@ describe.each(types)('%s', (type) => {
     keeper.closeSync();
   });
 });
-

@@ -1,0 +1,121 @@
+import { resolveDescriptor } from '../../lib';
+import { describeQueue, start, types } from './child';
+
+const MILLION = 1_000_000;
+
+/** Items are [producer, number]; what was received must be each producer's numbers, once, and in order per consumer. */
+function check(received: Int32Array[], producers: number, each: number): void {
+  const seen = Array.from({ length: producers }, () => new Uint8Array(each));
+  for (const items of received) {
+    const last = new Int32Array(producers).fill(-1);
+    for (let at = 0; at < items.length; at += 2) {
+      const producer = items[at]!;
+      const number = items[at + 1]!;
+      if (number <= last[producer]!) throw new Error(`producer ${producer}: ${number} after ${last[producer]}`);
+      last[producer] = number;
+      seen[producer]![number]! += 1;
+    }
+  }
+  for (const [producer, counts] of seen.entries()) {
+    const wrong = counts.findIndex((times) => times !== 1);
+    if (wrong >= 0) throw new Error(`producer ${producer}: ${wrong} came ${counts[wrong]} times`);
+  }
+}
+
+test('the check fails on loss, on duplicates and on disorder', () => {
+  check([Int32Array.of(0, 0, 1, 0, 0, 1), Int32Array.of(1, 1)], 2, 2);
+  expect(() => check([Int32Array.of(0, 0)], 1, 2)).toThrow('1 came 0 times');
+  expect(() => check([Int32Array.of(0, 0, 0, 1), Int32Array.of(0, 1)], 1, 2)).toThrow('1 came 2 times');
+  expect(() => check([Int32Array.of(0, 1, 0, 0)], 1, 2)).toThrow('0 after 1');
+});
+
+describe.each(types)('%s', (type) => {
+  test('1 → 1 with a million numbered items: complete and in order', async () => {
+    const descriptor = describeQueue(type);
+    const keeper = resolveDescriptor(descriptor);
+    const producer = start(
+      `const queue = open();
+      let next = 0;
+      while (next < given[0]) {
+        if (next % 3 === 0) queue.putSync(next++);
+        else { const batch = []; while (batch.length < 50 && next < given[0]) batch.push(next++); queue.putManySync(batch); }
+      }
+      queue.closeSync();`,
+      descriptor,
+      [MILLION],
+    );
+    const consumer = start(
+      `const queue = open();
+      let next = 0;
+      let wrong = 0;
+      while (next < given[0]) {
+        if (next % 5 === 0) { if (queue.getSync() !== next++) wrong++; }
+        else for (const item of queue.getManySync(64)) if (item !== next++) wrong++;
+      }
+      say([next, wrong, queue.qsizeSync()]);
+      queue.closeSync();`,
+      descriptor,
+      [MILLION],
+    );
+    expect(await consumer.clean()).toEqual([[MILLION, 0, 0]]);
+    await producer.clean();
+    expect(await keeper.stats()).toMatchObject({ putTotal: MILLION, getTotal: MILLION, qsize: 0, redelivered: 0 });
+    keeper.closeSync();
+  });
+
+  test.each([
+    ['sync', 50_000],
+    ['await', 10_000],
+  ])('4 producers × 4 consumers (%s): nothing lost, nothing twice, order per producer', async (how, each) => {
+    const descriptor = describeQueue(type, { maxsize: 257 });
+    const keeper = resolveDescriptor(descriptor);
+    const producers = [0, 1, 2, 3].map((index) =>
+      start(
+        `(async () => {
+          const [how, index, each] = given;
+          const queue = open();
+          for (let number = 0; number < each;) {
+            const item = () => { const bytes = Buffer.alloc(8 + number % 120); bytes.writeInt32LE(index); bytes.writeInt32LE(number++, 4); return bytes; };
+            if (number % 97 === 0) {
+              const batch = [];
+              while (batch.length < 10 && number < each) batch.push(item());
+              if (how === 'sync') queue.putManySync(batch); else await queue.putMany(batch);
+            } else if (how === 'sync') queue.putSync(item()); else await queue.put(item());
+          }
+          queue.closeSync();
+        })();`,
+        descriptor,
+        [how, index, each],
+      ),
+    );
+    const consumers = [0, 1, 2, 3].map((index) =>
+      start(
+        `(async () => {
+          const [how, index] = given;
+          const queue = open();
+          const got = [];
+          const add = (bytes) => got.push(bytes.readInt32LE(0), bytes.readInt32LE(4));
+          try {
+            for (;;) {
+              if (how === 'sync') { if (index % 2) add(queue.getSync()); else queue.getManySync(16).forEach(add); }
+              else if (index % 2) add(await queue.get()); else (await queue.getMany(16)).forEach(add);
+            }
+          } catch (error) { if (error.code !== 'ERR_QUEUE_SHUT_DOWN') throw error; }
+          queue.closeSync();
+          say(Buffer.from(Int32Array.from(got).buffer).toString('base64'));
+        })();`,
+        descriptor,
+        [how, index],
+      ),
+    );
+    await Promise.all(producers.map((producer) => producer.clean()));
+    await keeper.shutdown();
+    const lines = (await Promise.all(consumers.map((consumer) => consumer.clean()))).flat() as string[];
+    const received = lines.map((line) => {
+      const bytes = Buffer.from(line, 'base64');
+      return Int32Array.from({ length: bytes.length / 4 }, (_, index) => bytes.readInt32LE(4 * index));
+    });
+    check(received, 4, each);
+    keeper.closeSync();
+  });
+});
