@@ -1,0 +1,163 @@
+import { QueueEmptyError, QueueShutDownError } from '../errors';
+import type { Lease, Queue } from '../queue';
+import { resolveDescriptor } from '../registry';
+import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
+import type { Arguments, Command } from './command';
+import { Interrupted, interruption } from './interrupt';
+import { itemBytes } from './item-text';
+import type { ItemFormat } from './item-text';
+import { Progress } from './progress';
+import { naming, parseQueue } from './queue-uri';
+import { ClosedPipeError, StandardOutput } from './standard-output';
+import { count } from './table';
+
+/** Items on loan at a time. */
+const MOST_LEASES = 64;
+
+export const get: Command = {
+  summary: 'Takes items out of a queue and writes them to stdout',
+  usage: 'get QUEUE [options]',
+  help: `Takes what is there and stops when the queue is empty. Text is written as a line, bytes as they are, everything else as a line of JSON.
+An item counts as taken once it is written; what could not be written goes back to the front of the queue.
+
+  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130)
+  --count N            wait for N items, and stop after them
+  --timeout-ms N       wait at most N ms for each item; status 3 when that was too short
+  --ndjson             write every item as a line of JSON, text and bytes (as base64) too
+  --raw                write text without a newline too
+  --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
+
+Into a pipe, what the pipe has taken counts as written: take a number of items with --count rather than '| head'.`,
+  examples: [
+    'sage-queue get shm:numbers --count 10',
+    'sage-queue get sage:events --ndjson --follow > events.ndjson',
+    'sage-queue get shm:audio > audio.pcm',
+  ],
+  options: {
+    follow: { type: 'boolean', short: 'f' },
+    count: { type: 'string', short: 'n' },
+    'timeout-ms': { type: 'string' },
+    ndjson: { type: 'boolean' },
+    raw: { type: 'boolean' },
+    create: { type: 'boolean' },
+    maxsize: { type: 'string' },
+    'capacity-bytes': { type: 'string' },
+  },
+  operands: [1, 1],
+  run,
+};
+
+function formatOf(args: Arguments): ItemFormat {
+  if (args.flag('ndjson') && args.flag('raw')) throw new UsageError('--ndjson and --raw exclude each other.');
+  if (args.flag('ndjson')) return 'json';
+  return args.flag('raw') ? 'raw' : 'lines';
+}
+
+async function run(args: Arguments): Promise<number> {
+  const [name] = args.operands as [string];
+  const format = formatOf(args);
+  const limit = args.integer('count') ?? Infinity;
+  const timeoutMs = args.integer('timeout-ms');
+  const waits = args.flag('follow') || limit !== Infinity || timeoutMs !== undefined;
+  const descriptor = parseQueue(name, {
+    maxsize: args.integer('maxsize'),
+    capacityBytes: args.integer('capacity-bytes', 1),
+  });
+  const signal = interruption();
+  let queue: Queue;
+  try {
+    queue = resolveDescriptor(descriptor, { create: args.flag('create') ? 'if-missing' : 'never' });
+  } catch (error) {
+    throw naming(name, error);
+  }
+  // Where stdout is the terminal itself, the items are the progress.
+  const progress = new Progress(
+    'got',
+    () => queue.qsize(),
+    process.stderr.isTTY === true && process.stdout.isTTY !== true,
+  );
+  const taking = new Taking(queue, format, signal, progress);
+  try {
+    while (taking.done < limit) {
+      const outcome = await taking.some(limit - taking.done, waits ? timeoutMs : 0);
+      if (outcome === 'shut down') break;
+      if (outcome === 'nothing') {
+        if (!waits) break;
+        progress.stop();
+        process.stderr.write(
+          `sage-queue: ${name} brought no item within ${timeoutMs} ms; ${count(taking.done)} items were taken.\n`,
+        );
+        return EXIT_TIMEOUT;
+      }
+    }
+    return EXIT_OK;
+  } catch (error) {
+    progress.stop();
+    if (error instanceof ClosedPipeError) {
+      process.stderr.write(
+        `sage-queue: the reader of the output has gone; ${count(taking.done)} items were written, the rest stays in ${name}.\n`,
+      );
+      return EXIT_CLOSED_PIPE;
+    }
+    if (error instanceof Interrupted) {
+      throw new Interrupted(
+        error.status,
+        `interrupted; ${count(taking.done)} items were written, the rest stays in ${name}.`,
+      );
+    }
+    throw naming(name, error);
+  } finally {
+    progress.stop();
+    await queue.close();
+  }
+}
+
+class Taking {
+  /** Items written. */
+  done = 0;
+  private readonly output = new StandardOutput();
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly format: ItemFormat,
+    private readonly signal: AbortSignal,
+    private readonly progress: Progress,
+  ) {}
+
+  /** Waits for one item, adds those that are there, writes them, and only then lets the queue forget them. */
+  async some(most: number, timeoutMs: number | undefined): Promise<'written' | 'nothing' | 'shut down'> {
+    const leases: Lease<unknown>[] = [];
+    try {
+      const pieces: Uint8Array[] = [];
+      const take = async (wait: number | undefined): Promise<number> => {
+        const lease = await this.queue.lease({ timeoutMs: wait, signal: this.signal });
+        leases.push(lease);
+        const piece = itemBytes(lease.item, this.format);
+        pieces.push(piece);
+        return piece.length;
+      };
+      try {
+        let length = await take(timeoutMs);
+        const limit = this.output.careful ? 1 : Math.min(most, MOST_LEASES);
+        while (leases.length < limit && length < this.output.chunkBytes) length += await take(0);
+      } catch (error) {
+        if (leases.length === 0 && error instanceof QueueEmptyError) return 'nothing';
+        if (leases.length === 0 && error instanceof QueueShutDownError) return 'shut down';
+        if (leases.length === 0 || !isEnd(error)) throw error;
+      }
+      for (const write of this.output.cut(pieces)) {
+        await this.output.write(write, this.signal);
+        const acknowledged = leases.splice(0, write.length);
+        for (const lease of acknowledged) await lease.ack();
+        this.done += acknowledged.length;
+        this.progress.add(acknowledged.length);
+      }
+      return 'written';
+    } finally {
+      // Newest first, each ahead of everything not yet taken: the order is as it was.
+      for (const lease of leases.reverse()) await lease.release();
+    }
+  }
+}
+
+const isEnd = (error: unknown): boolean => error instanceof QueueEmptyError || error instanceof QueueShutDownError;

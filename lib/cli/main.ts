@@ -1,0 +1,120 @@
+#!/usr/bin/env node
+/** `sage-queue`: finds the command, runs it, and turns what goes wrong into one line on stderr and an exit status. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, readArguments } from './command';
+import type { Command } from './command';
+import { Interrupted } from './interrupt';
+
+/* eslint-disable @typescript-eslint/no-require-imports -- only the command that was asked for is loaded */
+const commands: Record<string, () => Command> = {
+  put: () => (require('./put') as typeof import('./put')).put,
+  get: () => (require('./get') as typeof import('./get')).get,
+  ls: () => (require('./ls') as typeof import('./ls')).ls,
+  stat: () => (require('./stat') as typeof import('./stat')).stat,
+  top: () => (require('./top') as typeof import('./top')).top,
+  rm: () => (require('./rm') as typeof import('./rm')).rm,
+  prune: () => (require('./prune') as typeof import('./prune')).prune,
+  doctor: () => (require('./doctor') as typeof import('./doctor')).doctor,
+};
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+const URIS = `A QUEUE is named by a URI or by a descriptor:
+  shm:NAME  sage:NAME  rpc://HOST:PORT/ID  ray://HOST:PORT/ID  ray-actor://HOST:PORT/NAME
+  '{"queue_id":…}'  @descriptor.json`;
+
+const STATUSES = `Exit status: 0 done, 1 something went wrong, 2 wrong command line, 3 --timeout-ms struck,
+  130 Ctrl-C, 141 the reader of the output has gone.`;
+
+function overview(): string {
+  const rows = Object.entries(commands).map(([name, load]) => `  ${name.padEnd(8)}${load().summary}`);
+  return [
+    'Usage: sage-queue COMMAND [operands] [options]',
+    '',
+    ...rows,
+    '',
+    URIS,
+    '',
+    STATUSES,
+    '',
+    "'sage-queue COMMAND --help' tells more, with examples. 'sage-queue --version' tells the version.",
+    '',
+  ].join('\n');
+}
+
+function commandHelp(command: Command): string {
+  return [
+    `Usage: sage-queue ${command.usage}`,
+    '',
+    `${command.summary}.`,
+    '',
+    command.help,
+    '',
+    command.examples.length === 1 ? 'Example:' : 'Examples:',
+    ...command.examples.map((example) => `  ${example}`),
+    '',
+  ].join('\n');
+}
+
+const version = (): string =>
+  (JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string }).version;
+
+function find(name: string): Command {
+  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
+  if (load !== undefined) return load();
+  throw new UsageError(`There is no command '${name}'; there are: ${Object.keys(commands).join(', ')}.`);
+}
+
+async function run(argv: readonly string[]): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first === undefined || first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
+    (first === undefined ? process.stderr : process.stdout).write(overview());
+    return first === undefined ? EXIT_USAGE : EXIT_OK;
+  }
+  if (first === '--version' || first === '-V') {
+    process.stdout.write(`${version()}\n`);
+    return EXIT_OK;
+  }
+  const name = first === 'help' ? rest[0]! : first;
+  const command = find(name);
+  const end = rest.indexOf('--');
+  const asked = end === -1 ? rest : rest.slice(0, end);
+  if (first === 'help' || asked.includes('--help') || asked.includes('-h')) {
+    process.stdout.write(commandHelp(command));
+    return EXIT_OK;
+  }
+  return command.run(readArguments(name, command, rest));
+}
+
+/** The message of an error as one line. */
+function oneLine(error: unknown): string {
+  const { message, code } = (error ?? {}) as { message?: string; code?: unknown };
+  const text = (message ?? String(error)).replace(/\s*\n\s*/g, ' ');
+  return typeof code === 'string' && code.startsWith('ERR_') ? `${text} (${code})` : text;
+}
+
+/** Everything written is out before the process ends, which is then not kept by what else may still be open. */
+function leave(status: number): void {
+  process.exitCode = status;
+  const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+    stream.writableLength === 0 || stream.destroyed
+      ? Promise.resolve()
+      : new Promise((resolve) => {
+          stream.once('close', resolve);
+          stream.write('', () => resolve());
+        });
+  void Promise.all([flushed(process.stdout), flushed(process.stderr)]).then(() => process.exit(status));
+}
+
+// The commands that stream look at each write themselves; for the others a reader that has gone is no news.
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
+
+run(process.argv.slice(2)).then(leave, (error: unknown) => {
+  if (error instanceof Interrupted) {
+    if (error.message !== '') process.stderr.write(`sage-queue: ${error.message}\n`);
+    return leave(error.status);
+  }
+  process.stderr.write(`sage-queue: ${oneLine(error)}\n`);
+  leave(error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
+});

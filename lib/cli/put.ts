@@ -1,0 +1,158 @@
+import { createReadStream } from 'node:fs';
+import type { Readable } from 'node:stream';
+import { QueueFullError } from '../errors';
+import type { Queue } from '../queue';
+import { resolveDescriptor } from '../registry';
+import { EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
+import type { Arguments, Command } from './command';
+import { frames, jsonLines, textLines } from './input-items';
+import type { Batch } from './input-items';
+import { Interrupted, interruption } from './interrupt';
+import { Progress } from './progress';
+import { naming, parseQueue } from './queue-uri';
+import { count } from './table';
+
+export const put: Command = {
+  summary: 'Puts lines of text, lines of JSON or frames of bytes into a queue',
+  usage: 'put QUEUE [FILE] [options]',
+  help: `Reads FILE, or standard input without one or where it is '-', makes the queue if there is none, and waits for room as needed.
+Without --ndjson or --raw each line is an item: a string, without its newline.
+
+  --ndjson             each line is JSON, and the value it holds an item
+  --raw                items are bytes, cut at every --frame-bytes N; what is left at the end is a shorter item
+  --frame-bytes N      length of a frame
+  --shutdown           shut the queue down at the end: readers drain it and finish
+  --timeout-ms N       end with status 3 when there was no room for N ms
+  --maxsize N          items the queue holds where it is made now (0: as many as the bytes allow)
+  --capacity-bytes N   bytes of payload a shared-memory queue reserves where it is made now
+
+What was put before an error stays in the queue; the message says where the input went wrong.`,
+  examples: [
+    'seq 1000 | sage-queue put shm:numbers --maxsize 5000',
+    'sage-queue put sage:events events.ndjson --ndjson --shutdown',
+    'sage-queue put shm:audio --raw --frame-bytes 4096 < audio.pcm',
+  ],
+  options: {
+    ndjson: { type: 'boolean' },
+    raw: { type: 'boolean' },
+    'frame-bytes': { type: 'string' },
+    shutdown: { type: 'boolean' },
+    'timeout-ms': { type: 'string' },
+    maxsize: { type: 'string' },
+    'capacity-bytes': { type: 'string' },
+  },
+  operands: [1, 2],
+  run,
+};
+
+function reader(args: Arguments): (input: Readable) => AsyncGenerator<Batch> {
+  const frameBytes = args.integer('frame-bytes', 1);
+  if (args.flag('raw') !== (frameBytes !== undefined)) throw new UsageError('--raw and --frame-bytes N go together.');
+  if (frameBytes === undefined) return args.flag('ndjson') ? jsonLines : textLines;
+  if (args.flag('ndjson')) throw new UsageError('--ndjson and --raw exclude each other.');
+  return (input) => frames(input, frameBytes);
+}
+
+async function run(args: Arguments): Promise<number> {
+  const [name, file] = args.operands as [string, string?];
+  const read = reader(args);
+  const timeoutMs = args.integer('timeout-ms');
+  const descriptor = parseQueue(name, {
+    maxsize: args.integer('maxsize'),
+    capacityBytes: args.integer('capacity-bytes', 1),
+  });
+  const signal = interruption();
+  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file);
+  // Before the queue is made: a file that is not there makes none.
+  if (input !== process.stdin) await opened(input);
+  const queue = await attach(name, () => resolveDescriptor(descriptor));
+  const progress = new Progress('put', () => queue.qsize());
+  const putting = new Putting(queue, timeoutMs, signal, progress);
+  try {
+    // A read that waits for more input ends with the signal too.
+    const onAbort = (): void => void input.destroy();
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      for await (const batch of read(input)) await putting.batch(batch);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    if (signal.aborted) throw signal.reason;
+    if (args.flag('shutdown')) await queue.shutdown();
+    return EXIT_OK;
+  } catch (error) {
+    progress.stop();
+    if (error instanceof Interrupted)
+      throw new Interrupted(error.status, `interrupted; ${count(putting.done)} items were put.`);
+    if (error instanceof TimedOut) {
+      process.stderr.write(
+        `sage-queue: ${name} had no room for ${timeoutMs} ms; ${count(putting.done)} items were put.\n`,
+      );
+      return EXIT_TIMEOUT;
+    }
+    throw naming(name, error);
+  } finally {
+    progress.stop();
+    input.destroy();
+    await queue.close();
+  }
+}
+
+const opened = (input: Readable): Promise<void> =>
+  new Promise((resolve, reject) => {
+    input.once('error', (error) => reject(new Error(`The input cannot be read: ${error.message}.`)));
+    input.once('open', () => resolve());
+  });
+
+async function attach(name: string, resolve: () => Queue): Promise<Queue> {
+  try {
+    return resolve();
+  } catch (error) {
+    throw naming(name, error);
+  }
+}
+
+class TimedOut extends Error {}
+
+class Putting {
+  /** Items that are in the queue. */
+  done = 0;
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly timeoutMs: number | undefined,
+    private readonly signal: AbortSignal,
+    private readonly progress: Progress,
+  ) {}
+
+  async batch(batch: Batch): Promise<void> {
+    // A timeout bounds the wait for room, not the way of a long batch: it starts anew whenever something went in.
+    for (let from = 0; from < batch.items.length;) from += await this.some(batch, from);
+    if (batch.failure !== undefined) {
+      throw new Error(`${batch.failure.message}; the ${count(this.done)} items before it were put.`);
+    }
+  }
+
+  private async some(batch: Batch, from: number): Promise<number> {
+    const items = from === 0 ? batch.items : batch.items.slice(from);
+    try {
+      return this.record(await this.queue.putMany(items, { timeoutMs: this.timeoutMs, signal: this.signal }));
+    } catch (error) {
+      const accepted = this.record((error as { accepted?: number }).accepted ?? 0);
+      if (error === this.signal.reason && this.signal.aborted) throw error;
+      if (error instanceof QueueFullError) {
+        if (accepted > 0) return accepted;
+        throw new TimedOut();
+      }
+      (error as Error).message =
+        `${batch.where(from + accepted)}: ${(error as Error).message} The ${count(this.done)} items before it were put.`;
+      throw error;
+    }
+  }
+
+  private record(items: number): number {
+    this.done += items;
+    this.progress.add(items);
+    return items;
+  }
+}

@@ -1,0 +1,93 @@
+/** How a queue is named on the command line: a URI, or a descriptor as JSON text or in a file. */
+import { readFileSync } from 'node:fs';
+import { QueueDescriptor } from '../descriptor';
+import { QueueError } from '../errors';
+import type { SegmentInfo } from '../segments';
+import { UsageError } from './command';
+
+/** What a queue is made with where the URI cannot say it. */
+export interface QueueConfiguration {
+  maxsize?: number;
+  capacityBytes?: number;
+}
+
+const FORMS =
+  'shm:NAME, sage:NAME, rpc://HOST:PORT/ID, ray://HOST:PORT/ID, ray-actor://HOST:PORT/NAME, a JSON text or @file.json';
+
+/** @throws UsageError that says what was expected; InvalidDescriptorError for a descriptor that is none. */
+export function parseQueue(text: string, configuration: QueueConfiguration = {}): QueueDescriptor {
+  if (text.startsWith('@')) return withConfiguration(readDescriptor(text.slice(1)), configuration);
+  if (text.trimStart().startsWith('{')) return withConfiguration(QueueDescriptor.fromJSON(text), configuration);
+  const { maxsize, capacityBytes } = configuration;
+  const native = /^(shm|sage):(?!\/\/)(.+)$/s.exec(text);
+  if (native !== null) {
+    const [, scheme, name] = native as unknown as [string, string, string];
+    return scheme === 'shm'
+      ? QueueDescriptor.createShmQueue(name, name, configuration)
+      : QueueDescriptor.createSageQueue(name, configuration);
+  }
+  const remote = /^(rpc|ray|ray-actor):\/\//.exec(text);
+  if (remote === null) throw new UsageError(`'${text}' names no queue. Expected ${FORMS}.`);
+  if (capacityBytes !== undefined) throw new UsageError('--capacity-bytes is for shm: and sage: queues.');
+  const { host, port, id } = parseAddress(text, remote[1]!);
+  if (remote[1] === 'rpc') return QueueDescriptor.createRpcQueue(host, port, id, { maxsize });
+  const address = `ray://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return remote[1] === 'ray'
+    ? QueueDescriptor.createRayQueue(id, { address, maxsize })
+    : QueueDescriptor.createRayActorQueue(id, id, { address, maxsize });
+}
+
+/** HOST:PORT/ID. The id may be percent-encoded and may hold slashes. */
+function parseAddress(text: string, scheme: string): { host: string; port: number; id: string } {
+  const parts = /^[a-z-]+:\/\/(\[[^\]]+\]|[^:/@?#]+):(\d+)\/(.+)$/s.exec(text);
+  const port = Number(parts?.[2]);
+  if (parts === null || port < 1 || port > 65535) {
+    throw new UsageError(
+      `'${text}' is not ${scheme}://HOST:PORT/${scheme === 'ray-actor' ? 'NAME' : 'ID'} with a port from 1 to 65535.`,
+    );
+  }
+  try {
+    return { host: parts[1]!.replace(/^\[(.*)\]$/, '$1'), port, id: decodeURIComponent(parts[3]!) };
+  } catch {
+    throw new UsageError(`'${text}' holds a % that encodes nothing; write %25 for the character itself.`);
+  }
+}
+
+function readDescriptor(file: string): QueueDescriptor {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new UsageError(`The descriptor file cannot be read: ${(error as Error).message}.`);
+  }
+  return QueueDescriptor.fromJSON(text);
+}
+
+/** What the options say goes before what the descriptor says. */
+function withConfiguration(
+  descriptor: QueueDescriptor,
+  { maxsize, capacityBytes }: QueueConfiguration,
+): QueueDescriptor {
+  if (maxsize === undefined && capacityBytes === undefined) return descriptor;
+  return new QueueDescriptor({
+    queueId: descriptor.queueId,
+    queueType: descriptor.queueType,
+    createdTimestamp: descriptor.createdTimestamp,
+    metadata: {
+      ...descriptor.metadata,
+      ...(maxsize === undefined ? {} : { maxsize }),
+      ...(capacityBytes === undefined ? {} : { capacity_bytes: capacityBytes }),
+    },
+  });
+}
+
+/** The URI that leads to a segment. */
+export const segmentUri = ({ queueType, name }: Pick<SegmentInfo, 'queueType' | 'name'>): string =>
+  `${queueType === 'shm' ? 'shm' : 'sage'}:${name}`;
+
+/** An error of a queue, with the queue's name as the user typed it in front. */
+export function naming(queue: string, error: unknown): unknown {
+  if (!(error instanceof QueueError) || error.message.includes(queue)) return error;
+  const shown = queue.length > 60 ? `${queue.slice(0, 60)}…` : queue;
+  return new QueueError(error.code, `${shown}: ${error.message}`, { cause: error, accepted: error.accepted });
+}
