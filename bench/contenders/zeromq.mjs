@@ -1,0 +1,71 @@
+/** zeromq.js over ipc: PUSH and PULL for streams, PAIR for round trips. */
+import { createRequire } from 'node:module';
+import { decoder, encoder } from './framing.mjs';
+
+const require = createRequire(import.meta.url);
+function load() {
+  try {
+    return require('zeromq');
+  } catch {
+    return undefined;
+  }
+}
+const zmq = load();
+const address = (run) => `ipc://${run.directory}/zeromq`;
+
+export const variants = [
+  {
+    name: 'zeromq',
+    title: 'zeromq.js, ipc, PUSH and PULL',
+    topologies: ['1-1', '4-1', '1-4'],
+    missing: () => (zmq === undefined ? 'npm install --prefix bench' : undefined),
+    async produce(run, source) {
+      const socket = new zmq.Push({ linger: -1 });
+      if (run.consumers > 1) await socket.bind(address(run));
+      else socket.connect(address(run));
+      const encode = encoder(run.work);
+      await source.go();
+      while (source.more()) await socket.send(encode(source.next()));
+      // Items of several producers arrive in no common order, so each says its own end. PUSH deals in turn: every consumer gets one.
+      await source.done();
+      for (let left = run.consumers; left > 0; left--) await socket.send(encode(source.end));
+      socket.close();
+    },
+    async consume(run, sink) {
+      const socket = new zmq.Pull();
+      if (run.consumers > 1) socket.connect(address(run));
+      else await socket.bind(address(run));
+      const decode = decoder(run.work);
+      sink.ready();
+      let ends = 0;
+      for await (const [bytes] of socket) if (!sink.receive(decode(bytes)) && ++ends === run.producers) break;
+      socket.close();
+    },
+    async ping(run, probe) {
+      const socket = new zmq.Pair();
+      socket.connect(address(run));
+      const encode = encoder(run.work);
+      const decode = decoder(run.work);
+      await probe.go();
+      let bytes;
+      do {
+        await socket.send(encode(probe.start()));
+        [bytes] = await socket.receive();
+      } while (probe.stop(decode(bytes)));
+      await socket.send(encode(probe.end));
+      socket.close();
+    },
+    async pong(run, { ready }) {
+      const socket = new zmq.Pair();
+      await socket.bind(address(run));
+      const decode = decoder(run.work);
+      ready();
+      for await (const [bytes] of socket) {
+        const item = decode(bytes);
+        if (item.length === 1 || item.end === true) break;
+        await socket.send(bytes);
+      }
+      socket.close();
+    },
+  },
+];

@@ -1,0 +1,149 @@
+/**
+ * npm run bench [-- --quick] [--only NAME[,NAME…]] [--contenders NAME[,NAME…]] [--rounds N] [--ms N] [--out FILE]
+ *
+ * Every suite runs its contenders in turn (A B C A B C …), each run in new processes, and prints medians, quartiles and the ratio within
+ * each round. The figures go to bench/results/.
+ */
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { loadavg, tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { costs } from './costs.mjs';
+import { describeMachine } from './harness/machine.mjs';
+import { runExternal, runRoundTrip, runThroughput } from './harness/processes.mjs';
+import { printCosts, progress, printMachine, printSuite, printTargets } from './harness/report.mjs';
+import { suites, targets } from './suites.mjs';
+
+const { values: options } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    contenders: { type: 'string' },
+    rounds: { type: 'string' },
+    ms: { type: 'string' },
+    out: { type: 'string' },
+  },
+});
+
+const rounds = Number(options.rounds ?? (options.quick ? 3 : 7));
+const measureMs = Number(options.ms ?? (options.quick ? 300 : 700));
+const warmMs = options.quick ? 200 : 300;
+const list = (text) => text?.split(',').filter((part) => part !== '');
+const only = list(options.only);
+/** What runs without being asked for when the run is to be short. */
+const QUICK = ['native-64', 'bytes-64', 'objects', 'bytes-65536', 'round-trip', 'costs'];
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+
+async function loadContenders() {
+  const found = new Map();
+  for (const file of readdirSync(here('contenders')).sort()) {
+    if (!file.endsWith('.mjs')) continue;
+    const { variants = [] } = await import(new URL(`contenders/${file}`, import.meta.url).href);
+    for (const variant of variants) found.set(variant.name, { ...variant, file: basename(file, '.mjs') });
+  }
+  return found;
+}
+
+async function freePort() {
+  const server = createServer();
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+let runs = 0;
+async function runOnce(suite, contender) {
+  const [producers, consumers] = suite.topology.split('-').map(Number);
+  const directory = mkdtempSync(join(tmpdir(), 'sage-bench-'));
+  const run = {
+    id: `${process.pid}-${runs++}`,
+    variant: contender.name,
+    file: contender.file,
+    work: suite.work,
+    producers,
+    consumers,
+    directory,
+    warmMs,
+    measureMs,
+    port: contender.needsPort ? await freePort() : undefined,
+  };
+  let stop;
+  try {
+    stop = await contender.prepare?.(run);
+    if (contender.external !== undefined) return await runExternal(contender, run);
+    return await (suite.measure === 'round-trip' ? runRoundTrip : runThroughput)(contender, run);
+  } finally {
+    await stop?.();
+    rmSync(directory, { recursive: true, force: true });
+  }
+}
+
+const suits = (suite, contender) =>
+  contender.topologies.includes(suite.topology) &&
+  (contender.works ?? ['bytes', 'objects']).includes(suite.work.kind) &&
+  (suite.measure !== 'round-trip' || contender.ping !== undefined);
+
+async function runSuite(suite, contenders) {
+  const chosen = [];
+  const skipped = [];
+  const asked = list(options.contenders);
+  for (const name of suite.contenders) {
+    const contender = contenders.get(name);
+    if (contender === undefined || !suits(suite, contender)) continue;
+    if (asked !== undefined && !asked.some((part) => name.startsWith(part))) continue;
+    const cure = contender.missing?.();
+    if (cure === undefined) chosen.push(contender);
+    else skipped.push({ name, title: contender.title, cure });
+  }
+  const results = chosen.map((contender) => ({ name: contender.name, title: contender.title, own: contender.own === true, runs: [] }));
+  const failures = [];
+  for (let round = 0; round < rounds; round++) {
+    for (const [index, contender] of chosen.entries()) {
+      progress(`${suite.id}: round ${round + 1} of ${rounds}, ${contender.name}`);
+      try {
+        results[index].runs.push({ round, load: loadavg()[0], ...(await runOnce(suite, contender)) });
+      } catch (error) {
+        failures.push({ name: contender.name, round, message: error.message });
+      }
+    }
+  }
+  progress('');
+  const { id, title, measure, unit, work, topology } = suite;
+  return { id, title, measure, unit, work, topology, rounds, results: results.filter((one) => one.runs.length > 0), skipped, failures };
+}
+
+const begun = Date.now();
+const report = {
+  date: new Date().toISOString(),
+  command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
+  machine: describeMachine(),
+  rounds,
+  warmMs,
+  measureMs,
+  suites: [],
+};
+printMachine(report);
+
+const contenders = await loadContenders();
+const wanted = (id) => (only === undefined ? !options.quick || QUICK.includes(id) : only.some((part) => id.startsWith(part)));
+for (const suite of suites.filter(({ id }) => wanted(id))) {
+  const result = await runSuite(suite, contenders);
+  report.suites.push(result);
+  printSuite(result);
+}
+if (wanted('costs')) {
+  report.costs = await costs(rounds);
+  printCosts(report.costs);
+}
+report.targets = printTargets(targets, report.suites);
+report.tookSeconds = Math.round((Date.now() - begun) / 1000);
+
+mkdirSync(here('results'), { recursive: true });
+const file = options.out ?? here(`results/${report.date.slice(0, 19).replaceAll(':', '')}.json`);
+writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`);
+console.log(`\nTook ${report.tookSeconds} s. Figures: ${file}\nPlots: npm run bench:plots -- ${file}`);
+if (report.suites.some(({ failures }) => failures.length > 0)) process.exitCode = 1;
