@@ -51,6 +51,7 @@ Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
   add(self().put_total, *accepted);
   add(self().put_bytes, bytes);
   made_item();
+  if (algorithm_.reveals_room(actor_, items[0])) made_room();
   return Outcome::kOk;
 }
 
@@ -73,6 +74,7 @@ void Queue::commit(const Item& item) {
   add(self().put_total, 1);
   add(self().put_bytes, item.length);
   made_item();
+  if (algorithm_.reveals_room(actor_, item)) made_room();
 }
 
 void Queue::abandon(const Item& item) {

@@ -66,6 +66,7 @@ class SageQueue {
       Memory::point(Point::kClaimWon);
       actor.last_tail = 0;  // until it is committed others may have to stamp it, and so may we
       actor.last_end = end;
+      actor.stepped_aside = items[0].position != start;
       *claimed = fitted;
       return Outcome::kOk;
     }
@@ -101,6 +102,14 @@ class SageQueue {
     }
     remember_claim(actor, items, count);
     Memory::point(Point::kCommitAfter);
+  }
+
+  /// Whether the commit that begins with `first` showed where it lies to those who, not knowing it, may have found the
+  /// queue full: bytes left free in front of it, or those of a void whose extent nobody wrote.
+  bool reveals_room(const Actor& actor, const Item& first) const {
+    if (actor.stepped_aside) return true;
+    return control().voids.load(std::memory_order_relaxed) != 0 &&
+           SlotWord::state(shared_.slot(first.number - 1).word.load(std::memory_order_relaxed)) == SlotWord::kVoid;
   }
 
   /// Gives a claim up: its numbers become void and are passed over.

@@ -1,0 +1,91 @@
+// The core's templates under Relacy: random schedules of small histories, in the C++ memory model rather than in that of
+// the processor at hand.
+//
+//   model                        every suite, and the number of schedules explored
+//   model run NAME [N] [SEED]    one suite (part of its name)
+//   model mutate [NAME]          weakens every order and drops every look for sleepers, one at a time
+#include <chrono>
+
+#include "model/suites.h"
+
+namespace {
+
+using namespace model;
+
+struct Result {
+  rl::test_result_e code = rl::test_result_success;
+  rl::iteration_t schedule = 0;
+  std::string history;
+};
+
+template <class Suite>
+Result explore(rl::iteration_t from, rl::iteration_t count, bool with_history) {
+  using Test = Suite;
+  rl::ostringstream out;  // allocates outside of the checked heap
+  rl::test_params params;
+  params.output_stream = &out;
+  params.progress_stream = &out;
+  params.execution_depth_limit = 30000;
+  params.iteration_count = from + count - 1;
+  params.initial_state = (std::to_string(from) + " ").c_str();
+  params.collect_history = with_history;
+  rl::ostringstream state;
+  Result result;
+  result.code = rl::run_test<Test, Scheduler<Test::params::thread_count>>(params, state, false);
+  result.schedule = params.stop_iteration;
+  result.history = out.str().c_str();
+  return result;
+}
+
+struct Entry {
+  const char* name;
+  Result (*explore)(rl::iteration_t from, rl::iteration_t count, bool with_history);
+};
+
+template <class Suite>
+constexpr Entry entry() {
+  return {Suite::kName, &explore<Suite>};
+}
+
+constexpr Entry kSuites[] = {
+    entry<PutPutGet>(),      entry<Laps>(),          entry<LapsOfTwo>(),     entry<Batches>(),
+    entry<Leases>(),         entry<GiveBack>(),      entry<Sleepers>(),      entry<BusySleeper>(),
+    entry<SleepingPutters>(), entry<LeaseMakesRoom>(), entry<GiveBackWakes>(), entry<Shutdown>(),
+    entry<ProducerDies>(),   entry<ConsumerDies>(),  entry<HolderDies>(),    entry<RecovererDies>(),
+    entry<RingerDies>(),
+};
+
+double seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// False, and the history of the schedule that failed, when one did.
+bool run(const Entry& suite, rl::iteration_t count, rl::iteration_t seed) {
+  const double start = seconds();
+  const Result result = suite.explore(seed, count, false);
+  if (result.code == rl::test_result_success) {
+    std::printf("  %-48s %9llu schedules from %llu, %.1f s\n", suite.name, static_cast<unsigned long long>(count),
+                static_cast<unsigned long long>(seed), seconds() - start);
+    std::fflush(stdout);
+    return true;
+  }
+  const Result again = suite.explore(result.schedule, 1, true);
+  std::printf("%s\n  %s: %s in schedule %llu\n", again.history.c_str(), suite.name, rl::test_result_str(result.code),
+              static_cast<unsigned long long>(result.schedule));
+  return false;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string mode = argc > 1 ? argv[1] : "all";
+  if (mode == "run") {
+    bool good = true;
+    for (const Entry& suite : kSuites) {
+      if (argc > 2 && std::string(suite.name).find(argv[2]) == std::string::npos) continue;
+      good = run(suite, argc > 3 ? std::atoll(argv[3]) : 20000, argc > 4 ? std::atoll(argv[4]) : 1) && good;
+    }
+    return good ? 0 : 1;
+  }
+  return 1;
+}

@@ -1,0 +1,487 @@
+// One small queue under the model checker, what its threads do with it, and what must be true of it in the end.
+#pragma once
+
+#include "model/memory.h"
+// After it: the core's templates over that memory.
+#include "core/parking.h"
+#include "core/sage_queue.h"
+
+namespace model {
+
+using namespace sage;
+
+/// The looks for sleepers that queue.cc makes; each can be left out to see that it is needed.
+enum class Wake : int {
+  kPut,        // after a commit
+  kReveal,     // after a commit that shows more room than could be seen before it
+  kRoom,       // after a release
+  kGiveBack,   // after giving back
+  kLease,      // after a move into a lease
+  kSettle,     // who was rung passes the wake on
+  kFollowUp,   // others were left asleep
+  kShut,       // shut down wakes everybody
+  kDrained,    // the last item of a queue that is shut down
+  kRecovered,  // the dead may have been given the only wake
+  kLastLook,   // the sleeper's look after its bell is up
+  kCount
+};
+constexpr const char* kWakeNames[] = {"put",  "reveal", "room",    "give_back", "lease",     "settle", "follow_up",
+                                      "shut", "drained", "recovered", "last_look"};
+
+constexpr int kMaxActors = 8;
+constexpr int kMaxIds = 64;
+
+inline void fail(const char* what) { rl::ctx().fail_test(what, rl::test_result_user_assert_failed, RL_INFO); }
+inline void expect(bool condition, const char* what) {
+  if (!condition) fail(what);
+}
+
+struct Shape {
+  uint64_t item_limit;
+  uint64_t slot_count;
+  uint64_t leases;
+  uint32_t capacity_units;
+  uint32_t area_units;
+  int actors;
+};
+
+class World {
+ public:
+  using Queue = SageQueue<Memory>;
+
+  explicit World(const Shape& shape)
+      : participants_(make<Participant<Memory>>(shape.actors + 1)),
+        slots_(make<Slot<Memory>>(shape.slot_count)),
+        leases_(make<LeaseEntry<Memory>>(shape.leases)),
+        payload_(make<rl::var<uint32_t>>(shape.area_units)),
+        shape_(shape),
+        queue(shared_of()),
+        parking(shared_of()) {
+    shared_of().initialise();
+    control_.participant_high.store(static_cast<uint32_t>(shape.actors + 1));
+    for (int index = 1; index <= shape.actors; ++index) {
+      participants_[index].identity.store(live(index));
+      actors[index].index = static_cast<uint32_t>(index);
+    }
+    for (uint32_t unit = 0; unit < shape.area_units; ++unit) payload_[unit](RL_INFO) = 0u;
+  }
+  ~World() {
+    unmake(participants_, shape_.actors + 1);
+    unmake(slots_, shape_.slot_count);
+    unmake(leases_, shape_.leases);
+    unmake(payload_, shape_.area_units);
+  }
+
+  static uint64_t live(int index) { return Identity::make(static_cast<uint32_t>(index), 1, Identity::kLive); }
+
+  // ── what a handle does, as queue.cc does it ──
+
+  /// Puts `count` items with the ids `id`, `id + 1`, … of `units` each. How many went in; -1 shut.
+  int put(int who, uint32_t id, uint32_t count = 1, uint32_t units = 1) {
+    uint32_t lengths[kMaxRun];
+    uint32_t codecs[kMaxRun];
+    Item items[kMaxRun];
+    uint32_t claimed = 0;
+    for (uint32_t index = 0; index < count; ++index) {
+      lengths[index] = units * kUnitBytes;
+      codecs[index] = id + index;
+      tried[id + index] = true;
+    }
+    const Outcome outcome = queue.claim(actors[who], lengths, codecs, count, items, &claimed);
+    expect(outcome != Outcome::kCorrupt, "a claim found the words to contradict each other");
+    if (outcome == Outcome::kShut) return -1;
+    if (outcome != Outcome::kOk) return 0;
+    in_use += static_cast<int>(claimed);
+    expect(in_use <= static_cast<int>(shape_.item_limit) || may_die, "more items than maxsize");
+    for (uint32_t index = 0; index < claimed; ++index) write(items[index]);
+    queue.commit(actors[who], items, claimed);
+    for (uint32_t index = 0; index < claimed; ++index) acknowledged[id + index] = true;
+    if (looks(Wake::kPut)) made_item();
+    if (queue.reveals_room(actors[who], items[0]) && looks(Wake::kReveal)) made_room();
+    return static_cast<int>(claimed);
+  }
+
+  /// Claims and gives up.
+  void abandon(int who, uint32_t id) {
+    const uint32_t length = kUnitBytes;
+    Item item;
+    uint32_t claimed = 0;
+    if (queue.claim(actors[who], &length, &id, 1, &item, &claimed) != Outcome::kOk) return;
+    write(item);
+    queue.abandon(actors[who], &item, 1);
+    made_room();
+    if (parking.anybody(kGetters)) wake(kGetters, false);
+  }
+
+  /// Takes up to `max`; the items are in hand[who] then.
+  uint32_t take(int who, uint32_t max, Item* items) {
+    uint32_t taken = 0;
+    if (queue.may_be_returned() && queue.retake(actors[who], items) == Outcome::kOk) {
+      taken = 1;
+    } else {
+      const Outcome outcome = queue.take(actors[who], max, items, &taken);
+      expect(outcome != Outcome::kCorrupt, "a take found the words to contradict each other");
+      if (outcome != Outcome::kOk) return 0;
+    }
+    for (uint32_t index = 0; index < taken; ++index) {
+      read(items[index]);
+      hands[who].push_back(items[index].codec);
+    }
+    return taken;
+  }
+  void finish(int who, Item* items, uint32_t count) {
+    for (uint32_t index = 0; index < count; ++index) read(items[index]);
+    in_use -= static_cast<int>(count);
+    if (items[0].lease >= 0) {
+      queue.acknowledge(actors[who], items[0]);
+    } else {
+      queue.release(actors[who], items, count);
+    }
+    delivered_from(who, items, count);
+    if (looks(Wake::kRoom)) made_room();
+  }
+  void finish_first(int who, Item* items, uint32_t left) {
+    if (left == 1) return finish(who, items, 1);
+    read(items[0]);
+    --in_use;
+    queue.release_first(actors[who], items[0], left);
+    delivered_from(who, items, 1);
+    if (looks(Wake::kRoom)) made_room();
+  }
+  void give_back(int who, Item* items, uint32_t count) {
+    for (uint32_t index = 0; index < count; ++index) read(items[index]);
+    hands[who].clear();
+    for (uint32_t index = 0; index < count; ++index) returned[items[index].codec] = true;
+    if (items[0].lease >= 0) {
+      queue.give_back_lease(actors[who], items[0]);
+    } else {
+      queue.give_back(actors[who], items, count);
+    }
+    if (looks(Wake::kGiveBack)) made_item();
+  }
+  bool get(int who, uint32_t max = 1) {
+    Item items[kMaxRun];
+    const uint32_t taken = take(who, max, items);
+    if (taken > 0) finish(who, items, taken);
+    return taken > 0;
+  }
+  bool lease(int who, Item* item) {
+    if (take(who, 1, item) == 0) return false;
+    if (!queue.lease(actors[who], item)) {
+      give_back(who, item, 1);
+      return false;
+    }
+    if (looks(Wake::kLease)) made_room();
+    return true;
+  }
+  void shut_down() {
+    control_.tail.fetch_or(Cursor::kShut, std::memory_order_seq_cst);
+    uint32_t expected = 0;
+    control_.shut.compare_exchange_strong(expected, 1);
+    if (!looks(Wake::kShut)) return;
+    wake(kGetters, true);
+    wake(kPutters, true);
+  }
+
+  /// What a get says when there is nothing and never will be.
+  bool shut_seen() { return control_.shut.load(std::memory_order_acquire) != 0 && queue.drained(); }
+
+  // ── waking, as queue.cc does it ──
+
+  void made_item() {
+    if (parking.anybody(kGetters)) wake(kGetters, false);
+  }
+  void made_room() {
+    if (parking.anybody(kPutters)) wake(kPutters, false);
+    if (control_.shut.load() != 0 && queue.drained() && looks(Wake::kDrained)) wake(kGetters, true);
+  }
+  void wake(Direction direction, bool all) {
+    const bool others = parking.wake(direction, all, now_ms, [&](uint32_t index, uint32_t) {
+      step();
+      rung[index] = true;
+    });
+    if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;
+  }
+  void settle(int who, Direction direction) {
+    if (!owes[who]) return;
+    owes[who] = false;
+    if (!looks(Wake::kSettle) || !parking.anybody(direction)) return;
+    if (direction == kGetters ? queue.size() > 0 : queue.used() < shape_.item_limit) wake(direction, false);
+  }
+  /// Sleeps until it is rung, but not for ever: then it lies asleep, and the end of the schedule judges it.
+  bool sleep(int who, Direction direction) {
+    for (int patience = 0; patience < (over ? 0 : 10); ++patience) {
+      if (rung[who]) break;
+      rl::ctx().yield(1, RL_INFO);
+    }
+    if (!rung[who]) {
+      asleep[who] = true;
+      sleeps_for[who] = direction;
+      return false;
+    }
+    rung[who] = false;
+    if (parking.unpark(actors[who], direction)) owes[who] = true;
+    return true;
+  }
+
+  /// A blocking call: attempt() until it says true, asleep in between. What it needs to go on after the schedule's end
+  /// is kept, so attempt() may refer to nothing of the caller's.
+  void wait(int who, Direction direction, std::function<bool()> attempt) {
+    for (;;) {
+      if (attempt()) break;
+      parking.park(actors[who], direction, Bell::kParked);
+      if (looks(Wake::kLastLook) && attempt()) {
+        if (parking.unpark(actors[who], direction)) owes[who] = true;
+        break;
+      }
+      if (!sleep(who, direction)) {
+        resume[who] = attempt;
+        return;
+      }
+    }
+    settle(who, direction);
+  }
+  /// After the end: whoever was rung goes on, and may ring others.
+  void go_on() {
+    for (bool moved = true; moved;) {
+      moved = false;
+      for (const Direction direction : {kGetters, kPutters}) {
+        if (!follow_up[direction]) continue;
+        follow_up[direction] = false;
+        if (parking.anybody(direction) && (direction == kPutters || queue.size() > 0)) wake(direction, true);
+      }
+      for (int who = 1; who <= shape_.actors; ++who) {
+        if (!asleep[who] || !rung[who] || dead[who] || busy[who]) continue;
+        moved = true;
+        rung[who] = asleep[who] = false;
+        if (parking.unpark(actors[who], sleeps_for[who])) owes[who] = true;
+        const std::function<bool()> attempt = std::move(resume[who]);
+        wait(who, sleeps_for[who], attempt);
+      }
+    }
+  }
+
+  // ── death ──
+
+  /// Runs `body` as the thread that may die; remembers that it ended, and how.
+  template <class Body>
+  void mortal(int who, Body body) {
+    try {
+      body();
+    } catch (const Died&) {
+      dead[who] = true;
+    }
+    for (Plan& death : plan) {
+      if (death.victim == static_cast<int>(rl::thread_index())) death.victim = -1;
+    }
+    ended[who].store(1, std::memory_order_release);
+  }
+  /// Waits for the end of `who`. True: it died, and this caller may recover it.
+  bool died(int who) {
+    while (ended[who].load(std::memory_order_acquire) == 0) rl::ctx().yield(1, RL_INFO);
+    return dead[who];
+  }
+  /// As membership.cc does it. True: the entry is free now.
+  bool recover(int who, bool first_only = false) {
+    auto& identity = participants_[who].identity;
+    const uint64_t mark = Identity::with(live(who), Identity::kDead);
+    uint64_t seen = identity.load();
+    if (seen == live(who)) {
+      if (!identity.compare_exchange_strong(seen, mark)) return false;
+      seen = mark;
+    }
+    if (seen != mark) {
+      if (seen == Identity::with(live(who), Identity::kSettled) && !queue.named(static_cast<uint32_t>(who))) {
+        return identity.compare_exchange_strong(seen, 0);
+      }
+      return seen == 0;
+    }
+    const bool unnamed = queue.recover(static_cast<uint32_t>(who), mark);
+    uint64_t expected = mark;
+    const bool freed =
+        identity.compare_exchange_strong(expected, unnamed ? 0 : Identity::with(live(who), Identity::kSettled)) &&
+        unnamed;
+    if (!first_only && looks(Wake::kRecovered)) {
+      wake(kGetters, true);
+      wake(kPutters, true);
+    }
+    return freed;
+  }
+  /// Takes an actor's own entry away: it will join at somebody else's.
+  void leave_empty(int who) {
+    participants_[who].identity.store(0);
+    actors[who].index = 0;
+  }
+  /// Joins at an entry that was freed. False: it is not free.
+  bool join_at(int who, int index, uint64_t start) {
+    uint64_t free = 0;
+    auto& identity = participants_[index].identity;
+    if (identity.load(std::memory_order_acquire) != 0) return false;
+    if (!identity.compare_exchange_strong(free, Identity::make(static_cast<uint32_t>(who), start, Identity::kLive))) {
+      return false;
+    }
+    actors[who] = Actor();
+    actors[who].index = static_cast<uint32_t>(index);
+    return true;
+  }
+
+  // ── the end ──
+
+  /// Runs after all threads: whoever sleeps must have nothing to do, and everything put must come out once.
+  void judge(bool fifo = true) {
+    for (Plan& death : plan) death.victim = -1;
+    now_ms = 10;
+    over = true;
+    for (int who = 1; who <= shape_.actors; ++who) {
+      if (dead[who]) recover(who);
+    }
+    go_on();
+    for (int who = 1; who <= shape_.actors; ++who) {
+      if (!asleep[who] || rung[who] || dead[who] || busy[who]) continue;
+      if (sleeps_for[who] == kGetters) {
+        expect(queue.size() == 0, "a getter sleeps beside an item");
+        expect(control_.shut.load() == 0 || !queue.drained(), "a getter sleeps in a queue that has ended");
+      } else {
+        expect((control_.tail.load() & Cursor::kShut) == 0, "a putter sleeps in a queue that is shut down");
+        const uint32_t length = putter_units * kUnitBytes;
+        uint32_t claimed = 0;
+        Item item;
+        Actor probe;
+        probe.index = static_cast<uint32_t>(shape_.actors);
+        expect(queue.claim(probe, &length, &length, 1, &item, &claimed) == Outcome::kFull,
+               "a putter sleeps beside room");
+      }
+    }
+    const int judge_index = shape_.actors;
+    while (get(judge_index, 4)) {
+    }
+    if (held_lease.lease >= 0) finish(2, &held_lease, 1);
+    std::map<uint32_t, int> seen;
+    for (const auto& list : delivered) {
+      for (const uint32_t id : list) ++seen[id];
+    }
+    for (uint32_t id = 0; id < kMaxIds; ++id) {
+      bool held = false;
+      for (int who = 1; who <= shape_.actors; ++who) {
+        held = held || (dead[who] && std::count(hands[who].begin(), hands[who].end(), id) > 0);
+      }
+      const int times = seen.count(id) ? seen[id] : 0;
+      expect(times <= 1, "delivered twice");
+      expect(times == 1 || !acknowledged[id] || held, "lost");
+      expect(times == 0 || tried[id], "out of nothing");
+    }
+    if (fifo) {
+      for (int who = 1; who <= shape_.actors; ++who) check_order(delivered[who]);
+    }
+    expect(queue.drained(), "not drained");
+    expect(queue.used() == 0 && queue.used_bytes() == 0, "something is left in use");
+    if ((control_.tail.load() & Cursor::kShut) != 0) return;
+    for (int lap = 0; lap < 3; ++lap) {  // all of the room came back
+      expect(put(judge_index, kMaxIds - 1, 1, shape_.capacity_units) == 1, "the bytes did not come back");
+      expect(get(judge_index), "the bytes did not come out");
+      for (uint64_t item = 0; item < shape_.item_limit; ++item) {
+        expect(put(judge_index, kMaxIds - 1, 1, 0) == 1, "the items did not come back");
+      }
+      expect(put(judge_index, kMaxIds - 1, 1, 0) == 0, "more than maxsize fits");
+      while (get(judge_index)) {
+      }
+    }
+  }
+
+  Control<Memory>& control() { return control_; }
+
+ private:
+  template <class T>
+  static T* make(uint64_t count) {
+    T* list = static_cast<T*>(std::aligned_alloc(128, (sizeof(T) * count + 127) / 128 * 128));
+    for (uint64_t index = 0; index < count; ++index) ::new (static_cast<void*>(list + index)) T();
+    return list;
+  }
+  template <class T>
+  static void unmake(T* list, uint64_t count) {
+    for (uint64_t index = 0; index < count; ++index) list[index].~T();
+    std::free(list);
+  }
+
+  Shared<Memory> shared_of() {
+    Shared<Memory> shared;
+    shared.control = &control_;
+    shared.participants = participants_;
+    shared.slots = slots_;
+    shared.leases = leases_;
+    shared.slot_count = shape_.slot_count;
+    shared.item_limit = shape_.item_limit;
+    shared.lease_count = shape_.leases;
+    shared.capacity_units = shape_.capacity_units;
+    shared.area_units = shape_.area_units;
+    return shared;
+  }
+
+  static bool looks(Wake wake) { return static_cast<int>(wake) != mutation.wake; }
+
+  void write(const Item& item) {
+    for (uint32_t unit = 0; unit < Extent::units(item.length); ++unit) {
+      step();
+      payload_[(item.position + unit) % shape_.area_units](RL_INFO) = item.codec;
+    }
+  }
+  void read(const Item& item) {
+    for (uint32_t unit = 0; unit < Extent::units(item.length); ++unit) {
+      step();
+      const uint32_t found = payload_[(item.position + unit) % shape_.area_units](RL_INFO);
+      expect(found == item.codec, "the payload is not the item's");
+    }
+  }
+  void delivered_from(int who, const Item* items, uint32_t count) {
+    for (uint32_t index = 0; index < count; ++index) {
+      delivered[who].push_back(items[index].codec);
+      auto& hand = hands[who];
+      const auto found = std::find(hand.begin(), hand.end(), items[index].codec);
+      if (found != hand.end()) hand.erase(found);
+    }
+  }
+  /// Ids of one producer lie ten apart from those of the next and rise; what was given back may come late.
+  void check_order(const std::vector<uint32_t>& list) {
+    std::map<uint32_t, uint32_t> last;
+    for (const uint32_t id : list) {
+      if (redelivery_possible[id / 10] || returned[id]) continue;
+      expect(last[id / 10] <= id, "out of order");
+      last[id / 10] = id;
+    }
+  }
+
+  alignas(128) Control<Memory> control_;
+  Participant<Memory>* participants_;
+  Slot<Memory>* slots_;
+  LeaseEntry<Memory>* leases_;
+  rl::var<uint32_t>* payload_;
+  Shape shape_;
+
+ public:
+  Queue queue;
+  Parking<Memory> parking;
+  Actor actors[kMaxActors];
+  std::vector<uint32_t> delivered[kMaxActors];
+  std::vector<uint32_t> hands[kMaxActors];
+  bool tried[kMaxIds] = {};
+  bool acknowledged[kMaxIds] = {};
+  bool returned[kMaxIds] = {};
+  bool redelivery_possible[kMaxIds / 10 + 1] = {};
+  bool rung[kMaxActors] = {};
+  bool owes[kMaxActors] = {};
+  bool asleep[kMaxActors] = {};
+  Direction sleeps_for[kMaxActors] = {};
+  bool dead[kMaxActors] = {};
+  Atomic<uint32_t> ended[kMaxActors];
+  bool follow_up[2] = {};
+  Item held_lease;
+  uint32_t now_ms = 0;
+  uint32_t putter_units = 1;
+  int in_use = 0;
+  bool over = false;
+  bool may_die = false;
+  bool busy[kMaxActors] = {};  // rung or not, does not come to it
+  std::function<bool()> resume[kMaxActors];
+};
+
+}  // namespace model
