@@ -7,7 +7,7 @@ import { freshName, killActors, rayAddress } from './cluster';
 const options = { maxsize: 3, namespace: freshName('contract') };
 
 // Open throughout, so that the queues that come and go share one session.
-const holder = new RayClient({ address: rayAddress(), namespace: options.namespace, graceMs: 15_000 });
+const holder = new RayClient({ address: rayAddress(), namespace: options.namespace, graceMs: 5000 });
 const names: string[] = [];
 const named = (prefix: string): string => {
   const name = freshName(prefix);

@@ -11,7 +11,7 @@ import { freshName, killActors, rayAddress } from './cluster';
 import { CuttingProxy } from './cutting-proxy';
 
 const namespace = freshName('faults');
-const holder = new RayClient({ address: rayAddress(), namespace });
+const holder = new RayClient({ address: rayAddress(), namespace, graceMs: 5000 });
 const names: string[] = [];
 const open: RayQueue<unknown>[] = [];
 

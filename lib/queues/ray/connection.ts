@@ -1,6 +1,6 @@
 /** One handle's link to a queue actor of ours: the owner id, what it holds, and the way back after a lost session. */
 import { randomUUID } from 'node:crypto';
-import { QueueShutDownError } from '../../errors';
+import { QueueConnectionError, QueueShutDownError } from '../../errors';
 import type { RayActor, RayClient } from './client';
 import { RaySessionLostError } from './errors';
 import { convertNode } from './pickle/convert';
@@ -18,8 +18,9 @@ interface Settlement {
 
 const none = (): Settlement => ({ acks: [], releases: [], unseen: [] });
 const SETTLE_AFTER_MS = 5;
-/** Sessions lost one after the other, with nothing done between, after which a call gives up. */
-const MAX_LOSSES = 5;
+/** How long a call goes on trying for a new session after its first one was lost. */
+const PATIENCE_MS = 15_000;
+const PAUSE_MS = 300;
 
 export class ActorConnection {
   private readonly owner = randomUUID();
@@ -80,9 +81,12 @@ export class ActorConnection {
    */
   async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
     let riding = none();
-    for (let losses = 0; ; losses++) {
+    let lostAt: number | undefined;
+    for (;;) {
+      let connecting = true;
       try {
         await this.ready();
+        connecting = false;
         // Taken again after each loss: what rode on a lost call rides again, and settling twice does nothing.
         riding = merge(riding, this.takeSettlement());
         const { epoch } = this;
@@ -90,10 +94,14 @@ export class ActorConnection {
         const data = await this.client.callRaw(this.actor, method, [this.owner, epoch, ...args(epoch), fragment]);
         return parseResult(data);
       } catch (error) {
-        if (!(error instanceof RaySessionLostError) || losses >= MAX_LOSSES) {
+        const lost = error instanceof RaySessionLostError;
+        if (lost) lostAt ??= performance.now();
+        const unreachable = connecting && lostAt !== undefined && error instanceof QueueConnectionError;
+        if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > PATIENCE_MS) {
           this.settlement = merge(riding, this.settlement);
           throw error;
         }
+        if (!lost) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
     }
   }

@@ -13,8 +13,11 @@ import { PlainBackend } from './plain';
 import { QUEUE_ACTOR_NAME, QUEUE_ACTOR_SOURCE } from './queue-actor';
 
 const DEFAULT_LEASE_MS = 20_000;
-/** Shorter than the lease, so that a handle that was cut off either is back before its leases run out or knows that it lost them. */
-const GRACE_MS = 15_000;
+/**
+ * How long a broken connection is waited for. When the server's process of this client dies, Ray says so only after this time.
+ * Short, because a queue loses nothing with a session; `ActorConnection` goes on trying for new ones.
+ */
+const GRACE_MS = 5000;
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
 const PUTS_AHEAD = 2000;
 
@@ -148,25 +151,31 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
         failure ??= { error };
       }
     };
-    const putOne = async (item: T): Promise<boolean> => {
+    const start = (item: T): boolean => {
       if (wait.signal?.aborted) failure ??= { error: wait.signal.reason };
       if (failure !== undefined) return false;
       try {
         const put = backend.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
         put.catch(() => {});
         underWay.push(put);
+        return true;
       } catch (error) {
         failure = { error };
         return false;
       }
-      if (underWay.length >= PUTS_AHEAD) await settleOldest();
-      return failure === undefined;
     };
     try {
+      // Without an await between them, so that all go in one call.
       if (Symbol.iterator in items) {
-        for (const item of items) if (!(await putOne(item))) break;
+        for (const item of items) {
+          if (!start(item)) break;
+          if (underWay.length >= PUTS_AHEAD) await settleOldest();
+        }
       } else {
-        for await (const item of items) if (!(await putOne(item))) break;
+        for await (const item of items) {
+          if (!start(item)) break;
+          if (underWay.length >= PUTS_AHEAD) await settleOldest();
+        }
       }
     } catch (error) {
       failure ??= { error };
