@@ -32,11 +32,18 @@ function virtualEnvironment() {
   const run = (command, args) => {
     const child = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
     if (child.error) throw new Unavailable(`${command} cannot be run (${child.error.code})`);
-    if (child.status !== 0) throw new Unavailable(`'${command} ${args.join(' ')}' failed: ${child.stderr.trim().split('\n').pop()}`);
+    if (child.status !== 0)
+      throw new Unavailable(`'${command} ${args.join(' ')}' failed: ${child.stderr.trim().split('\n').pop()}`);
   };
   run(python, ['-m', 'venv', directory]);
   try {
-    run(join(directory, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', `ray[client]==${version}`, 'numpy']);
+    run(join(directory, 'bin/pip'), [
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      `ray[client]==${version}`,
+      'numpy',
+    ]);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -77,8 +84,21 @@ export async function startCluster({ environment = {} } = {}) {
   // Outside 10002 to 19999, where Ray puts its workers, and 23000 to 23999, where its client servers are.
   const port = await freePort(21000, 22000);
   const gcsPort = await freePort(20000, 21000);
-  const args = ['start', '--head', '--block', '--node-ip-address=127.0.0.1', `--port=${gcsPort}`, `--ray-client-server-port=${port}`];
-  args.push('--num-cpus=2', '--include-dashboard=false', '--disable-usage-stats', '--include-log-monitor=false', '--no-monitor');
+  const args = [
+    'start',
+    '--head',
+    '--block',
+    '--node-ip-address=127.0.0.1',
+    `--port=${gcsPort}`,
+    `--ray-client-server-port=${port}`,
+  ];
+  args.push(
+    '--num-cpus=2',
+    '--include-dashboard=false',
+    '--disable-usage-stats',
+    '--include-log-monitor=false',
+    '--no-monitor',
+  );
   args.push('--object-store-memory=78643200', `--temp-dir=${directory}`);
   const env = { ...process.env, ...rayEnvironment, ...environment };
   delete env.RAY_ADDRESS;
@@ -102,7 +122,12 @@ export async function startCluster({ environment = {} } = {}) {
       if (!running) throw new Error(`ray start failed:\n${output}`);
       return answers(port);
     });
-    return { address: `ray://127.0.0.1:${port}`, gcsAddress: `127.0.0.1:${gcsPort}`, python: join(venv, 'bin/python'), stop };
+    return {
+      address: `ray://127.0.0.1:${port}`,
+      gcsAddress: `127.0.0.1:${gcsPort}`,
+      python: join(venv, 'bin/python'),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -120,13 +145,20 @@ async function main([command, ...args]) {
       cluster = await startCluster();
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
-      console.error(`Skipped: the tests against a real Ray cluster (ray[client]==${version} is not here and cannot be installed: ${error.message}).`);
+      console.error(
+        `Skipped: the tests against a real Ray cluster (ray[client]==${version} is not here and cannot be installed: ${error.message}).`,
+      );
       return process.env.CI === 'true' ? 1 : 0;
     }
   }
   try {
     const env = { ...process.env, ...rayEnvironment };
-    if (cluster) Object.assign(env, { RAY_ADDRESS: cluster.address, RAY_GCS_ADDRESS: cluster.gcsAddress, RAY_PYTHON: cluster.python });
+    if (cluster)
+      Object.assign(env, {
+        RAY_ADDRESS: cluster.address,
+        RAY_GCS_ADDRESS: cluster.gcsAddress,
+        RAY_PYTHON: cluster.python,
+      });
     const child = spawn(command, args, { env, stdio: 'inherit' });
     const forward = (signal) => child.kill(signal);
     process.on('SIGINT', forward).on('SIGTERM', forward);

@@ -62,7 +62,6 @@ test('an actor made from source text is called, found by name, listed and killed
   expect(await client.getActor(freshName('nobody'))).toBeUndefined();
 
   async function sleeper(): Promise<unknown> {
-
     const args = new PyTuple(['lambda self: __import__("time").sleep(30)', new PyDict([['__name__', '__main__']])]);
     return new PyObject('reduce', new PyGlobal('builtins', 'eval'), args);
   }
@@ -74,19 +73,43 @@ test('what Python raises arrives typed, with the remote traceback', async () => 
   expect(error).toBeInstanceOf(RayTaskError);
   expect(error).toMatchObject({ pythonType: 'builtins.ValueError', args: ['no'], code: 'ERR_RAY_TASK' });
   expect((error as RayTaskError).remoteTraceback).toMatch(/line 8, in fail\nValueError: no/);
-  await expect(client.call(actor, 'own')).rejects.toMatchObject({ name: 'RayTaskError', message: expect.stringContaining('mine') });
+  await expect(client.call(actor, 'own')).rejects.toMatchObject({
+    name: 'RayTaskError',
+    message: expect.stringContaining('mine'),
+  });
   await expect(client.call(actor, 'missing')).rejects.toMatchObject({ pythonType: 'builtins.AttributeError' });
 });
 
 test('values go to Python and back', async () => {
   const actor = await echo();
-  const values = [null, true, 1, 1.5, 2n ** 70n, 'é😀', Buffer.from('ab'), [1, [2]], { a: { b: null } }, new Map([[1, 2]]), new Set([1]), new Date(5000)];
+  const values = [
+    null,
+    true,
+    1,
+    1.5,
+    2n ** 70n,
+    'é😀',
+    Buffer.from('ab'),
+    [1, [2]],
+    { a: { b: null } },
+    new Map([[1, 2]]),
+    new Set([1]),
+    new Date(5000),
+  ];
   expect(await client.call(actor, 'echo', [values])).toEqual(values);
-  const matrix = (await client.call(actor, 'echo', [ndarray(new Float64Array([1, 2, 3, 4]), [2, 2])])) as Float64Array & { shape: number[] };
+  const matrix = (await client.call(actor, 'echo', [
+    ndarray(new Float64Array([1, 2, 3, 4]), [2, 2]),
+  ])) as Float64Array & { shape: number[] };
   expect(matrix).toEqual(new Float64Array([1, 2, 3, 4]));
   expect(matrix.shape).toEqual([2, 2]);
   expect(await client.call(actor, 'describe', [ndarray(new Int32Array([1, 2]))])).toBe('array([1, 2], dtype=int32)');
-  expect(await client.call(actor, 'numbers')).toEqual([new Float32Array([0, 1, 2, 3, 4, 5]), 1.5, 7, true, new Int16Array([0, 1, 2])]);
+  expect(await client.call(actor, 'numbers')).toEqual([
+    new Float32Array([0, 1, 2, 3, 4, 5]),
+    1.5,
+    7,
+    true,
+    new Int16Array([0, 1, 2]),
+  ]);
 });
 
 test('objects are stored, fetched and freed; a large one comes in chunks', async () => {

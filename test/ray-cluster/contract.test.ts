@@ -31,6 +31,7 @@ describeQueueContract(
 const actorName = named('actor');
 describeQueueContract(
   'ray_actor',
-  () => resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, actorName, { ...options, address: rayAddress() })),
+  () =>
+    resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, actorName, { ...options, address: rayAddress() })),
   { bounded: true },
 );

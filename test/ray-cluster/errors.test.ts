@@ -84,9 +84,17 @@ test('an address that answers nothing fails when the time to connect is over', a
 });
 
 /** A server that speaks enough of the protocol to refuse in its own way. */
-async function impostor(datapath: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => void, pingError?: grpc.status): Promise<[string, grpc.Server]> {
+async function impostor(
+  datapath: (call: grpc.ServerDuplexStream<Buffer, Buffer>) => void,
+  pingError?: grpc.status,
+): Promise<[string, grpc.Server]> {
   const server = new grpc.Server();
-  const raw = { requestSerialize: (b: Buffer) => b, requestDeserialize: (b: Buffer) => b, responseSerialize: (b: Buffer) => b, responseDeserialize: (b: Buffer) => b };
+  const raw = {
+    requestSerialize: (b: Buffer) => b,
+    requestDeserialize: (b: Buffer) => b,
+    responseSerialize: (b: Buffer) => b,
+    responseDeserialize: (b: Buffer) => b,
+  };
   const unary = { path: '/ray.rpc.RayletDriver/ClusterInfo', requestStream: false, responseStream: false, ...raw };
   const stream = { path: '/ray.rpc.RayletDataStreamer/Datapath', requestStream: true, responseStream: true, ...raw };
   server.addService({ ClusterInfo: unary }, {
@@ -94,7 +102,9 @@ async function impostor(datapath: (call: grpc.ServerDuplexStream<Buffer, Buffer>
   }); // prettier-ignore
   server.addService({ Datapath: stream }, { Datapath: datapath });
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
   );
   return [`ray://127.0.0.1:${port}`, server];
 }
@@ -110,7 +120,9 @@ test('wrong token', async () => {
 test('Ray too old', async () => {
   // DataResponse{req_id: 1, init{ok}} and {req_id: 2, connection_info{ray_version: "2.4.0"}}.
   const answers = [Buffer.from([8, 1, 0x32, 2, 8, 1]), Buffer.from([8, 2, 0x2a, 7, 0x12, 5, ...Buffer.from('2.4.0')])];
-  const [address, server] = await impostor((call) => call.on('data', () => void (answers.length > 0 && call.write(answers.shift()!))));
+  const [address, server] = await impostor((call) =>
+    call.on('data', () => void (answers.length > 0 && call.write(answers.shift()!))),
+  );
   const error = await within(5000, () => rayQueue(address).put(1));
   server.forceShutdown();
   expect(error).toBeInstanceOf(QueueConnectionError);
@@ -127,28 +139,53 @@ test('wrong namespace: says where the name is', async () => {
   await rayQueue(rayAddress(), {}, queueId).put(1);
   const elsewhere = rayQueue(rayAddress(), { create: 'never' }, queueId, { namespace: freshName('other') });
   const error = await within(10_000, () => elsewhere.get({ timeoutMs: 100 }));
-  expect(error).toMatchObject({ code: 'ERR_QUEUE_NOT_FOUND', message: expect.stringContaining(`There is one in namespace '${namespace}'`) });
+  expect(error).toMatchObject({
+    code: 'ERR_QUEUE_NOT_FOUND',
+    message: expect.stringContaining(`There is one in namespace '${namespace}'`),
+  });
 });
 
 test('create: exclusive and never; another maxsize', async () => {
   const queueId = named('q');
-  await expect(rayQueue(rayAddress(), { create: 'never' }, queueId).qsize()).rejects.toMatchObject({ code: 'ERR_QUEUE_NOT_FOUND' });
+  await expect(rayQueue(rayAddress(), { create: 'never' }, queueId).qsize()).rejects.toMatchObject({
+    code: 'ERR_QUEUE_NOT_FOUND',
+  });
   await rayQueue(rayAddress(), { create: 'exclusive' }, queueId, { maxsize: 5 }).put(1);
-  await expect(rayQueue(rayAddress(), { create: 'exclusive' }, queueId).qsize()).rejects.toMatchObject({ code: 'ERR_QUEUE_EXISTS' });
-  await expect(rayQueue(rayAddress(), {}, queueId, { maxsize: 6 }).qsize()).rejects.toMatchObject({ code: 'ERR_QUEUE_CONFIG_MISMATCH' });
+  await expect(rayQueue(rayAddress(), { create: 'exclusive' }, queueId).qsize()).rejects.toMatchObject({
+    code: 'ERR_QUEUE_EXISTS',
+  });
+  await expect(rayQueue(rayAddress(), {}, queueId, { maxsize: 6 }).qsize()).rejects.toMatchObject({
+    code: 'ERR_QUEUE_CONFIG_MISMATCH',
+  });
   expect(await rayQueue(rayAddress(), {}, queueId).qsize()).toBe(1);
 });
 
 test('a Python class without the methods', async () => {
   const name = named('counter');
-  await client.createActor({ source: 'class Counter:\n  def put(self, item): pass\n  def qsize(self): return 0', name: 'Counter' }, [], {}, { name });
-  const queue = resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace }));
+  await client.createActor(
+    { source: 'class Counter:\n  def put(self, item): pass\n  def qsize(self): return 0', name: 'Counter' },
+    [],
+    {},
+    { name },
+  );
+  const queue = resolveDescriptor(
+    QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace }),
+  );
   open.push(queue);
-  await expect(queue.put(1)).rejects.toMatchObject({ code: 'ERR_QUEUE_CONNECTION', message: expect.stringContaining('has no get, empty') });
+  await expect(queue.put(1)).rejects.toMatchObject({
+    code: 'ERR_QUEUE_CONNECTION',
+    message: expect.stringContaining('has no get, empty'),
+  });
 });
 
 test('an actor that is not to be made', async () => {
-  const queue = resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, freshName('none'), { address: rayAddress(), namespace, create: false }));
+  const queue = resolveDescriptor(
+    QueueDescriptor.createRayActorQueue(undefined, freshName('none'), {
+      address: rayAddress(),
+      namespace,
+      create: false,
+    }),
+  );
   open.push(queue);
   await expect(queue.put(1)).rejects.toMatchObject({ code: 'ERR_QUEUE_NOT_FOUND' });
 });

@@ -17,7 +17,10 @@ const open: RayQueue<unknown>[] = [];
 
 function queue<T>(queueId: string, address = rayAddress(), metadata: { lease_ms?: number } = {}): RayQueue<T> {
   const descriptor = QueueDescriptor.createRayQueue(queueId, { address, namespace });
-  const made = resolveDescriptor({ ...descriptor.toJSON(), metadata: { ...descriptor.metadata, ...metadata } }) as unknown as RayQueue<T>;
+  const made = resolveDescriptor({
+    ...descriptor.toJSON(),
+    metadata: { ...descriptor.metadata, ...metadata },
+  }) as unknown as RayQueue<T>;
   open.push(made as RayQueue<unknown>);
   return made;
 }
@@ -58,7 +61,8 @@ test('3000 puts and gets of several clients through a proxy that cuts the connec
     }
   })();
   const produce = async (to: RayQueue<string>, name: string): Promise<void> => {
-    for (let at = 0; at < 1500; at += 3) await Promise.all([at, at + 1, at + 2].map((number) => to.put(`${name}${number}`)));
+    for (let at = 0; at < 1500; at += 3)
+      await Promise.all([at, at + 1, at + 2].map((number) => to.put(`${name}${number}`)));
   };
   const got: string[] = [];
   const stop = new AbortController();
@@ -74,7 +78,13 @@ test('3000 puts and gets of several clients through a proxy that cuts the connec
     }
   };
   try {
-    await Promise.all([produce(first!, 'a'), produce(second!, 'b'), consume(third!), consume(fourth!), consume(fourth!)]);
+    await Promise.all([
+      produce(first!, 'a'),
+      produce(second!, 'b'),
+      consume(third!),
+      consume(fourth!),
+      consume(fourth!),
+    ]);
   } finally {
     done = true;
     await cutting;
@@ -104,7 +114,10 @@ test('items on lease of a consumer that is SIGKILLed come again within the lease
       await queue.get({ timeoutMs: 60000 }); await queue.get(); await queue.get();
     })();`;
   const { descriptor } = survivor;
-  const child = spawn(process.execPath, ['-e', program, JSON.stringify(descriptor)], { cwd: join(__dirname, '../..'), stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['-e', program, JSON.stringify(descriptor)], {
+    cwd: join(__dirname, '../..'),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   const said = await new Promise((resolve) => child.stdout.once('data', (data) => resolve(String(data))));
   expect(said).toBe('leased');
   child.kill('SIGKILL');

@@ -44,16 +44,27 @@ ${program}`;
   let err = '';
   child.stdout.on('data', (text) => (out += text));
   child.stderr.on('data', (text) => (err += text));
-  return new Promise((resolve, reject) => child.on('exit', (code) => (code === 0 ? resolve(out.trim()) : reject(new Error(err)))));
+  return new Promise((resolve, reject) =>
+    child.on('exit', (code) => (code === 0 ? resolve(out.trim()) : reject(new Error(err)))),
+  );
 }
 
 const rayQueue = (queueId: string, maxsize?: number): RayQueue<unknown> =>
-  keep(resolveDescriptor(QueueDescriptor.createRayQueue(queueId, { address: rayAddress(), namespace, maxsize })) as unknown as RayQueue<unknown>);
+  keep(
+    resolveDescriptor(
+      QueueDescriptor.createRayQueue(queueId, { address: rayAddress(), namespace, maxsize }),
+    ) as unknown as RayQueue<unknown>,
+  );
 
 test("Python's Queue works on a queue made from Node, both ways", async () => {
   const name = named('q');
   const queue = rayQueue(name, 5);
-  await queue.putMany([{ a: [1, null, 'é😀'] }, Buffer.from('bytes'), 2n ** 80n, new Date(Date.UTC(2024, 0, 2, 3, 4, 5, 6))]);
+  await queue.putMany([
+    { a: [1, null, 'é😀'] },
+    Buffer.from('bytes'),
+    2n ** 80n,
+    new Date(Date.UTC(2024, 0, 2, 3, 4, 5, 6)),
+  ]);
   const said = await python(`
 q = attach("${name}")
 print([q.get() for _ in range(4)], q.qsize(), q.empty())
@@ -66,7 +77,13 @@ except Full: print("full")
   expect(said).toBe(
     "[{'a': [1, None, 'é😀']}, b'bytes', 1208925819614629174706176, datetime.datetime(2024, 1, 2, 3, 4, 5, 6000, tzinfo=datetime.timezone.utc)] 0 True\nfull\nfull",
   );
-  expect(await queue.getMany(10)).toEqual([{ from: ['python', 1.5, true] }, Buffer.from('x'), new Date(Date.UTC(2024, 0, 2)), 2n ** 80n, null]);
+  expect(await queue.getMany(10)).toEqual([
+    { from: ['python', 1.5, true] },
+    Buffer.from('x'),
+    new Date(Date.UTC(2024, 0, 2)),
+    2n ** 80n,
+    null,
+  ]);
   const told = python(`
 q = attach("${name}")
 try: q.get_nowait()
@@ -80,7 +97,9 @@ print(q.get(timeout=30), q.get_nowait_batch(0))
 
 test("a queue that Python's Queue made is attached, with what it can promise", async () => {
   const name = named('q');
-  await python(`q = Queue(3, actor_options={"name": "${name}", "lifetime": "detached", "num_cpus": 0}); q.put("first")`);
+  await python(
+    `q = Queue(3, actor_options={"name": "${name}", "lifetime": "detached", "num_cpus": 0}); q.put("first")`,
+  );
   const queue = rayQueue(name);
   expect(await queue.get()).toBe('first');
   await queue.putMany([1, 2, 3]);
@@ -92,7 +111,12 @@ test("a queue that Python's Queue made is attached, with what it can promise", a
   const waiting = queue.get();
   await queue.put('later');
   expect(await waiting).toBe('later');
-  expect((await queue.stats()).promises).toEqual({ delivery: 'at-most-once', idempotentPuts: false, fifo: true, blocking: 'waits' });
+  expect((await queue.stats()).promises).toEqual({
+    delivery: 'at-most-once',
+    idempotentPuts: false,
+    fifo: true,
+    blocking: 'waits',
+  });
 });
 
 const ACTORS: [string, string, 'waits' | 'polls'][] = [
@@ -138,7 +162,12 @@ class Actor:
 test.each(ACTORS)('an actor of the user, %s', async (_, source, blocking) => {
   const name = named('actor');
   await client.createActor({ source, name: 'Actor' }, [], {}, { name });
-  const attach = (): Queue<unknown> => keep(resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace, create: false })));
+  const attach = (): Queue<unknown> =>
+    keep(
+      resolveDescriptor(
+        QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace, create: false }),
+      ),
+    );
   const queue = attach();
   const other = attach();
   await expect(queue.get({ block: false })).rejects.toMatchObject({ code: 'ERR_QUEUE_EMPTY' });

@@ -116,7 +116,12 @@ export class RayClient {
 
   private async lookUp(datapath: Datapath, name: string, namespace: string | undefined): Promise<Buffer | undefined> {
     try {
-      return await this.ticket(datapath, { type: TASK.namedActor, name, namespace: namespace ?? '', data: pickleArguments([], {}) });
+      return await this.ticket(datapath, {
+        type: TASK.namedActor,
+        name,
+        namespace: namespace ?? '',
+        data: pickleArguments([], {}),
+      });
     } catch (error) {
       if (error instanceof RayTaskError && error.pythonType === 'builtins.ValueError') return undefined;
       throw error;
@@ -124,7 +129,12 @@ export class RayClient {
   }
 
   /** @throws RayTaskError (`ray.exceptions.ActorAlreadyExistsError`) when the name is taken and `getIfExists` is not set. */
-  async createActor(actorClass: ActorClass, args: readonly unknown[] = [], kwargs: Kwargs = {}, options: ActorOptions = {}): Promise<RayActor> {
+  async createActor(
+    actorClass: ActorClass,
+    args: readonly unknown[] = [],
+    kwargs: Kwargs = {},
+    options: ActorOptions = {},
+  ): Promise<RayActor> {
     const datapath = await this.connected();
     const { generation } = this;
     const payloadId = await this.store(datapath, classPickle(actorClass));
@@ -137,7 +147,13 @@ export class RayClient {
       ...(options.maxRestarts !== undefined && { max_restarts: options.maxRestarts }),
     });
     const data = pickleArguments(args, kwargs);
-    const id = await this.ticket(datapath, { type: TASK.actor, name: actorClass.name, payloadId, options: pickledOptions, data });
+    const id = await this.ticket(datapath, {
+      type: TASK.actor,
+      name: actorClass.name,
+      payloadId,
+      options: pickledOptions,
+      data,
+    });
     this.release(datapath, payloadId, 0);
     return new RayActor(options.name, options.namespace, generation, id);
   }
@@ -161,7 +177,11 @@ export class RayClient {
 
   /** Calls `function(actor, *args)` inside the actor, whatever methods its class has. The source is a Python expression. */
   callExpression(actor: RayActor, source: string, args: readonly unknown[] = []): Promise<unknown> {
-    const evaluated = new PyObject('reduce', new PyGlobal('builtins', 'eval'), new PyTuple([source, new PyDict([['__name__', '__main__']])]));
+    const evaluated = new PyObject(
+      'reduce',
+      new PyGlobal('builtins', 'eval'),
+      new PyTuple([source, new PyDict([['__name__', '__main__']])]),
+    );
     return this.call(actor, '__ray_call__', [evaluated, ...args]);
   }
 
@@ -169,7 +189,8 @@ export class RayClient {
     const { generation } = this;
     let id = actor.ids.get(generation);
     if (id === undefined) {
-      if (actor.name === undefined) throw new RaySessionLostError('The session that this actor without a name belonged to is lost.');
+      if (actor.name === undefined)
+        throw new RaySessionLostError('The session that this actor without a name belonged to is lost.');
       const { name, namespace } = actor;
       id = this.lookUp(datapath, name, namespace).then((found) => {
         if (found === undefined) throw new QueueConnectionError(`There is no longer an actor named '${name}'.`);
@@ -192,7 +213,8 @@ export class RayClient {
   /** The value of a reference, which stays valid. */
   async get(ref: RayObjectRef): Promise<unknown> {
     const datapath = await this.connected();
-    if (ref.generation !== this.generation) throw new RaySessionLostError('The session that this object belonged to is lost.');
+    if (ref.generation !== this.generation)
+      throw new RaySessionLostError('The session that this object belonged to is lost.');
     const { valid, data } = await datapath.fetch(ref.id);
     if (!valid) throw errorOf(data);
     return decodeResult(data);
@@ -207,13 +229,19 @@ export class RayClient {
   async kill(actor: RayActor, options: { noRestart?: boolean } = {}): Promise<boolean> {
     const datapath = await this.connected();
     const id = await this.idOf(datapath, actor);
-    const answer = await datapath.request('terminate', encodeTerminateActor(datapath.clientId, id, options.noRestart ?? true));
+    const answer = await datapath.request(
+      'terminate',
+      encodeTerminateActor(datapath.clientId, id, options.noRestart ?? true),
+    );
     return decodeTerminate(answer);
   }
 
   async listNamedActors(options: { allNamespaces?: boolean } = {}): Promise<{ name: string; namespace: string }[]> {
     const datapath = await this.connected();
-    return decodeNamedActors(await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)), this.namespace);
+    return decodeNamedActors(
+      await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)),
+      this.namespace,
+    );
   }
 
   /** Lets go of the session, which ends with its last client. Idempotent. */
@@ -283,7 +311,10 @@ function decodeResult(data: Buffer): unknown {
   try {
     value = readPickle(data);
   } catch (cause) {
-    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, { cause, bytes: data });
+    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
+      cause,
+      bytes: data,
+    });
   }
   const failure = failureOf(value);
   if (failure !== undefined) throw failure;
@@ -296,7 +327,10 @@ export function parseResult(data: Buffer): unknown {
   try {
     node = parsePickle(data);
   } catch (cause) {
-    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, { cause, bytes: data });
+    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
+      cause,
+      bytes: data,
+    });
   }
   const failure = node instanceof PyObject ? failureOf(convertNode(node)) : undefined;
   if (failure !== undefined) throw failure;
@@ -306,7 +340,9 @@ export function parseResult(data: Buffer): unknown {
 function errorOf(pickled: Buffer): Error {
   try {
     const value = readPickle(pickled);
-    return value instanceof PyException ? fromPython(value) : new QueueConnectionError(`Ray refused the call: ${String(value)}`);
+    return value instanceof PyException
+      ? fromPython(value)
+      : new QueueConnectionError(`Ray refused the call: ${String(value)}`);
   } catch (cause) {
     return new QueueConnectionError('Ray refused the call with an error that cannot be read.', { cause });
   }
@@ -321,4 +357,3 @@ function classPickle(actorClass: ActorClass): Buffer {
   const after = new PyObject('reduce', getItem, new PyTuple([new PyTuple([run, names]), 1]));
   return writePickle(new PyObject('reduce', getItem, new PyTuple([after, actorClass.name])));
 }
-

@@ -60,7 +60,12 @@ export class ActorConnection {
     const epoch = ++this.epoch;
     const { acks, releases, unseen } = this.settlement;
     const held = [...this.held, ...acks, ...releases, ...unseen];
-    const greeting = (await this.client.call(this.actor, 'sage_hello', [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)])) as {
+    const greeting = (await this.client.call(this.actor, 'sage_hello', [
+      this.owner,
+      epoch,
+      held,
+      new PyFloat(this.leaseMs / 1000),
+    ])) as {
       maxsize: number;
       generation: number;
     };
@@ -165,4 +170,3 @@ export function statusOf(answer: unknown): { status: string; rest: unknown } {
   const [status, rest] = answer instanceof PyList ? answer.items : [];
   return { status: String(status), rest };
 }
-

@@ -6,7 +6,15 @@
  */
 import { RaySessionLostError } from './errors';
 import { type Channel, type ChannelOptions, type Grpc, openChannel, openDatapath, ping } from './grpc';
-import { decodeConnectionInfo, decodeGet, decodeInit, decodeResponse, encodeAcknowledge, encodeGet, encodeInit } from './wire';
+import {
+  decodeConnectionInfo,
+  decodeGet,
+  decodeInit,
+  decodeResponse,
+  encodeAcknowledge,
+  encodeGet,
+  encodeInit,
+} from './wire';
 import { type ConnectionInfo, encodeRequest, PING, REQUEST, type RequestKind } from './wire';
 
 /** The server forgets a cached answer when it, or a later one, is acknowledged. */
@@ -131,7 +139,11 @@ export class Datapath {
       clearTimeout(timer);
       this.stream?.end();
     }
-    this.end(new RaySessionLostError('The Ray client was closed while a call was under way; whether it took effect is not known.'));
+    this.end(
+      new RaySessionLostError(
+        'The Ray client was closed while a call was under way; whether it took effect is not known.',
+      ),
+    );
   }
 
   private enqueue(
@@ -141,7 +153,8 @@ export class Datapath {
     reject: (error: Error) => void,
     chunks: Buffer[] = [],
   ): void {
-    if (this.ended) return reject(this.failure ?? new RaySessionLostError('The session with the Ray cluster has ended.'));
+    if (this.ended)
+      return reject(this.failure ?? new RaySessionLostError('The session with the Ray cluster has ended.'));
     const reqId = this.nextId;
     this.nextId = reqId === LARGEST_ID ? 1 : reqId + 1;
     const pending: Pending = { reqId, kind, body, chunks, resolve, reject };
@@ -185,19 +198,26 @@ export class Datapath {
     try {
       response = decodeResponse(message);
     } catch (error) {
-      return this.end(new RaySessionLostError('The Ray Client server sent something that is not its protocol.', { cause: error }));
+      return this.end(
+        new RaySessionLostError('The Ray Client server sent something that is not its protocol.', { cause: error }),
+      );
     }
     this.reconnectBy = undefined;
     const pending = this.pending.get(response.reqId);
     if (pending === undefined) return;
     if (response.kind !== 0 && response.kind !== REQUEST[pending.kind]) {
-      return this.end(new RaySessionLostError(`The Ray Client server answered request kind ${pending.kind} with kind ${response.kind}.`));
+      return this.end(
+        new RaySessionLostError(
+          `The Ray Client server answered request kind ${pending.kind} with kind ${response.kind}.`,
+        ),
+      );
     }
     if (pending.kind === 'get' && !this.complete(pending, response.body)) return;
     this.pending.delete(response.reqId);
     if (pending.kind !== 'connectionInfo') this.internalFailures = 0;
     if (++this.answers % ACKNOWLEDGE_EVERY === 0) {
-      this.writable = this.stream!.write(encodeRequest(0, 'acknowledge', encodeAcknowledge(response.reqId))) && this.writable;
+      this.writable =
+        this.stream!.write(encodeRequest(0, 'acknowledge', encodeAcknowledge(response.reqId))) && this.writable;
     }
     pending.resolve(response.body);
   }
@@ -214,7 +234,8 @@ export class Datapath {
     if (this.state === 'ended') return;
     const internal = INTERNAL.has(error.code) && ++this.internalFailures > MAX_INTERNAL_FAILURES;
     if (this.state === 'opening') return this.end(error);
-    if (this.state === 'closing' || FINAL.has(error.code) || internal || this.options.graceMs === 0) return this.end(lost(error));
+    if (this.state === 'closing' || FINAL.has(error.code) || internal || this.options.graceMs === 0)
+      return this.end(lost(error));
     this.reconnectBy ??= Date.now() + this.options.graceMs;
     void this.reconnect(error);
   }
@@ -228,7 +249,12 @@ export class Datapath {
       this.channel.client.close();
       this.channel = openChannel(this.grpc, this.options);
       try {
-        await ping(this.channel, this.options.clientId, PING, Math.max(100, Math.min(2000, this.reconnectBy! - Date.now())));
+        await ping(
+          this.channel,
+          this.options.clientId,
+          PING,
+          Math.max(100, Math.min(2000, this.reconnectBy! - Date.now())),
+        );
       } catch (error) {
         if (this.state !== 'reconnecting') return;
         if (FINAL.has((error as Grpc.ServiceError).code)) return this.end(lost(error as Error));

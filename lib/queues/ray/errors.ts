@@ -19,7 +19,11 @@ export class RayTaskError extends QueueError {
   /** The exception's arguments as JavaScript values. */
   readonly args: readonly unknown[];
 
-  constructor(message: string, info: { pythonType: string; remoteTraceback: string; args?: readonly unknown[] }, options?: QueueErrorOptions) {
+  constructor(
+    message: string,
+    info: { pythonType: string; remoteTraceback: string; args?: readonly unknown[] },
+    options?: QueueErrorOptions,
+  ) {
     super('ERR_RAY_TASK', message, options);
     this.pythonType = info.pythonType;
     this.remoteTraceback = info.remoteTraceback;
@@ -27,7 +31,8 @@ export class RayTaskError extends QueueError {
   }
 }
 
-const DEAD = /^ray\.exceptions\.(?:ActorDiedError|RayActorError|OwnerDiedError|ActorUnavailableError|ActorUnschedulableError|NodeDiedError)$/;
+const DEAD =
+  /^ray\.exceptions\.(?:ActorDiedError|RayActorError|OwnerDiedError|ActorUnavailableError|ActorUnschedulableError|NodeDiedError)$/;
 
 /**
  * What a result or a refused call says in Python, as an error to throw; undefined when it is an ordinary value.
@@ -38,9 +43,13 @@ export function failureOf(value: unknown): Error | undefined {
 }
 
 export function fromPython(exception: PyException): Error {
-  const text = (key: string): string => (typeof exception.attributes[key] === 'string' ? exception.attributes[key] : '');
+  const text = (key: string): string =>
+    typeof exception.attributes[key] === 'string' ? exception.attributes[key] : '';
   if (DEAD.test(exception.pythonType)) {
-    return new RayActorDiedError(`The actor is dead: ${text('error_msg') || text('base_error_msg') || exception.message}`, { cause: exception });
+    return new RayActorDiedError(
+      `The actor is dead: ${text('error_msg') || text('base_error_msg') || exception.message}`,
+      { cause: exception },
+    );
   }
   if (exception.pythonType !== 'ray.exceptions.RayTaskError') {
     const remoteTraceback = text('traceback_str');
@@ -52,7 +61,11 @@ export function fromPython(exception: PyException): Error {
   const where = text('function_name') || String(exception.args[0] ?? '');
   const message = cause instanceof PyException ? cause.message : (remoteTraceback.trim().split('\n').pop() ?? '');
   const args = cause instanceof PyException ? cause.args : [];
-  return new RayTaskError(`${where} failed in Python: ${pythonType}: ${message}`, { pythonType, remoteTraceback, args }, { cause: exception });
+  return new RayTaskError(
+    `${where} failed in Python: ${pythonType}: ${message}`,
+    { pythonType, remoteTraceback, args },
+    { cause: exception },
+  );
 }
 
 /** An exception class of the caller's own comes by value; its name is then the last line of the traceback. */
@@ -62,6 +75,8 @@ function classOf(cause: unknown, traceback: string): string {
 }
 
 export const isEmpty = (error: unknown): boolean =>
-  error instanceof RayTaskError && /^(?:ray\.util\.queue\.Empty|asyncio\.queues\.QueueEmpty|_?queue\.Empty)$/.test(error.pythonType);
+  error instanceof RayTaskError &&
+  /^(?:ray\.util\.queue\.Empty|asyncio\.queues\.QueueEmpty|_?queue\.Empty)$/.test(error.pythonType);
 export const isFull = (error: unknown): boolean =>
-  error instanceof RayTaskError && /^(?:ray\.util\.queue\.Full|asyncio\.queues\.QueueFull|_?queue\.Full)$/.test(error.pythonType);
+  error instanceof RayTaskError &&
+  /^(?:ray\.util\.queue\.Full|asyncio\.queues\.QueueFull|_?queue\.Full)$/.test(error.pythonType);

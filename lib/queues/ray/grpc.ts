@@ -12,7 +12,10 @@ export function loadGrpc(): typeof Grpc {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded only when Ray is used
     return require('@grpc/grpc-js') as typeof Grpc;
   } catch (cause) {
-    throw new QueueConnectionError('Ray needs the package @grpc/grpc-js, which cannot be loaded. Install it: npm install @grpc/grpc-js', { cause });
+    throw new QueueConnectionError(
+      'Ray needs the package @grpc/grpc-js, which cannot be loaded. Install it: npm install @grpc/grpc-js',
+      { cause },
+    );
   }
 }
 
@@ -41,7 +44,8 @@ export function completeCredentials(given: RayCredentials = {}): RayCredentials 
 
 function readPem(variable: string): string {
   const path = process.env[variable];
-  if (path === undefined) throw new QueueConnectionError(`RAY_USE_TLS is set, but ${variable} is not. Set it to the path of a PEM file.`);
+  if (path === undefined)
+    throw new QueueConnectionError(`RAY_USE_TLS is set, but ${variable} is not. Set it to the path of a PEM file.`);
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
@@ -53,7 +57,10 @@ function readToken(path: string): string {
   try {
     return readFileSync(path, 'utf8').trim();
   } catch (cause) {
-    throw new QueueConnectionError(`RAY_AUTH_MODE is token, but RAY_AUTH_TOKEN is not set and ${path} cannot be read.`, { cause });
+    throw new QueueConnectionError(
+      `RAY_AUTH_MODE is token, but RAY_AUTH_TOKEN is not set and ${path} cannot be read.`,
+      { cause },
+    );
   }
 }
 
@@ -106,7 +113,11 @@ export function openChannel(grpc: typeof Grpc, options: ChannelOptions): Channel
 
 const identity = (bytes: Buffer): Buffer => bytes;
 
-export function openDatapath(channel: Channel, clientId: string, reconnecting: boolean): Grpc.ClientDuplexStream<Buffer, Buffer> {
+export function openDatapath(
+  channel: Channel,
+  clientId: string,
+  reconnecting: boolean,
+): Grpc.ClientDuplexStream<Buffer, Buffer> {
   const metadata = channel.metadata();
   metadata.set('client_id', clientId);
   metadata.set('reconnecting', reconnecting ? 'True' : 'False');

@@ -93,7 +93,8 @@ export class PlainBackend implements Backend {
         this.putTotal++;
         return;
       }
-      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0) throw new QueueFullError(`The queue of actor '${this.actor.name}' is full.`);
+      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0)
+        throw new QueueFullError(`The queue of actor '${this.actor.name}' is full.`);
       if (!this.waits('put')) await this.pause(Math.min(pause, remainingMs(deadline)), wait.signal);
     }
   }
@@ -146,7 +147,12 @@ export class PlainBackend implements Backend {
     });
   }
 
-  private async takeInTurn(max: number, wait: Wait, deadline: number, left: () => boolean): Promise<{ item: unknown; deliveries: number }[]> {
+  private async takeInTurn(
+    max: number,
+    wait: Wait,
+    deadline: number,
+    left: () => boolean,
+  ): Promise<{ item: unknown; deliveries: number }[]> {
     const items = this.returned.splice(0, max);
     for (let pause = FIRST_PAUSE_MS; items.length < max && !left(); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       const waitMs = items.length > 0 || wait.timeoutMs === 0 ? 0 : Math.min(remainingMs(deadline), LONGEST_CALL_MS);
@@ -165,7 +171,8 @@ export class PlainBackend implements Backend {
       if (waitMs > 0 && this.waits('get')) return [await this.call('get', [], { timeout: new PyFloat(waitMs / 1000) })];
       if (this.methods.get_nowait !== undefined) return [await this.call('get_nowait')];
       if (this.has('get', 'block')) return [await this.call('get', [], { block: false })];
-      if (!this.isAsync('get') && !this.isAsync('empty')) return (await this.client.callExpression(this.actor, TAKE)) as unknown[];
+      if (!this.isAsync('get') && !this.isAsync('empty'))
+        return (await this.client.callExpression(this.actor, TAKE)) as unknown[];
       if ((await this.call('empty')) === true) return [];
       return [await this.call('get', [], this.has('get', 'timeout') ? { timeout: new PyFloat(0.001) } : {})];
     } catch (error) {
@@ -218,7 +225,9 @@ export class PlainBackend implements Backend {
   }
 
   async shutdown(): Promise<void> {
-    throw new QueueConnectionError(`The actor '${this.actor.name}' cannot be shut down as a queue: it is not one that sage-queue made.`);
+    throw new QueueConnectionError(
+      `The actor '${this.actor.name}' cannot be shut down as a queue: it is not one that sage-queue made.`,
+    );
   }
 
   /** What this handle still holds belongs to the queue: it goes back, behind the rest. */

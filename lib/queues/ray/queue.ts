@@ -2,7 +2,13 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
-import { ConfigMismatchError, QueueClosedError, QueueConnectionError, QueueExistsError, QueueNotFoundError } from '../../errors';
+import {
+  ConfigMismatchError,
+  QueueClosedError,
+  QueueConnectionError,
+  QueueExistsError,
+  QueueNotFoundError,
+} from '../../errors';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs, type Wait } from '../../wait';
 import type { Backend, Delivery, Promises } from './backend';
@@ -76,11 +82,14 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const where = `in namespace '${this.client.namespace}' of ${this.client.address}`;
     const existing = await this.client.getActor(name);
     if (existing !== undefined) {
-      if (create === 'exclusive') throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`);
+      if (create === 'exclusive')
+        throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`);
       return this.checked(await this.backendOf(existing));
     }
     if (create === 'never' || !this.mayCreate) {
-      throw new QueueNotFoundError(`There is no actor named '${name}' ${where}, and it is not to be created.${await this.elsewhere(name)}`);
+      throw new QueueNotFoundError(
+        `There is no actor named '${name}' ${where}, and it is not to be created.${await this.elsewhere(name)}`,
+      );
     }
     return this.checked(await this.create(name, create === 'exclusive', where));
   }
@@ -98,8 +107,13 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       const actor = await this.client.createActor(actorClass, [super.maxsize], {}, { name, getIfExists: !exclusive });
       return await this.backendOf(actor);
     } catch (error) {
-      if (error instanceof RayTaskError && /ActorAlreadyExists|already exists|already taken/.test(`${error.pythonType} ${error.message}`)) {
-        throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`, { cause: error });
+      if (
+        error instanceof RayTaskError &&
+        /ActorAlreadyExists|already exists|already taken/.test(`${error.pythonType} ${error.message}`)
+      ) {
+        throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`, {
+          cause: error,
+        });
       }
       throw error;
     }
@@ -107,7 +121,11 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   private async backendOf(actor: RayActor): Promise<Backend> {
     const { lease_ms: leaseMs } = this.descriptor.metadata;
-    const leased = new LeasedBackend(this.client, actor, typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : DEFAULT_LEASE_MS);
+    const leased = new LeasedBackend(
+      this.client,
+      actor,
+      typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : DEFAULT_LEASE_MS,
+    );
     try {
       this.knownMaxsize = await leased.attach();
       return leased;
@@ -288,7 +306,8 @@ export class RayQueue<T = unknown> extends QueueOnRay<T> {
 export class RayActorQueue<T = unknown> extends QueueOnRay<T> {
   protected get actorName(): string {
     const { actor_name: name } = this.descriptor.metadata;
-    if (typeof name !== 'string' || name === '') throw new QueueConnectionError('The descriptor of a ray_actor queue has no actor_name in its metadata.');
+    if (typeof name !== 'string' || name === '')
+      throw new QueueConnectionError('The descriptor of a ray_actor queue has no actor_name in its metadata.');
     return name;
   }
 

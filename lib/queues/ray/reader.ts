@@ -129,7 +129,12 @@ export class Reader {
       item = { value: convertNode(node) };
       this.adapt(item.value);
     } catch (cause) {
-      item = { error: new SerializationError(`An item of the queue cannot be read: ${(cause as Error).message}`, { cause, bytes: Buffer.alloc(0) }) };
+      item = {
+        error: new SerializationError(`An item of the queue cannot be read: ${(cause as Error).message}`, {
+          cause,
+          bytes: Buffer.alloc(0),
+        }),
+      };
     }
     return {
       id,
@@ -149,8 +154,12 @@ export class Reader {
 
   /** Large items are asked for in smaller numbers. */
   private adapt(value: unknown): void {
-    const bytes = typeof value === 'string' || ArrayBuffer.isView(value) ? ((value as Uint8Array).byteLength ?? (value as string).length) : 0;
-    this.most = bytes > ANSWER_BYTES / MOST ? Math.max(1, Math.floor(ANSWER_BYTES / bytes)) : Math.min(MOST, this.most * 2);
+    const bytes =
+      typeof value === 'string' || ArrayBuffer.isView(value)
+        ? ((value as Uint8Array).byteLength ?? (value as string).length)
+        : 0;
+    this.most =
+      bytes > ANSWER_BYTES / MOST ? Math.max(1, Math.floor(ANSWER_BYTES / bytes)) : Math.min(MOST, this.most * 2);
   }
 
   private serve(line: Take[], deliveries: Leased[]): void {

@@ -61,7 +61,14 @@ export class Session {
     const target = parseAddress(options.address);
     const namespace = options.namespace ?? DEFAULT_NAMESPACE;
     const credentials = completeCredentials(options.credentials);
-    const key = JSON.stringify([target, namespace, credentials, options.connectTimeoutMs, options.graceMs, options.keepaliveMs]);
+    const key = JSON.stringify([
+      target,
+      namespace,
+      credentials,
+      options.connectTimeoutMs,
+      options.graceMs,
+      options.keepaliveMs,
+    ]);
     let session = Session.shared.get(key);
     if (session === undefined) {
       session = new Session(key, target, namespace, credentials, options);
@@ -164,14 +171,21 @@ export class Session {
         `The Ray cluster at ${this.target} did not accept the token (${details}). Set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN, or give credentials.token.`,
       );
     }
-    if (code === 12) return fail(`What listens at ${this.target} is no Ray Client server. Its port is ${DEFAULT_PORT} unless the head was started with another.`);
+    if (code === 12)
+      return fail(
+        `What listens at ${this.target} is no Ray Client server. Its port is ${DEFAULT_PORT} unless the head was started with another.`,
+      );
     if (code === 14 && /ECONNREFUSED/.test(details)) {
       return fail(`Nothing listens at ${this.target}. Is the head node up, with its Ray Client server on that port?`);
     }
-    if (code === 14 && /ENOTFOUND|EAI_AGAIN|Name resolution/.test(details)) return fail(`The host of ${this.target} is not known: ${details}`);
-    if (code === 14 && /certificate|SSL|TLS|EPROTO/i.test(details)) return fail(`TLS with ${this.target} failed: ${details}`);
+    if (code === 14 && /ENOTFOUND|EAI_AGAIN|Name resolution/.test(details))
+      return fail(`The host of ${this.target} is not known: ${details}`);
+    if (code === 14 && /certificate|SSL|TLS|EPROTO/i.test(details))
+      return fail(`TLS with ${this.target} failed: ${details}`);
     if (code === 14 && /Protocol error|NGHTTP2|Parse Error|Connection dropped/i.test(details)) {
-      return fail(`What listens at ${this.target} does not speak gRPC (${details}). Is it the Ray Client port, ${DEFAULT_PORT} by default?`);
+      return fail(
+        `What listens at ${this.target} does not speak gRPC (${details}). Is it the Ray Client port, ${DEFAULT_PORT} by default?`,
+      );
     }
     if (code === 4) return fail(`No answer from ${this.target} within ${timeoutMs} ms.`);
     return undefined;

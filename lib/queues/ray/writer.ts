@@ -1,5 +1,11 @@
 /** Puts, in order: one call under way at a time, which takes along everything that waits. */
-import { ItemTooLargeError, QueueClosedError, QueueFullError, QueueShutDownError, SerializationError } from '../../errors';
+import {
+  ItemTooLargeError,
+  QueueClosedError,
+  QueueFullError,
+  QueueShutDownError,
+  SerializationError,
+} from '../../errors';
 import type { Wait } from '../../wait';
 import { type ActorConnection, statusOf } from './connection';
 import { Waiting } from './line';
@@ -28,7 +34,10 @@ export function encodeItem(item: unknown): PyFragment {
   } catch (cause) {
     if (!(cause instanceof PickleError)) throw cause;
     if (/takes more than/.test(cause.message)) {
-      throw new ItemTooLargeError(`The item takes more than ${MAX_ITEM_BYTES} bytes, the most that is sent to Ray in one piece.`, { cause });
+      throw new ItemTooLargeError(
+        `The item takes more than ${MAX_ITEM_BYTES} bytes, the most that is sent to Ray in one piece.`,
+        { cause },
+      );
     }
     throw new SerializationError(`${cause.message} See the table of values in docs/ray.md.`, { cause });
   }
@@ -56,7 +65,9 @@ export class Writer {
   }
 
   private full(): QueueFullError {
-    return new QueueFullError(`The queue holds its maxsize of ${this.connection.maxsize} items (items on lease included).`);
+    return new QueueFullError(
+      `The queue holds its maxsize of ${this.connection.maxsize} items (items on lease included).`,
+    );
   }
 
   /** Somebody in the line wants to leave. Those in the call under way can only once it has answered. */
@@ -136,7 +147,10 @@ export class Writer {
     for (const put of batch.slice(0, accepted)) put.resolve();
     this.line.splice(0, accepted);
     if (answer.status === 'shut') this.fail(new QueueShutDownError('The queue was shut down and takes no more items.'));
-    else if (answer.status === 'stale') this.fail(new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.'));
+    else if (answer.status === 'stale')
+      this.fail(
+        new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.'),
+      );
     for (const put of batch) if (!put.settled && put.immediate) this.leaveFull(put);
   }
 
