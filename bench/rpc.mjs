@@ -14,6 +14,8 @@ const seconds = Number(process.argv[2] ?? 3);
 const ITEM = Buffer.alloc(64, 0x61);
 const BATCH = 4096;
 const IN_FLIGHT = 64;
+/** Batches under way in each direction. */
+const AHEAD = 8;
 
 // The same batches as the queue's own frames: repeated bytes.
 const Batch = new protobuf.Type('Batch').add(new protobuf.Field('data', 1, 'bytes', 'repeated'));
@@ -49,13 +51,17 @@ const roles = {
       Unary: (call, callback) => callback(null, call.request),
     });
     return new Promise((resolve, reject) =>
-      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) => (error ? reject(error) : resolve(port))),
+      server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, port) =>
+        error ? reject(error) : resolve(port),
+      ),
     );
   },
 };
 
 async function startServer(role) {
-  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--role', role], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--role', role], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   const [port] = await once(child, 'message');
   return { port, stop: () => child.kill('SIGKILL') };
 }
@@ -80,6 +86,22 @@ async function inFlight(total, call) {
   return total;
 }
 
+/** Takes what one round put, with AHEAD batches asked for at a time. */
+async function drain(take) {
+  let got = 0;
+  let asked = 0;
+  const loop = async () => {
+    while (asked < items.length) {
+      asked += BATCH;
+      const count = await take();
+      got += count;
+      asked -= BATCH - count;
+    }
+  };
+  await Promise.all(Array.from({ length: AHEAD }, loop));
+  return got;
+}
+
 const items = Array.from({ length: BATCH * 16 }, () => ITEM);
 const results = {};
 
@@ -89,8 +111,7 @@ async function ours() {
   const queue = getRpcQueue('127.0.0.1', server.port, 'q');
   results['rpc: putMany + getMany, items/s'] = await rate(async () => {
     const putting = queue.putMany(items);
-    let got = 0;
-    while (got < items.length) got += (await queue.getMany(BATCH)).length;
+    const got = await drain(async () => (await queue.getMany(BATCH)).length);
     await putting;
     return got;
   });
@@ -123,7 +144,11 @@ async function bareGrpc() {
   stream.end();
   const one = { data: [ITEM] };
   const unary = () =>
-    new Promise((resolve, reject) => client.makeUnaryRequest(bare.Unary.path, encode, decode, one, (error, value) => (error ? reject(error) : resolve(value))));
+    new Promise((resolve, reject) =>
+      client.makeUnaryRequest(bare.Unary.path, encode, decode, one, (error, value) =>
+        error ? reject(error) : resolve(value),
+      ),
+    );
   results['unary calls, 64 in flight, calls/s'] = await rate(() => inFlight(2000, unary));
   client.close();
   server.stop();
@@ -136,7 +161,11 @@ async function redis() {
   }
   const { Redis } = require('ioredis');
   const port = 20_000 + (process.pid % 20_000);
-  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: 'ignore' });
+  const child = spawn(
+    'redis-server',
+    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
+    { stdio: 'ignore' },
+  );
   const client = new Redis({ port, host: '127.0.0.1', enableAutoPipelining: true, retryStrategy: () => 50 });
   client.on('error', () => {});
   await new Promise((resolve) => client.once('ready', resolve));
@@ -145,12 +174,11 @@ async function redis() {
       const pushes = [];
       for (let sent = 0; sent < items.length; sent += BATCH) {
         pushes.push(client.rpush('q', ...items.slice(0, BATCH)));
-        if (pushes.length >= 4) await pushes.shift();
+        if (pushes.length >= AHEAD) await pushes.shift();
       }
       await Promise.all(pushes);
     })();
-    let got = 0;
-    while (got < items.length) got += (await client.lpopBuffer('q', BATCH))?.length ?? 0;
+    const got = await drain(async () => (await client.lpopBuffer('q', BATCH))?.length ?? 0);
     await putting;
     return got;
   });
@@ -176,8 +204,20 @@ if (process.argv[2] === '--role') {
     'putMany + getMany / Redis list in batches (to reach: 1)': of('rpc: putMany') / of('Redis list: RPUSH + LPOP'),
     'one by one / Redis list one by one (to reach: 1)': of('rpc: put, then get') / of('Redis list: RPUSH, then'),
   };
-  for (const [name, value] of Object.entries(results)) console.log(`${Math.round(value).toLocaleString('en').padStart(12)}  ${name}`);
-  for (const [name, value] of Object.entries(ratios)) if (!Number.isNaN(value)) console.log(`${value.toFixed(2).padStart(12)}  ${name}`);
-  console.log(JSON.stringify({ node: process.version, cpu: cpus()[0].model, cores: cpus().length, date: new Date().toISOString(), seconds, results, ratios }));
+  for (const [name, value] of Object.entries(results))
+    console.log(`${Math.round(value).toLocaleString('en').padStart(12)}  ${name}`);
+  for (const [name, value] of Object.entries(ratios))
+    if (!Number.isNaN(value)) console.log(`${value.toFixed(2).padStart(12)}  ${name}`);
+  console.log(
+    JSON.stringify({
+      node: process.version,
+      cpu: cpus()[0].model,
+      cores: cpus().length,
+      date: new Date().toISOString(),
+      seconds,
+      results,
+      ratios,
+    }),
+  );
   process.exit();
 }

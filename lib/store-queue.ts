@@ -32,6 +32,13 @@ export class Attachment implements WaiterGroup {
   }
 }
 
+/** Items taken on loan together; each is ended by itself. */
+export interface LeaseRun<T> {
+  readonly entries: readonly { readonly item: T; readonly deliveries: number }[];
+  ack(entry: LeaseRun<T>['entries'][number]): void;
+  release(entry: LeaseRun<T>['entries'][number]): void;
+}
+
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach());
 
 export class StoreQueue<T = unknown> extends BaseQueue<T> {
@@ -119,6 +126,27 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
       ack: end(() => store.finish()),
       release,
       [asyncDispose]: release,
+    };
+  }
+
+  /** Up to `max` items on loan, without an object for each; none when the queue is empty. */
+  leaseRun(max: number): LeaseRun<T> {
+    const { store } = this;
+    const { leases } = this.attachment;
+    const entries: Entry<T>[] = [];
+    while (entries.length < max && store.size > 0) {
+      const entry = store.take({ timeoutMs: 0, signal: undefined }, this.attachment, true) as Entry<T>;
+      leases.add(entry as Entry<unknown>);
+      entries.push(entry);
+    }
+    return {
+      entries,
+      ack: (entry) => {
+        if (leases.delete(entry as Entry<unknown>)) store.finish();
+      },
+      release: (entry) => {
+        if (leases.delete(entry as Entry<unknown>)) store.giveBack(entry as Entry<T>);
+      },
     };
   }
 

@@ -23,17 +23,27 @@ function write(name, text) {
   if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
 }
 
-const options = '-t static-module --root sage-queue-wire --no-create --no-verify --no-convert --no-delimited --no-service --no-comments --no-typeurl';
+const options =
+  '-t static-module --root sage-queue-wire --no-create --no-verify --no-convert --no-delimited --no-service --no-comments --no-typeurl';
 const code = await pbjs([...options.split(' '), '-w', join(root, 'scripts/wire-wrapper.txt'), ...files]);
 write('messages.ts', code);
 
-const scalar = { string: 'string', bool: 'boolean', bytes: 'Uint8Array', uint32: 'number', int32: 'number', uint64: 'Integer' };
+const scalar = {
+  string: 'string',
+  bool: 'boolean',
+  bytes: 'Uint8Array',
+  uint32: 'number',
+  int32: 'number',
+  uint64: 'Integer',
+};
 function interfaces(namespace) {
   let text = '';
   for (const nested of namespace.nestedArray) {
     if (nested instanceof protobuf.Type) {
       const fields = nested.fieldsArray.map((field) => {
-        const base = scalar[field.type] ?? (field.resolve().resolvedType instanceof protobuf.Enum ? 'number' : field.resolvedType.name);
+        const base =
+          scalar[field.type] ??
+          (field.resolve().resolvedType instanceof protobuf.Enum ? 'number' : field.resolvedType.name);
         return `  ${field.name}?: ${field.repeated ? `${base}[]` : base} | null;\n`;
       });
       text += `export interface ${nested.name} {\n${fields.join('')}}\n\n`;
@@ -43,10 +53,13 @@ function interfaces(namespace) {
   return text;
 }
 function services(namespace) {
-  const own = namespace.nestedArray.filter((nested) => nested instanceof protobuf.Service).map((service) => service.fullName.slice(1));
+  const own = namespace.nestedArray
+    .filter((nested) => nested instanceof protobuf.Service)
+    .map((service) => service.fullName.slice(1));
   return [...own, ...namespace.nestedArray.filter((nested) => nested.nestedArray).flatMap(services)];
 }
-let types = '/** A uint64: a number, or what the protobufjs runtime makes of it where the package `long` is installed. */\n';
+let types =
+  '/** A uint64: a number, or what the protobufjs runtime makes of it where the package `long` is installed. */\n';
 types += 'export type Integer = number | { toNumber(): number };\n\n';
 const descriptors = [];
 for (const [index, file] of files.entries()) {

@@ -30,9 +30,14 @@ function choose(descriptor: QueueDescriptor): QueueDescriptor {
     );
   }
   if (typeof rpc !== 'object' || Array.isArray(rpc)) {
-    throw new InvalidDescriptorError(`metadata.rpc of an 'auto' descriptor is { server_address, port }; found ${JSON.stringify(rpc)}`);
+    throw new InvalidDescriptorError(
+      `metadata.rpc of an 'auto' descriptor is { server_address, port }; found ${JSON.stringify(rpc)}`,
+    );
   }
-  return derived(descriptor, 'rpc', { ...(rpc as Metadata), ...(sage.codec === undefined ? {} : { codec: sage.codec }) });
+  return derived(descriptor, 'rpc', {
+    ...(rpc as Metadata),
+    ...(sage.codec === undefined ? {} : { codec: sage.codec }),
+  });
 }
 
 function derived(descriptor: QueueDescriptor, queueType: string, metadata: Metadata): QueueDescriptor {
@@ -43,7 +48,8 @@ function derived(descriptor: QueueDescriptor, queueType: string, metadata: Metad
 /** Undefined: this is where the owner lives. Otherwise how one can tell that it is not. */
 function differences(bootId: unknown, shmDevice: unknown): string | undefined {
   const here = hostIdentity();
-  if (here.bootId === null || bootId !== here.bootId) return `the owner's host has boot id ${String(bootId)}, this one ${here.bootId}`;
+  if (here.bootId === null || bootId !== here.bootId)
+    return `the owner's host has boot id ${String(bootId)}, this one ${here.bootId}`;
   if (here.shmDevice === null || shmDevice !== here.shmDevice) {
     return `the owner's /dev/shm is device ${String(shmDevice)}, the one here ${here.shmDevice}: another container?`;
   }

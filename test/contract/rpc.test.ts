@@ -22,14 +22,16 @@ function contractBehind(kind: string, behind: (queueId: string, maxsize: number)
     describeQueueContract(
       `rpc backed by ${kind}, ${maxsize === 0 ? 'unbounded' : `maxsize ${maxsize}`}`,
       () =>
-        resolveDescriptor(
-          QueueDescriptor.createRpcQueue('127.0.0.1', entry.port, `contract-${made++}`, { maxsize }),
-        ),
+        resolveDescriptor(QueueDescriptor.createRpcQueue('127.0.0.1', entry.port, `contract-${made++}`, { maxsize })),
       { bounded: maxsize > 0, shared: true },
     );
   }
 }
 
 contractBehind('local', (queueId, maxsize) => QueueDescriptor.createLocalQueue(queueId, { maxsize }));
-contractBehind('shm', (queueId, maxsize) => QueueDescriptor.createShmQueue(queueId, `rpc-${process.pid}-${queueId}`, { maxsize }));
-contractBehind('sage_queue', (queueId, maxsize) => QueueDescriptor.createSageQueue(queueId, { maxsize, namespace: `rpc-${process.pid}` }));
+contractBehind('shm', (queueId, maxsize) =>
+  QueueDescriptor.createShmQueue(queueId, `rpc-${process.pid}-${queueId}`, { maxsize }),
+);
+contractBehind('sage_queue', (queueId, maxsize) =>
+  QueueDescriptor.createSageQueue(queueId, { maxsize, namespace: `rpc-${process.pid}` }),
+);

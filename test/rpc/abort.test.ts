@@ -5,7 +5,11 @@ afterEach(() => fixture.end());
 
 test('before the first connection', async () => {
   const queue = fixture.client(1);
-  for (const call of [(signal: AbortSignal) => queue.get({ signal }), (signal: AbortSignal) => queue.put(1, { signal }), (signal: AbortSignal) => queue.putMany([1, 2], { signal })]) {
+  for (const call of [
+    (signal: AbortSignal) => queue.get({ signal }),
+    (signal: AbortSignal) => queue.put(1, { signal }),
+    (signal: AbortSignal) => queue.putMany([1, 2], { signal }),
+  ]) {
     const controller = new AbortController();
     const reason = new Error('enough');
     const error = errorOf(call(controller.signal));

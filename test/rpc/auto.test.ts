@@ -9,7 +9,11 @@ const namespace = `auto-${process.pid}`;
 /** The descriptor as somebody on another host would have made it. */
 const fromElsewhere = (queueId: string, options: AutoOptions = {}): QueueDescriptor => {
   const made = QueueDescriptor.createAutoQueue(queueId, { namespace, ...options });
-  return new QueueDescriptor({ queueId, queueType: 'auto', metadata: { ...made.metadata, owner_boot_id: 'another-boot' } });
+  return new QueueDescriptor({
+    queueId,
+    queueType: 'auto',
+    metadata: { ...made.metadata, owner_boot_id: 'another-boot' },
+  });
 };
 const open = (descriptor: QueueDescriptor): Queue => {
   const queue = resolveDescriptor(descriptor) as Queue;

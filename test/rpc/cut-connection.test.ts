@@ -34,7 +34,7 @@ test('nothing is lost, doubled or reordered however often the connection breaks'
   };
   const produce = async (producer: number): Promise<void> => {
     const queue = fixture.client<[number, number]>(port);
-    for (let number = 0; number < each; ) {
+    for (let number = 0; number < each;) {
       const batch = Math.min(1 + Math.floor(next() * 100), each - number);
       const items = Array.from({ length: batch }, (_, index): [number, number] => [producer, number + index]);
       if (next() < 0.5) await Promise.all(items.map((item) => queue.put(item)));

@@ -52,7 +52,9 @@ test('wrong port: something that does not speak gRPC', async () => {
 test('wrong port: a gRPC server without our service', async () => {
   const server = new grpc.Server();
   const port = await new Promise<number>((resolve, reject) =>
-    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
+    server.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
   );
   fixture.later(async () => server.forceShutdown());
   const error = await within(1000, () => errorOf(fixture.client(port).get()));
@@ -104,9 +106,14 @@ test('version skew, either way', async () => {
   expect(details).toMatch(/version 1 .*version 2/);
 
   const newer = new grpc.Server();
-  newer.addService({ Attach: method }, { Attach: (served: grpc.ServerDuplexStream<unknown, unknown>) => served.write({ opened: { protocolVersion: 2 } }) });
+  newer.addService(
+    { Attach: method },
+    { Attach: (served: grpc.ServerDuplexStream<unknown, unknown>) => served.write({ opened: { protocolVersion: 2 } }) },
+  );
   const newerPort = await new Promise<number>((resolve, reject) =>
-    newer.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) => (error ? reject(error) : resolve(bound))),
+    newer.bindAsync('127.0.0.1:0', grpc.ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    ),
   );
   fixture.later(async () => newer.forceShutdown());
   const error = await within(1000, () => errorOf(fixture.client(newerPort).get()));

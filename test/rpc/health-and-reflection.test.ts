@@ -20,7 +20,9 @@ function clientOf(file: string, service: string, port: number): any {
 }
 
 const call = (client: any, method: string, request: object): Promise<any> =>
-  new Promise((resolve, reject) => client[method](request, (error: Error | null, response: unknown) => (error ? reject(error) : resolve(response))));
+  new Promise((resolve, reject) =>
+    client[method](request, (error: Error | null, response: unknown) => (error ? reject(error) : resolve(response))),
+  );
 
 test('health: serving, an unknown service, and not serving while it stops', async () => {
   const { server, port } = await fixture.serve({ token: 'not needed for health' });
@@ -55,14 +57,27 @@ test('reflection: names the services and gives descriptors that describe the pub
     });
   const { listServicesResponse } = await ask({ listServices: '' });
   const names = listServicesResponse.service.map(({ name }: { name: string }) => name);
-  expect(names).toEqual(expect.arrayContaining(['sagequeue.v1.QueueService', 'grpc.health.v1.Health', 'grpc.reflection.v1.ServerReflection']));
+  expect(names).toEqual(
+    expect.arrayContaining([
+      'sagequeue.v1.QueueService',
+      'grpc.health.v1.Health',
+      'grpc.reflection.v1.ServerReflection',
+    ]),
+  );
   const { fileDescriptorResponse } = await ask({ fileContainingSymbol: 'sagequeue.v1.QueueService.Attach' });
   const [bytes] = fileDescriptorResponse.fileDescriptorProto as [Buffer];
-  const described = (protobuf as any).Root.fromDescriptor({ file: [(protobuf as any).descriptor.FileDescriptorProto.decode(bytes)] });
+  const described = (protobuf as any).Root.fromDescriptor({
+    file: [(protobuf as any).descriptor.FileDescriptorProto.decode(bytes)],
+  });
   const published = new protobuf.Root().loadSync(join(protos, 'sagequeue/v1/queue.proto'));
   const fields = (root: protobuf.Root, type: string): object =>
-    Object.fromEntries(root.lookupType(`sagequeue.v1.${type}`).fieldsArray.map((field) => [field.id, field.resolve().type.split('.').pop()]));
-  for (const type of ['ClientFrame', 'ServerFrame', 'Open', 'Put', 'Delivery', 'Settle']) expect(fields(described, type)).toEqual(fields(published, type));
+    Object.fromEntries(
+      root
+        .lookupType(`sagequeue.v1.${type}`)
+        .fieldsArray.map((field) => [field.id, field.resolve().type.split('.').pop()]),
+    );
+  for (const type of ['ClientFrame', 'ServerFrame', 'Open', 'Put', 'Delivery', 'Settle'])
+    expect(fields(described, type)).toEqual(fields(published, type));
   const missing = await ask({ fileContainingSymbol: 'nobody.knows' });
   expect(missing.errorResponse.errorCode).toBe(grpc.status.NOT_FOUND);
 });

@@ -34,28 +34,32 @@ test('a killed process that waited takes nothing with it', async () => {
   expect(await fixture.client(port).get()).toBe('kept');
 });
 
-test.each(['put', 'putMany'])('killed in mid-%s: all that was acknowledged is in the queue, in order, once', async (role) => {
-  const next = random(newSeed());
-  for (let round = 0; round < 5; round++) {
-    const { port, backing } = await fixture.serve();
-    const child = processes.start('client.cjs', role, String(port));
-    let acknowledged = -1;
-    child.on('message', (number: number) => (acknowledged = number));
-    await once(child, 'message');
-    await new Promise((resolve) => setTimeout(resolve, next() * 150));
-    await kill(child);
-    // What was on its way is in by the time the server has seen the end of the stream.
-    let size = -1;
-    await until(async () => {
-      const before = size;
-      size = await backing.qsize();
-      return size === before;
-    });
-    const items = (await backing.getMany(1e6)) as number[];
-    expect(items.length).toBeGreaterThan(acknowledged);
-    expect(items.every((item, index) => item === index)).toBe(true);
-  }
-}, 60_000);
+test.each(['put', 'putMany'])(
+  'killed in mid-%s: all that was acknowledged is in the queue, in order, once',
+  async (role) => {
+    const next = random(newSeed());
+    for (let round = 0; round < 5; round++) {
+      const { port, backing } = await fixture.serve();
+      const child = processes.start('client.cjs', role, String(port));
+      let acknowledged = -1;
+      child.on('message', (number: number) => (acknowledged = number));
+      await once(child, 'message');
+      await new Promise((resolve) => setTimeout(resolve, next() * 150));
+      await kill(child);
+      // What was on its way is in by the time the server has seen the end of the stream.
+      let size = -1;
+      await until(async () => {
+        const before = size;
+        size = await backing.qsize();
+        return size === before;
+      });
+      const items = (await backing.getMany(1e6)) as number[];
+      expect(items.length).toBeGreaterThan(acknowledged);
+      expect(items.every((item, index) => item === index)).toBe(true);
+    }
+  },
+  60_000,
+);
 
 test('getters killed in turn: what the queue counts as given, and what is left, is everything', async () => {
   const next = random(newSeed());

@@ -24,7 +24,9 @@ test('killed and restarted in mid-stream: nothing acknowledged is lost, repetiti
   // Keeps the segment while no server lives, as the local processes that share it do.
   const local = getSageQueue<number>(name, { maxsize: 0, capacityBytes: 8 << 20 });
   fixture.later(() => local.close());
-  let { child, port } = await startServer(0, name);
+  const first = await startServer(0, name);
+  const { port } = first;
+  let { child } = first;
   const producer = fixture.client<number>(port);
   const consumer = fixture.client<number>(port);
   const total = 20_000;

@@ -15,7 +15,10 @@ const open = (port: number): Promise<Socket> =>
   });
 
 /** A stream that sends whatever bytes it is told to as messages. */
-function rawStream(port: number): { call: grpc.ClientDuplexStream<Buffer, Buffer>; status: Promise<grpc.StatusObject> } {
+function rawStream(port: number): {
+  call: grpc.ClientDuplexStream<Buffer, Buffer>;
+  status: Promise<grpc.StatusObject>;
+} {
   const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
   const same = (bytes: Buffer): Buffer => bytes;
   const call = client.makeBidiStreamRequest('/sagequeue.v1.QueueService/Attach', same, same);
@@ -147,5 +150,10 @@ test('more connections than maxConnections', async () => {
   expect(error).toBeInstanceOf(QueueConnectionError);
   await first.close();
   const second = fixture.client(port);
-  await until(async () => second.put(3, { timeoutMs: 500 }).then(() => true, () => false));
+  await until(async () =>
+    second.put(3, { timeoutMs: 500 }).then(
+      () => true,
+      () => false,
+    ),
+  );
 });

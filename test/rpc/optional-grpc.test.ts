@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 
-const run = (code: string): string => execFileSync(process.execPath, ['-e', code], { cwd: __dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+const run = (code: string): string =>
+  execFileSync(process.execPath, ['-e', code], { cwd: __dirname, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 
 /** Makes a process believe that gRPC is not installed. */
 const WITHOUT_GRPC = `

@@ -16,7 +16,20 @@ function preparePython(): string | undefined {
     if (!existsSync(join(environment, 'ready'))) {
       mkdirSync(join(root, '.cache'), { recursive: true });
       execFileSync('python3', ['-m', 'venv', environment], { stdio: 'pipe' });
-      execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', 'grpcio==1.66.2', 'grpcio-tools==1.66.2', 'setuptools<81'], { stdio: 'pipe' });
+      execFileSync(
+        python,
+        [
+          '-m',
+          'pip',
+          'install',
+          '--quiet',
+          '--disable-pip-version-check',
+          'grpcio==1.66.2',
+          'grpcio-tools==1.66.2',
+          'setuptools<81',
+        ],
+        { stdio: 'pipe' },
+      );
       execFileSync('touch', [join(environment, 'ready')]);
     }
     return undefined;
@@ -45,7 +58,11 @@ if (missing !== undefined && process.env.CI !== 'true') {
     const generated = mkdtempSync(join(tmpdir(), 'sage-queue-python-'));
     try {
       const script = join(__dirname, 'python/client.py');
-      const { stdout } = await promisify(execFile)(python, [script, `127.0.0.1:${port}`, join(root, 'proto'), generated, 'a token'], { timeout: 60_000 });
+      const { stdout } = await promisify(execFile)(
+        python,
+        [script, `127.0.0.1:${port}`, join(root, 'proto'), generated, 'a token'],
+        { timeout: 60_000 },
+      );
       const lines = stdout.trim().split('\n');
       expect(lines.slice(1)).toEqual(['ERR_QUEUE_EMPTY', 'ERR_QUEUE_EMPTY', 'NOT_FOUND ERR_QUEUE_NOT_FOUND']);
       // What does not say JSON is raw bytes, which the script decodes for printing.

@@ -17,7 +17,9 @@ afterEach(async () => {
 });
 
 function start(role: string, ...args: string[]): ChildProcess {
-  const child = spawn(process.execPath, ['--expose-gc', join(__dirname, 'support/overload.cjs'), role, ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+  const child = spawn(process.execPath, ['--expose-gc', join(__dirname, 'support/overload.cjs'), role, ...args], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
   children.push(child);
   return child;
 }
@@ -34,22 +36,29 @@ async function sample(child: ChildProcess): Promise<Sample> {
   return said<Sample>(child);
 }
 
-test('a producer faster than the consumer waits, and memory stays flat', async () => {
-  const server = start('server');
-  const { port } = await said<{ port: number }>(server);
-  const producer = start('producer', String(port));
-  const consumer = start('consumer', String(port));
-  const third = overloadMs / 3;
-  const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-  await after(third);
-  const before = await Promise.all([server, producer, consumer].map(sample));
-  await after(2 * third);
-  const later = await Promise.all([server, producer, consumer].map(sample));
-  const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
-  console.log(`rss MiB after ${third / 1000} s and ${overloadMs / 1000} s: ` + before.map((entry, index) => `${megabytes(entry.rss)} → ${megabytes(later[index]!.rss)}`).join(', '));
-  for (const [index, entry] of later.entries()) expect(entry.rss - before[index]!.rss).toBeLessThan(40 * 2 ** 20);
-  const [, produced, consumed] = later as [Sample, Sample, Sample];
-  expect(consumed.count).toBeGreaterThan(before[2]!.count);
-  // The queue's 1000, one window of the client's, and what is on its way to the consumer.
-  expect(produced.count - consumed.count).toBeLessThan(1000 + 16_384 + 4096);
-}, overloadMs + 60_000);
+test(
+  'a producer faster than the consumer waits, and memory stays flat',
+  async () => {
+    const server = start('server');
+    const { port } = await said<{ port: number }>(server);
+    const producer = start('producer', String(port));
+    const consumer = start('consumer', String(port));
+    const third = overloadMs / 3;
+    const after = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+    await after(third);
+    const before = await Promise.all([server, producer, consumer].map(sample));
+    await after(2 * third);
+    const later = await Promise.all([server, producer, consumer].map(sample));
+    const megabytes = (bytes: number): number => Math.round(bytes / 2 ** 20);
+    console.log(
+      `rss MiB after ${third / 1000} s and ${overloadMs / 1000} s: ` +
+        before.map((entry, index) => `${megabytes(entry.rss)} → ${megabytes(later[index]!.rss)}`).join(', '),
+    );
+    for (const [index, entry] of later.entries()) expect(entry.rss - before[index]!.rss).toBeLessThan(40 * 2 ** 20);
+    const [, produced, consumed] = later as [Sample, Sample, Sample];
+    expect(consumed.count).toBeGreaterThan(before[2]!.count);
+    // The queue's 1000, one window of the client's, and what is on its way to the consumer.
+    expect(produced.count - consumed.count).toBeLessThan(1000 + 16_384 + 4096);
+  },
+  overloadMs + 60_000,
+);

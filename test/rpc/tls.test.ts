@@ -24,7 +24,9 @@ test('items over TLS, the authority given as a path, as a text, or in the descri
   const text = readFileSync(authority.ca, 'utf8');
   expect(await fixture.client(port, { credentials: { ca: text, token: 'secret' } }).get()).toBe('a');
   expect(await fixture.client(port, { tls: { ca: text }, credentials: { token: 'secret' } }).get()).toBe('b');
-  expect(await fixture.client(port, { host: 'localhost', credentials: { ca: authority.ca, token: 'secret' } }).get()).toBe('c');
+  expect(
+    await fixture.client(port, { host: 'localhost', credentials: { ca: authority.ca, token: 'secret' } }).get(),
+  ).toBe('c');
 });
 
 test('an expired certificate', async () => {
@@ -36,7 +38,10 @@ test('an expired certificate', async () => {
 
 test('a certificate of an authority that the client does not know', async () => {
   const { port } = await fixture.serve({ tls: stranger.issue('localhost') });
-  for (const queue of [fixture.client(port, { credentials: { ca: authority.ca } }), fixture.client(port, { tls: 'system' })]) {
+  for (const queue of [
+    fixture.client(port, { credentials: { ca: authority.ca } }),
+    fixture.client(port, { tls: 'system' }),
+  ]) {
     const error = await errorOf(queue.get({ timeoutMs: 3000 }));
     expect(error).toBeInstanceOf(QueueConnectionError);
     expect(error.message).toMatch(/TLS .* failed/);
@@ -45,9 +50,13 @@ test('a certificate of an authority that the client does not know', async () => 
 
 test('a client in plain text, and a server in plain text', async () => {
   const secure = await fixture.serve({ tls: authority.issue('localhost') });
-  expect(await errorOf(fixture.client(secure.port, { tls: 'off' }).get({ timeoutMs: 500 }))).toBeInstanceOf(QueueConnectionError);
+  expect(await errorOf(fixture.client(secure.port, { tls: 'off' }).get({ timeoutMs: 500 }))).toBeInstanceOf(
+    QueueConnectionError,
+  );
   const plain = await fixture.serve();
-  const error = await errorOf(fixture.client(plain.port, { credentials: { ca: authority.ca } }).get({ timeoutMs: 3000 }));
+  const error = await errorOf(
+    fixture.client(plain.port, { credentials: { ca: authority.ca } }).get({ timeoutMs: 3000 }),
+  );
   expect(error.message).toContain('does not speak TLS');
 });
 
@@ -57,7 +66,9 @@ test('mutual: only clients with a certificate of the authority', async () => {
   await known.put('hello');
   expect(await known.get()).toBe('hello');
   for (const shown of [{}, stranger.issue('intruder')]) {
-    const error = await errorOf(fixture.client(port, { credentials: { ca: authority.ca, ...shown } }).get({ timeoutMs: 1000 }));
+    const error = await errorOf(
+      fixture.client(port, { credentials: { ca: authority.ca, ...shown } }).get({ timeoutMs: 1000 }),
+    );
     expect(error).toBeInstanceOf(QueueConnectionError);
   }
   expect(await known.empty()).toBe(true);

@@ -50,22 +50,37 @@ afterAll(removeNamespace);
 /** Runs on the other host. */
 function startThere(script: string, ...args: string[]): ChildProcess {
   const command = 'mount -t tmpfs tmpfs /dev/shm && exec "$0" "$@"';
-  const child = spawn('ip', ['netns', 'exec', name, 'unshare', '-m', 'sh', '-c', command, process.execPath, join(__dirname, script), ...args], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-  });
+  const child = spawn(
+    'ip',
+    ['netns', 'exec', name, 'unshare', '-m', 'sh', '-c', command, process.execPath, join(__dirname, script), ...args],
+    {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    },
+  );
   children.push(child);
   return child;
 }
 
-async function serveTwo(authority: TestAuthority): Promise<{ owner: Queue<string>; back: Queue<string>; descriptor: QueueDescriptor }> {
+async function serveTwo(
+  authority: TestAuthority,
+): Promise<{ owner: Queue<string>; back: Queue<string>; descriptor: QueueDescriptor }> {
   const namespace = `two-hosts-${process.pid}`;
   const [owner, back] = ['to-reader', 'to-owner'].map((queueId) => {
     const queue = resolveDescriptor<string>(QueueDescriptor.createSageQueue(queueId, { namespace })) as Queue<string>;
     fixture.later(() => queue.close());
     return queue;
   }) as [Queue<string>, Queue<string>];
-  const { port } = await fixture.serve({ host: here, tls: authority.issue('owner', here), token: 'secret', queues: { 'to-reader': owner, 'to-owner': back } });
-  return { owner, back, descriptor: QueueDescriptor.createAutoQueue('to-reader', { namespace, rpc: { serverAddress: here, port } }) };
+  const { port } = await fixture.serve({
+    host: here,
+    tls: authority.issue('owner', here),
+    token: 'secret',
+    queues: { 'to-reader': owner, 'to-owner': back },
+  });
+  return {
+    owner,
+    back,
+    descriptor: QueueDescriptor.createAutoQueue('to-reader', { namespace, rpc: { serverAddress: here, port } }),
+  };
 }
 
 if (missing !== undefined && process.env.CI !== 'true') {
@@ -114,5 +129,21 @@ if (missing !== undefined && process.env.CI !== 'true') {
     await putting;
     await receiving;
     expect(received).toEqual(Array.from({ length: total }, (_, number) => `ITEM ${number}`));
+  }, 60_000);
+
+  test('a host that is gone without a word: what it had on loan comes again once keepalive has noticed', async () => {
+    const { owner, descriptor } = await serveTwo(authority);
+    const child = startThere('support/namespace-client.cjs', JSON.stringify(descriptor), authority.ca, 'lease');
+    await said(child);
+    await owner.put('borrowed');
+    expect(await said(child)).toEqual({ item: 'borrowed' });
+    ip('link', 'set', `${name}a`, 'down');
+    try {
+      const again = await owner.lease({ timeoutMs: 25_000 });
+      expect([again.item, again.deliveries]).toEqual(['borrowed', 2]);
+      await again.ack();
+    } finally {
+      ip('link', 'set', `${name}a`, 'up');
+    }
   }, 60_000);
 }

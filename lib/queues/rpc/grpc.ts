@@ -15,7 +15,9 @@ export function loadGrpc(): typeof Grpc {
     loaded = require('@grpc/grpc-js') as typeof Grpc;
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'MODULE_NOT_FOUND') throw cause;
-    throw new QueueConnectionError("Queues of type 'rpc' need the package @grpc/grpc-js, which is not installed. Type: npm i @grpc/grpc-js");
+    throw new QueueConnectionError(
+      "Queues of type 'rpc' need the package @grpc/grpc-js, which is not installed. Type: npm i @grpc/grpc-js",
+    );
   }
   return loaded;
 }

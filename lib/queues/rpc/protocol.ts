@@ -68,7 +68,10 @@ export function toNumber(value: Integer | null | undefined): number {
 export function packItems(items: readonly Encoded[]): Items {
   const first = items[0]?.codecId ?? CODEC_RAW;
   const uniform = items.every((item) => item.codecId === first);
-  return { data: items.map((item) => item.bytes), codec: uniform ? (first === CODEC_RAW ? [] : [first]) : items.map((item) => item.codecId) };
+  return {
+    data: items.map((item) => item.bytes),
+    codec: uniform ? (first === CODEC_RAW ? [] : [first]) : items.map((item) => item.codecId),
+  };
 }
 
 /** @throws RangeError when the codec numbers do not fit the items. */
@@ -76,7 +79,9 @@ export function unpackItems(items: Items | null | undefined): Encoded[] {
   const data = items?.data ?? [];
   const codecs = items?.codec ?? [];
   if (codecs.length > 1 && codecs.length !== data.length) {
-    throw new RangeError(`a batch of ${data.length} items carries ${codecs.length} codec numbers; expected none, one, or one each`);
+    throw new RangeError(
+      `a batch of ${data.length} items carries ${codecs.length} codec numbers; expected none, one, or one each`,
+    );
   }
   const shared = codecs[0] ?? CODEC_RAW;
   return data.map((bytes, index) => ({ codecId: codecs.length > 1 ? codecs[index]! : shared, bytes }));

@@ -15,7 +15,7 @@ import { BATCH_BYTES, BATCH_ITEMS, toNumber } from './protocol';
 import type { Encoded } from './protocol';
 
 /** Batches of one putMany that may be under way: enough to keep the wire busy, few enough to read little ahead. */
-const BATCHES_AHEAD = 4;
+const BATCHES_AHEAD = 8;
 
 /**
  * A queue behind a `QueueServer`, on this machine or another.
@@ -33,14 +33,27 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     super(descriptor);
     const { server_address: host, port, codec, maxsize } = descriptor.metadata;
     if (typeof host !== 'string' || host === '') {
-      throw new InvalidDescriptorError(`a descriptor of type 'rpc' needs metadata.server_address, the server's name or address; found ${JSON.stringify(host)}`);
+      throw new InvalidDescriptorError(
+        `a descriptor of type 'rpc' needs metadata.server_address, the server's name or address; found ${JSON.stringify(host)}`,
+      );
     }
     if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65535) {
-      throw new InvalidDescriptorError(`a descriptor of type 'rpc' needs metadata.port, from 1 to 65535; found ${JSON.stringify(port)}`);
+      throw new InvalidDescriptorError(
+        `a descriptor of type 'rpc' needs metadata.port, from 1 to 65535; found ${JSON.stringify(port)}`,
+      );
     }
     this.codec = typeof codec === 'string' ? codec : undefined;
-    const remote = { host, port: port as number, queueId: descriptor.queueId, credentials: channelCredentials(host, descriptor, options), token: options.credentials?.token };
-    this.handle = new Handle(remote, { maxsize: typeof maxsize === 'number' ? maxsize : undefined, exclusive: options.create === 'exclusive' });
+    const remote = {
+      host,
+      port: port as number,
+      queueId: descriptor.queueId,
+      credentials: channelCredentials(host, descriptor, options),
+      token: options.credentials?.token,
+    };
+    this.handle = new Handle(remote, {
+      maxsize: typeof maxsize === 'number' ? maxsize : undefined,
+      exclusive: options.create === 'exclusive',
+    });
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
@@ -72,7 +85,13 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     };
     try {
       for await (const batch of this.batches(items)) {
-        under.push(this.handle.puts.put(batch, { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal }, { group }));
+        under.push(
+          this.handle.puts.put(
+            batch,
+            { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
+            { group },
+          ),
+        );
         if (under.length >= BATCHES_AHEAD) await settleOldest();
         if (failed !== undefined) break;
       }
@@ -88,7 +107,10 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const wait = readWait(options);
     if (readMax(max) === 0) return [];
     this.handle.checkOpen();
-    let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), { waitMs: wait.timeoutMs, signal: wait.signal });
+    let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), {
+      waitMs: wait.timeoutMs,
+      signal: wait.signal,
+    });
     const decoded = items.map((item) => decode<T>(item));
     while (more && decoded.length < max) {
       try {
@@ -240,7 +262,9 @@ function decode<T>(item: Encoded): T {
 }
 
 export function tooLarge(length: number, limit: number): ItemTooLargeError {
-  return new ItemTooLargeError(`the encoded item has ${length} bytes; the server takes at most ${limit} (maxMessageBytes of QueueServer)`);
+  return new ItemTooLargeError(
+    `the encoded item has ${length} bytes; the server takes at most ${limit} (maxMessageBytes of QueueServer)`,
+  );
 }
 
 /** Whether the promise settles before this turn of the event loop ends. */
@@ -256,16 +280,29 @@ function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
 }
 
 /** Plain text where it cannot leave the machine or where the descriptor says `tls: 'off'`; TLS otherwise. */
-function channelCredentials(host: string, descriptor: QueueDescriptor, options: ResolveOptions): Grpc.ChannelCredentials {
+function channelCredentials(
+  host: string,
+  descriptor: QueueDescriptor,
+  options: ResolveOptions,
+): Grpc.ChannelCredentials {
   const grpc = loadGrpc();
   const { tls } = descriptor.metadata;
   const { ca, cert, key } = options.credentials ?? {};
   const wanted = tls ?? (isLoopback(host) && ca === undefined && cert === undefined ? 'off' : 'system');
   if (wanted === 'off') return grpc.credentials.createInsecure();
-  const named = typeof wanted === 'object' && wanted !== null && 'ca' in wanted && typeof wanted.ca === 'string' ? wanted.ca : undefined;
+  const named =
+    typeof wanted === 'object' && wanted !== null && 'ca' in wanted && typeof wanted.ca === 'string'
+      ? wanted.ca
+      : undefined;
   if (wanted !== 'system' && named === undefined) {
-    throw new InvalidDescriptorError(`metadata.tls of an 'rpc' descriptor is 'off', 'system' or { ca }; found ${JSON.stringify(tls)}`);
+    throw new InvalidDescriptorError(
+      `metadata.tls of an 'rpc' descriptor is 'off', 'system' or { ca }; found ${JSON.stringify(tls)}`,
+    );
   }
   const authority = ca ?? named;
-  return grpc.credentials.createSsl(authority === undefined ? null : pem(authority), key === undefined ? null : pem(key), cert === undefined ? null : pem(cert));
+  return grpc.credentials.createSsl(
+    authority === undefined ? null : pem(authority),
+    key === undefined ? null : pem(key),
+    cert === undefined ? null : pem(cert),
+  );
 }

@@ -16,15 +16,46 @@ export class TestAuthority {
 
   constructor(name = 'test authority') {
     this.ca = this.path('ca.pem');
-    this.openssl('req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', `/CN=${name}`, '-keyout', this.path('ca.key'), '-out', this.ca);
+    this.openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      this.path('ca.key'),
+      '-out',
+      this.ca,
+    );
   }
 
   issue(commonName: string, address = '127.0.0.1', validity: string[] = ['-days', '1']): Issued {
     const base = `issued-${this.issued++}`;
-    const [key, request, cert, extensions] = ['key', 'csr', 'pem', 'ext'].map((ending) => this.path(`${base}.${ending}`)) as [string, string, string, string];
+    const [key, request, cert, extensions] = ['key', 'csr', 'pem', 'ext'].map((ending) =>
+      this.path(`${base}.${ending}`),
+    ) as [string, string, string, string];
     this.openssl('req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${commonName}`, '-keyout', key, '-out', request);
     writeFileSync(extensions, `subjectAltName=DNS:localhost,IP:${address}\n`);
-    this.openssl('x509', '-req', '-in', request, '-CA', this.ca, '-CAkey', this.path('ca.key'), '-CAcreateserial', '-extfile', extensions, '-out', cert, ...validity);
+    this.openssl(
+      'x509',
+      '-req',
+      '-in',
+      request,
+      '-CA',
+      this.ca,
+      '-CAkey',
+      this.path('ca.key'),
+      '-CAcreateserial',
+      '-extfile',
+      extensions,
+      '-out',
+      cert,
+      ...validity,
+    );
     return { cert, key };
   }
 

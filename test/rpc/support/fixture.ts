@@ -18,9 +18,13 @@ export class Fixture {
   }
 
   /** A server that offers the queues, by default one local queue named q. */
-  async serve(options: QueueServerOptions & { maxsize?: number } = {}): Promise<{ server: QueueServer; host: string; port: number; backing: Queue }> {
+  async serve(
+    options: QueueServerOptions & { maxsize?: number } = {},
+  ): Promise<{ server: QueueServer; host: string; port: number; backing: Queue }> {
     const { maxsize = 0, ...rest } = options;
-    const backing = resolveDescriptor(QueueDescriptor.createLocalQueue(`behind-rpc-${Fixture.made++}`, { maxsize })) as Queue;
+    const backing = resolveDescriptor(
+      QueueDescriptor.createLocalQueue(`behind-rpc-${Fixture.made++}`, { maxsize }),
+    ) as Queue;
     const server = new QueueServer({ queues: { q: backing as QueueLike }, ...rest });
     const { host, port } = await server.start();
     this.later(() => backing.close());
@@ -35,9 +39,20 @@ export class Fixture {
     return { proxy, port: own };
   }
 
-  client<T = unknown>(port: number, options: ResolveOptions & { queueId?: string; host?: string; tls?: 'off' | 'system' | { ca: string }; maxsize?: number } = {}): Queue<T> {
+  client<T = unknown>(
+    port: number,
+    options: ResolveOptions & {
+      queueId?: string;
+      host?: string;
+      tls?: 'off' | 'system' | { ca: string };
+      maxsize?: number;
+    } = {},
+  ): Queue<T> {
     const { queueId = 'q', host = '127.0.0.1', tls, maxsize, ...resolve } = options;
-    const queue = resolveDescriptor<T>(QueueDescriptor.createRpcQueue(host, port, queueId, { tls, maxsize }), resolve) as Queue<T>;
+    const queue = resolveDescriptor<T>(
+      QueueDescriptor.createRpcQueue(host, port, queueId, { tls, maxsize }),
+      resolve,
+    ) as Queue<T>;
     this.later(() => queue.close());
     return queue;
   }

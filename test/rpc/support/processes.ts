@@ -8,7 +8,9 @@ export class Processes {
   private readonly children: ChildProcess[] = [];
 
   start(script: string, ...args: string[]): ChildProcess {
-    const child = spawn(process.execPath, [join(__dirname, script), ...args], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+    const child = spawn(process.execPath, [join(__dirname, script), ...args], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    });
     this.children.push(child);
     return child;
   }
@@ -28,7 +30,8 @@ export async function kill(child: ChildProcess): Promise<void> {
 /** The child's next message. */
 export function said<T>(child: ChildProcess): Promise<T> {
   return new Promise((resolve, reject) => {
-    const onExit = (code: number | null, signal: string | null): void => reject(new Error(`the child ended with ${code ?? signal} before it said anything`));
+    const onExit = (code: number | null, signal: string | null): void =>
+      reject(new Error(`the child ended with ${code ?? signal} before it said anything`));
     child.once('exit', onExit);
     child.once('message', (message) => {
       child.off('exit', onExit);

@@ -83,7 +83,18 @@ export class GetLedger {
 
   private start(max: number, wait: Wait, lease: boolean): Promise<Taken | RemoteLease> {
     return new Promise((resolve, reject) => {
-      const call: Call = { request: 0, max, lease, deadline: new Deadline(wait.waitMs, this.host), state: 'unsent', signal: wait.signal, onAbort: undefined, reason: undefined, resolve, reject };
+      const call: Call = {
+        request: 0,
+        max,
+        lease,
+        deadline: new Deadline(wait.waitMs, this.host),
+        state: 'unsent',
+        signal: wait.signal,
+        onAbort: undefined,
+        reason: undefined,
+        resolve,
+        reject,
+      };
       if (wait.signal !== undefined) {
         call.onAbort = () => this.abandon(call, call.signal!.reason);
         wait.signal.addEventListener('abort', call.onAbort, { once: true });
@@ -124,7 +135,12 @@ export class GetLedger {
     const tag = toNumber(delivery.tag);
     if (call === undefined) {
       // Its get was given up in the meantime.
-      this.settle({ tag, count: items.length, release: true }, () => {}, () => {}, () => {});
+      this.settle(
+        { tag, count: items.length, release: true },
+        () => {},
+        () => {},
+        () => {},
+      );
       return;
     }
     if (call.lease) return this.lend(call, tag, items[0]!, delivery.deliveries?.[0] ?? 1);
@@ -199,7 +215,12 @@ export class GetLedger {
     return (first.done === true ? this.nextSettle : first.value) - 1;
   }
 
-  private settle(what: Pick<Settle, 'tag' | 'count' | 'release'>, done: () => void, lost: () => void, unknown: () => void): void {
+  private settle(
+    what: Pick<Settle, 'tag' | 'count' | 'release'>,
+    done: () => void,
+    lost: () => void,
+    unknown: () => void,
+  ): void {
     const number = this.nextSettle++;
     const message: Settle = { settle: number, ...what };
     this.openSettles.set(number, { message, done, lost, unknown });
@@ -225,7 +246,12 @@ export class GetLedger {
         const gone = (why: string): void => {
           deadline.clear();
           if (release) resolve();
-          else reject(new QueueConnectionError(`lease: the connection to ${this.host.where} broke while the item was on loan; ${why}`));
+          else
+            reject(
+              new QueueConnectionError(
+                `lease: the connection to ${this.host.where} broke while the item was on loan; ${why}`,
+              ),
+            );
         };
         if (epoch !== this.epoch || !this.host.isOpen) return gone('it went back to the queue');
         deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
@@ -233,7 +259,12 @@ export class GetLedger {
           deadline.clear();
           resolve();
         };
-        this.settle({ tag, count: 1, release }, done, () => gone('it went back to the queue'), () => gone(OUTCOME_UNKNOWN));
+        this.settle(
+          { tag, count: 1, release },
+          done,
+          () => gone('it went back to the queue'),
+          () => gone(OUTCOME_UNKNOWN),
+        );
       });
       return ended;
     };
@@ -264,6 +295,7 @@ export class GetLedger {
 
   private expire(call: Call): void {
     const { where, isOpen, lastFailure } = this.host;
+    if (!isOpen && call.deadline.extend(() => this.expire(call))) return;
     if (!isOpen) return this.abandon(call, unreachable('get', where, call.deadline, lastFailure));
     const waited = Math.round(call.deadline.elapsedMs());
     const error = new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`);

@@ -79,7 +79,7 @@ export class Handle implements LinkOwner, Host {
   }
 
   private flush(): void {
-    for (let more = true; more && this.link.isOpen; ) {
+    for (let more = true; more && this.link.isOpen;) {
       const frame: ClientFrame = {};
       more = this.puts.collect(frame);
       this.gets.collect(frame);
@@ -152,10 +152,13 @@ export class Handle implements LinkOwner, Host {
     this.gets.onDown(failure);
     this.queries.onDown(failure);
     if (this.puts.inFlight && this.forgetting === undefined) {
-      this.forgetting = setTimeout(() => {
-        this.forgetting = undefined;
-        this.puts.forgotten();
-      }, Math.min(this.rememberMs, 2 ** 31 - 1));
+      this.forgetting = setTimeout(
+        () => {
+          this.forgetting = undefined;
+          this.puts.forgotten();
+        },
+        Math.min(this.rememberMs, 2 ** 31 - 1),
+      );
       this.forgetting.unref();
     }
     this.mindTheLoop();

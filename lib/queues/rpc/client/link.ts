@@ -6,7 +6,7 @@ import { describeStreamEnd } from '../failures';
 import { attachMethod, PROTOCOL_VERSION } from '../protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../protocol';
 import { QueueConnectionError } from '../../../errors';
-import { LoopHold, watchPort } from './loop-hold';
+import { LoopHold, unwatchPort, watchPort } from './loop-hold';
 
 const FIRST_BACKOFF_MS = 25;
 const LAST_BACKOFF_MS = 1000;
@@ -84,8 +84,10 @@ export class Link {
       });
     }
     call?.cancel();
-    this.client?.close();
+    if (this.client === undefined) return;
+    this.client.close();
     this.client = undefined;
+    unwatchPort(this.remote.port);
   }
 
   private drop(state: State): void {
@@ -100,7 +102,26 @@ export class Link {
   private connect(): void {
     const grpc = loadGrpc();
     this.state = 'connecting';
-    this.client ??= new grpc.Client(this.where, this.remote.credentials, {
+    this.client ??= this.makeClient(grpc);
+    const metadata = new grpc.Metadata();
+    if (this.remote.token !== undefined) metadata.set('authorization', `Bearer ${this.remote.token}`);
+    const { path, requestSerialize, responseDeserialize } = attachMethod();
+    const call = this.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+    this.call = call;
+    call.on('data', (frame: ServerFrame) => {
+      if (this.call === call) this.receive(frame);
+    });
+    call.on('status', (status: Grpc.StatusObject) => {
+      if (this.call === call) this.ended(status.code === grpc.status.OK ? undefined : status);
+    });
+    // The status says the same; without a listener the error would be thrown.
+    call.on('error', () => {});
+    call.write({ open: this.owner.openFrame() });
+  }
+
+  private makeClient(grpc: typeof Grpc): Grpc.Client {
+    watchPort(this.remote.port);
+    return new grpc.Client(this.where, this.remote.credentials, {
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.initial_reconnect_backoff_ms': FIRST_BACKOFF_MS,
@@ -112,24 +133,6 @@ export class Link {
       'grpc.use_local_subchannel_pool': 1,
       'grpc-node.flow_control_window': 4 * 1024 * 1024,
     });
-    const metadata = new grpc.Metadata();
-    if (this.remote.token !== undefined) metadata.set('authorization', `Bearer ${this.remote.token}`);
-    const { path, requestSerialize, responseDeserialize } = attachMethod();
-    watchPort(this.remote.port);
-    const call = this.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
-    this.call = call;
-    call.on('data', (frame: ServerFrame) => {
-      if (this.call === call) this.receive(frame);
-    });
-    let status: Grpc.StatusObject | undefined;
-    call.on('status', (ended: Grpc.StatusObject) => {
-      status = ended;
-      // After a status with an error grpc-js emits neither 'end' reliably nor anything else that matters here.
-      if (this.call === call) this.ended(status.code === grpc.status.OK ? undefined : status);
-    });
-    // The status says the same; without a listener the error would be thrown.
-    call.on('error', () => {});
-    call.write({ open: this.owner.openFrame() });
   }
 
   private receive(frame: ServerFrame): void {
@@ -137,7 +140,11 @@ export class Link {
     const { opened } = frame;
     if (!opened || opened.protocolVersion !== PROTOCOL_VERSION) {
       const found = opened ? `version ${opened.protocolVersion}` : 'a frame that is not `opened`';
-      return this.refuse(new QueueConnectionError(`the server at ${this.where} answered with ${found} of the protocol; this client speaks version ${PROTOCOL_VERSION}. Use matching releases of sage-queue`));
+      return this.refuse(
+        new QueueConnectionError(
+          `the server at ${this.where} answered with ${found} of the protocol; this client speaks version ${PROTOCOL_VERSION}. Use matching releases of sage-queue`,
+        ),
+      );
     }
     this.state = 'open';
     this.hold.attach(this.call!.getPeer());

@@ -3,32 +3,40 @@
  * hold it only while one of its calls waits. gRPC offers no switch for that, so the sockets are noted as Node announces them;
  * the connection of a stream is then found by its remote address.
  */
-import { subscribe } from 'node:diagnostics_channel';
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
-const watchedPorts = new Set<number>();
+/** How many links each port has; sockets to other ports are none of our business. */
+const watchedPorts = new Map<number, number>();
 const socketsByPeer = new Map<string, Set<Socket>>();
 const holdsByPeer = new Map<string, Set<LoopHold>>();
-let subscribed = false;
 
-/** To be called before the first connection to the port is made. */
-export function watchPort(port: number): void {
-  watchedPorts.add(port);
-  if (subscribed) return;
-  subscribed = true;
-  subscribe('net.client.socket', (message) => {
-    const { socket } = message as { socket: Socket };
-    socket.once('connect', () => {
-      if (!watchedPorts.has(socket.remotePort ?? 0)) return;
-      const peer = peerOf(socket.remoteAddress ?? '', socket.remotePort ?? 0);
-      const sockets = socketsByPeer.get(peer) ?? new Set();
-      socketsByPeer.set(peer, sockets.add(socket));
-      socket.once('close', () => {
-        sockets.delete(socket);
-        if (sockets.size === 0) socketsByPeer.delete(peer);
-      });
+function note(message: unknown): void {
+  const { socket } = message as { socket: Socket };
+  socket.once('connect', () => {
+    const port = socket.remotePort ?? 0;
+    if (!watchedPorts.has(port)) return;
+    const peer = peerOf(socket.remoteAddress ?? '', port);
+    const sockets = socketsByPeer.get(peer) ?? new Set();
+    socketsByPeer.set(peer, sockets.add(socket));
+    socket.once('close', () => {
+      sockets.delete(socket);
+      if (sockets.size === 0) socketsByPeer.delete(peer);
     });
   });
+}
+
+/** To be called before a connection to the port is made; undone by unwatchPort. */
+export function watchPort(port: number): void {
+  if (watchedPorts.size === 0) subscribe('net.client.socket', note);
+  watchedPorts.set(port, (watchedPorts.get(port) ?? 0) + 1);
+}
+
+export function unwatchPort(port: number): void {
+  const left = (watchedPorts.get(port) ?? 1) - 1;
+  if (left > 0) watchedPorts.set(port, left);
+  else watchedPorts.delete(port);
+  if (watchedPorts.size === 0) unsubscribe('net.client.socket', note);
 }
 
 function peerOf(address: string, port: number): string {

@@ -121,10 +121,13 @@ export class PutLedger {
         const length = call.items[call.next]!.bytes.byteLength;
         if (length > this.maxItemBytes) {
           call.failed = true;
-          call.failure = new ItemTooLargeError(`the encoded item has ${length} bytes; the server takes at most ${this.maxItemBytes} (maxMessageBytes of QueueServer)`);
+          call.failure = new ItemTooLargeError(
+            `the encoded item has ${length} bytes; the server takes at most ${this.maxItemBytes} (maxMessageBytes of QueueServer)`,
+          );
           break;
         }
-        const fits = this.outItems < this.windowItems && (this.outItems === 0 || this.outBytes + length <= this.windowBytes);
+        const fits =
+          this.outItems < this.windowItems && (this.outItems === 0 || this.outBytes + length <= this.windowBytes);
         if (!fits && !unbounded) break;
         if (frameItems > 0 && (frameItems >= BATCH_ITEMS || frameBytes + length > BATCH_BYTES)) {
           more = true;
@@ -145,7 +148,12 @@ export class PutLedger {
         if (open === undefined || open.waitMs !== waitMs || open.group !== 0 || call.group !== 0 || call.front) {
           if (open !== undefined) open.put.items = packItems(batch);
           batch = [];
-          const put: Put = { sequence: this.nextSequence, group: call.group, front: call.front, waitMs: call.deadline.remainingMs() };
+          const put: Put = {
+            sequence: this.nextSequence,
+            group: call.group,
+            front: call.front,
+            waitMs: call.deadline.remainingMs(),
+          };
           // What comes first again keeps to itself, as a group does.
           open = { put, waitMs, group: call.front ? -1 : call.group };
           puts.push(put);
@@ -156,7 +164,8 @@ export class PutLedger {
       if (call.failed) {
         this.withdraw(call);
         // What follows in its group would leave a hole; the server does not know of this failure.
-        for (const later of this.unsent.filter((other) => call.group !== 0 && other.group === call.group)) this.fail(later, call.failure);
+        for (const later of this.unsent.filter((other) => call.group !== 0 && other.group === call.group))
+          this.fail(later, call.failure);
         this.finishIfComplete(call);
         continue;
       }
@@ -182,7 +191,10 @@ export class PutLedger {
     for (const range of result.applied ?? []) this.settle(toNumber(range.first), toNumber(range.count), undefined);
     for (const rejection of result.rejected ?? []) {
       const error = errorFromCode(rejection.code!, rejection.message!);
-      this.settle(toNumber(rejection.puts?.first), toNumber(rejection.puts?.count), { error, cancelled: rejection.code === CANCELLED });
+      this.settle(toNumber(rejection.puts?.first), toNumber(rejection.puts?.count), {
+        error,
+        cancelled: rejection.code === CANCELLED,
+      });
     }
     if (this.unsent.length > 0) this.host.stir();
   }
@@ -206,7 +218,14 @@ export class PutLedger {
     }
     return this.chunks.map((chunk) => {
       const items = chunk.call.items.slice(chunk.offset, chunk.offset + chunk.count);
-      return { sequence: chunk.sequence, group: chunk.call.group, front: chunk.call.front, items: packItems(items), waitMs: chunk.call.deadline.remainingMs(), knownPuts: this.known };
+      return {
+        sequence: chunk.sequence,
+        group: chunk.call.group,
+        front: chunk.call.front,
+        items: packItems(items),
+        waitMs: chunk.call.deadline.remainingMs(),
+        knownPuts: this.known,
+      };
     });
   }
 
@@ -217,7 +236,10 @@ export class PutLedger {
       if (call.failed) {
         this.finish(call);
       } else if (failure.permanent || call.deadline.waitMs === 0) {
-        this.fail(call, sent ? this.unknown(`it was sent to ${where} but not acknowledged: ${failure.error.message}`) : failure.error);
+        this.fail(
+          call,
+          sent ? this.unknown(`it was sent to ${where} but not acknowledged: ${failure.error.message}`) : failure.error,
+        );
       } else if (sent) {
         call.deadline.arm(() => this.expire(call), false);
       }
@@ -227,7 +249,13 @@ export class PutLedger {
   /** The server forgot this client, or will have: nobody can tell whether what was sent is in the queue. */
   forgotten(): void {
     for (const call of this.calls()) {
-      if (call.chunks > 0) this.fail(call, this.unknown('the server no longer remembers this client, so that it cannot be sent again without the risk of applying it twice'));
+      if (call.chunks > 0)
+        this.fail(
+          call,
+          this.unknown(
+            'the server no longer remembers this client, so that it cannot be sent again without the risk of applying it twice',
+          ),
+        );
     }
   }
 
@@ -275,7 +303,10 @@ export class PutLedger {
         call.failure = rejection.error;
         this.withdraw(call);
       }
-      const fraction = chunk.count === to - from ? chunk.bytes : totalBytes(call.items.slice(chunk.offset, chunk.offset + (to - from)));
+      const fraction =
+        chunk.count === to - from
+          ? chunk.bytes
+          : totalBytes(call.items.slice(chunk.offset, chunk.offset + (to - from)));
       this.outItems -= to - from;
       this.outBytes -= fraction;
       chunk.bytes -= fraction;
@@ -355,8 +386,14 @@ export class PutLedger {
     const sent = call.chunks > 0;
     const waited = Math.round(call.deadline.elapsedMs());
     if (!isOpen) {
+      if (!sent && call.deadline.extend(() => this.expire(call))) return;
       if (!sent) return this.fail(call, unreachable('put', where, call.deadline, lastFailure));
-      return this.fail(call, this.unknown(`sent to ${where} and waited ${waited} ms for the connection to come back: ${lastFailure?.error.message ?? 'no answer'}`));
+      return this.fail(
+        call,
+        this.unknown(
+          `sent to ${where} and waited ${waited} ms for the connection to come back: ${lastFailure?.error.message ?? 'no answer'}`,
+        ),
+      );
     }
     if (sent && call.deadline.waitMs !== 0 && call.next === call.items.length) {
       // The server should have answered by itself.
@@ -366,7 +403,8 @@ export class PutLedger {
     if (sent) {
       this.withdraw(call);
       call.failed = true;
-      call.failure = call.deadline.waitMs === 0 ? this.unknown(`${where} has not answered within ${waited} ms`) : full(waited);
+      call.failure =
+        call.deadline.waitMs === 0 ? this.unknown(`${where} has not answered within ${waited} ms`) : full(waited);
       this.cancel(call);
       setTimeout(() => this.finish(call), 1000).unref();
       return;

@@ -38,9 +38,19 @@ export class QueryLedger {
 
   private start(immediate: boolean | undefined): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      const call: Call = { request: this.requestNumber(), immediate, deadline: new Deadline(0, this.host), sent: false, resolve, reject };
+      const call: Call = {
+        request: this.requestNumber(),
+        immediate,
+        deadline: new Deadline(0, this.host),
+        sent: false,
+        resolve,
+        reject,
+      };
       const what = immediate === undefined ? 'query' : 'shutdown';
-      call.deadline.arm(() => this.finish(call, () => reject(unreachable(what, this.host.where, call.deadline, this.host.lastFailure))), false);
+      call.deadline.arm(
+        () => this.finish(call, () => reject(unreachable(what, this.host.where, call.deadline, this.host.lastFailure))),
+        false,
+      );
       this.calls.push(call);
       this.host.stir();
     });

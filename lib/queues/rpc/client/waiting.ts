@@ -53,7 +53,10 @@ export class Deadline {
     const wait = this.waitMs === 0 ? PATIENCE_MS : this.waitMs + (late ? ANSWER_GRACE_MS : 0);
     const delay = Math.max(0, Math.ceil(wait - this.elapsedMs()));
     // A timer may fire early, and none may be longer than this.
-    this.timer = setTimeout(() => (this.elapsedMs() < wait ? this.arm(expired, late) : expired()), Math.min(delay, LONGEST_TIMER_MS));
+    this.timer = setTimeout(
+      () => (this.elapsedMs() < wait ? this.arm(expired, late) : expired()),
+      Math.min(delay, LONGEST_TIMER_MS),
+    );
     this.setReferenced(this.host.referenced);
   }
 
@@ -62,13 +65,29 @@ export class Deadline {
     else this.timer?.unref();
   }
 
+  /**
+   * The wait is over, there is no stream, and nothing has failed so far: the first attempt to connect is still under way. A short wait
+   * gets a moment longer, so that it ends with what the queue says. @returns whether it did
+   */
+  extend(expired: () => void): boolean {
+    if (this.host.lastFailure !== undefined || this.waitMs === 0 || this.elapsedMs() >= this.waitMs + ANSWER_GRACE_MS)
+      return false;
+    this.arm(expired, true);
+    return true;
+  }
+
   clear(): void {
     clearTimeout(this.timer);
   }
 }
 
 /** The error of a call whose time ran out while there was no stream. */
-export function unreachable(what: string, where: string, deadline: Deadline, failure: LinkFailure | undefined): QueueConnectionError {
+export function unreachable(
+  what: string,
+  where: string,
+  deadline: Deadline,
+  failure: LinkFailure | undefined,
+): QueueConnectionError {
   const waited = Math.round(deadline.elapsedMs());
   const reason = failure === undefined ? 'no answer so far' : failure.error.message;
   return new QueueConnectionError(`${what} waited ${waited} ms for the connection to ${where}: ${reason}`);

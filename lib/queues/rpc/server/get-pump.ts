@@ -5,6 +5,7 @@ import type { Get, Settle } from '../protocol';
 import type { Outbox } from './outbox';
 import { Patience } from './patience';
 import type { ClientRecord } from './records';
+import { LoanBook } from './loan-book';
 import type { Loan, ServedQueue } from './served-queue';
 
 interface Want {
@@ -15,7 +16,7 @@ interface Want {
 
 export class GetPump {
   private readonly wants: Want[] = [];
-  private readonly loans = new Map<number, Loan>();
+  private readonly loans = new LoanBook();
   private readonly settling = new Set<Promise<void>>();
   private active: AbortController | undefined;
   private working: Promise<void> | undefined;
@@ -36,10 +37,18 @@ export class GetPump {
   }
 
   push(get: Get): void {
-    const want: Want = { request: toNumber(get.request), max: Math.max(1, get.max ?? 1), patience: new Patience(get.waitMs) };
+    const want: Want = {
+      request: toNumber(get.request),
+      max: Math.max(1, get.max ?? 1),
+      patience: new Patience(get.waitMs),
+    };
     if (this.stopping !== undefined) return this.fail(want, this.stopping);
     this.wants.push(want);
-    if (this.wants.length > 1) want.patience.standInLine(() => this.giveUp(want), () => this.progress);
+    if (this.wants.length > 1)
+      want.patience.standInLine(
+        () => this.giveUp(want),
+        () => this.progress,
+      );
     this.start();
   }
 
@@ -54,14 +63,8 @@ export class GetPump {
   settle(settle: Settle): void {
     const number = toNumber(settle.settle);
     this.record?.knownSettles(toNumber(settle.knownSettles));
-    const first = toNumber(settle.tag);
-    const loans: Loan[] = [];
-    for (let tag = first; tag < first + toNumber(settle.count); tag++) {
-      const loan = this.loans.get(tag);
-      if (loan === undefined) return this.outbox.settled(number, false);
-      loans.push(loan);
-    }
-    for (let tag = first; tag < first + loans.length; tag++) this.loans.delete(tag);
+    const loans = this.loans.take(toNumber(settle.tag), toNumber(settle.count));
+    if (loans === undefined) return this.outbox.settled(number, false);
     const work = this.conclude(number, loans, settle.release === true).finally(() => {
       this.settling.delete(work);
       this.checkSettled();
@@ -88,8 +91,7 @@ export class GetPump {
     for (const want of this.wants) want.patience.clear();
     await this.working;
     await Promise.all(this.settling);
-    await release([...this.loans.values()]);
-    this.loans.clear();
+    await release(this.loans.takeAll());
     this.checkSettled();
   }
 
@@ -101,7 +103,12 @@ export class GetPump {
     let done = true;
     try {
       if (back) await release(loans);
-      else for (const loan of loans) await loan.ack();
+      else {
+        for (const loan of loans) {
+          const acking = loan.ack();
+          if (acking !== undefined) await acking;
+        }
+      }
     } catch {
       // The queue would not have it: then nobody may count on it.
       done = false;
@@ -150,7 +157,7 @@ export class GetPump {
   private deliver(want: Want, loans: Loan[], more: boolean): void {
     const tag = this.nextTag;
     this.nextTag += loans.length;
-    for (const [index, loan] of loans.entries()) this.loans.set(tag + index, loan);
+    this.loans.add(tag, loans);
     const again = loans.some((loan) => loan.deliveries !== 1);
     this.outbox.delivery({
       request: want.request,
@@ -163,7 +170,10 @@ export class GetPump {
 
   private fail(want: Want, error: unknown): void {
     want.patience.clear();
-    const known = error instanceof QueueError ? error : new QueueConnectionError(`the server could not get an item: ${(error as Error).message}`);
+    const known =
+      error instanceof QueueError
+        ? error
+        : new QueueConnectionError(`the server could not get an item: ${(error as Error).message}`);
     this.outbox.failure({ request: want.request, code: known.code, message: known.message });
   }
 

@@ -36,7 +36,8 @@ export class Health {
       {
         Check: (call: Grpc.ServerUnaryCall<Request, Response>, callback: Grpc.sendUnaryData<Response>) => {
           const status = this.status(call.request.service);
-          if (status === SERVICE_UNKNOWN) callback({ code: loadGrpc().status.NOT_FOUND, details: `unknown service '${call.request.service}'` });
+          if (status === SERVICE_UNKNOWN)
+            callback({ code: loadGrpc().status.NOT_FOUND, details: `unknown service '${call.request.service}'` });
           else callback(null, { status });
         },
         Watch: (call: Grpc.ServerWritableStream<Request, Response>) => {

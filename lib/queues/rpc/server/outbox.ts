@@ -19,7 +19,8 @@ export class Outbox {
   applied(range: Range): void {
     const applied = ((this.frame.putResult ??= {}).applied ??= []);
     const last = applied[applied.length - 1];
-    if (last !== undefined && (last.first as number) + (last.count as number) === range.first) last.count = (last.count as number) + (range.count as number);
+    if (last !== undefined && (last.first as number) + (last.count as number) === range.first)
+      last.count = (last.count as number) + (range.count as number);
     else applied.push(range);
     this.schedule();
   }

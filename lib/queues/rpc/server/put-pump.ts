@@ -43,10 +43,21 @@ export class PutPump {
     if (sequence < 1) throw new RangeError('a put needs a sequence number from 1 on');
     if (items.length === 0) return;
     this.record?.knownPuts(toNumber(put.knownPuts));
-    const run: Run = { sequence, items, group: toNumber(put.group), front: put.front === true, patience: new Patience(put.waitMs), cancelled: undefined };
+    const run: Run = {
+      sequence,
+      items,
+      group: toNumber(put.group),
+      front: put.front === true,
+      patience: new Patience(put.waitMs),
+      cancelled: undefined,
+    };
     this.pending += items.length;
     this.runs.push(run);
-    if (this.runs.length > 1) run.patience.standInLine(() => this.giveUp(run), () => this.progress);
+    if (this.runs.length > 1)
+      run.patience.standInLine(
+        () => this.giveUp(run),
+        () => this.progress,
+      );
     this.start();
   }
 
@@ -95,7 +106,11 @@ export class PutPump {
   /** Brings the run nearer to its end: answers its first items, as many as share a fate. */
   private async step(run: Run): Promise<void> {
     if (run.group !== 0 && this.failedGroups.has(run.group)) {
-      return this.reject(run, run.items.length, new QueueError(CANCELLED, 'an earlier item of the same putMany was not put'));
+      return this.reject(
+        run,
+        run.items.length,
+        new QueueError(CANCELLED, 'an earlier item of the same putMany was not put'),
+      );
     }
     if (run.cancelled?.has(run.sequence)) {
       let count = 1;
@@ -110,11 +125,20 @@ export class PutPump {
     let count = run.items.length;
     if (run.cancelled !== undefined || (this.record !== undefined && run.sequence <= this.record.appliedThrough)) {
       count = 1;
-      while (count < run.items.length && !run.cancelled?.has(run.sequence + count) && !this.record?.wasApplied(run.sequence + count)) count++;
+      while (
+        count < run.items.length &&
+        !run.cancelled?.has(run.sequence + count) &&
+        !this.record?.wasApplied(run.sequence + count)
+      )
+        count++;
     }
     const active = (this.active = new AbortController());
     const wait = this.stopping === undefined ? run.patience.remainingMs : 0;
-    const { applied, error } = await this.served.put(count === run.items.length ? run.items : run.items.slice(0, count), wait, active.signal);
+    const { applied, error } = await this.served.put(
+      count === run.items.length ? run.items : run.items.slice(0, count),
+      wait,
+      active.signal,
+    );
     this.active = undefined;
     if (applied > 0) this.accept(run, applied);
     if (error === undefined || (active.signal.aborted && error === active.signal.reason)) return;
@@ -131,9 +155,13 @@ export class PutPump {
   private reject(run: Run, count: number, error: unknown): void {
     if (run.group !== 0) {
       this.failedGroups.add(run.group);
-      if (this.failedGroups.size > MOST_FAILED_GROUPS) this.failedGroups.delete(this.failedGroups.values().next().value!);
+      if (this.failedGroups.size > MOST_FAILED_GROUPS)
+        this.failedGroups.delete(this.failedGroups.values().next().value!);
     }
-    const known = error instanceof QueueError ? error : new QueueConnectionError(`the server could not put the item: ${(error as Error).message}`);
+    const known =
+      error instanceof QueueError
+        ? error
+        : new QueueConnectionError(`the server could not put the item: ${(error as Error).message}`);
     this.outbox.rejected({ puts: { first: run.sequence, count }, code: known.code, message: known.message });
     this.advance(run, count);
   }

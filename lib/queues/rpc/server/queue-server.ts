@@ -54,10 +54,8 @@ export interface QueueServerOptions {
  * const server = new QueueServer({ queues: { jobs: QueueDescriptor.createSageQueue('jobs') } });
  * const { port } = await server.start();
  */
-export class QueueServer implements SessionHost {
-  readonly instance: Uint8Array = randomBytes(16);
-  readonly rememberMs: number;
-  readonly maxItemBytes: number;
+export class QueueServer {
+  private readonly host: SessionHost;
   private readonly sessions = new Set<Session>();
   private readonly served = new Map<string, Promise<ServedQueue>>();
   private readonly health = new Health([SERVICE]);
@@ -72,19 +70,27 @@ export class QueueServer implements SessionHost {
   constructor(private readonly options: QueueServerOptions = {}) {
     for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
       const value = options[name];
-      if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) throw new RangeError(`${name} must be a positive integer, found ${value}`);
+      if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+        throw new RangeError(`${name} must be a positive integer, found ${value}`);
     }
     const { port } = options;
-    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535)) throw new RangeError(`port must be from 0 to 65535, found ${port}`);
-    this.rememberMs = Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1);
-    this.maxItemBytes = options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES;
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
+      throw new RangeError(`port must be from 0 to 65535, found ${port}`);
+    this.host = {
+      instance: randomBytes(16),
+      rememberMs: Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1),
+      maxItemBytes: options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES,
+      open: (queueId) => this.open(queueId),
+      ended: (session, served) => this.ended(session, served),
+    };
     if (options.token !== undefined) this.tokenDigest = digest(options.token);
   }
 
   /** @throws QueueConnectionError when the address is taken, or plain text would leave the machine */
   async start(): Promise<{ host: string; port: number }> {
     const { host = '127.0.0.1', port = 0, tls, maxConnections = 10_000 } = this.options;
-    if (this.listener !== undefined) throw new QueueConnectionError('the server was started before; make a new QueueServer to serve again');
+    if (this.listener !== undefined)
+      throw new QueueConnectionError('the server was started before; make a new QueueServer to serve again');
     if (tls === undefined && !isLoopback(host) && this.options.allowPlaintextBeyondLoopback !== true) {
       throw new QueueConnectionError(
         `refusing to serve plain text on ${host}, which others can reach. Give tls: { cert, key }, or allowPlaintextBeyondLoopback: true if the network itself is safe`,
@@ -92,7 +98,7 @@ export class QueueServer implements SessionHost {
     }
     const grpc = loadGrpc();
     const server = new grpc.Server({
-      'grpc.max_receive_message_length': this.maxItemBytes + FRAME_OVERHEAD_BYTES,
+      'grpc.max_receive_message_length': this.host.maxItemBytes + FRAME_OVERHEAD_BYTES,
       'grpc.max_send_message_length': -1,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
@@ -160,18 +166,23 @@ export class QueueServer implements SessionHost {
     this.served.clear();
   }
 
-  /** @internal */
-  async open(queueId: string): Promise<ServedQueue> {
+  private async open(queueId: string): Promise<ServedQueue> {
     const before = await this.served.get(queueId)?.catch(() => undefined);
     const served = before ?? (await this.openAnew(queueId));
     served.sessions++;
     return served;
   }
 
-  /** @internal */
-  ended(session: Session, served: ServedQueue | undefined): void {
+  private ended(session: Session, served: ServedQueue | undefined): void {
     this.sessions.delete(session);
-    if (served === undefined || --served.sessions > 0 || !served.shutDown || !served.owned || this.stopping !== undefined) return;
+    if (
+      served === undefined ||
+      --served.sessions > 0 ||
+      !served.shutDown ||
+      !served.owned ||
+      this.stopping !== undefined
+    )
+      return;
     // Shut down and nobody attached: the next one to come starts anew.
     this.served.delete(served.queueId);
     void served.close().catch(() => {});
@@ -188,9 +199,14 @@ export class QueueServer implements SessionHost {
 
   private async resolve(queueId: string): Promise<ServedQueue> {
     const { queues } = this.options;
-    const named = typeof queues === 'function' ? queues(queueId) : queues !== undefined && Object.hasOwn(queues, queueId) ? queues[queueId] : undefined;
+    const named =
+      typeof queues === 'function'
+        ? queues(queueId)
+        : queues !== undefined && Object.hasOwn(queues, queueId)
+          ? queues[queueId]
+          : undefined;
     if (named === undefined || named === null) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
-    const clients = new ClientRecords(this.rememberMs, MOST_RECORDS);
+    const clients = new ClientRecords(this.host.rememberMs, MOST_RECORDS);
     if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
     const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
     return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);
@@ -204,13 +220,18 @@ export class QueueServer implements SessionHost {
       call.on('error', () => {});
       call.emit('error', { code, details, metadata });
     };
-    if (!this.authorized(call.metadata)) return refuse(status.UNAUTHENTICATED, undefined, 'the bearer token is missing or wrong');
+    if (!this.authorized(call.metadata))
+      return refuse(status.UNAUTHENTICATED, undefined, 'the bearer token is missing or wrong');
     if (this.stopping !== undefined) return refuse(status.UNAVAILABLE, STOPPING, 'the server is stopping');
     const { maxStreams = 10_000 } = this.options;
     if (this.sessions.size >= maxStreams) {
-      return refuse(status.RESOURCE_EXHAUSTED, BUSY, `the server has its maximum of ${maxStreams} streams open (maxStreams)`);
+      return refuse(
+        status.RESOURCE_EXHAUSTED,
+        BUSY,
+        `the server has its maximum of ${maxStreams} streams open (maxStreams)`,
+      );
     }
-    this.sessions.add(new Session(call, this));
+    this.sessions.add(new Session(call, this.host));
   }
 
   private authorized(metadata: Grpc.Metadata): boolean {
@@ -234,5 +255,9 @@ function digest(token: string): Buffer {
 
 /** Also one that was made by another copy of the package. */
 function isDescriptor(value: QueueDescriptor | QueueLike): value is QueueDescriptor {
-  return value instanceof QueueDescriptor || (typeof (value as unknown as QueueDescriptor).queueType === 'string' && typeof (value as QueueLike).put !== 'function');
+  return (
+    value instanceof QueueDescriptor ||
+    (typeof (value as unknown as QueueDescriptor).queueType === 'string' &&
+      typeof (value as QueueLike).put !== 'function')
+  );
 }

@@ -35,7 +35,8 @@ export function addReflection(server: Grpc.Server): void {
 }
 
 function answer(request: ServerReflectionRequest): ServerReflectionResponse {
-  if (typeof request.listServices === 'string') return { listServicesResponse: { service: offered.map((name) => ({ name })) } };
+  if (typeof request.listServices === 'string')
+    return { listServicesResponse: { service: offered.map((name) => ({ name })) } };
   const { fileByFilename, fileContainingSymbol } = request;
   const file =
     typeof fileByFilename === 'string'

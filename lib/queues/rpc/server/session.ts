@@ -47,7 +47,11 @@ export class Session {
   ) {
     this.outbox = new Outbox(call);
     this.openTimer = setTimeout(() => {
-      this.refuse(this.grpc.status.DEADLINE_EXCEEDED, 'ERR_QUEUE_CONNECTION', `no open frame came within ${OPEN_WITHIN_MS} ms`);
+      this.refuse(
+        this.grpc.status.DEADLINE_EXCEEDED,
+        'ERR_QUEUE_CONNECTION',
+        `no open frame came within ${OPEN_WITHIN_MS} ms`,
+      );
     }, OPEN_WITHIN_MS);
     call.on('data', (frame: ClientFrame) => this.receive(frame));
     call.on('end', () => void this.end().then(() => this.finish()));
@@ -116,7 +120,11 @@ export class Session {
       if (this.puts === undefined || this.gets === undefined) this.first(frame);
       else this.handle(frame, this.puts, this.gets);
     } catch (error) {
-      this.refuse(this.grpc.status.INVALID_ARGUMENT, 'ERR_QUEUE_CONNECTION', `the stream broke the protocol: ${(error as Error).message}`);
+      this.refuse(
+        this.grpc.status.INVALID_ARGUMENT,
+        'ERR_QUEUE_CONNECTION',
+        `the stream broke the protocol: ${(error as Error).message}`,
+      );
     }
   }
 
@@ -129,8 +137,12 @@ export class Session {
     this.open(open).then(
       () => this.call.resume(),
       (error: unknown) => {
-        const known = error instanceof QueueError ? error : new QueueConnectionError(`the server could not open the queue: ${(error as Error).message}`);
-        const status = known.code === 'ERR_QUEUE_NOT_FOUND' ? this.grpc.status.NOT_FOUND : this.grpc.status.FAILED_PRECONDITION;
+        const known =
+          error instanceof QueueError
+            ? error
+            : new QueueConnectionError(`the server could not open the queue: ${(error as Error).message}`);
+        const status =
+          known.code === 'ERR_QUEUE_NOT_FOUND' ? this.grpc.status.NOT_FOUND : this.grpc.status.FAILED_PRECONDITION;
         this.refuse(status, known.code, known.message);
       },
     );
@@ -188,7 +200,10 @@ export class Session {
     const { maxsize } = await served.query();
     if (open.exclusive) throw new QueueError('ERR_QUEUE_EXISTS', `the server offers a queue '${open.queueId}' already`);
     if (open.maxsize !== null && open.maxsize !== undefined && open.maxsize !== 0 && open.maxsize !== maxsize) {
-      throw new QueueError('ERR_QUEUE_CONFIG_MISMATCH', `the descriptor asks for maxsize ${open.maxsize}, the queue '${open.queueId}' has ${toNumber(maxsize)}`);
+      throw new QueueError(
+        'ERR_QUEUE_CONFIG_MISMATCH',
+        `the descriptor asks for maxsize ${open.maxsize}, the queue '${open.queueId}' has ${toNumber(maxsize)}`,
+      );
     }
     return toNumber(maxsize);
   }
@@ -204,7 +219,8 @@ export class Session {
     for (const get of frame.gets ?? []) gets.push(get);
     for (const query of frame.queries ?? []) void this.query(query);
     for (const shutdown of frame.shutdowns ?? []) void this.shutdown(shutdown);
-    if (puts.pending > 2 * WINDOW_ITEMS) throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
+    if (puts.pending > 2 * WINDOW_ITEMS)
+      throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
     if (gets.waiting > WINDOW_ITEMS) throw new RangeError(`${gets.waiting} gets wait; at most ${WINDOW_ITEMS} may`);
     if (frame.close) this.saidGoodbye = true;
   }
@@ -225,7 +241,10 @@ export class Session {
     try {
       await work();
     } catch (error) {
-      const known = error instanceof QueueError ? error : new QueueConnectionError(`the server failed: ${(error as Error).message}`);
+      const known =
+        error instanceof QueueError
+          ? error
+          : new QueueConnectionError(`the server failed: ${(error as Error).message}`);
       this.outbox.failure({ request, code: known.code, message: known.message });
     }
   }
