@@ -1,4 +1,5 @@
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import { describeQueueContract } from '../../lib/testing';
 
@@ -21,8 +22,14 @@ function contractBehind(kind: string, behind: (queueId: string, maxsize: number)
     const { maxsize } = entry;
     describeQueueContract(
       `rpc backed by ${kind}, ${maxsize === 0 ? 'unbounded' : `maxsize ${maxsize}`}`,
-      () =>
-        resolveDescriptor(QueueDescriptor.createRpcQueue('127.0.0.1', entry.port, `contract-${made++}`, { maxsize })),
+      async () => {
+        const queue = resolveDescriptor(
+          QueueDescriptor.createRpcQueue('127.0.0.1', entry.port, `contract-${made++}`, { maxsize }),
+        ) as Queue;
+        // "At once" is about the queue: the connection is up and the queue behind the server open before the clock runs.
+        await queue.qsize();
+        return queue;
+      },
       { bounded: maxsize > 0, shared: true },
     );
   }
