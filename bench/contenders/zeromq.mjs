@@ -20,7 +20,7 @@ export const variants = [
     topologies: ['1-1', '4-1', '1-4'],
     missing: () => (zmq === undefined ? 'npm install --prefix bench' : undefined),
     async produce(run, source) {
-      const socket = new zmq.Push({ linger: -1 });
+      const socket = new zmq.Push();
       if (run.consumers > 1) await socket.bind(address(run));
       else socket.connect(address(run));
       const encode = encoder(run.work);
@@ -29,6 +29,7 @@ export const variants = [
       // Items of several producers arrive in no common order, so each says its own end. PUSH deals in turn: every consumer gets one.
       await source.done();
       for (let left = run.consumers; left > 0; left--) await socket.send(encode(source.end));
+      await source.over();
       socket.close();
     },
     async consume(run, sink) {

@@ -57,6 +57,8 @@ const roles = {
       say('produced', { index: run.index, sent: source.sent, cpuMs: cpu() - started });
       return Number((await nextLine()).split(' ')[1]);
     };
+    /** Once everything has come: for contenders whose close would drop what is not yet sent. */
+    source.over = nextLine;
     await contender.produce(run, source);
   },
   async consume() {

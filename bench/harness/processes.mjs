@@ -31,7 +31,7 @@ class Child {
     const lines = (this.#text + text).split('\n');
     this.#text = lines.pop();
     for (const line of lines) {
-      if (line.startsWith('@')) this.reports.push(JSON.parse(line.slice(1)));
+      if (line.startsWith("@")) this.reports.push(JSON.parse(line.slice(1)));
       else process.stderr.write(`${line}\n`);
     }
     this.#settle();
@@ -127,6 +127,7 @@ export async function runThroughput(contender, run) {
     producers.forEach((child, index) => child.tell(`finish ${index === 0 ? run.consumers : 0}`));
     if (contender.pair) consumed = await producers[0].report('consumed');
     else consumed = (await Promise.all(consumers.map((child) => child.report('consumed')))).flat();
+    for (const child of producers) child.tell('over');
     checkCounts(run, produced, consumed);
     const measured = sum(consumed, 'measured');
     const active = consumed.filter((report) => report.measured > 0);
