@@ -31,6 +31,8 @@ enum class Site : int {
   kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
   kReturn,           // give back or recovery: release, the item may be taken again
   kReturnedLoad,     // retake: acquire, pairs with kReturn
+  kLeaseFill,        // lease: release, the end of the entry's last life lies before its new fields
+  kLeaseFieldLoad,   // room and recovery: acquire, pairs with kLeaseFill
   kLeasePublish,     // lease: release, publishes the lease's fields before its slot is released
   kLeaseLoad,        // reclaim, retake, recovery: acquire, pairs with kLeasePublish
   kLeaseFree,        // ack: release, the payload is no longer read

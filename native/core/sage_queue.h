@@ -263,8 +263,11 @@ class SageQueue {
         continue;
       }
       Memory::point(Point::kLeaseFilling);
-      entry.number.store(item->number, std::memory_order_relaxed);
-      entry.extent.store(Extent::make(item->position, item->length), std::memory_order_relaxed);
+      // SYNC POINT: who reads these beside the word of the entry's last life sees that life's end, too; pairs with
+      // leased_bytes() and recover_leases().
+      entry.number.store(item->number, order(Site::kLeaseFill, std::memory_order_release));
+      entry.extent.store(Extent::make(item->position, item->length),
+                         order(Site::kLeaseFill, std::memory_order_release));
       entry.codec.store(item->codec, std::memory_order_relaxed);
       // SYNC POINT: before the slot's release, so that no producer sees the bytes free; pairs with lease loads.
       entry.word.store(LeaseWord::make(LeaseWord::kLeased, actor.index, item->deliveries, serial),
@@ -711,7 +714,8 @@ class SageQueue {
     const Word word = entry.word.load(order(Site::kLeaseLoad, std::memory_order_acquire));
     const uint32_t state = LeaseWord::state(word);
     if (state != LeaseWord::kLeased && state != LeaseWord::kAvailable) return false;
-    const uint64_t extent = entry.extent.load(std::memory_order_relaxed);
+    // SYNC POINT: may be of a later life than the word; pairs with the filling in lease().
+    const uint64_t extent = entry.extent.load(order(Site::kLeaseFieldLoad, std::memory_order_acquire));
     *from = Extent::position(extent);
     *size = Extent::units(Extent::length(extent));
     return *size > 0;
@@ -831,7 +835,7 @@ class SageQueue {
         entry.word.compare_exchange_strong(word, LeaseWord::make(LeaseWord::kFree, 0, 0, serial),
                                            std::memory_order_acq_rel);
       } else if (LeaseWord::state(word) == LeaseWord::kLeased) {
-        const uint64_t number = entry.number.load(std::memory_order_relaxed);
+        const uint64_t number = entry.number.load(order(Site::kLeaseFieldLoad, std::memory_order_acquire));
         Slot<Memory>& slot = shared_.slot(number);
         Word held = slot.word.load(std::memory_order_acquire);
         while (SlotWord::has_tag(held, number) && !SlotWord::is_done(held, number) &&

@@ -359,9 +359,9 @@ struct RecovererDies : Base<RecovererDies, 4> {
   static Shape shape() { return {4, 8, 2, 4, 4, 6}; }
   void prepare() {
     world->put(6, 50, 2);
+    world->leave_empty(5);
     dies(0, 0, 60);
     dies(1, 1, 120);
-    world->leave_empty(5);
   }
   void run(int thread) {
     World* const w = world;
