@@ -3,11 +3,14 @@ import { Fixture, newSeed, random } from './support/fixture';
 const fixture = new Fixture();
 afterEach(() => fixture.end());
 
-/** Cuts the proxy's connections again and again until stopped. */
-function cutting(proxy: { cut(): void }, next: () => number): () => void {
+/** Cuts the proxy's connections again and again until stopped, each time after some progress: else a busy machine would only ever connect. */
+function cutting(proxy: { cut(): void }, next: () => number, progress: () => number): () => void {
   let timer: NodeJS.Timeout;
+  let before = -1;
   const again = (): void => {
-    proxy.cut();
+    const now = progress();
+    if (now !== before) proxy.cut();
+    before = now;
     timer = setTimeout(again, 5 + next() * 60);
   };
   timer = setTimeout(again, 20);
@@ -20,8 +23,8 @@ test('nothing is lost, doubled or reordered however often the connection breaks'
   const { proxy, port } = await fixture.proxy(direct);
   const producers = 3;
   const each = 3000;
-  const stop = cutting(proxy, next);
   const seen: number[][] = Array.from({ length: producers }, () => []);
+  const stop = cutting(proxy, next, () => seen.flat().length);
   const consume = async (one: boolean): Promise<void> => {
     const queue = fixture.client<[number, number]>(port);
     for (;;) {
@@ -58,8 +61,8 @@ test('several consumers share the items, each exactly once, over breaking connec
   const { proxy, port } = await fixture.proxy(direct);
   const total = 4000;
   await backing.putMany(Array.from({ length: total }, (_, index) => index));
-  const stop = cutting(proxy, next);
   const seen: number[] = [];
+  const stop = cutting(proxy, next, () => seen.length);
   const consume = async (): Promise<void> => {
     const queue = fixture.client<number>(port);
     while (seen.length < total) {

@@ -79,3 +79,24 @@ test('shutdown reaches every client, and drains', async () => {
   expect(seen).toEqual([1, 2]);
   expect(await errorOf(other.get())).toBeInstanceOf(QueueShutDownError);
 });
+
+test('stopped under full traffic, again and again: every call ends, and what was acknowledged is there', async () => {
+  for (let round = 0; round < 8; round++) {
+    const { server, port, backing } = await fixture.serve();
+    const queue = fixture.client<number>(port);
+    let acknowledged = 0;
+    const producing = Array.from({ length: 64 }, async () => {
+      for (;;) {
+        await queue.put(1);
+        acknowledged++;
+      }
+    });
+    const ends = Promise.all(producing.map((loop) => errorOf(loop)));
+    await until(() => acknowledged > 200 * round);
+    await server.stop();
+    // Calls made once the server had said so look for the next one on the port; there is none.
+    await queue.close();
+    for (const error of await ends) expect(['ERR_QUEUE_CONNECTION', 'ERR_QUEUE_CLOSED']).toContain(error.code);
+    expect(await backing.qsize()).toBe(acknowledged);
+  }
+}, 60_000);

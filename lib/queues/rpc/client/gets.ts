@@ -105,12 +105,16 @@ export class GetLedger {
     });
   }
 
-  collect(frame: ClientFrame): void {
+  collectSettles(frame: ClientFrame): void {
     if (this.settlesToSend.length > 0) {
       frame.settles = this.settlesToSend;
       frame.settles[0]!.knownSettles = this.knownSettles;
       this.settlesToSend = [];
     }
+  }
+
+  collect(frame: ClientFrame): void {
+    this.collectSettles(frame);
     if (this.cancels.length > 0) frame.cancels = [...(frame.cancels ?? []), ...this.cancels.splice(0)];
     const gets: Get[] = [];
     for (const call of this.calls) {

@@ -32,6 +32,8 @@ export class Handle implements LinkOwner, Host {
   private rememberMs = Infinity;
   private forgetting: NodeJS.Timeout | undefined;
   private flushing = false;
+  /** The server is going down: this stream only brings what is under way to its end. */
+  private draining = false;
   private request = 1;
   private closing: Promise<void> | undefined;
   private onQuiet: (() => void) | undefined;
@@ -81,9 +83,14 @@ export class Handle implements LinkOwner, Host {
   private flush(): void {
     for (let more = true; more && this.link.isOpen;) {
       const frame: ClientFrame = {};
-      more = this.puts.collect(frame);
-      this.gets.collect(frame);
-      this.queries.collect(frame);
+      if (this.draining) {
+        more = false;
+        this.gets.collectSettles(frame);
+      } else {
+        more = this.puts.collect(frame);
+        this.gets.collect(frame);
+        this.queries.collect(frame);
+      }
       if (Object.keys(frame).length > 0) this.link.send(frame);
     }
     this.mindTheLoop();
@@ -143,11 +150,18 @@ export class Handle implements LinkOwner, Host {
       const error = new QueueConnectionError(`the server at ${this.where} is stopping`);
       this.puts.failUnsent(error);
       this.gets.failWaiting(error);
+      this.draining = true;
+    }
+    // The server waits for this before it goes; calls made meanwhile are for the one that comes next.
+    if (this.draining && !this.puts.inFlight && this.gets.unanswered.length === 0 && !this.gets.holdsLeases) {
+      this.draining = false;
+      this.link.rest(new QueueConnectionError(`the server at ${this.where} is stopping`));
     }
     this.mindTheLoop();
   }
 
   onDown(failure: LinkFailure): void {
+    this.draining = false;
     this.puts.onDown(failure, this.where);
     this.gets.onDown(failure);
     this.queries.onDown(failure);

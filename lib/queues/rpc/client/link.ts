@@ -67,6 +67,13 @@ export class Link {
     return true;
   }
 
+  /** Leaves a server that is going down. What is wanted is sought at the same address again. */
+  rest(error: QueueConnectionError): void {
+    if (this.state !== 'open') return;
+    this.drop('idle');
+    this.fail({ error, permanent: false });
+  }
+
   /** Says good-bye if there is anybody to say it to. Resolves when the server has let go, or after `patienceMs`. */
   async close(patienceMs: number): Promise<void> {
     if (this.state === 'closed') return;

@@ -37,6 +37,8 @@ export class Session {
   private puts: PutPump | undefined;
   private gets: GetPump | undefined;
   private ending: Promise<void> | undefined;
+  /** The client has closed its side. */
+  private readonly left: Promise<void>;
   private finished = false;
   private saidGoodbye = false;
   private openTimer: NodeJS.Timeout | undefined;
@@ -54,6 +56,9 @@ export class Session {
       );
     }, OPEN_WITHIN_MS);
     call.on('data', (frame: ClientFrame) => this.receive(frame));
+    this.left = new Promise((resolve) => {
+      for (const event of ['end', 'cancelled', 'close', 'error']) call.once(event, () => resolve());
+    });
     call.on('end', () => void this.end().then(() => this.finish()));
     call.on('cancelled', () => void this.end());
     call.on('close', () => void this.end());
@@ -67,7 +72,8 @@ export class Session {
     if (this.puts !== undefined && this.gets !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
-      await Promise.race([Promise.all([this.puts.drain(error), this.gets.drain(error)]), grace]);
+      // What a client sent before it heard of it is answered too: the client leaves when nothing of its own is under way.
+      await Promise.race([Promise.all([this.puts.drain(error), this.gets.drain(error), this.left]), grace]);
       clearTimeout(timer);
     }
     this.outbox.flush();
