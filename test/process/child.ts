@@ -9,7 +9,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { QueueDescriptor } from '../../lib';
-import type { SageOptions } from '../../lib';
+import type { NativeQueue, SageOptions } from '../../lib';
 
 export const root = join(__dirname, '../..');
 export const types = ['shm', 'sage_queue'] as const;
@@ -186,3 +186,10 @@ afterEach(async () => {
 afterAll(() => {
   expect(segmentFiles()).toEqual([]);
 });
+
+/** What is there, without waiting. */
+export function drain<T>(queue: NativeQueue<T>): T[] {
+  const items: T[] = [];
+  while (!queue.emptySync()) items.push(...queue.getManySync(64, { block: false }));
+  return items;
+}

@@ -1,0 +1,170 @@
+import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { SageOptions } from '../../lib';
+import { describeQueue, errorOf, run, start } from './child';
+
+const make = (options?: SageOptions): QueueDescriptor<'sage_queue'> =>
+  describeQueue('sage_queue', options) as QueueDescriptor<'sage_queue'>;
+
+test('claim, fill and commit; abort and disposal leave the queue as it was', async () => {
+  const queue = resolveDescriptor(make({ maxsize: 2 }));
+  const claim = queue.claimSync(5);
+  expect([claim.bytes.length, queue.qsizeSync(), await queue.empty()]).toEqual([5, 0, true]);
+  claim.bytes.set(Buffer.from('hello'));
+  claim.commit();
+  expect(() => claim.commit()).toThrow(TypeError);
+  claim.abort(); // after the end: nothing
+  expect(() => claim.bytes).toThrow(TypeError);
+  expect(String(queue.getSync())).toBe('hello');
+  for (let count = 0; count < 50; count++) {
+    const given = queue.claimSync(700);
+    if (count % 2) given.abort();
+    else given[Symbol.dispose]?.();
+  }
+  expect((await queue.stats()).usedBytes).toBe(0);
+  queue.putManySync([1, 2]);
+  expect(queue.getManySync(2)).toEqual([1, 2]);
+  queue.closeSync();
+});
+
+test('one claim per handle at a time; sizes are checked; a full queue waits or refuses', async () => {
+  const queue = resolveDescriptor(make({ maxsize: 1, capacityBytes: 1000 }));
+  const claim = queue.claimSync(0);
+  expect(() => queue.claimSync(1)).toThrow(TypeError);
+  expect((await errorOf(() => queue.putSync(1, { block: false }))).code).toBe('ERR_QUEUE_FULL');
+  claim.commit();
+  expect((await errorOf(() => queue.claimSync(1, { block: false }))).code).toBe('ERR_QUEUE_FULL');
+  expect((await errorOf(() => queue.claimSync(1, { timeoutMs: 20 }))).code).toBe('ERR_QUEUE_FULL');
+  expect((await errorOf(() => queue.claimSync(1001))).code).toBe('ERR_ITEM_TOO_LARGE');
+  for (const bytes of [-1, 1.5, NaN, Infinity, '1' as unknown as number]) {
+    expect(() => queue.claimSync(bytes)).toThrow(RangeError);
+  }
+  expect((queue.getSync() as Buffer).length).toBe(0);
+  queue.closeSync();
+  expect((await errorOf(() => queue.claimSync(1))).code).toBe('ERR_QUEUE_CLOSED');
+});
+
+test('a claim in one process is read in place in another, in order with other puts', async () => {
+  const descriptor = make();
+  const queue = resolveDescriptor(descriptor);
+  const claim = queue.claimSync(65536);
+  const other = resolveDescriptor(descriptor);
+  other.putSync(Buffer.from('behind'));
+  expect((await errorOf(() => other.getSync({ block: false }))).code).toBe('ERR_QUEUE_EMPTY');
+  claim.bytes.fill(9);
+  claim.commit();
+  const [seen] = await run(
+    `const queue = open({ create: 'never' }); const seen = [];
+    const handled = queue.consumeSync((view) => { seen.push([view.length, view[0], view[view.length - 1], Buffer.isBuffer(view)]); }, 5);
+    say([handled, ...seen]); queue.closeSync();`,
+    descriptor,
+  );
+  expect(seen).toEqual([2, [65536, 9, 9, true], [6, 98, 100, true]]);
+  queue.closeSync();
+  other.closeSync();
+});
+
+test('consumeSync: max, the throwing handler, the promise, waiting and shutdown', async () => {
+  const queue = resolveDescriptor<Buffer>(make());
+  const put = (...texts: string[]): void => void queue.putManySync(texts.map((text) => Buffer.from(text)));
+  const seen: string[] = [];
+  const see = (view: Uint8Array): void => void seen.push(Buffer.from(view).toString());
+  put('a', 'b', 'c', 'd');
+  expect(queue.consumeSync(see, 0)).toBe(0);
+  expect(queue.consumeSync(see, 1)).toBe(1);
+  expect(queue.consumeSync(see)).toBe(3);
+  expect(seen.splice(0)).toEqual(['a', 'b', 'c', 'd']);
+
+  put('a', 'b', 'c', 'd');
+  const reason = new Error('the second');
+  const error = await errorOf(() =>
+    queue.consumeSync((view) => {
+      see(view);
+      if (seen.length === 2) throw reason;
+    }),
+  );
+  expect(error).toBe(reason);
+  expect([seen.splice(0), queue.qsizeSync()]).toEqual([['a', 'b'], 3]);
+  // What it refused comes first again, before what was put since.
+  put('e');
+  expect(queue.consumeSync(see)).toBe(4);
+  expect(seen.splice(0)).toEqual(['b', 'c', 'd', 'e']);
+
+  put('p');
+  expect(() => queue.consumeSync((async () => {}) as unknown as (view: Uint8Array) => void)).toThrow(TypeError);
+  expect(queue.qsizeSync()).toBe(1);
+  expect(() => queue.consumeSync(1 as unknown as (view: Uint8Array) => void)).toThrow(TypeError);
+  expect(String(queue.getSync())).toBe('p');
+
+  expect((await errorOf(() => queue.consumeSync(see, 1, { timeoutMs: 20 }))).code).toBe('ERR_QUEUE_EMPTY');
+  put('last');
+  await queue.shutdown();
+  expect(queue.consumeSync(see, 9)).toBe(1);
+  expect((await errorOf(() => queue.consumeSync(see, 1))).code).toBe('ERR_QUEUE_SHUT_DOWN');
+  queue.closeSync();
+});
+
+test('the handler may use the queue: put, get, claim and close', async () => {
+  const descriptor = make();
+  const queue = resolveDescriptor<Buffer>(descriptor);
+  queue.putManySync(['a', 'b', 'c', 'd'].map((text) => Buffer.from(text)));
+  const seen: string[] = [];
+  queue.consumeSync((view) => {
+    if (seen.length === 0) {
+      queue.putSync(Buffer.from('more'));
+      const claim = queue.claimSync(3);
+      claim.bytes.set(Buffer.from('yet'));
+      claim.commit();
+      queue.leaseSync().ackSync();
+    }
+    seen.push(String(Buffer.from(view)));
+  }, 3);
+  expect(() => queue.consumeSync(() => void queue.consumeSync(() => {}))).toThrow(TypeError);
+  const keeper = resolveDescriptor<Buffer>(descriptor);
+  queue.consumeSync(() => queue.closeSync());
+  // Neither lost nor stuck: what was not handled when the handle closed went back.
+  const rest = keeper.getManySync(9).map(String);
+  expect([...seen, ...rest].sort()).toEqual([...new Set([...seen, ...rest])].sort());
+  expect(await keeper.stats()).toMatchObject({ usedBytes: 0, qsize: 0 });
+  keeper.closeSync();
+});
+
+test('a view that outlives its queue is empty, also when the queue was forgotten', async () => {
+  const program = `
+    (async () => {
+      const queue = open();
+      const claim = queue.claimSync(100);
+      const bytes = claim.bytes;
+      queue.putSync(Buffer.from('x'));
+      claim.commit();
+      let kept;
+      queue.consumeSync((view) => { kept = view; }, 1);
+      say([bytes.length, kept.length]);
+      queue.closeSync();
+      say([bytes.length, kept.length, bytes[0] === undefined]);
+      // Forgotten instead of closed: the view is still memory, never a hole.
+      const view = (() => open().claimSync(4096).bytes)();
+      for (let count = 0; count < 50; count++) { gc(); await new Promise((resolve) => setTimeout(resolve, 2)); }
+      if (view.length > 0) view.fill(1);
+      say('lives');
+      await sq.closeAllQueues();
+    })();`;
+  const lines = await run(program, make(), [], { flags: ['--expose-gc'] });
+  expect(lines).toEqual([[100, 100], [0, 0, true], 'lives']);
+  const left = resolveDescriptor(make());
+  left.closeSync();
+});
+
+test('a process that ends with a claim open leaves no hole behind', async () => {
+  const descriptor = make();
+  const keeper = resolveDescriptor<Buffer>(descriptor);
+  for (const end of ['process.exit(0)', 'queue.closeSync()', '(0)']) {
+    const child = start(
+      `const queue = open(); const claim = queue.claimSync(10); queue.putSync(Buffer.from('behind')); ${end};`,
+      descriptor,
+    );
+    await child.clean();
+    expect(String(keeper.getSync({ timeoutMs: 2000 }))).toBe('behind');
+  }
+  expect((await keeper.stats()).usedBytes).toBe(0);
+  keeper.closeSync();
+});
