@@ -15,6 +15,7 @@ const commands: Record<string, () => Command> = {
   top: () => (require('./top') as typeof import('./top')).top,
   rm: () => (require('./rm') as typeof import('./rm')).rm,
   prune: () => (require('./prune') as typeof import('./prune')).prune,
+  serve: () => (require('./serve') as typeof import('./serve')).serve,
   doctor: () => (require('./doctor') as typeof import('./doctor')).doctor,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */

@@ -1,0 +1,84 @@
+import { readFileSync } from 'node:fs';
+import type { QueueDescriptor } from '../descriptor';
+import { EXIT_OK, UsageError } from './command';
+import type { Arguments, Command } from './command';
+import { interruption } from './interrupt';
+import { parseQueue } from './queue-uri';
+
+export const serve: Command = {
+  summary: 'Puts queues of this host behind a port, for rpc:// clients',
+  usage: 'serve --port P [--queue ID=QUEUE …] [options]',
+  help: `Clients on other hosts reach --queue ID=QUEUE as rpc://HOST:P/ID; local processes go on using the QUEUE itself. Without --queue
+every ID a client asks for is the queue sage:ID.
+
+  --port P             port to listen on; 0 takes a free one (the address is printed on stdout)
+  --host H             address to listen on (default 127.0.0.1)
+  --queue ID=QUEUE     a queue to serve; may be repeated
+  --tls-cert F         certificate and key, PEM files; an address beyond loopback needs them
+  --tls-key F
+  --tls-client-ca F    clients have to show a certificate signed by this one
+  --token-file F       clients have to send the token in this file (or in $SAGE_QUEUE_TOKEN)
+  --allow-plaintext-beyond-loopback
+
+Ctrl-C lets the calls under way finish, then ends.`,
+  examples: [
+    'sage-queue serve --port 7411 --queue jobs=sage:jobs',
+    'sage-queue serve --port 7411 --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file token',
+  ],
+  options: {
+    port: { type: 'string' },
+    host: { type: 'string' },
+    queue: { type: 'string', multiple: true },
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+    'tls-client-ca': { type: 'string' },
+    'token-file': { type: 'string' },
+    'allow-plaintext-beyond-loopback': { type: 'boolean' },
+  },
+  operands: [0, 0],
+  run,
+};
+
+function readQueues(assignments: readonly string[]): Record<string, QueueDescriptor> {
+  const queues: Record<string, QueueDescriptor> = {};
+  for (const assignment of assignments) {
+    const [, id, queue] = /^([^=]+)=(.+)$/s.exec(assignment) ?? [];
+    if (id === undefined || queue === undefined) {
+      throw new UsageError(`--queue takes ID=QUEUE, found '${assignment}'.`);
+    }
+    queues[id] = parseQueue(queue);
+  }
+  return queues;
+}
+
+function readToken(file: string | undefined): string | undefined {
+  const token = (file === undefined ? process.env.SAGE_QUEUE_TOKEN : readFileSync(file, 'utf8'))?.trim();
+  if (token === '') throw new UsageError('The token is empty.');
+  return token;
+}
+
+async function run(args: Arguments): Promise<number> {
+  const port = args.integer('port');
+  if (port === undefined || port > 65535) throw new UsageError('serve needs --port with a port from 0 to 65535.');
+  const [cert, key] = [args.text('tls-cert'), args.text('tls-key')];
+  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--tls-cert and --tls-key go together.');
+  const assignments = args.texts('queue');
+  const stop = interruption();
+  // Loaded here: the other commands do without gRPC.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { QueueServer } = require('../rpc') as typeof import('../rpc');
+  const server = new QueueServer({
+    host: args.text('host'),
+    port,
+    token: readToken(args.text('token-file')),
+    tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa: args.text('tls-client-ca') },
+    allowPlaintextBeyondLoopback: args.flag('allow-plaintext-beyond-loopback'),
+    queues: assignments.length > 0 ? readQueues(assignments) : (id) => parseQueue(`sage:${id}`),
+  });
+  const address = await server.start();
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  process.stdout.write(`rpc://${host}:${address.port}/\n`);
+  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  await server.stop();
+  return EXIT_OK;
+}
