@@ -123,6 +123,50 @@ export interface Addon {
   arm?(point: string, skip: number, action: 'K' | 'S'): void;
 }
 
+/**
+ * Opens a queue. The functions come in an object of fixed shape: the addon's own has so many properties that V8 keeps it as a dictionary, in
+ * which every call would look its function up.
+ */
+export function openHandle(options: NativeOpenOptions): NativeHandle {
+  const owner = loadAddon().open(options);
+  const fixed: NativeHandle & { owner: NativeHandle } = {
+    // What the functions work on lives as long as the addon's object does.
+    owner,
+    registers: owner.registers,
+    put: owner.put,
+    get: owner.get,
+    putMany: owner.putMany,
+    getMany: owner.getMany,
+    claim: owner.claim,
+    endClaim: owner.endClaim,
+    copyTaken: owner.copyTaken,
+    takeRun: owner.takeRun,
+    copyFirst: owner.copyFirst,
+    finishFirst: owner.finishFirst,
+    giveBackRun: owner.giveBackRun,
+    peek: owner.peek,
+    lease: owner.lease,
+    copyLease: owner.copyLease,
+    endLease: owner.endLease,
+    park: owner.park,
+    unpark: owner.unpark,
+    settle: owner.settle,
+    setPool: owner.setPool,
+    setBell: owner.setBell,
+    mustPoll: owner.mustPoll,
+    mapping: owner.mapping,
+    qsize: owner.qsize,
+    full: owner.full,
+    isShut: owner.isShut,
+    shutDown: owner.shutDown,
+    unlink: owner.unlink,
+    stats: owner.stats,
+    configuration: owner.configuration,
+    close: owner.close,
+  };
+  return fixed;
+}
+
 let loaded: Addon | undefined;
 
 /** @throws QueueError (ERR_ADDON_MISSING) that says what was looked for and how to get it. */

@@ -1,13 +1,28 @@
 /** Where items land on their way out: memory of JavaScript's own, handed out in pieces. */
-import { decodesByCopy, decodeItem } from '../../codec';
+import { CODEC_RAW, decodesByCopy, decodeItem } from '../../codec';
 import type { NativeHandle } from '../../native';
 
 const POOL_BYTES = 64 * 1024;
 /** With less room than this a new pool is begun. */
 const LEAST_ROOM = 4 * 1024;
 
+type ViewOf = new (memory: ArrayBufferLike, start: number, length: number) => Buffer;
+/** What Buffer makes its own slices with; without the argument checks of Buffer.from(), and without asking a buffer for its memory. */
+const species = (Buffer as unknown as { [Symbol.species]?: ViewOf })[Symbol.species];
+const View: ViewOf =
+  typeof species === 'function' && Object.getPrototypeOf(new species(new ArrayBuffer(1), 0, 1)) === Buffer.prototype
+    ? species
+    : (function (memory: ArrayBufferLike, start: number, length: number) {
+        return Buffer.from(memory as ArrayBuffer, start, length);
+      } as unknown as ViewOf);
+
+/** A Buffer over part of `memory`, without a copy. */
+export const viewOf = (memory: ArrayBufferLike, start: number, length: number): Buffer =>
+  new View(memory, start, length);
+
 export class Pool {
   private buffer = Buffer.alloc(0);
+  private memory: ArrayBufferLike = this.buffer.buffer;
   /** Where the next item goes. */
   offset = 0;
 
@@ -20,6 +35,7 @@ export class Pool {
 
   private renew(): void {
     this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
+    this.memory = this.buffer.buffer;
     this.offset = 0;
     this.handle.setPool(this.buffer);
   }
@@ -30,11 +46,13 @@ export class Pool {
     const end = start + length;
     if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, end);
     this.offset = (end + 7) & ~7;
+    if (codec === CODEC_RAW) return viewOf(this.memory, start, length);
     return decodeItem(codec, this.buffer.subarray(start, end));
   }
 
   /** Items that lie one after the other. */
   takeAt(start: number, length: number, codec: number): unknown {
+    if (codec === CODEC_RAW) return viewOf(this.memory, start, length);
     if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, start + length);
     return decodeItem(codec, this.buffer.subarray(start, start + length));
   }

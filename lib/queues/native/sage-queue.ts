@@ -5,11 +5,47 @@ import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError 
 import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from '../../native';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue';
 import { readMax } from '../../wait';
+import { viewOf } from './pool';
 import { ShmQueue } from './shm-queue';
+
+class OpenClaim implements Claim {
+  private open = true;
+
+  constructor(
+    private readonly view: Buffer,
+    private readonly check: () => void,
+    private readonly end: (commit: boolean, view: Buffer) => void,
+  ) {}
+
+  get bytes(): Uint8Array {
+    if (!this.open) throw new TypeError('The claim has ended: its bytes belong to the queue now.');
+    return this.view;
+  }
+
+  commit(): void {
+    this.check();
+    if (!this.open) throw new TypeError('The claim has ended already.');
+    this.open = false;
+    this.end(true, this.view);
+  }
+
+  abort(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.end(false, this.view);
+  }
+
+  [syncDispose](): void {
+    this.abort();
+  }
+}
 
 export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInterface<T> {
   private claimOpen = false;
   private consuming = false;
+  private memory: ArrayBuffer | undefined;
+  /** Of the run that a handler is at: the handler may use this queue too, and the registers with it. */
+  private readonly run = new Int32Array(2 * MAX_BATCH);
 
   claimSync(bytes: number, options?: SyncWaitOptions): Claim {
     if (!Number.isSafeInteger(bytes) || bytes < 0) {
@@ -34,30 +70,22 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       },
     );
     this.claimOpen = true;
-    const mapping = this.handle.mapping();
+    const memory = this.bytesInPlace();
     // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
-    const view = mapping === undefined ? Buffer.alloc(bytes) : Buffer.from(mapping, offset, bytes);
-    const end = (commit: boolean): void => {
-      if (!open) return;
-      open = false;
-      this.claimOpen = false;
-      if (!this.closed) native(() => this.handle.endClaim(commit, mapping === undefined ? view : undefined));
-    };
-    let open = true;
-    return {
-      get bytes(): Uint8Array {
-        if (!open) throw new TypeError('The claim has ended: its bytes belong to the queue now.');
-        return view;
-      },
-      commit: () => {
-        this.check();
-        if (!open) throw new TypeError('The claim has ended already.');
-        end(true);
-      },
-      abort: () => end(false),
-      [syncDispose]: () => end(false),
-    };
+    const view = memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes);
+    return new OpenClaim(view, this.checkClaim, this.endClaim);
   }
+
+  /** The mapping, asked for once. */
+  private bytesInPlace(): ArrayBuffer | undefined {
+    return (this.memory ??= this.handle.mapping());
+  }
+
+  private readonly endClaim = (commit: boolean, view: Buffer): void => {
+    this.claimOpen = false;
+    if (!this.closed) native(() => this.handle.endClaim(commit, this.memory === undefined ? view : undefined));
+  };
+  private readonly checkClaim = (): void => this.check();
 
   consumeSync(handler: (view: Uint8Array) => void, max?: number, options?: SyncWaitOptions): number {
     if (typeof handler !== 'function') throw new TypeError('consumeSync takes a function as its first argument.');
@@ -89,15 +117,16 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. */
   private handleRun(handler: (view: Uint8Array) => void, count: number): void {
     const { handle } = this;
-    const mapping = handle.mapping();
-    // The handler may use this queue too, and the registers with it.
-    const table = handle.registers.slice(REGISTER_TABLE, REGISTER_TABLE + 2 * count);
+    const memory = this.bytesInPlace();
+    const { registers } = handle;
+    const table = this.run;
+    for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
     for (let index = 0; index < count; index++) {
       try {
         const offset = table[2 * index]!;
         const length = table[2 * index + 1]!;
-        const view = mapping === undefined ? Buffer.alloc(length) : Buffer.from(mapping, offset, length);
-        if (mapping === undefined) handle.copyFirst(view);
+        const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
+        if (memory === undefined) handle.copyFirst(view);
         this.consuming = true;
         const returned: unknown = handler(view);
         this.consuming = false;

@@ -28,8 +28,8 @@ import {
   REGISTER_TABLE,
   SHUT,
   TOO_LARGE,
-  loadAddon,
   native,
+  openHandle,
 } from '../../native';
 import type { NativeHandle } from '../../native';
 import type { NativeLease, NativeQueue, QueueStats, ResolveOptions, SyncWaitOptions, WaitOptions } from '../../queue';
@@ -83,7 +83,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.codec = typeof metadata.codec === 'string' ? metadata.codec : 'auto';
     const name = segmentName(descriptor);
     this.handle = native(() =>
-      loadAddon().open({
+      openHandle({
         kind: descriptor.queueType === 'shm' ? 'shm' : 'sage',
         name,
         queueId: descriptor.queueId,
