@@ -9,7 +9,9 @@ const PROBE = fileURLToPath(new URL('harness/cost.cjs', import.meta.url));
 const { QueueDescriptor, resolveDescriptor } = createRequire(import.meta.url)('./harness/package.cjs');
 
 async function measure(what, descriptor) {
-  const child = spawn(process.execPath, [PROBE, what, JSON.stringify(descriptor ?? null)], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [PROBE, what, JSON.stringify(descriptor ?? null)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let text = '';
   child.stdout.setEncoding('utf8').on('data', (part) => (text += part));
   const [code] = await once(child, 'close');

@@ -99,7 +99,12 @@ async function runSuite(suite, contenders) {
     if (cure === undefined) chosen.push(contender);
     else skipped.push({ name, title: contender.title, cure });
   }
-  const results = chosen.map((contender) => ({ name: contender.name, title: contender.title, own: contender.own === true, runs: [] }));
+  const results = chosen.map((contender) => ({
+    name: contender.name,
+    title: contender.title,
+    own: contender.own === true,
+    runs: [],
+  }));
   const failures = [];
   for (let round = 0; round < rounds; round++) {
     for (const [index, contender] of chosen.entries()) {
@@ -113,7 +118,18 @@ async function runSuite(suite, contenders) {
   }
   progress('');
   const { id, title, measure, unit, work, topology } = suite;
-  return { id, title, measure, unit, work, topology, rounds, results: results.filter((one) => one.runs.length > 0), skipped, failures };
+  return {
+    id,
+    title,
+    measure,
+    unit,
+    work,
+    topology,
+    rounds,
+    results: results.filter((one) => one.runs.length > 0),
+    skipped,
+    failures,
+  };
 }
 
 const begun = Date.now();
@@ -129,7 +145,8 @@ const report = {
 printMachine(report);
 
 const contenders = await loadContenders();
-const wanted = (id) => (only === undefined ? !options.quick || QUICK.includes(id) : only.some((part) => id.startsWith(part)));
+const wanted = (id) =>
+  only === undefined ? !options.quick || QUICK.includes(id) : only.some((part) => id.startsWith(part));
 for (const suite of suites.filter(({ id }) => wanted(id))) {
   const result = await runSuite(suite, contenders);
   report.suites.push(result);

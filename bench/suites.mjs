@@ -1,5 +1,9 @@
 /** What is measured: each suite puts its contenders side by side, round by round. */
-const bytes = (count) => ({ kind: 'bytes', bytes: count, name: count < 1024 ? `${count} B` : count < 1048576 ? `${count / 1024} KiB` : `${count / 1048576} MiB` });
+const bytes = (count) => ({
+  kind: 'bytes',
+  bytes: count,
+  name: count < 1024 ? `${count} B` : count < 1048576 ? `${count / 1024} KiB` : `${count / 1048576} MiB`,
+});
 const objects = { kind: 'objects', name: 'objects of five fields' };
 
 const peers = [
@@ -95,7 +99,9 @@ export const suites = [
   ...['4-1', '1-4', '4-4'].map((topology) =>
     throughput(
       `processes-${topology}`,
-      `64 B Buffers, ${topology.replace('-', ' producers, ')} consumers`.replace('1 producers', '1 producer').replace('1 consumers', '1 consumer'),
+      `64 B Buffers, ${topology.replace('-', ' producers, ')} consumers`
+        .replace('1 producers', '1 producer')
+        .replace('1 consumers', '1 consumer'),
       bytes(64),
       ['sage_queue/sync', 'sage_queue/await', 'unix_socket', 'zeromq', 'redis/list', ...pythons],
       topology,
@@ -106,18 +112,84 @@ export const suites = [
 
 /** What the package means to reach: a ratio of throughput at least so large, or of round trip times at most. */
 export const targets = [
-  { suite: 'native-64', line: 'native core, 64 B, one by one', subject: 'native/sage_1', reference: 'native/spsc_ring', atLeast: 0.5 },
-  { suite: 'native-64', line: 'native core, 64 B, batches', subject: 'native/sage_64', reference: 'native/spsc_ring', atLeast: 1 },
-  { suite: 'bytes-64', line: '64 B, putSync / getSync', subject: 'sage_queue/sync', reference: 'unix_socket', atLeast: 12 },
+  {
+    suite: 'native-64',
+    line: 'native core, 64 B, one by one',
+    subject: 'native/sage_1',
+    reference: 'native/spsc_ring',
+    atLeast: 0.5,
+  },
+  {
+    suite: 'native-64',
+    line: 'native core, 64 B, batches',
+    subject: 'native/sage_64',
+    reference: 'native/spsc_ring',
+    atLeast: 1,
+  },
+  {
+    suite: 'bytes-64',
+    line: '64 B, putSync / getSync',
+    subject: 'sage_queue/sync',
+    reference: 'unix_socket',
+    atLeast: 12,
+  },
   { suite: 'bytes-64', line: '64 B, putSync / getSync', subject: 'sage_queue/sync', reference: 'zeromq', atLeast: 15 },
-  { suite: 'bytes-64', line: '64 B, putSync / getSync', subject: 'sage_queue/sync', reference: 'child_process/json', atLeast: 20 },
-  { suite: 'bytes-64', line: '64 B, batches of 64', subject: 'sage_queue/batch', reference: 'unix_socket', atLeast: 30 },
+  {
+    suite: 'bytes-64',
+    line: '64 B, putSync / getSync',
+    subject: 'sage_queue/sync',
+    reference: 'child_process/json',
+    atLeast: 20,
+  },
+  {
+    suite: 'bytes-64',
+    line: '64 B, batches of 64',
+    subject: 'sage_queue/batch',
+    reference: 'unix_socket',
+    atLeast: 30,
+  },
   { suite: 'bytes-64', line: '64 B, shm one by one', subject: 'shm/sync', reference: 'unix_socket', atLeast: 3 },
-  { suite: 'objects', line: 'objects of five fields', subject: 'sage_queue/sync', reference: 'child_process/json', atLeast: 6 },
-  { suite: 'objects', line: 'objects of five fields', subject: 'sage_queue/sync', reference: 'child_process/advanced', atLeast: 12 },
+  {
+    suite: 'objects',
+    line: 'objects of five fields',
+    subject: 'sage_queue/sync',
+    reference: 'child_process/json',
+    atLeast: 6,
+  },
+  {
+    suite: 'objects',
+    line: 'objects of five fields',
+    subject: 'sage_queue/sync',
+    reference: 'child_process/advanced',
+    atLeast: 12,
+  },
   { suite: 'bytes-65536', line: '64 KiB, copying', subject: 'sage_queue/sync', reference: 'unix_socket', atLeast: 2 },
-  { suite: 'bytes-65536', line: '64 KiB, claimSync + consumeSync', subject: 'sage_queue/claim', reference: 'unix_socket', atLeast: 8 },
-  { suite: 'bytes-64', line: '64 B, await put / await get', subject: 'sage_queue/await', reference: 'unix_socket', atLeast: 3 },
-  { suite: 'round-trip', line: 'round trip, both blocked in getSync', subject: 'sage_queue/sync', reference: 'unix_socket', atMost: 0.5 },
-  { suite: 'round-trip', line: 'round trip, both in await get()', subject: 'sage_queue/await', reference: 'unix_socket', atMost: 1.5 },
+  {
+    suite: 'bytes-65536',
+    line: '64 KiB, claimSync + consumeSync',
+    subject: 'sage_queue/claim',
+    reference: 'unix_socket',
+    atLeast: 8,
+  },
+  {
+    suite: 'bytes-64',
+    line: '64 B, await put / await get',
+    subject: 'sage_queue/await',
+    reference: 'unix_socket',
+    atLeast: 3,
+  },
+  {
+    suite: 'round-trip',
+    line: 'round trip, both blocked in getSync',
+    subject: 'sage_queue/sync',
+    reference: 'unix_socket',
+    atMost: 0.5,
+  },
+  {
+    suite: 'round-trip',
+    line: 'round trip, both in await get()',
+    subject: 'sage_queue/await',
+    reference: 'unix_socket',
+    atMost: 1.5,
+  },
 ];

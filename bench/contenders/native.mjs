@@ -2,7 +2,8 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const BUILD = process.env.SAGE_BENCH_NATIVE ?? fileURLToPath(new URL('../../build/bench/native/bench', import.meta.url));
+const BUILD =
+  process.env.SAGE_BENCH_NATIVE ?? fileURLToPath(new URL('../../build/bench/native/bench', import.meta.url));
 
 const variant = (name, title, program, cure) => ({
   name: `native/${name}`,

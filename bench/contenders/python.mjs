@@ -28,5 +28,10 @@ const variant = (name, title, module, cure) => ({
 
 export const variants = [
   variant('multiprocessing', 'Python multiprocessing.Queue', 'multiprocessing', 'apt-get install python3'),
-  variant('faster_fifo', 'Python faster-fifo', 'faster_fifo', 'pip install faster-fifo (PYTHON=… names the interpreter)'),
+  variant(
+    'faster_fifo',
+    'Python faster-fifo',
+    'faster_fifo',
+    'pip install faster-fifo (PYTHON=… names the interpreter)',
+  ),
 ];

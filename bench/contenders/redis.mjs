@@ -80,7 +80,12 @@ export const variants = [
     missing,
     prepare,
     produce: (run, source) =>
-      produceWith(run, source, (redis, bytes) => redis.rpush('queue', bytes), (redis) => redis.llen('queue')),
+      produceWith(
+        run,
+        source,
+        (redis, bytes) => redis.rpush('queue', bytes),
+        (redis) => redis.llen('queue'),
+      ),
     async consume(run, sink) {
       const redis = client(run);
       const decode = decoder(run.work);
@@ -154,7 +159,11 @@ export const variants = [
           ids.push(id);
           sink.receive(decode(bytes));
         }
-        await redis.multi().xack('stream', 'readers', ...ids).xdel('stream', ...ids).exec();
+        await redis
+          .multi()
+          .xack('stream', 'readers', ...ids)
+          .xdel('stream', ...ids)
+          .exec();
       }
       redis.disconnect();
     },

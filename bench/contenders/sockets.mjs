@@ -4,7 +4,8 @@ import { connect, createServer } from 'node:net';
 import { FrameWriter, decoder, encoder, readFrames } from './framing.mjs';
 
 /** Where the consumer listens. */
-const endpoint = (kind, run) => (kind === 'unix' ? { path: `${run.directory}/socket` } : { host: '127.0.0.1', port: run.port });
+const endpoint = (kind, run) =>
+  kind === 'unix' ? { path: `${run.directory}/socket` } : { host: '127.0.0.1', port: run.port };
 
 async function listen(kind, run, onSocket) {
   const server = createServer({ noDelay: true }, onSocket);
@@ -128,6 +129,11 @@ class CoalescingWriter {
 export const variants = [
   variant('unix', 'unix_socket', 'unix socket, length-framed, one write per message', 'plain'),
   variant('unix', 'unix_socket_corked', 'unix socket, length-framed, 64 messages corked together', 'corked'),
-  variant('unix', 'unix_socket_coalesced', 'unix socket, length-framed, messages copied into 64 KiB writes', 'coalesced'),
+  variant(
+    'unix',
+    'unix_socket_coalesced',
+    'unix socket, length-framed, messages copied into 64 KiB writes',
+    'coalesced',
+  ),
   variant('tcp', 'tcp_loopback', 'TCP on loopback, length-framed, one write per message', 'plain'),
 ];

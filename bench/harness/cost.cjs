@@ -12,7 +12,9 @@ const timed = (work) => {
 function wakeups() {
   const { readdirSync } = require('node:fs');
   return readdirSync('/proc/self/task')
-    .map((task) => Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/self/task/${task}/status`, 'utf8'))[1]))
+    .map((task) =>
+      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/self/task/${task}/status`, 'utf8'))[1]),
+    )
     .reduce((sum, count) => sum + count, 0);
 }
 

@@ -9,8 +9,12 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 
 function commit() {
   try {
-    const git = (...args) => execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-    return git('rev-parse', '--short', 'HEAD') + (git('status', '--porcelain', '--', 'lib', 'native') === '' ? '' : ' with changes');
+    const git = (...args) =>
+      execFileSync('git', args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+    return (
+      git('rev-parse', '--short', 'HEAD') +
+      (git('status', '--porcelain', '--', 'lib', 'native') === '' ? '' : ' with changes')
+    );
   } catch {
     return undefined;
   }

@@ -31,7 +31,7 @@ class Child {
     const lines = (this.#text + text).split('\n');
     this.#text = lines.pop();
     for (const line of lines) {
-      if (line.startsWith("@")) this.reports.push(JSON.parse(line.slice(1)));
+      if (line.startsWith('@')) this.reports.push(JSON.parse(line.slice(1)));
       else process.stderr.write(`${line}\n`);
     }
     this.#settle();
@@ -95,7 +95,8 @@ function checkCounts(run, produced, consumed) {
     for (let number = 0; number < distinct; number++) {
       const expected = Math.floor(count / distinct) + (number < count % distinct ? 1 : 0);
       const came = consumed.reduce((total, report) => total + report.counts[index][number], 0);
-      if (came !== expected) fail(run, `item ${number} of producer ${index} was sent ${expected} times and came ${came} times`);
+      if (came !== expected)
+        fail(run, `item ${number} of producer ${index} was sent ${expected} times and came ${came} times`);
     }
   }
 }
@@ -141,7 +142,13 @@ export async function runThroughput(contender, run) {
       contender.pair === 'thread' ? 0 : (sum(consumed, 'cpuMs') / received) * 1000,
     ];
     const busiest = Math.max(costs[0] / run.producers, costs[1] / run.consumers);
-    return { value: (measured / ms) * 1000, producerMicros: costs[0], consumerMicros: costs[1], cpuMicros: busiest, messages: received };
+    return {
+      value: (measured / ms) * 1000,
+      producerMicros: costs[0],
+      consumerMicros: costs[1],
+      cpuMicros: busiest,
+      messages: received,
+    };
   });
 }
 

@@ -16,12 +16,18 @@ export function formatValue(value, unit) {
 function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
   for (const row of rows) {
-    console.log(row.map((cell, column) => (column === 0 ? String(cell).padEnd(widths[0]) : String(cell).padStart(widths[column]))).join('  '));
+    console.log(
+      row
+        .map((cell, column) => (column === 0 ? String(cell).padEnd(widths[0]) : String(cell).padStart(widths[column])))
+        .join('  '),
+    );
   }
 }
 
 export function printMachine({ command, date, machine, rounds, warmMs, measureMs }) {
-  console.log(`${command}\n${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${machine.distribution}`);
+  console.log(
+    `${command}\n${date}, ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ${machine.distribution}`,
+  );
   console.log(
     `Node ${machine.node}, sage-queue ${machine.package} at ${machine.commit ?? 'no commit'}; pinned: ${machine.pinned}; load ${machine.loadAtStart.join(' ')}; ` +
       `${rounds} rounds, each run ${warmMs} ms to warm up and ${measureMs} ms measured`,
@@ -34,10 +40,24 @@ export function printSuite({ title, unit, measure, results, skipped, failures })
   console.log(`\n## ${title}`);
   const reference = results.find(({ name }) => REFERENCE.includes(name));
   const latency = measure === 'round-trip';
-  const rows = [['', 'median', 'q1', 'q3', ...(latency ? ['p99', 'p99.9'] : ['CPU/message, busier side']), `ratio to ${reference?.name ?? '-'}`, '(q1…q3)']];
+  const rows = [
+    [
+      '',
+      'median',
+      'q1',
+      'q3',
+      ...(latency ? ['p99', 'p99.9'] : ['CPU/message, busier side']),
+      `ratio to ${reference?.name ?? '-'}`,
+      '(q1…q3)',
+    ],
+  ];
   for (const result of results) {
     const { median, q1, q3 } = summary(result.runs.map(({ value }) => value));
-    const middle = (key) => quantile(result.runs.map((run) => run[key]), 0.5);
+    const middle = (key) =>
+      quantile(
+        result.runs.map((run) => run[key]),
+        0.5,
+      );
     const ratio = reference === undefined ? undefined : summary(ratios(result.runs, reference.runs));
     rows.push([
       result.name,
@@ -53,18 +73,24 @@ export function printSuite({ title, unit, measure, results, skipped, failures })
   }
   table(rows);
   if (rows.some((row) => row.at(-1).endsWith('wide'))) {
-    console.log(`wide: the quartiles of the runs lie further apart than ${WIDE * 100} % of the median; trust the ratios before the figures`);
+    console.log(
+      `wide: the quartiles of the runs lie further apart than ${WIDE * 100} % of the median; trust the ratios before the figures`,
+    );
   }
   for (const { name, cure } of skipped) console.log(`skipped: ${name}; to have it: ${cure}`);
-  for (const { name, round, message } of failures) console.log(`FAILED: ${name}, round ${round + 1}: ${message.split('\n').slice(0, 3).join(' ')}`);
+  for (const { name, round, message } of failures)
+    console.log(`FAILED: ${name}, round ${round + 1}: ${message.split('\n').slice(0, 3).join(' ')}`);
 }
 
 export function printCosts(costs) {
   console.log('\n## Costs of having a queue');
-  table([['', 'median', 'q1', 'q3'], ...costs.map(({ title, unit, values }) => {
-    const { median, q1, q3 } = summary(values);
-    return [title, ...[median, q1, q3].map((value) => `${value.toFixed(value < 10 ? 3 : 0)} ${unit}`)];
-  })]);
+  table([
+    ['', 'median', 'q1', 'q3'],
+    ...costs.map(({ title, unit, values }) => {
+      const { median, q1, q3 } = summary(values);
+      return [title, ...[median, q1, q3].map((value) => `${value.toFixed(value < 10 ? 3 : 0)} ${unit}`)];
+    }),
+  ]);
 }
 
 export function printTargets(targets, suites) {

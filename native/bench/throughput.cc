@@ -1,5 +1,6 @@
-// One producer process, one consumer process: the core beside a textbook single-producer single-consumer ring.
-// Prints one JSON object per line: {"contender", "bytes", "batch", "messages_per_second"}.
+// One producer process, one consumer process, 64 B: the core beside the rings of the textbook.
+//   throughput spsc_ring|vyukov_mpmc|sage_1|sage_64 MILLISECONDS
+// Prints one JSON object: {"value": messages per second, "messages": how many were measured}.
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -34,8 +35,55 @@ struct Ring {
   alignas(128) uint8_t slots[kSlots][kBytes];
 };
 
+/// Dmitry Vyukov's bounded MPMC queue: a sequence number in each cell says whose turn it is.
+struct Mpmc {
+  struct alignas(64) Cell {
+    std::atomic<uint64_t> sequence;
+    uint8_t bytes[kBytes];
+  };
+  static constexpr uint64_t kCells = 4096;
+  alignas(128) std::atomic<uint64_t> tail{0};
+  alignas(128) std::atomic<uint64_t> head{0};
+  alignas(128) Cell cells[kCells];
+
+  Mpmc() {
+    for (uint64_t index = 0; index < kCells; ++index) cells[index].sequence.store(index);
+  }
+
+  bool put(const void* bytes) {
+    uint64_t position = tail.load(std::memory_order_relaxed);
+    for (;;) {
+      Cell& cell = cells[position % kCells];
+      const auto ahead = static_cast<int64_t>(cell.sequence.load(std::memory_order_acquire) - position);
+      if (ahead < 0) return false;
+      if (ahead == 0 && tail.compare_exchange_weak(position, position + 1, std::memory_order_relaxed)) {
+        std::memcpy(cell.bytes, bytes, kBytes);
+        cell.sequence.store(position + 1, std::memory_order_release);
+        return true;
+      }
+      if (ahead > 0) position = tail.load(std::memory_order_relaxed);
+    }
+  }
+
+  bool get(void* bytes) {
+    uint64_t position = head.load(std::memory_order_relaxed);
+    for (;;) {
+      Cell& cell = cells[position % kCells];
+      const auto ahead = static_cast<int64_t>(cell.sequence.load(std::memory_order_acquire) - (position + 1));
+      if (ahead < 0) return false;
+      if (ahead == 0 && head.compare_exchange_weak(position, position + 1, std::memory_order_relaxed)) {
+        std::memcpy(bytes, cell.bytes, kBytes);
+        cell.sequence.store(position + kCells, std::memory_order_release);
+        return true;
+      }
+      if (ahead > 0) position = head.load(std::memory_order_relaxed);
+    }
+  }
+};
+
 struct Shared2 {
   Ring ring;
+  Mpmc mpmc;
   std::atomic<int> ready{0};
   std::atomic<uint64_t> wrong{0};
 };
@@ -46,7 +94,7 @@ Shared2* map_shared() {
 }
 
 template <class Produce, class Consume>
-void measure(const char* name, uint32_t batch, uint64_t messages, Produce produce, Consume consume) {
+double measure(const char* name, uint64_t messages, Produce produce, Consume consume) {
   Shared2* shared = map_shared();
   const pid_t child = fork();
   if (child == 0) {
@@ -67,15 +115,13 @@ void measure(const char* name, uint32_t batch, uint64_t messages, Produce produc
                  static_cast<unsigned long long>(shared->wrong.load()));
     std::exit(1);
   }
-  std::printf("{\"contender\":\"%s\",\"bytes\":%u,\"batch\":%u,\"messages_per_second\":%.0f}\n", name, kBytes, batch,
-              messages / took);
-  std::fflush(stdout);
   munmap(shared, sizeof(Shared2));
+  return took;
 }
 
-void run_ring(uint64_t messages) {
-  measure(
-      "spsc_ring", 1, messages,
+double run_ring(uint64_t messages) {
+  return measure(
+      "spsc_ring", messages,
       [&](Shared2& shared) {
         Ring& ring = shared.ring;
         uint64_t head_seen = 0;
@@ -106,14 +152,33 @@ void run_ring(uint64_t messages) {
       });
 }
 
-void run_sage(uint32_t batch, uint64_t messages) {
+double run_mpmc(uint64_t messages) {
+  return measure(
+      "vyukov_mpmc", messages,
+      [&](Shared2& shared) {
+        uint64_t message[kBytes / 8] = {};
+        for (uint64_t number = 0; number < messages; ++number) {
+          message[0] = number;
+          while (!shared.mpmc.put(message)) StdMemory::pause();
+        }
+      },
+      [&](Shared2& shared) {
+        uint64_t message[kBytes / 8];
+        for (uint64_t number = 0; number < messages; ++number) {
+          while (!shared.mpmc.get(message)) StdMemory::pause();
+          if (message[0] != number) shared.wrong.fetch_add(1);
+        }
+      });
+}
+
+double run_sage(uint32_t batch, uint64_t messages) {
   SegmentOptions options;
   options.name = "bench+" + std::to_string(getpid());
   options.maxsize = 4096;
   options.capacity_bytes = 4096 * kBytes;
   auto queue = Queue::open(options, Create::kExclusive);
-  measure(
-      "sage_queue", batch, messages,
+  return measure(
+      "sage_queue", messages,
       [&](Shared2&) {
         uint64_t message[64][kBytes / 8] = {};
         Piece pieces[64];
@@ -148,12 +213,20 @@ void run_sage(uint32_t batch, uint64_t messages) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const int rounds = argc > 1 ? std::atoi(argv[1]) : 7;
-  const uint64_t messages = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : 5'000'000;
-  for (int round = 0; round < rounds; ++round) {
-    run_ring(messages);
-    run_sage(1, messages);
-    run_sage(64, messages);
-  }
+  const std::string contender = argc > 1 ? argv[1] : "";
+  const double milliseconds = argc > 2 ? std::atof(argv[2]) : 700;
+  const auto run = [&](uint64_t messages) -> double {
+    if (contender == "spsc_ring") return run_ring(messages);
+    if (contender == "vyukov_mpmc") return run_mpmc(messages);
+    if (contender == "sage_1") return run_sage(1, messages);
+    if (contender == "sage_64") return run_sage(64, messages);
+    std::fprintf(stderr, "usage: throughput spsc_ring|vyukov_mpmc|sage_1|sage_64 MILLISECONDS\n");
+    std::exit(2);
+  };
+  // The first run warms up and says how many messages fill the time.
+  constexpr uint64_t kTrial = 200'000;
+  const auto messages = std::max(kTrial, static_cast<uint64_t>(kTrial / run(kTrial) * milliseconds / 1000));
+  std::printf("{\"value\":%.0f,\"messages\":%llu}\n", messages / run(messages),
+              static_cast<unsigned long long>(messages));
   return 0;
 }

@@ -1,0 +1,117 @@
+/**
+ * What a message costs where nobody waits, counted rather than timed: instructions, system calls and allocations. A count that grows past
+ * its limit has a cause in the code; the limits are the counts of today with a tolerance, to be lowered when the code gets better.
+ */
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+const root = resolve(__dirname, '../..');
+const steady = join(root, 'build/bench/native/bench/steady');
+const nodeProgram = join(__dirname, 'steady.cjs');
+const TOLERANCE = 1.15;
+
+/** Tells whether the tools are there. Without them: one line, and a failure where every check has to run. */
+function have(...tools: string[]): boolean {
+  const missing = tools.filter((tool) => spawnSync(tool, ['--version'], { stdio: 'ignore' }).status !== 0);
+  if (missing.length === 0) return true;
+  const line = `steady-state: not checked, ${missing.join(' and ')} missing (apt-get install ${missing.join(' ')})`;
+  if (process.env.CI === 'true') throw new Error(line);
+  process.stderr.write(`${line}\n`);
+  return false;
+}
+
+const build = (): void => {
+  const quiet = { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] as ['ignore', 'ignore', 'inherit'] };
+  execFileSync('cmake', ['-S', '.', '-B', 'build/bench', '-DSAGE_BUILD_ADDON=OFF', '-DSAGE_BUILD_BENCH=ON'], quiet);
+  execFileSync('cmake', ['--build', 'build/bench', '--target', 'steady'], quiet);
+};
+
+/** Instructions per message inside the functions named. */
+function instructions(functions: string[], rounds: number, batch: number): number {
+  const toggles = functions.map((name) => `--toggle-collect=${name}`);
+  const result = spawnSync(
+    'valgrind',
+    ['--tool=callgrind', '--callgrind-out-file=/dev/null', ...toggles, steady, String(rounds), String(batch)],
+    { encoding: 'utf8' },
+  );
+  const collected = /Collected : (\d+)/.exec(result.stderr)?.[1];
+  if (result.status !== 0 || collected === undefined) throw new Error(`callgrind failed:\n${result.stderr}`);
+  return Number(collected) / (JSON.parse(result.stdout) as { messages: number }).messages;
+}
+
+/** System calls of a whole program. */
+function systemCalls(directory: string, command: string[]): number {
+  const file = join(directory, 'strace');
+  execFileSync('strace', ['-f', '-c', '-o', file, ...command], { stdio: ['ignore', 'ignore', 'inherit'] });
+  // "100.00    0.000695           7        92         2 total"
+  const total = /^\s*100\.00\s+\S+\s+\d+\s+(\d+)\s+(?:\d+\s+)?total$/m.exec(readFileSync(file, 'utf8'))?.[1];
+  if (total === undefined) throw new Error(`strace counted nothing:\n${readFileSync(file, 'utf8')}`);
+  return Number(total);
+}
+
+const putFunctions = ['sage::Queue::put*'];
+const getFunctions = ['sage::Queue::take*', 'sage::Queue::finish(*'];
+
+describe('the native core', () => {
+  const native = have('cmake', 'c++');
+  if (native) beforeAll(build, 300_000);
+  const counted = native && process.arch === 'x64' && process.platform === 'linux' && have('valgrind');
+
+  const limits: [string, string[], number, number][] = [
+    ['a put', putFunctions, 1, 273],
+    ['a get', getFunctions, 1, 180],
+    ['a put in a batch of 64', putFunctions, 64, 144],
+    ['a get in a batch of 64', getFunctions, 64, 65],
+  ];
+  for (const [what, functions, batch, expected] of counted ? limits : []) {
+    test(`${what} of 64 B takes at most ${expected} instructions and ${Math.round((TOLERANCE - 1) * 100)} %`, () => {
+      const found = instructions(functions, 100, batch);
+      expect(found).toBeGreaterThan(10);
+      expect(found).toBeLessThan(expected * TOLERANCE);
+    });
+  }
+
+  test('no message takes an allocation', () => {
+    if (!native) return expect(process.env.CI).not.toBe('true');
+    const { messages, allocations } = JSON.parse(execFileSync(steady, ['100', '1'], { encoding: 'utf8' })) as {
+      messages: number;
+      allocations: number;
+    };
+    expect(messages).toBe(6400);
+    expect(allocations).toBe(0);
+  });
+});
+
+describe('system calls', () => {
+  let directory: string;
+  beforeAll(() => void (directory = mkdtempSync(join(tmpdir(), 'steady-'))));
+  afterAll(() => rmSync(directory, { recursive: true, force: true }));
+  const traced = process.platform === 'linux' && have('strace');
+
+  test('ten thousands of messages through the core take none', () => {
+    if (!traced || !have('cmake', 'c++')) return expect(process.env.CI).not.toBe('true');
+    // 64 000 messages more, not one call more.
+    expect(systemCalls(directory, [steady, '1010', '1'])).toBe(systemCalls(directory, [steady, '10', '1']));
+  });
+
+  test('a message through Node takes less than a hundredth', () => {
+    if (!traced) return expect(process.env.CI).not.toBe('true');
+    const command = [process.execPath, '--expose-gc', '--max-semi-space-size=256', nodeProgram];
+    const few = systemCalls(directory, [...command, '100']);
+    const many = systemCalls(directory, [...command, '2100']);
+    // What is left is memory for the pools that items come in, and the collector's threads.
+    expect((many - few) / (2000 * 64)).toBeLessThan(0.01);
+  }, 60_000);
+});
+
+test('a message through Node takes less than 400 bytes of the heap', () => {
+  const output = execFileSync(process.execPath, ['--expose-gc', '--max-semi-space-size=256', nodeProgram, '500'], {
+    encoding: 'utf8',
+  });
+  const { heapBytes, right } = JSON.parse(output) as { heapBytes: number; right: boolean };
+  expect(right).toBe(true);
+  expect(heapBytes).toBeGreaterThan(0);
+  expect(heapBytes).toBeLessThan(400);
+});

@@ -1,0 +1,20 @@
+/** One process, rounds of 64 puts and 64 gets of 64 bytes: `node steady.cjs ROUNDS`. Prints the heap bytes that a message took. */
+const { QueueDescriptor, resolveDescriptor } = require('sage-queue');
+
+const rounds = Number(process.argv[2]);
+const queue = resolveDescriptor(QueueDescriptor.createSageQueue(`steady-${process.pid}`));
+const item = Buffer.alloc(64, 7);
+let bytes = 0;
+function round() {
+  for (let count = 0; count < 64; count++) queue.putSync(item);
+  for (let count = 0; count < 64; count++) bytes += queue.getSync().length;
+}
+for (let count = 0; count < 2000; count++) round();
+global.gc();
+const before = process.memoryUsage().heapUsed;
+for (let count = 0; count < rounds; count++) round();
+const heapBytes = (process.memoryUsage().heapUsed - before) / (rounds * 64);
+const right = bytes === (rounds + 2000) * 64 * 64;
+queue.unlinkSync();
+queue.closeSync();
+process.stdout.write(JSON.stringify({ heapBytes, right }));
