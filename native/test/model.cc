@@ -55,6 +55,45 @@ constexpr Entry kSuites[] = {
     entry<RingerDies>(),
 };
 
+constexpr const char* kSiteNames[] = {
+    "kTailLoad",
+    "kTailClaim",
+    "kIntentStore",
+    "kIntentLoad",
+    "kExtentStore",
+    "kExtentLoad",
+    "kStampClaim",
+    "kCommit",
+    "kCommitLast",
+    "kSlotLoad",
+    "kHeadLoad",
+    "kHeadTake",
+    "kStampTake",
+    "kRelease",
+    "kReleaseLast",
+    "kReclaimSlotLoad",
+    "kReclaimLoad",
+    "kReclaimAdvance",
+    "kReturn",
+    "kReturnedLoad",
+    "kLeaseFill",
+    "kLeaseFieldLoad",
+    "kLeasePublish",
+    "kLeaseLoad",
+    "kLeaseFree",
+    "kHintBump",
+    "kHintLoad",
+    "kDrainedFence",
+    "kUnchangedFence",
+    "kParkedBump",
+    "kParkFence",
+    "kParkedLoad",
+    "kBellLoad",
+    "kUnpark",
+    "kUnparkFence",
+};
+static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
+
 double seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -75,6 +114,56 @@ bool run(const Entry& suite, rl::iteration_t count, rl::iteration_t seed) {
   return false;
 }
 
+struct Caught {
+  const char* suite = nullptr;
+  const char* how = nullptr;
+  unsigned long long schedules = 0;
+};
+
+/// Explores all suites in rounds of growing size until one of them fails.
+Caught hunt(unsigned rounds) {
+  Caught caught;
+  rl::iteration_t from = 1;
+  for (unsigned round = 0; round < rounds; ++round) {
+    const rl::iteration_t count = rl::iteration_t{500} << (2 * round);
+    for (const Entry& suite : kSuites) {
+      const Result result = suite.explore(from, count, false);
+      if (result.code != rl::test_result_success) {
+        caught.suite = suite.name;
+        caught.how = rl::test_result_str(result.code);
+        caught.schedules += result.schedule - from + 1;
+        return caught;
+      }
+      caught.schedules += count;
+    }
+    from += count;
+  }
+  return caught;
+}
+
+/// False when something was not caught that has to be.
+bool mutate(const std::string& name, unsigned rounds) {
+  bool good = true;
+  const auto attempt = [&](const char* kind, const char* what) {
+    if (!name.empty() && std::string(what).find(name) == std::string::npos) return;
+    const Caught caught = hunt(rounds);
+    good = good && caught.suite != nullptr;
+    std::printf("  %-6s %-18s %s%s%s (%llu schedules)\n", kind, what, caught.suite ? caught.suite : "NOT CAUGHT",
+                caught.suite ? ": " : "", caught.suite ? caught.how : "", caught.schedules);
+    std::fflush(stdout);
+  };
+  for (int site = 0; site < static_cast<int>(Site::kCount); ++site) {
+    mutation = {site, -1};
+    attempt("order", kSiteNames[site]);
+  }
+  for (int wake = 0; wake < static_cast<int>(Wake::kCount); ++wake) {
+    mutation = {-1, wake};
+    attempt("wake", kWakeNames[wake]);
+  }
+  mutation = Mutation();
+  return good;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -87,5 +176,6 @@ int main(int argc, char** argv) {
     }
     return good ? 0 : 1;
   }
+  if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 3) ? 0 : 1;
   return 1;
 }

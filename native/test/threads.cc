@@ -1,0 +1,241 @@
+// Threads over one mapping, so that ThreadSanitizer sees both sides of everything: producers, consumers, lease holders,
+// and one that dies over and over (it leaves what it holds and is recovered by two others) while its entry is used again.
+// Afterwards the history is checked: nothing lost, nothing twice, order per producer.
+#include <sys/mman.h>
+
+#include <cstring>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "check.h"
+#include "core/sage_queue.h"
+
+using namespace sage;
+
+namespace {
+
+constexpr uint32_t kProducers = 2;
+constexpr uint32_t kItems = 6000;
+constexpr uint32_t kDeaths = 300;
+constexpr uint32_t kAreaUnits = 64;
+constexpr uint32_t kMortal = 7;  // its participant entry
+
+struct Message {
+  uint32_t producer;
+  uint32_t number;
+};
+
+struct World {
+  Control<StdMemory> control;
+  Participant<StdMemory> participants[16];
+  Slot<StdMemory> slots[32];
+  LeaseEntry<StdMemory> leases[4];
+  uint8_t payload[2][kAreaUnits * kUnitBytes];
+};
+
+class Threads {
+ public:
+  Threads() : world_(static_cast<World*>(std::aligned_alloc(128, (sizeof(World) + 127) / 128 * 128))) {
+    std::memset(static_cast<void*>(world_), 0, sizeof(World));
+    shared_.control = &world_->control;
+    shared_.participants = world_->participants;
+    shared_.slots = world_->slots;
+    shared_.leases = world_->leases;
+    shared_.slot_count = 32;
+    shared_.item_limit = 12;
+    shared_.lease_count = 4;
+    shared_.capacity_units = shared_.area_units = kAreaUnits;
+    shared_.initialise();
+    world_->control.participant_high.store(16);
+    queue_ = std::make_unique<SageQueue<StdMemory>>(shared_);
+    seen_ = std::make_unique<std::atomic<uint8_t>[]>(kProducers * kItems);
+  }
+  ~Threads() { std::free(world_); }
+
+  void run() {
+    std::vector<std::thread> producers;
+    for (uint32_t index = 0; index < kProducers; ++index) producers.emplace_back([=] { produce(index); });
+    std::vector<std::thread> others;
+    others.emplace_back([=] { consume(3, false); });
+    others.emplace_back([=] { consume(4, true); });
+    others.emplace_back([=] { recover_until_the_end(5); });
+    others.emplace_back([=] { recover_until_the_end(6); });
+    std::thread mortal([=] { die_over_and_over(); });
+    for (std::thread& thread : producers) thread.join();
+    produced_.store(true);
+    mortal.join();
+    while (delivered_.load() < kProducers * kItems) std::this_thread::yield();
+    over_.store(true);
+    for (std::thread& thread : others) thread.join();
+    for (uint32_t index = 0; index < kProducers * kItems; ++index) CHECK(seen_[index].load() == 1);
+    CHECK(queue_->drained() && queue_->used() == 0);
+    std::printf("  %u items, %u deaths, %llu redelivered\n", kProducers * kItems, deaths_.load(),
+                static_cast<unsigned long long>(redelivered_.load()));
+  }
+
+ private:
+  uint8_t* at(const Item& item, uint32_t byte) {
+    return world_->payload[0] + (item.position % kAreaUnits * kUnitBytes + byte) % (kAreaUnits * kUnitBytes);
+  }
+  void write(const Item& item, const Message& message) {
+    for (uint32_t byte = 0; byte < item.length; byte += sizeof message) std::memcpy(at(item, byte), &message, sizeof message);
+  }
+  Message read(const Item& item) {
+    Message message;
+    std::memcpy(&message, at(item, 0), sizeof message);
+    for (uint32_t byte = 0; byte < item.length; byte += sizeof message) {
+      CHECK(std::memcmp(at(item, byte), &message, sizeof message) == 0);
+    }
+    return message;
+  }
+
+  void produce(uint32_t producer) {
+    Actor actor;
+    actor.index = producer + 1;
+    shared_.participants[actor.index].identity.store(Identity::make(actor.index, 1, Identity::kLive));
+    std::mt19937 random(producer);
+    for (uint32_t number = 0; number < kItems;) {
+      uint32_t lengths[4];
+      const uint32_t codecs[4] = {};
+      Item items[4];
+      uint32_t claimed = 0;
+      const uint32_t count = std::min<uint32_t>(1 + random() % 4, kItems - number);
+      for (uint32_t& length : lengths) length = static_cast<uint32_t>(sizeof(Message) * (1 + random() % 10));
+      if (queue_->claim(actor, lengths, codecs, count, items, &claimed) != Outcome::kOk) {
+        std::this_thread::yield();
+        continue;
+      }
+      if (random() % 32 == 0) {
+        queue_->abandon(actor, items, claimed);
+        continue;
+      }
+      for (uint32_t index = 0; index < claimed; ++index) write(items[index], {producer, number + index});
+      queue_->commit(actor, items, claimed);
+      number += claimed;
+    }
+  }
+
+  uint32_t take(Actor& actor, uint32_t max, Item* items) {
+    uint32_t taken = 0;
+    if (queue_->may_be_returned() && queue_->retake(actor, items) == Outcome::kOk) return 1;
+    return queue_->take(actor, max, items, &taken) == Outcome::kOk ? taken : 0;
+  }
+
+  /// Notes a delivery. Its order is checked among items that nobody had before.
+  void note(const Message& message, const Item& item, std::vector<int64_t>* last) {
+    CHECK(message.producer < kProducers && message.number < kItems);
+    CHECK(seen_[message.producer * kItems + message.number].fetch_add(1) == 0);
+    if (item.deliveries == 0) {
+      CHECK((*last)[message.producer] < message.number);
+      (*last)[message.producer] = message.number;
+    } else {
+      redelivered_.fetch_add(1);
+    }
+    delivered_.fetch_add(1);
+  }
+
+  void consume(uint32_t index, bool leases) {
+    Actor actor;
+    actor.index = index;
+    shared_.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+    std::mt19937 random(index);
+    std::vector<int64_t> last(kProducers, -1);
+    while (!over_.load()) {
+      Item items[8];
+      const uint32_t taken = take(actor, leases ? 1 : 8, items);
+      if (taken == 0) {
+        std::this_thread::yield();
+        continue;
+      }
+      if (leases && queue_->lease(actor, items)) {
+        std::this_thread::yield();
+        if (random() % 8 == 0) {
+          queue_->give_back_lease(actor, items[0]);
+          continue;
+        }
+        note(read(items[0]), items[0], &last);
+        queue_->acknowledge(actor, items[0]);
+      } else if (items[0].lease >= 0) {
+        note(read(items[0]), items[0], &last);
+        queue_->acknowledge(actor, items[0]);
+      } else if (random() % 16 == 0) {
+        queue_->give_back(actor, items, taken);
+      } else if (random() % 2 == 0) {
+        for (uint32_t at = 0; at < taken; ++at) {
+          note(read(items[at]), items[at], &last);
+          if (at + 1 < taken) {
+            queue_->release_first(actor, items[at], taken - at);
+          } else {
+            queue_->release(actor, items + at, 1);
+          }
+        }
+      } else {
+        for (uint32_t at = 0; at < taken; ++at) note(read(items[at]), items[at], &last);
+        queue_->release(actor, items, taken);
+      }
+    }
+  }
+
+  /// Joins at one entry, again and again, and leaves everything open.
+  void die_over_and_over() {
+    std::mt19937 random(99);
+    auto& identity = shared_.participants[kMortal].identity;
+    for (uint32_t life = 1; life <= kDeaths && !produced_.load(); ++life) {
+      uint64_t free = 0;
+      while (!identity.compare_exchange_strong(free, Identity::make(kMortal, life, Identity::kLive))) {
+        free = 0;
+        std::this_thread::yield();
+      }
+      Actor actor;
+      actor.index = kMortal;
+      Item items[8];
+      const uint32_t lengths[3] = {16, 40, 80};
+      const uint32_t codecs[3] = {};
+      uint32_t claimed = 0;
+      if (random() % 2 == 0) {
+        const uint32_t taken = take(actor, 1 + random() % 3, items);
+        if (taken > 0) (void)read(items[0]);
+        if (taken == 1 && items[0].lease < 0 && random() % 2 == 0) queue_->lease(actor, items);
+      }
+      if (random() % 2 == 0 && queue_->claim(actor, lengths, codecs, 3, items, &claimed) == Outcome::kOk) {
+        write(items[0], {77, 77});
+      }
+      deaths_.fetch_add(1);
+      identity.store(Identity::make(kMortal, life, Identity::kDead));  // what the kernel would have told
+    }
+  }
+
+  void recover_until_the_end(uint32_t) {
+    auto& identity = shared_.participants[kMortal].identity;
+    while (!over_.load()) {
+      uint64_t dead = identity.load();
+      if (Identity::state(dead) == Identity::kDead) {
+        const uint64_t then = queue_->recover(kMortal, dead) ? 0 : Identity::with(dead, Identity::kSettled);
+        identity.compare_exchange_strong(dead, then);
+      } else if (Identity::state(dead) == Identity::kSettled && !queue_->named(kMortal)) {
+        identity.compare_exchange_strong(dead, 0);
+      } else {
+        std::this_thread::yield();
+      }
+    }
+  }
+
+  World* world_;
+  Shared<StdMemory> shared_;
+  std::unique_ptr<SageQueue<StdMemory>> queue_;
+  std::unique_ptr<std::atomic<uint8_t>[]> seen_;
+  std::atomic<uint64_t> delivered_{0};
+  std::atomic<uint64_t> redelivered_{0};
+  std::atomic<uint32_t> deaths_{0};
+  std::atomic<bool> produced_{false};
+  std::atomic<bool> over_{false};
+};
+
+}  // namespace
+
+TEST(everything_at_once_over_one_mapping) {
+  for (int round = 0; round < 3; ++round) Threads().run();
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
