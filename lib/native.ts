@@ -1,5 +1,6 @@
 /** The addon, as TypeScript sees it, and where it comes from. Nothing loads it before a shared-memory type is resolved. */
 import { join } from 'node:path';
+import { addonFiles } from './addon-files';
 import { QueueError, QueueExistsError, QueueNotFoundError, QueueClosedError, SegmentError } from './errors';
 import type { SegmentErrorCode } from './errors';
 
@@ -176,22 +177,31 @@ export function loadAddon(): Addon {
 }
 
 function requireAddon(): Addon {
-  const root = join(__dirname, '..');
   const named = process.env.SAGE_QUEUE_ADDON;
-  try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded on first use, from a path known only now
-    if (named !== undefined && named !== '') return require(named) as Addon;
-    // eslint-disable-next-line @typescript-eslint/no-require-imports
-    return (require('node-gyp-build') as (directory: string) => Addon)(root);
-  } catch (error) {
-    throw new QueueError(
-      'ERR_ADDON_MISSING',
-      `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version} ` +
-        `(${(error as Error).message.split('\n')[0]}). Reinstall with install scripts allowed (npm rebuild sage-queue), which needs a C++17 compiler, ` +
-        'or set SAGE_QUEUE_ADDON to the path of the .node file. The types local, rpc and ray work without it.',
-      { cause: error },
-    );
+  const files = named !== undefined && named !== '' ? [named] : addonFiles(join(__dirname, '..'));
+  const failures: unknown[] = [];
+  for (const file of files) {
+    try {
+      // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded on first use, from a path known only now
+      return require(file) as Addon;
+    } catch (error) {
+      failures.push(error);
+    }
   }
+  throw new QueueError('ERR_ADDON_MISSING', missing(files, failures), { cause: failures[0] });
+}
+
+function missing(files: string[], failures: unknown[]): string {
+  const found = files.map((file, index) => `${file}: ${(failures[index] as Error).message.split('\n')[0]}`);
+  return (
+    `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version}. ` +
+    (found.length === 0
+      ? `No binary lies in ${join(__dirname, '..', 'prebuilds')}; if a bundler made this file, mark sage-queue as external or copy that folder. `
+      : `Tried ${found.join('; ')}. `) +
+    'To compile it, allow its install script (`npm approve-scripts sage-queue`, `pnpm approve-builds`, `bun pm trust sage-queue`) and run ' +
+    '`npm rebuild sage-queue` with Python 3, make and a C++17 compiler; or set SAGE_QUEUE_ADDON to the path of a .node file. ' +
+    'The types local, rpc, ray_actor and ray_queue work without it.'
+  );
 }
 
 /** The addon's errors carry a code; here they become the package's classes. Others come back as they are. */

