@@ -139,7 +139,9 @@ class Taking {
       try {
         let length = await take(timeoutMs);
         const limit = this.output.careful ? 1 : Math.min(most, MOST_LEASES);
-        while (leases.length < limit && length < this.output.chunkBytes) length += await take(0);
+        // One more is asked for where one of usual length still fits into the write.
+        while (leases.length < limit && length + length / leases.length <= this.output.chunkBytes)
+          length += await take(0);
       } catch (error) {
         if (leases.length === 0 && error instanceof QueueEmptyError) return 'nothing';
         if (leases.length === 0 && error instanceof QueueShutDownError) return 'shut down';

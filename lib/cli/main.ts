@@ -17,6 +17,7 @@ const commands: Record<string, () => Command> = {
   prune: () => (require('./prune') as typeof import('./prune')).prune,
   serve: () => (require('./serve') as typeof import('./serve')).serve,
   doctor: () => (require('./doctor') as typeof import('./doctor')).doctor,
+  demo: () => (require('./demo') as typeof import('./demo')).demo,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
@@ -94,8 +95,8 @@ function oneLine(error: unknown): string {
   return typeof code === 'string' && code.startsWith('ERR_') ? `${text} (${code})` : text;
 }
 
-/** Everything written is out before the process ends, which is then not kept by what else may still be open. */
-function leave(status: number): void {
+/** What was written is out before the process ends, which is then not kept by what else may still be open. */
+function leave(status: number, streams: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr]): void {
   process.exitCode = status;
   const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
     stream.writableLength === 0 || stream.destroyed
@@ -104,18 +105,22 @@ function leave(status: number): void {
           stream.once('close', resolve);
           stream.write('', () => resolve());
         });
-  void Promise.all([flushed(process.stdout), flushed(process.stderr)]).then(() => process.exit(status));
+  void Promise.all(streams.map(flushed)).then(() => process.exit(status));
 }
 
 // The commands that stream look at each write themselves; for the others a reader that has gone is no news.
 process.stdout.on('error', () => {});
 process.stderr.on('error', () => {});
 
-run(process.argv.slice(2)).then(leave, (error: unknown) => {
-  if (error instanceof Interrupted) {
-    if (error.message !== '') process.stderr.write(`sage-queue: ${error.message}\n`);
-    return leave(error.status);
-  }
-  process.stderr.write(`sage-queue: ${oneLine(error)}\n`);
-  leave(error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
-});
+run(process.argv.slice(2)).then(
+  (status) => leave(status),
+  (error: unknown) => {
+    if (error instanceof Interrupted) {
+      if (error.message !== '') process.stderr.write(`sage-queue: ${error.message}\n`);
+      // What nobody reads from stdout has been given back, and would keep the process for ever.
+      return leave(error.status, [process.stderr]);
+    }
+    process.stderr.write(`sage-queue: ${oneLine(error)}\n`);
+    leave(error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
+  },
+);

@@ -47,5 +47,4 @@ export function age(seconds: number): string {
 }
 
 /** Text from elsewhere (a name, a key of a data set) without the characters that would drive the terminal. */
-// eslint-disable-next-line no-control-regex -- these are the characters meant
 export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');

@@ -79,9 +79,19 @@ async function run(args: Arguments): Promise<number> {
     }
     before = samples;
     const text = table(HEADINGS, rows, RIGHT);
-    // From the upper left corner, each line to its end, then the rest of the screen.
-    process.stdout.write(inPlace ? `\u001b[H${text.replace(/\n/g, '\u001b[K\n')}\u001b[J` : `${text}\n`);
-    if (process.stdout.destroyed || process.stdout.errored != null) break;
+    process.stdout.write(inPlace ? onScreen(text) : `${text}\n`);
+    if (process.stdout.destroyed || process.stdout.errored !== null) break;
   }
   return EXIT_OK;
+}
+
+/** From the upper left corner, each line to its end, then the rest of the screen. What does not fit is cut off. */
+function onScreen(text: string): string {
+  const { columns = 80, rows = 24 } = process.stdout;
+  const lines = text
+    .trimEnd()
+    .split('\n')
+    .slice(0, rows - 1)
+    .map((line) => `${line.slice(0, columns)}\u001b[K\n`);
+  return `\u001b[H${lines.join('')}\u001b[J`;
 }
