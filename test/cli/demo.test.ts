@@ -1,0 +1,123 @@
+/** The main job: the outcome of many processes is that of one, also when a worker is killed in the middle; where it is not, it is told. */
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { command, segmentsNamed, start, until } from './command';
+
+const directory = mkdtempSync(join(tmpdir(), 'sage-queue-demo-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+interface Report {
+  ok: boolean;
+  records: number;
+  batches: number;
+  killed: number;
+  redelivered: number;
+  duplicates: number;
+  groups: { key: string; records: number; sum: number; mean: number; min: number; max: number }[];
+}
+
+async function demo(...args: string[]): Promise<{ status: number | null; stderr: string; report: Report }> {
+  const { child, outcome } = start(['demo', '--json', ...args]);
+  const { status, stdout, stderr } = await outcome;
+  expect(segmentsNamed(`demo-${child.pid}-`)).toEqual([]);
+  return { status, stderr, report: JSON.parse(stdout.toString()) as Report };
+}
+
+test.each(['shm', 'sage_queue', 'rpc'])(
+  '%s: the real data set, at least 100 000 records',
+  async (type) => {
+    const { status, stderr, report } = await demo('--type', type);
+    expect({ status, stderr, ok: report.ok }).toEqual({ status: 0, stderr: '', ok: true });
+    expect(report.records).toBeGreaterThanOrEqual(100_000);
+    expect(report.groups.length).toBeGreaterThan(200);
+  },
+  60_000,
+);
+
+test.each(['shm', 'sage_queue', 'rpc'])(
+  '%s: a killed worker costs nothing and counts nothing twice',
+  async (type) => {
+    const { status, report } = await demo('--type', type, '--kill-a-worker');
+    expect({ status, ok: report.ok, killed: report.killed }).toEqual({ status: 0, ok: true, killed: 1 });
+    expect(report.redelivered).toBeGreaterThanOrEqual(2);
+    expect(report.duplicates).toBeGreaterThanOrEqual(1);
+  },
+  60_000,
+);
+
+test('any file: CSV with quotes, and NDJSON, give what one computes by hand', async () => {
+  const csv = join(directory, 'small.csv');
+  writeFileSync(csv, 'town,"mm ""rain"""\r\n"Ulm, upper",1.5\r\n"Ulm, upper",-0.5\nJena,\nJena,7');
+  const expected = [
+    { key: 'Jena', records: 2, values: 1, sum: 7, mean: 7, min: 7, max: 7 },
+    { key: 'Ulm, upper', records: 2, values: 2, sum: 1, mean: 0.5, min: -0.5, max: 1.5 },
+  ];
+  const fromCsv = await demo('--file', csv, '--group', 'town', '--value', 'mm "rain"', '--batch', '1');
+  expect(fromCsv).toMatchObject({ status: 0, report: { ok: true, batches: 4, groups: expected } });
+  const ndjson = join(directory, 'small.ndjson');
+  writeFileSync(
+    ndjson,
+    [1.5, -0.5].map((v) => JSON.stringify({ town: 'Ulm, upper', v })).join('\n') +
+      '\n{"town":"Jena"}\n{"town":"Jena","v":7}\n',
+  );
+  const fromJson = await demo('--file', ndjson, '--group', 'town', '--value', 'v');
+  expect(fromJson).toMatchObject({ status: 0, report: { ok: true, batches: 1, groups: expected } });
+});
+
+test('a batch that somebody takes away makes the outcome differ: status 1', async () => {
+  const running = start(['demo', '--batch', '5', '--workers', '1']);
+  const queue = `shm:demo-${running.child.pid}-records`;
+  await until('the queue is there', () => segmentsNamed(`demo-${running.child.pid}-records`).length === 1);
+  const stolen = await command(['get', queue, '--count', '1']);
+  expect(stolen.status).toBe(0);
+  const { status, stdout, stderr } = await running.outcome;
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^sage-queue: the processes counted .* the outcomes differ\.\n$/);
+  expect(stdout.toString()).toMatch(/one process: NO$/m);
+}, 60_000);
+
+test.each(['SIGINT', 'SIGKILL'] as const)(
+  '%s to the parent leaves neither processes nor queues behind',
+  async (signal) => {
+    const { child, outcome } = start(['demo', '--batch', '1']);
+    const queues = `demo-${child.pid}-`;
+    const childrenOf = (pid: number): number[] =>
+      readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
+    const qsizeOf = async (): Promise<number> => {
+      const { stdout } = await command(['ls', '--json']);
+      const segments = JSON.parse(stdout.toString()) as { name: string; qsize: number }[];
+      return segments.find(({ name }) => name === `${queues}records`)?.qsize ?? 0;
+    };
+    await until('items flow', async () => (await qsizeOf()) > 0);
+    const children = childrenOf(child.pid!);
+    expect(children).toHaveLength(5);
+    child.kill(signal);
+    const { status } = await outcome;
+    expect(status).toBe(signal === 'SIGINT' ? 130 : null);
+    const lives = (pid: number): boolean => {
+      try {
+        // A zombie that nobody reaps has ended too.
+        return !/^\d+ \(.*\) [ZX]/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+      } catch {
+        return false;
+      }
+    };
+    await until('the children are gone', () => !children.some(lives));
+    await until('the queues are gone', () => segmentsNamed(queues).length === 0);
+  },
+  60_000,
+);
+
+test('a file without the field, and one that is broken', async () => {
+  const broken = join(directory, 'broken.ndjson');
+  writeFileSync(broken, '{"a":1}\n{"a":\n');
+  const syntax = await command(['demo', '--file', broken, '--group', 'a']);
+  expect(syntax.status).toBe(1);
+  expect(syntax.stderr).toMatch(/^sage-queue: .*broken\.ndjson cannot be used: line 2 is not JSON.*\n$/);
+  const fine = join(directory, 'fine.ndjson');
+  writeFileSync(fine, '{"a":1}\n');
+  const field = await command(['demo', '--file', fine, '--group', 'b']);
+  expect(field.status).toBe(2);
+  expect(field.stderr).toMatch(/^sage-queue: No record has the field 'b'.*\n$/);
+});

@@ -1,0 +1,121 @@
+/** Every error is one line on stderr and a status that is not 0, and costs nothing that was put before. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { command, expectOneLine, lines, segmentsNamed, start, uniqueName } from './command';
+
+const directory = mkdtempSync(join(tmpdir(), 'sage-queue-cli-'));
+const name = uniqueName('errors');
+const queue = `shm:${name}`;
+afterAll(async () => {
+  rmSync(directory, { recursive: true });
+  expect(segmentsNamed(name)).toEqual([]);
+});
+
+test.each([
+  [['frobnicate'], /no command 'frobnicate'/],
+  [['put'], /put QUEUE/],
+  [['put', queue, 'a', 'b'], /'b'/],
+  [['put', queue, '--frob'], /'--frob'/],
+  [['put', queue, '--raw'], /--frame-bytes/],
+  [['put', queue, '--raw', '--frame-bytes', '0'], /--frame-bytes .*'0'/],
+  [['put', queue, '--maxsize', '-1'], /maxsize/],
+  [['get', queue, '--timeout-ms', 'soon'], /'soon'/],
+  [['get', 'nothing'], /'nothing' names no queue.*shm:NAME/],
+  [['get', 'rpc://127.0.0.1/x'], /rpc:\/\/HOST:PORT\/ID/],
+  [['get', 'rpc://127.0.0.1:99999/x'], /port/],
+  [['get', '@/nonexistent.json'], /descriptor file/],
+  [['rm', 'rpc://127.0.0.1:1/x'], /rm removes/],
+  [['demo', '--type', 'local'], /--type/],
+  [['demo', '--workers', '1', '--kill-a-worker'], /--workers/],
+])('%j is a wrong command line: status 2', async (args, message) => {
+  const outcome = await command(args);
+  expect(outcome).toMatchObject({ status: 2, stdout: Buffer.alloc(0) });
+  expectOneLine(outcome.stderr, message);
+});
+
+test.each(['get', 'stat', 'rm'])('%s of a queue that is not there fails and makes none', async (verb) => {
+  for (const uri of [queue, `sage:${name}`]) {
+    const outcome = await command([verb, uri]);
+    expect(outcome).toMatchObject({ status: 1, stdout: Buffer.alloc(0) });
+    expectOneLine(outcome.stderr, /ERR_QUEUE_NOT_FOUND/);
+    expect(outcome.stderr).toContain(name);
+  }
+  expect(segmentsNamed(name)).toEqual([]);
+});
+
+test('a name that no segment can have, and a descriptor that is none', async () => {
+  expectOneLine((await command(['put', 'shm:../x'], 'a\n')).stderr, /ERR_SEGMENT_NAME/);
+  expectOneLine((await command(['get', '{"queue_id":""}'])).stderr, /ERR_DESCRIPTOR_INVALID/);
+});
+
+test('a line that is not JSON: its number is told, and those before it are in the queue', async () => {
+  const outcome = await command(['put', queue, '--ndjson'], '{"a":1}\n\n2\n{"b":\n3\n');
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /line 4 is not JSON.*2 items before it were put/);
+  expect(lines(await command(['get', queue]))).toEqual(['{"a":1}', '2']);
+});
+
+test('a line that is not UTF-8 is refused, not changed', async () => {
+  const outcome = await command(['put', queue], Buffer.from('ok\n\xff\n', 'latin1'));
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /line 2 is not UTF-8/);
+  expect(lines(await command(['get', queue]))).toEqual(['ok']);
+});
+
+test('an item that can never fit: its line is told, and those before it are in the queue', async () => {
+  const outcome = await command(['put', queue, '--capacity-bytes', '65536'], `a\nb\n${'x'.repeat(100_000)}\nc\n`);
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /line 3: .*ERR_ITEM_TOO_LARGE/);
+  expect(lines(await command(['get', queue]))).toEqual(['a', 'b']);
+});
+
+test('a queue that is shut down takes nothing more', async () => {
+  await command(['put', queue, '--shutdown'], 'a\n');
+  const outcome = await command(['put', queue], 'b\n');
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /ERR_QUEUE_SHUT_DOWN/);
+  expect(lines(await command(['get', queue]))).toEqual(['a']);
+});
+
+test('another maxsize than the queue has', async () => {
+  await command(['put', queue, '--maxsize', '10'], 'a\n');
+  const outcome = await command(['put', queue, '--maxsize', '20'], 'b\n');
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /ERR_QUEUE_CONFIG_MISMATCH/);
+  expect(lines(await command(['get', queue]))).toEqual(['a']);
+});
+
+test('a timeout that strikes: status 3, for get and for put', async () => {
+  const put = await command(['put', queue, '--maxsize', '2', '--timeout-ms', '50'], 'a\nb\nc\n');
+  expect(put.status).toBe(3);
+  expectOneLine(put.stderr, /no room for 50 ms; 2 items were put/);
+  const got = await command(['get', queue, '--count', '3', '--timeout-ms', '50']);
+  expect(got.status).toBe(3);
+  expect(lines(got)).toEqual(['a', 'b']);
+  expectOneLine(got.stderr, /within 50 ms; 2 items were taken/);
+});
+
+test('a file that is not there makes no queue; a directory is no input', async () => {
+  const missing = await command(['put', queue, join(directory, 'missing')]);
+  expect(missing.status).toBe(1);
+  expectOneLine(missing.stderr, /cannot be read.*missing/);
+  expect(segmentsNamed(name)).toEqual([]);
+  const wrong = await command(['put', queue, directory]);
+  expect(wrong.status).toBe(1);
+  expectOneLine(wrong.stderr, /EISDIR/);
+});
+
+test('an rpc queue that nobody serves', async () => {
+  const outcome = await command(['get', 'rpc://127.0.0.1:1/x', '--timeout-ms', '2000']);
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /ERR_QUEUE_CONNECTION/);
+});
+
+test('an addon that is not there', async () => {
+  writeFileSync(join(directory, 'wrong.node'), 'not an addon');
+  const running = start(['ls'], { SAGE_QUEUE_ADDON: join(directory, 'wrong.node') });
+  const outcome = await running.outcome;
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /ERR_ADDON_MISSING/);
+});

@@ -1,0 +1,104 @@
+/** ls, stat, top, prune and doctor: what they show, and that looking changes nothing. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { command, lines, listed, segmentsNamed, start, uniqueName, until } from './command';
+
+const name = uniqueName('listing');
+const queue = `shm:${name}`;
+afterAll(() => expect(segmentsNamed(name)).toEqual([]));
+
+const jsonOf = async (...args: string[]): Promise<unknown> => JSON.parse((await command(args)).stdout.toString());
+
+test('ls --json and stat --json show a queue, and looking leaves it as it is', async () => {
+  await command(['put', queue, '--maxsize', '10'], 'a\nb\nc\n');
+  const segments = (await jsonOf('ls', '--json')) as { name: string }[];
+  expect(segments.find((segment) => segment.name === name)).toEqual({
+    uri: queue,
+    name,
+    queueType: 'shm',
+    queueId: name,
+    bytes: expect.any(Number),
+    qsize: 3,
+    maxsize: 10,
+    attached: [],
+    shutDown: false,
+    layoutVersion: expect.any(Number),
+    createdTimestamp: expect.any(Number),
+  });
+  expect(await jsonOf('stat', queue, '--json')).toMatchObject({
+    queueType: 'shm',
+    qsize: 3,
+    maxsize: 10,
+    putTotal: 3,
+    getTotal: 0,
+    attached: [],
+  });
+  expect((await command(['ls'])).stdout.toString()).toMatch(new RegExp(`^${queue} +3 +10 .*nobody attached$`, 'm'));
+  expect((await command(['stat', queue])).stdout.toString()).toMatch(/^items +3 of at most 10$/m);
+  const top = await command(['top', '--interval-ms', '10', '--count', '2']);
+  expect(top.status).toBe(0);
+  // The second picture has rates.
+  expect(top.stdout.toString()).toMatch(new RegExp(`^${queue} +3 +10 +0 +0 +0 +nobody attached$`, 'm'));
+  expect(lines(await command(['get', queue]))).toEqual(['a', 'b', 'c']);
+});
+
+test('prune removes an empty queue whose last process was killed, with --dry-run it only says so', async () => {
+  const { child, outcome } = start(['get', queue, '--follow', '--create']);
+  await until('it is attached', async () => (await listed(queue))?.attached.some(({ alive }) => alive) === true);
+  expect(await jsonOf('prune', '--dry-run', '--json')).not.toContainEqual(expect.objectContaining({ name }));
+  child.kill('SIGKILL');
+  await outcome;
+  expect(await jsonOf('prune', '--dry-run', '--json')).toContainEqual(expect.objectContaining({ name, uri: queue }));
+  expect(segmentsNamed(name)).toHaveLength(1);
+  const doctor = (await jsonOf('doctor', '--json')) as { ok: boolean; findings: { check: string; type?: string }[] };
+  expect(doctor.findings).toContainEqual(
+    expect.objectContaining({ check: 'left-over', status: 'advice', type: 'sage-queue prune' }),
+  );
+  expect((await command(['rm', queue])).status).toBe(0);
+  expect(segmentsNamed(name)).toEqual([]);
+});
+
+test('rm removes a queue with its items', async () => {
+  await command(['put', queue], 'a\n');
+  expect(await command(['rm', queue])).toMatchObject({ status: 0, stderr: '', stdout: Buffer.alloc(0) });
+  expect((await command(['get', queue])).status).toBe(1);
+});
+
+test('doctor names Node, libc, addon and /dev/shm, and ends with status 1 where a segment is damaged', async () => {
+  const file = join('/dev/shm', `sage-queue+shm+${name}`);
+  writeFileSync(file, Buffer.alloc(8192, 0xff), { mode: 0o600 });
+  try {
+    const outcome = await command(['doctor', '--json']);
+    expect(outcome.status).toBe(1);
+    const report = JSON.parse(outcome.stdout.toString()) as {
+      ok: boolean;
+      findings: { check: string; found: string }[];
+    };
+    expect(report.ok).toBe(false);
+    const checks = report.findings.map(({ check }) => check);
+    expect(checks).toEqual(
+      expect.arrayContaining(['node', 'libc', 'addon', '/dev/shm', 'queues', 'RemoveIPC', 'pid namespace']),
+    );
+    expect(report.findings).toContainEqual(
+      expect.objectContaining({ check: 'unreadable', status: 'wrong', type: expect.stringContaining(file) }),
+    );
+    const text = await command(['doctor']);
+    expect(text.stdout.toString()).toMatch(/^wrong .*unreadable/m);
+    expect(text.stdout.toString()).toContain(`type: rm '${file}'`);
+    expect((await command(['ls'])).stderr).toContain(name);
+  } finally {
+    rmSync(file);
+  }
+});
+
+test('doctor without an addon says what to type', async () => {
+  const { outcome } = start(['doctor', '--json'], { SAGE_QUEUE_ADDON: '/nonexistent.node' });
+  const { status, stdout } = await outcome;
+  expect(status).toBe(1);
+  expect(JSON.parse(stdout.toString())).toMatchObject({
+    ok: false,
+    findings: expect.arrayContaining([
+      expect.objectContaining({ check: 'addon', status: 'wrong', type: 'unset SAGE_QUEUE_ADDON' }),
+    ]),
+  });
+});
