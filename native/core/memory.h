@@ -15,8 +15,6 @@ enum class Site : int {
   kTailClaim,        // claim: release, publishes the intent and the stamp of the previous claim
   kIntentStore,      // claim: release, publishes the extents of the claimant's earlier claim
   kIntentLoad,       // boundary: acquire, pairs with kIntentStore
-  kExtentStore,      // claim: release, after the tail was won; pairs with kExtentLoad
-  kExtentLoad,       // make_room: acquire, so that the tail read next is no older than the extent
   kStampClaim,       // stamp of the previous claim
   kCommit,           // commit of all but the last step: release, publishes payload and extent
   kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
@@ -24,7 +22,6 @@ enum class Site : int {
   kHeadLoad,         // take: acquire, pairs with kHeadTake
   kHeadTake,         // take: release, publishes the stamp of the previous take
   kStampTake,        // stamp of the previous take
-  kRelease,          // release of all but the last slot: release, the payload is no longer read
   kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for sleepers
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance
@@ -33,19 +30,14 @@ enum class Site : int {
   kReturnedLoad,     // retake: acquire, pairs with kReturn
   kLeaseFill,        // lease: release, the end of the entry's last life lies before its new fields
   kLeaseFieldLoad,   // room and recovery: acquire, pairs with kLeaseFill
-  kLeasePublish,     // lease: release, publishes the lease's fields before its slot is released
   kLeaseLoad,        // reclaim, retake, recovery: acquire, pairs with kLeasePublish
   kLeaseFree,        // ack: release, the payload is no longer read
   kHintBump,         // returned hint: ordered after kReturn
   kHintLoad,         // returned hint: read before the search
   kDrainedFence,     // drained: the own release before the look at the others'
-  kUnchangedFence,   // unchanged: the copy before the look whether it was worth anything
   kParkedBump,       // park: publishes the bell
   kParkFence,        // park: the fence between the bell and the last look
   kParkedLoad,       // wake: read after the publication
-  kBellLoad,         // wake: sequentially consistent, pairs with kParkedBump and kUnpark
-  kUnpark,           // unpark: the bell down …
-  kUnparkFence,      // … before the next look
   kCount
 };
 
@@ -55,6 +47,8 @@ struct StdMemory {
   using Atomic = std::atomic<T>;
   static constexpr std::memory_order order(Site, std::memory_order asked) { return asked; }
   static void fence(Site) { std::atomic_thread_fence(std::memory_order_seq_cst); }
+  /// Between a copy and the look whether it was worth anything.
+  static void copy_fence() { std::atomic_thread_fence(std::memory_order_acquire); }
   static void pause() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();

@@ -36,12 +36,8 @@ class Parking {
 
   /// Takes the bell down. True when it was rung: the wake is this caller's, and must be used or passed on.
   bool unpark(const Actor& actor, Direction direction) {
-    // SYNC POINT: the bell down before the next look; pairs with the bell load in wake(), where who still sees the bell
-    // rung relies on that look for what it published.
-    const uint32_t state = bell(actor.index, direction)
-                               .exchange(Bell::kAwake, Memory::order(Site::kUnpark, std::memory_order_seq_cst));
-    Memory::fence(Site::kUnparkFence);
-    return state == Bell::kRung;
+    // Who still sees it rung relies on the caller to look again: either now, or after the fence of its next park().
+    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel) == Bell::kRung;
   }
 
   /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent
@@ -61,8 +57,7 @@ class Parking {
     bool handed_out = false;
     bool others = false;
     for (uint32_t index = 1; index < high; ++index) {
-      // SYNC POINT: pairs with the bump in park(), and with unpark().
-      uint32_t state = bell(index, direction).load(Memory::order(Site::kBellLoad, std::memory_order_seq_cst));
+      uint32_t state = bell(index, direction).load(std::memory_order_relaxed);  // as of the mark loaded above, or later
       if (state == Bell::kAwake) continue;
       const Participant<Memory>& entry = shared_.participants[index];
       if (entry.identity.load(std::memory_order_acquire) == 0) continue;  // its last owner died asleep

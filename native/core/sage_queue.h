@@ -89,7 +89,7 @@ class SageQueue {
       if (!last) {
         // What is left of the run must name its owner before the word that does so now is overwritten.
         shared_.slot(number + 1).word.store(
-            SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1), std::memory_order_relaxed);
+            SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1), std::memory_order_release);
         // SYNC POINT: publishes payload and extent; pairs with the slot load in take().
         shared_.slot(number).word.store(SlotWord::make(number, SlotWord::kCommitted),
                                         order(Site::kCommit, std::memory_order_release));
@@ -176,11 +176,11 @@ class SageQueue {
     Memory::point(Point::kReleaseBefore);
     for (uint32_t index = count; index-- > 1;) {
       shared_.slot(items[index].number)
-          .word.store(SlotWord::make(items[index].number, SlotWord::kReleased),
-                      order(Site::kRelease, std::memory_order_release));
+          .word.store(SlotWord::make(items[index].number, SlotWord::kReleased), std::memory_order_relaxed);
       Memory::point(Point::kReleaseHalf);
     }
-    // SYNC POINT: the payload is no longer read, pairs with the slot loads in make_room(); and ordered before the look
+    // SYNC POINT: the payload of the whole run is no longer read, pairs with the slot loads in advance_reclaim(), which
+    // come to this slot before the others of the run; and ordered before the look
     // for sleeping producers, pairs with the fence in park().
     shared_.slot(items[0].number)
         .word.exchange(SlotWord::make(items[0].number, SlotWord::kReleased),
@@ -196,7 +196,7 @@ class SageQueue {
     if (left > 1) {
       shared_.slot(item.number + 1)
           .word.store(SlotWord::make(item.number + 1, SlotWord::kTaken, actor.index, left - 1, item.deliveries),
-                      std::memory_order_relaxed);
+                      std::memory_order_release);
     }
     shared_.slot(item.number)
         .word.exchange(SlotWord::make(item.number, SlotWord::kReleased),
@@ -269,9 +269,9 @@ class SageQueue {
       entry.extent.store(Extent::make(item->position, item->length),
                          order(Site::kLeaseFill, std::memory_order_release));
       entry.codec.store(item->codec, std::memory_order_relaxed);
-      // SYNC POINT: before the slot's release, so that no producer sees the bytes free; pairs with lease loads.
+      // Published by the slot's release, so that no producer sees the bytes free.
       entry.word.store(LeaseWord::make(LeaseWord::kLeased, actor.index, item->deliveries, serial),
-                       order(Site::kLeasePublish, std::memory_order_release));
+                       std::memory_order_relaxed);
       Memory::point(Point::kLeasePublished);
       item->lease = static_cast<int64_t>(index);
       Item slot_item = *item;
@@ -415,7 +415,7 @@ class SageQueue {
   }
 
   bool unchanged(const Item& item, Word seen) const {
-    Memory::fence(Site::kUnchangedFence);
+    Memory::copy_fence();
     if (item.lease >= 0) return shared_.leases[item.lease].word.load(std::memory_order_acquire) == seen;
     if (SlotWord::state(seen) == SlotWord::kReturned && SlotWord::has_tag(seen, item.number)) {
       return shared_.slot(item.number).word.load(std::memory_order_acquire) == seen;
@@ -458,9 +458,8 @@ class SageQueue {
   void describe_one(const Item& item) {
     Slot<Memory>& slot = shared_.slot(item.number);
     slot.codec.store(item.codec, std::memory_order_relaxed);
-    // SYNC POINT: whoever sees the extent sees the tail that won; pairs with the extent loads in make_room().
-    slot.extent.store(Extent::make(item.position, item.length),
-                      order(Site::kExtentStore, std::memory_order_release));
+    // Published by the commit, or by the next intent. Who reads it a lap late loses: number_limit ends with this lap.
+    slot.extent.store(Extent::make(item.position, item.length), std::memory_order_relaxed);
   }
 
   void raise_hint() {
@@ -490,12 +489,12 @@ class SageQueue {
   }
 
   uint32_t end_of(uint64_t number) const {
-    const uint64_t extent =
-        shared_.slot(number).extent.load(order(Site::kExtentLoad, std::memory_order_acquire));
+    const uint64_t extent = shared_.slot(number).extent.load(std::memory_order_relaxed);
     return Extent::position(extent) + Extent::units(Extent::length(extent));
   }
 
   /// Writes into the first slot of the claim that `tail` names whose it is, unless that slot already says so or more.
+  /// With release: a late recoverer that reads the stamp must also see that the entry is a newcomer's by now.
   void stamp_claim(Word tail) {
     const uint32_t run = Cursor::run(tail);
     if (run == 0) return;
@@ -505,7 +504,7 @@ class SageQueue {
     Word word = slot.word.load(std::memory_order_relaxed);
     if (SlotWord::is_done(word, before)) {
       slot.word.compare_exchange_strong(word, SlotWord::make(first, SlotWord::kClaimed, Cursor::owner(tail), run),
-                                        order(Site::kStampClaim, std::memory_order_relaxed),
+                                        order(Site::kStampClaim, std::memory_order_release),
                                         std::memory_order_relaxed);
     }
   }
@@ -518,7 +517,7 @@ class SageQueue {
     Word word = slot.word.load(std::memory_order_relaxed);
     if (word == SlotWord::make(first, SlotWord::kCommitted)) {
       slot.word.compare_exchange_strong(word, SlotWord::make(first, SlotWord::kTaken, Cursor::owner(head), run),
-                                        order(Site::kStampTake, std::memory_order_relaxed), std::memory_order_relaxed);
+                                        order(Site::kStampTake, std::memory_order_release), std::memory_order_relaxed);
     }
   }
 
@@ -661,9 +660,8 @@ class SageQueue {
     const Word word = shared_.slot(reclaimed).word.load(std::memory_order_acquire);
     if (SlotWord::has_tag(word, reclaimed) && SlotWord::state(word) != SlotWord::kClaimed &&
         SlotWord::state(word) != SlotWord::kVoid) {
-      // SYNC POINT: pairs with the extent store in claim(); still_at() then tells whether it was of this lap.
-      *oldest = Extent::position(
-          shared_.slot(reclaimed).extent.load(order(Site::kExtentLoad, std::memory_order_acquire)));
+      // Of this lap or a later one. If later, tail is past every number that the answer will be used for.
+      *oldest = Extent::position(shared_.slot(reclaimed).extent.load(std::memory_order_relaxed));
       return true;
     }
     const Word previous = shared_.slot(reclaimed - 1).word.load(std::memory_order_acquire);
@@ -710,7 +708,7 @@ class SageQueue {
 
   bool leased_bytes(uint32_t index, uint32_t* from, uint32_t* size) const {
     const LeaseEntry<Memory>& entry = shared_.leases[index];
-    // SYNC POINT: pairs with the publication in lease().
+    // SYNC POINT: pairs with the end of the lease, whose bytes may be used after it.
     const Word word = entry.word.load(order(Site::kLeaseLoad, std::memory_order_acquire));
     const uint32_t state = LeaseWord::state(word);
     if (state != LeaseWord::kLeased && state != LeaseWord::kAvailable) return false;

@@ -162,6 +162,7 @@ struct Memory {
     step();
     if (static_cast<int>(site) != mutation.site) rl::atomic_thread_fence(rl::mo_seq_cst, RL_INFO);
   }
+  static void copy_fence() {}
   static void pause() { rl::ctx().yield(1, RL_INFO); }
   static void point(Point) {}  // any step may be the last one, so the named ones need no help
   static constexpr uint32_t kPatience = 2000;

@@ -147,7 +147,11 @@ struct GiveBack : Base<GiveBack, 3> {
         world->give_back(2, items, 1);
       }
     } else {
-      for (int attempt = 0; attempt < 3; ++attempt) world->get(3);
+      uint32_t item = 0;
+      for (int attempt = 0; attempt < 4; ++attempt) {
+        world->get(3);
+        item += world->put(3, 30 + item, 1, 2);
+      }
     }
   }
   bool fifo() const { return false; }
@@ -416,6 +420,83 @@ struct RingerDies : Base<RingerDies, 4> {
       for (const int who : {1, 2}) {
         if (w->died(who)) w->recover(who);
       }
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// One ring for two items: who was rung passes it on at once, without waiting for the follow-up.
+struct PassedOn : Base<PassedOn, 3> {
+  static constexpr const char* kName = "a wake is passed on";
+  static Shape shape() { return {4, 8, 1, 4, 4, 4}; }
+  void prepare() { world->ignore_follow_up = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread < 2) {
+      w->wait(thread + 1, kGetters, [=] { return w->get(thread + 1); });
+    } else {
+      w->put(3, 30, 2);
+    }
+  }
+};
+
+/// Takes that nobody has stamped yet, of items put a moment ago: whoever takes next must see them to stamp them.
+struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
+  static constexpr const char* kName = "a consumer dies behind producers at work";
+  static Shape shape() { return {3, 8, 2, 4, 4, 5}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0 || thread == 4) {
+      w->put(thread == 0 ? 1 : 4, thread == 0 ? 10 : 20);
+    } else if (thread == 1) {
+      w->mortal(2, [=] {
+        Item mine[kMaxRun];
+        for (int attempt = 0; attempt < 3; ++attempt) {
+          if (w->take(2, 1, mine) > 0) throw Died();
+        }
+      });
+    } else if (thread == 2) {
+      for (int attempt = 0; attempt < 4; ++attempt) w->get(3);
+    } else if (w->died(2)) {
+      w->recover(2);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A recoverer that comes late, when the entry it recovers is a newcomer's and others have stamped what that one claims.
+struct LateRecoverer : Base<LateRecoverer, 4> {
+  static constexpr const char* kName = "a late recoverer beside a newcomer";
+  static Shape shape() { return {4, 8, 2, 4, 4, 5}; }
+  void prepare() {
+    const uint32_t length = kUnitBytes;
+    const uint32_t id = 60;
+    Item item;
+    uint32_t claimed = 0;
+    world->may_die = true;
+    world->leave_empty(2);
+    world->tried[id] = true;
+    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->put(5, 50);
+    world->dead[1] = true;
+    world->ended[1].store(1);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->recover(1);
+    } else if (thread == 1) {
+      w->recover(1);
+      if (!w->join_at(2, 1, 7)) return;
+      w->put(2, 20);
+      Item item;
+      if (w->take(2, 1, &item) > 0) w->finish(2, &item, 1);
+    } else if (thread == 2) {
+      w->put(3, 30);
+    } else {
+      w->get(4);
+      w->get(4);
     }
   }
   bool fifo() const { return false; }

@@ -246,7 +246,7 @@ class World {
     for (bool moved = true; moved;) {
       moved = false;
       for (const Direction direction : {kGetters, kPutters}) {
-        if (!follow_up[direction]) continue;
+        if (!follow_up[direction] || ignore_follow_up) continue;
         follow_up[direction] = false;
         if (parking.anybody(direction) && (direction == kPutters || queue.size() > 0)) wake(direction, true);
       }
@@ -479,6 +479,7 @@ class World {
   uint32_t putter_units = 1;
   int in_use = 0;
   bool over = false;
+  bool ignore_follow_up = false;
   bool may_die = false;
   bool busy[kMaxActors] = {};  // rung or not, does not come to it
   std::function<bool()> resume[kMaxActors];
