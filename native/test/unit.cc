@@ -358,4 +358,70 @@ TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {
   CHECK(Mark::is_up(seen) && !Mark::is_up(Mark::lowered(seen)) && Mark::is_up(since) && since != seen);
 }
 
+TEST(numbers_tags_and_positions_may_wrap) {
+  struct Block {
+    Control<StdMemory> control;
+    Participant<StdMemory> participants[3];
+    Slot<StdMemory> slots[16];
+    LeaseEntry<StdMemory> leases[2];
+  };
+  const std::unique_ptr<Block> block(new Block());
+  Shared<StdMemory> shared;
+  shared.control = &block->control;
+  shared.participants = block->participants;
+  shared.slots = block->slots;
+  shared.leases = block->leases;
+  shared.slot_count = 16;
+  shared.item_limit = 6;
+  shared.lease_count = 2;
+  shared.capacity_units = shared.area_units = 64;
+  shared.initialise();
+  const uint64_t first = (uint64_t{1} << 40) - 100;  // the tags wrap soon, and so do the 32 bits of an intent
+  const uint32_t position = 0u - 500;
+  for (uint64_t number = first - 16; number < first; ++number) {
+    shared.slot(number).word.store(SlotWord::make(number, SlotWord::kReleased));
+  }
+  block->control.tail.store(Cursor::make(first, 1, 0));
+  block->control.head.store(Cursor::make(first, 0, 0));
+  block->control.reclaim.store(first);
+  block->participants[1].intent.store(first << 32 | position);
+  SageQueue<StdMemory> queue(shared);
+  Actor actors[2];
+  actors[0].index = 1;
+  actors[1].index = 2;
+  std::mt19937 random(3);
+  uint64_t put_numbers = first;
+  std::vector<uint32_t> waiting;
+  Item lease;
+  for (int step = 0; step < 4000; ++step) {
+    const uint32_t lengths[2] = {static_cast<uint32_t>(random() % 200), static_cast<uint32_t>(random() % 200)};
+    const uint32_t codecs[2] = {static_cast<uint32_t>(2 * step), static_cast<uint32_t>(2 * step + 1)};
+    Item items[6];
+    uint32_t count = 0;
+    if (queue.claim(actors[step % 2], lengths, codecs, 2, items, &count) == Outcome::kOk) {
+      CHECK(items[0].number == put_numbers);
+      put_numbers += count;
+      queue.commit(actors[step % 2], items, count);
+      waiting.insert(waiting.end(), codecs, codecs + count);
+    } else {
+      CHECK(!waiting.empty() || lease.lease >= 0);
+    }
+    CHECK(queue.size() == waiting.size() && queue.used() <= 6 && queue.used_bytes() <= 64 * kUnitBytes);
+    if (step % 50 == 49 && lease.lease >= 0) {
+      queue.acknowledge(actors[0], lease);
+      lease = Item();
+    } else if (step % 50 == 10 && queue.take(actors[0], 1, items, &count) == Outcome::kOk) {
+      CHECK(items[0].codec == waiting.front());
+      waiting.erase(waiting.begin());
+      CHECK(queue.lease(actors[0], items));
+      lease = items[0];
+    } else if (random() % 3 != 0 && queue.take(actors[1], 3, items, &count) == Outcome::kOk) {
+      for (uint32_t index = 0; index < count; ++index) CHECK(items[index].codec == waiting[index]);
+      waiting.erase(waiting.begin(), waiting.begin() + count);
+      queue.release(actors[1], items, count);
+    }
+  }
+  CHECK(put_numbers > (uint64_t{1} << 40) + 1000);
+}
+
 int main(int argc, char** argv) { return check::main(argc, argv); }
