@@ -175,6 +175,23 @@ test('the server-side process of a client is killed: a new session, nothing lost
   await proxy.stop();
 });
 
+test('an outage longer than the patience: the error says that the outcome is unknown, and nothing put later is lost', async () => {
+  const queueId = freshQueueId();
+  const proxy = await new CuttingProxy(rayAddress()).start();
+  const one = queue<number>(queueId, proxy.address);
+  await one.put(0);
+  proxy.refuse(true);
+  const lost = [1, 2, 3].map((item) => one.put(item).then(() => item, (error: Error) => error)); // prettier-ignore
+  const outcomes = await Promise.all(lost);
+  for (const outcome of outcomes) expect(outcome).toMatchObject({ code: 'ERR_QUEUE_CONNECTION' });
+  proxy.refuse(false);
+  await one.putMany([10, 11, 12, 13, 14]);
+  const items = await one.getMany(100);
+  expect(items.filter((item) => item === 0 || item >= 10)).toEqual([0, 10, 11, 12, 13, 14]);
+  await one.close();
+  await proxy.stop();
+}, 60_000);
+
 test('the actor is killed: what waits fails with a typed error within a second, and so does what comes later', async () => {
   const queueId = freshQueueId();
   const one = queue<number>(queueId);

@@ -21,6 +21,7 @@ const SETTLE_AFTER_MS = 5;
 /** How long a call goes on trying for a new session after its first one was lost. */
 const PATIENCE_MS = 15_000;
 const PAUSE_MS = 300;
+const MAX_STALE = 3;
 
 export class ActorConnection {
   private readonly owner = randomUUID();
@@ -35,6 +36,8 @@ export class ActorConnection {
   private readonly held = new Set<number>();
   private leaving = false;
   maxsize = 0;
+  /** How many of this owner's numbered items the queue had applied when they last met. */
+  applied = 0;
 
   constructor(
     readonly client: RayClient,
@@ -68,12 +71,18 @@ export class ActorConnection {
     ])) as {
       maxsize: number;
       generation: number;
+      applied: number;
     };
     this.maxsize = greeting.maxsize;
+    this.applied = greeting.applied;
     this.queueGeneration ??= greeting.generation;
     if (this.queueGeneration !== greeting.generation) {
       throw new QueueShutDownError('The queue was shut down and drained, and another one was started under its name.');
     }
+  }
+
+  private forgetGreeting(): void {
+    this.greeted = undefined;
   }
 
   nextCall(): number {
@@ -87,6 +96,7 @@ export class ActorConnection {
   async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
     let riding = none();
     let lostAt: number | undefined;
+    let stale = 0;
     for (;;) {
       let connecting = true;
       try {
@@ -97,13 +107,18 @@ export class ActorConnection {
         const { epoch } = this;
         const fragment = writeFragment([riding.acks, riding.releases, riding.unseen]);
         const data = await this.client.callRaw(this.actor, method, [this.owner, epoch, ...args(epoch), fragment]);
-        return parseResult(data);
+        const answer = parseResult(data);
+        if (statusOf(answer).status !== 'stale' || ++stale > MAX_STALE) return answer;
+        // A call of this owner in another epoch, or one that the queue has forgotten: introduce it anew.
+        if (epoch === this.epoch) this.forgetGreeting();
       } catch (error) {
         const lost = error instanceof RaySessionLostError;
         if (lost) lostAt ??= performance.now();
         const unreachable = connecting && lostAt !== undefined && error instanceof QueueConnectionError;
         if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > PATIENCE_MS) {
           this.settlement = merge(riding, this.settlement);
+          // What became of the call is not known: the next one starts from what the queue knows.
+          if (!connecting) this.forgetGreeting();
           throw error;
         }
         if (!lost) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));

@@ -6,6 +6,7 @@ import { type ActorConnection, statusOf } from './connection';
 import { Waiting } from './line';
 import { convertNode } from './pickle/convert';
 import { PyFloat, PyList } from './pickle/types';
+import { writePickle } from './pickle/write';
 import { LONGEST_CALL_MS } from './writer';
 
 /** Most items asked for at once. */
@@ -132,7 +133,7 @@ export class Reader {
       item = {
         error: new SerializationError(`An item of the queue cannot be read: ${(cause as Error).message}`, {
           cause,
-          bytes: Buffer.alloc(0),
+          bytes: bytesOf(node),
         }),
       };
     }
@@ -185,6 +186,15 @@ export class Reader {
     this.cancelUnderWay();
     await this.running;
     await Promise.all(this.asks);
+  }
+}
+
+/** The item as a pickle again, as far as that can be written. */
+function bytesOf(node: unknown): Buffer {
+  try {
+    return writePickle(node, { maxDepth: 2500 });
+  } catch {
+    return Buffer.alloc(0);
   }
 }
 

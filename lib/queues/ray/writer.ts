@@ -128,6 +128,8 @@ export class Writer {
     await this.connection.ready();
     this.dismiss();
     if (this.line.length === 0 || this.closed) return;
+    // After a call whose outcome stayed unknown its numbers may be taken; they must not be given to other items.
+    this.next = Math.max(this.next, this.connection.applied);
     const batch = this.batch();
     const immediate = batch.some((put) => put.immediate);
     const waitMs = immediate ? 0 : LONGEST_CALL_MS;

@@ -24,7 +24,7 @@ export interface ReadLimits {
   maxObjects?: number;
   /** Most values on the stack at once. Default 32 million. */
   maxStack?: number;
-  /** Longest integer, in bytes. Default 64 KiB. */
+  /** Longest integer, in bytes. Default 16 MiB. */
   maxIntegerBytes?: number;
   /** Deepest nesting of the converted value. Default 500. */
   maxDepth?: number;
@@ -34,7 +34,7 @@ export const DEFAULT_LIMITS: Required<ReadLimits> = {
   maxBytes: 512 * 1024 * 1024,
   maxObjects: 4_000_000,
   maxStack: 32_000_000,
-  maxIntegerBytes: 64 * 1024,
+  maxIntegerBytes: 16 * 1024 * 1024,
   maxDepth: 500,
 };
 
