@@ -1,7 +1,6 @@
 /** Housekeeping over the shared-memory segments of this host. */
 import { fromNative, loadAddon, native } from './native';
 import type { NativeSegment } from './native';
-import { userName } from './queues/native/naming';
 
 export interface SegmentInfo {
   /** As the user named it: the shm_name, or the queue id. */
@@ -24,6 +23,9 @@ export interface UnreadableSegment {
   file: string;
   error: Error;
 }
+
+/** What the user called it: the last of the parts that a full name joins by '+'. */
+const userName = (fullName: string): string => fullName.slice(fullName.lastIndexOf('+') + 1);
 
 const infoOf = (segment: NativeSegment): SegmentInfo => ({
   name: userName(segment.fullName),

@@ -34,6 +34,3 @@ export function segmentName(descriptor: QueueDescriptor): string {
   const namespace = typeof metadata.namespace === 'string' ? metadata.namespace : null;
   return sageSegmentName(queueId, namespace, ownerOf(descriptor));
 }
-
-/** What the user called it: the last part. */
-export const userName = (fullName: string): string => fullName.slice(fullName.lastIndexOf('+') + 1);
