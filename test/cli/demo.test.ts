@@ -84,12 +84,11 @@ test.each(['SIGINT', 'SIGKILL'] as const)(
     const queues = `demo-${child.pid}-`;
     const childrenOf = (pid: number): number[] =>
       readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean).map(Number);
-    const qsizeOf = async (): Promise<number> => {
-      const { stdout } = await command(['ls', '--json']);
-      const segments = JSON.parse(stdout.toString()) as { name: string; qsize: number }[];
-      return segments.find(({ name }) => name === `${queues}records`)?.qsize ?? 0;
+    const putTotal = async (): Promise<number> => {
+      const { stdout, status } = await command(['stat', `shm:${queues}records`, '--json']);
+      return status === 0 ? (JSON.parse(stdout.toString()) as { putTotal: number }).putTotal : 0;
     };
-    await until('items flow', async () => (await qsizeOf()) > 0);
+    await until('items flow', async () => (await putTotal()) > 0, 30_000);
     const children = childrenOf(child.pid!);
     expect(children).toHaveLength(5);
     child.kill(signal);
