@@ -25,10 +25,11 @@ struct Stat {
   uint64_t start = 0;
 };
 
-/// Reads /proc/PID/stat. The name in it may hold anything, so fields are counted from the last parenthesis.
+/// Reads the status of a process's first thread, which is that of the process. Not /proc/PID/stat: qemu-user answers that
+/// itself when a process asks about itself, with another start time than everybody else reads. The name in it may hold anything, so fields are counted from the last parenthesis.
 bool read_stat(uint32_t pid, Stat* stat) {
-  char path[48];
-  std::snprintf(path, sizeof path, "/proc/%u/stat", pid);
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%u/task/%u/stat", pid, pid);
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
   char text[1024];
