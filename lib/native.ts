@@ -30,6 +30,8 @@ export interface NativeHandle {
   readonly registers: Int32Array;
   /** 0 or a status. */
   put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
+  /** put() of a whole raw item, without waiting. */
+  putRaw(bytes: Uint8Array): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
   /** Offset of the room in `mapping()`, or a status. */
@@ -37,6 +39,8 @@ export interface NativeHandle {
   endClaim(commit: boolean, bytes?: Uint8Array): void;
   /** Length of the item, now at `offset` of the pool, or a status. */
   get(offset: number, waitMs: number): number;
+  /** get() without waiting. */
+  getNow(offset: number): number;
   copyTaken(into: Uint8Array): void;
   /** How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. */
   getMany(offset: number, max: number, waitMs: number): number;
@@ -135,6 +139,8 @@ export function openHandle(options: NativeOpenOptions): NativeHandle {
     owner,
     registers: owner.registers,
     put: owner.put,
+    putRaw: owner.putRaw,
+    getNow: owner.getNow,
     get: owner.get,
     putMany: owner.putMany,
     getMany: owner.getMany,

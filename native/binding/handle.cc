@@ -13,6 +13,7 @@ using sage::Item;
 using sage::Outcome;
 using sage::Piece;
 
+constexpr uint32_t kRawCodec = 1;  // CODEC_RAW of lib/codec.ts
 constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
 
 napi_value integer(napi_env env, int32_t value) {
@@ -116,6 +117,21 @@ napi_value put(napi_env env, napi_callback_info info) {
   });
 }
 
+/// putRaw(bytes): put() of a whole array of bytes as they are, without waiting; most of what a put costs is its arguments.
+napi_value put_raw(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    if (too_large(*call.handle, length)) return integer(env, kTooLarge);
+    const Piece piece{static_cast<uint8_t*>(data), static_cast<uint32_t>(length), kRawCodec};
+    uint32_t accepted = 0;
+    const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+    return integer(env, outcome == Outcome::kOk ? 0 : status_of(outcome));
+  });
+}
+
 /// putMany(items: Uint8Array[], from, count, codecs: Uint8Array, waitMs): how many went in, or a status.
 napi_value put_many(napi_env env, napi_callback_info info) {
   const Call<5> call(env, info);
@@ -192,31 +208,40 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
 
 // ── gets ───────────────────────────────────────────────────────────────────
 
+/// One try of get(): copies the next item into the pool at `offset`.
+int32_t get_once(Handle& handle, uint32_t offset) {
+  Item item;
+  uint32_t taken = 0;
+  const Outcome outcome = handle.queue->take(1, &item, &taken);
+  if (outcome != Outcome::kOk) return status_of(outcome);
+  handle.registers[kCodec] = static_cast<int32_t>(item.codec);
+  const uint8_t* data = handle.queue->data(item);
+  if (offset > handle.pool_bytes || item.length > handle.pool_bytes - offset) {
+    handle.registers[kLength] = static_cast<int32_t>(item.length);
+    handle.large = item;
+    handle.has_large = true;
+    return kLarge;
+  }
+  std::memcpy(handle.pool + offset, data, item.length);
+  handle.queue->finish(&item, 1);
+  return static_cast<int32_t>(item.length);
+}
+
 /// get(offset, waitMs): the length of the item now in the pool at `offset`, or a status. kLarge: the item is taken,
 /// its length is in the registers, and copyTaken() has it.
 napi_value get(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
     const uint32_t offset = call.number(env, 0);
-    return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
-      Item item;
-      uint32_t taken = 0;
-      const Outcome outcome = handle.queue->take(1, &item, &taken);
-      if (outcome != Outcome::kOk) return status_of(outcome);
-      handle.registers[kCodec] = static_cast<int32_t>(item.codec);
-      const uint8_t* data = handle.queue->data(item);
-      if (offset > handle.pool_bytes || item.length > handle.pool_bytes - offset) {
-        handle.registers[kLength] = static_cast<int32_t>(item.length);
-        handle.large = item;
-        handle.has_large = true;
-        return kLarge;
-      }
-      std::memcpy(handle.pool + offset, data, item.length);
-      handle.queue->finish(&item, 1);
-      return static_cast<int32_t>(item.length);
-    }));
+    return integer(env, try_or_sleep(*call.handle, sage::kGetters, call.number(env, 1),
+                                     [&] { return get_once(*call.handle, offset); }));
   });
+}
+
+/// getNow(offset): get() without waiting.
+napi_value get_now(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] { return integer(env, get_once(*call.handle, call.number(env, 0))); });
 }
 
 /// copyTaken(into): copies the item that did not fit and finishes it.
@@ -587,7 +612,8 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   object["registers"] = registers;
 
   const std::pair<const char*, napi_callback> hot[] = {
-      {"put", put},           {"putMany", put_many},         {"claim", claim},
+      {"put", put},           {"putRaw", put_raw},         {"getNow", get_now},
+                 {"putMany", put_many},         {"claim", claim},
       {"endClaim", end_claim}, {"get", get},                 {"copyTaken", copy_taken},
       {"getMany", get_many},  {"takeRun", take_run},         {"copyFirst", copy_first}, {"finishFirst", finish_first},
       {"giveBackRun", give_back_run}, {"peek", peek},        {"lease", lease},

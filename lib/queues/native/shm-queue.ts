@@ -127,6 +127,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── statuses ─────────────────────────────────────────────────────────────
 
+  private isRaw(item: unknown): item is Uint8Array {
+    return this.codec === 'auto' && item instanceof Uint8Array;
+  }
+
   /** Throws what `status` stands for, unless that is "not yet". */
   private refusePut(status: number, bytes: number): void {
     if (status === FULL || status === EMPTY) return;
@@ -186,6 +190,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   putSync(item: T, options?: SyncWaitOptions): void {
     this.check();
+    // The way of most calls: bytes, and there is room.
+    if (options === undefined && this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) return;
     const wait = readWait(options);
     const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
     let status = native(() => this.handle.put(buffer, start, end, codecId, 0));
@@ -204,7 +210,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (options === undefined && !this.closed) {
       // The way of most calls, without a closure: something is there.
       this.pool.ready();
-      const status = native(() => this.handle.get(this.pool.offset, 0));
+      const status = native(() => this.handle.getNow(this.pool.offset));
       if (status >= 0) return this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T;
       const outcome = this.received(status);
       if (outcome !== undefined) return outcome.value;
@@ -282,6 +288,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     const wait = readWait(options);
     if (this.putters.size === 0) {
+      if (this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) {
+        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        return;
+      }
       const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
       const status = native(() => this.handle.put(buffer, start, end, codecId, 0));
       if (status === 0) {
@@ -305,10 +315,13 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     const wait = readWait(options);
     if (this.getters.size === 0) {
-      const outcome = native(() => this.tryGet(0));
-      if (outcome !== undefined) {
+      this.pool.ready();
+      const status = native(() => this.handle.getNow(this.pool.offset));
+      const item =
+        status >= 0 ? (this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T) : this.received(status)?.value;
+      if (status >= 0 || status === LARGE) {
         if (++answers > ANSWERS_PER_TURN) await nextTurn();
-        return outcome.value;
+        return item as T;
       }
     }
     if (wait.timeoutMs === 0) throw emptyError();

@@ -1,0 +1,96 @@
+/**
+ * node bench/plots.mjs [FILE]: bar charts of a results file (default: bench/results/reference.json) as SVG into docs/benchmarks/.
+ * They carry their own colours for light and dark.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { formatValue } from './harness/report.mjs';
+import { summary } from './harness/statistics.mjs';
+
+const here = (path) => fileURLToPath(new URL(path, import.meta.url));
+const report = JSON.parse(readFileSync(process.argv[2] ?? here('results/reference.json'), 'utf8'));
+const folder = here('../docs/benchmarks');
+mkdirSync(folder, { recursive: true });
+
+const WIDTH = 760;
+const LEFT = 210;
+const RIGHT = 150;
+const ROW = 26;
+const TOP = 66;
+const escape = (text) => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+
+const STYLE = `
+  text { font: 13px system-ui, "DejaVu Sans", sans-serif; fill: #1f2328 }
+  .title { font-weight: 600; font-size: 15px }
+  .small { font-size: 11px; fill: #59636e }
+  .grid { stroke: #d1d9e0; stroke-width: 1 }
+  .own { fill: #0969da } .peer { fill: #8c959f } .spread { stroke: #1f2328; stroke-width: 1.5 }
+  .paper { fill: #ffffff }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #3d444d }
+    .own { fill: #4493f8 } .peer { fill: #656c76 } .spread { stroke: #e6edf3 } .paper { fill: #0d1117 }
+  }`;
+
+/** Figures that lie orders of magnitude apart: the axis is logarithmic, one line per power of ten. */
+function axis(values) {
+  const low = 10 ** Math.floor(Math.log10(Math.min(...values)) - 0.0001);
+  const high = 10 ** Math.ceil(Math.log10(Math.max(...values)) + 0.0001);
+  const x = (value) => LEFT + ((WIDTH - LEFT - RIGHT) * Math.log10(value / low)) / Math.log10(high / low);
+  const ticks = [];
+  for (let tick = low; tick <= high * 1.001; tick *= 10) ticks.push(tick);
+  return { x, ticks };
+}
+
+function draw(suite) {
+  const bars = suite.results
+    .map(({ name, own, runs }) => ({ name, own, ...summary(runs.map(({ value }) => value)) }))
+    .sort((a, b) => (suite.unit === 'µs' ? a.median - b.median : b.median - a.median));
+  const { x, ticks } = axis(bars.flatMap(({ q1, q3 }) => [q1, q3]));
+  const bottom = TOP + bars.length * ROW;
+  const better = suite.unit === 'µs' ? 'shorter is better' : 'longer is better';
+  const parts = [
+    `<text x="16" y="24" class="title">${escape(suite.title)}</text>`,
+    `<text x="16" y="42" class="small">median of ${suite.rounds} alternating runs, line: quartiles; logarithmic; ${better}</text>`,
+  ];
+  for (const tick of ticks) {
+    const at = x(tick).toFixed(1);
+    parts.push(`<line x1="${at}" y1="${TOP - 6}" x2="${at}" y2="${bottom}" class="grid"/>`);
+    parts.push(
+      `<text x="${at}" y="${bottom + 16}" class="small" text-anchor="middle">${formatValue(tick, suite.unit)
+        .replace(/\.0+ ?/, ' ')
+        .replace('.00', '')}</text>`,
+    );
+  }
+  bars.forEach(({ name, own, median, q1, q3 }, index) => {
+    const y = TOP + index * ROW;
+    const middle = y + ROW / 2 - 3;
+    parts.push(`<text x="${LEFT - 10}" y="${y + 15}" text-anchor="end">${escape(name)}</text>`);
+    parts.push(
+      `<rect x="${LEFT}" y="${y + 2}" width="${Math.max(1, x(median) - LEFT).toFixed(1)}" height="${ROW - 9}" rx="2" class="${own ? 'own' : 'peer'}"/>`,
+    );
+    parts.push(
+      `<line x1="${x(q1).toFixed(1)}" y1="${middle + 1}" x2="${x(q3).toFixed(1)}" y2="${middle + 1}" class="spread"/>`,
+    );
+    parts.push(
+      `<text x="${(Math.max(x(median), x(q3)) + 8).toFixed(1)}" y="${y + 15}">${formatValue(median, suite.unit)}</text>`,
+    );
+  });
+  const { machine } = report;
+  parts.push(
+    `<text x="16" y="${bottom + 40}" class="small">${escape(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAtStart[0]} at the start; Node ${machine.node}; ${report.date.slice(0, 10)}`)}</text>`,
+  );
+  const height = bottom + 54;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escape(suite.title)}">
+<style>${STYLE}</style>
+<rect width="${WIDTH}" height="${height}" class="paper"/>
+${parts.join('\n')}
+</svg>
+`;
+}
+
+for (const suite of report.suites) {
+  if (suite.results.length < 2) continue;
+  const file = `${folder}/${suite.id}.svg`;
+  writeFileSync(file, draw(suite));
+  console.log(file);
+}
