@@ -21,8 +21,10 @@ async function measure(what, descriptor) {
 
 const lines = [
   ['import', 'importMs', "import 'sage-queue'", 'ms'],
+  ['import', 'importCpuMs', 'its CPU time', 'ms'],
   ['import', 'loadedHeavy', 'modules of gRPC, Ray or the addon loaded by it', ''],
   ['attach', 'firstMs', 'first attach of a process, the addon loaded with it', 'ms'],
+  ['attach', 'firstCpuMs', 'its CPU time', 'ms'],
   ['attach', 'attachMs', 'attach, the addon loaded', 'ms'],
   ['attach', 'closeMs', 'close', 'ms'],
   ['memory', 'residentKiB', 'memory per attached empty queue (default size), this process', 'KiB'],

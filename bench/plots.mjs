@@ -88,6 +88,55 @@ ${parts.join('\n')}
 `;
 }
 
+/** The page's tables between its marks. */
+function tables() {
+  const { machine } = report;
+  const lines = [
+    `Measured ${report.date.slice(0, 10)} by \`${report.command}\` on ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
+      `Node ${machine.node}, nothing pinned, load average ${machine.loadAtStart.join(', ')} at the start. Median of ${report.rounds} alternating runs; in brackets the quartiles.`,
+  ];
+  const bracket = ({ q1, q3 }, format) => `(${format(q1)} … ${format(q3)})`;
+  if (report.targets.length > 0) {
+    lines.push('', '| work | against | asked | ratio within each round | |', '| --- | --- | --- | --- | --- |');
+    for (const { line, reference, atLeast, atMost, ratio, reached } of report.targets) {
+      const asked = atLeast !== undefined ? `≥ ${atLeast}` : `≤ ${atMost}`;
+      const short = (value) => value.toFixed(2);
+      lines.push(`| ${line} | ${reference} | ${asked} | ${short(ratio.median)} ${bracket(ratio, short)} | ${reached ? 'reached' : '**not reached**'} |`);
+    }
+  }
+  for (const suite of report.suites) {
+    const latency = suite.unit === 'µs';
+    lines.push('', `### ${suite.title}`, '', `![${suite.title}](benchmarks/${suite.id}.svg)`, '');
+    lines.push(`| | median | ${latency ? 'p99 | p99.9' : 'CPU per message, producer / consumer'} |`, `| --- | --- | --- |${latency ? ' --- |' : ''}`);
+    for (const { title, runs } of suite.results) {
+      const format = (value) => formatValue(value, suite.unit);
+      const whole = summary(runs.map(({ value }) => value));
+      const middle = (key) => summary(runs.map((run) => run[key])).median;
+      const cpu = runs[0].producerMicros === undefined ? '' : `${middle('producerMicros').toFixed(2)} / ${middle('consumerMicros').toFixed(2)} µs`;
+      const rest = latency ? `${format(middle('p99'))} | ${format(middle('p999'))}` : cpu;
+      lines.push(`| ${title} | ${format(whole.median)} ${bracket(whole, format)} | ${rest} |`);
+    }
+    for (const { name, cure } of suite.skipped) lines.push('', `Skipped: ${name} (${cure}).`);
+    const failed = new Set(suite.failures.map(({ name }) => name));
+    for (const name of failed) lines.push('', `${name}: ${suite.failures.filter((one) => one.name === name).length} of ${suite.rounds} runs failed and are left out.`);
+  }
+  if (report.costs !== undefined) {
+    lines.push('', '### Costs of having a queue', '', '| | median | quartiles |', '| --- | --- | --- |');
+    for (const { title, unit, values } of report.costs) {
+      const short = (value) => `${value.toFixed(value < 10 ? 2 : 0)}${unit === '' ? '' : ` ${unit}`}`;
+      const whole = summary(values);
+      lines.push(`| ${title} | ${short(whole.median)} | ${short(whole.q1)} … ${short(whole.q3)} |`);
+    }
+  }
+  return lines.join('\n');
+}
+
+const page = here('../docs/benchmarks.md');
+const [BEGIN, END] = ['<!-- figures, written by bench/plots.mjs -->', '<!-- /figures -->'];
+const text = readFileSync(page, 'utf8');
+const [head, tail] = [text.slice(0, text.indexOf(BEGIN) + BEGIN.length), text.slice(text.indexOf(END))];
+writeFileSync(page, `${head}\n\n${tables()}\n\n${tail}`);
+
 for (const suite of report.suites) {
   if (suite.results.length < 2) continue;
   const file = `${folder}/${suite.id}.svg`;
