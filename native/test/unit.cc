@@ -392,7 +392,8 @@ TEST(numbers_tags_and_positions_may_wrap) {
   std::mt19937 random(3);
   uint64_t put_numbers = first;
   std::vector<uint32_t> waiting;
-  Item lease;
+  const Item none{0, 0, 0, 0, 0, -1};
+  Item lease = none;
   for (int step = 0; step < 4000; ++step) {
     const uint32_t lengths[2] = {static_cast<uint32_t>(random() % 200), static_cast<uint32_t>(random() % 200)};
     const uint32_t codecs[2] = {static_cast<uint32_t>(2 * step), static_cast<uint32_t>(2 * step + 1)};
@@ -409,7 +410,7 @@ TEST(numbers_tags_and_positions_may_wrap) {
     CHECK(queue.size() == waiting.size() && queue.used() <= 6 && queue.used_bytes() <= 64 * kUnitBytes);
     if (step % 50 == 49 && lease.lease >= 0) {
       queue.acknowledge(actors[0], lease);
-      lease = Item();
+      lease = none;
     } else if (step % 50 == 10 && queue.take(actors[0], 1, items, &count) == Outcome::kOk) {
       CHECK(items[0].codec == waiting.front());
       waiting.erase(waiting.begin());

@@ -474,7 +474,7 @@ class World {
   bool dead[kMaxActors] = {};
   Atomic<uint32_t> ended[kMaxActors];
   bool follow_up[2] = {};
-  Item held_lease;
+  Item held_lease{0, 0, 0, 0, 0, -1};
   uint32_t now_ms = 0;
   uint32_t putter_units = 1;
   int in_use = 0;
