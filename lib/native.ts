@@ -42,8 +42,12 @@ export interface NativeHandle {
   /** get() without waiting. */
   getNow(offset: number): number;
   copyTaken(into: Uint8Array): void;
+  /** The item of LARGE is done with, or goes back. */
+  endTaken(finish: boolean): void;
   /** How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. */
   getMany(offset: number, max: number, waitMs: number): number;
+  /** The first `done` items of the batch are done with, the others go back. */
+  endMany(done: number): void;
   /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. */
   takeRun(max: number, waitMs: number): number;
   copyFirst(into: Uint8Array): void;
@@ -147,6 +151,8 @@ export function openHandle(options: NativeOpenOptions): NativeHandle {
     claim: owner.claim,
     endClaim: owner.endClaim,
     copyTaken: owner.copyTaken,
+    endTaken: owner.endTaken,
+    endMany: owner.endMany,
     takeRun: owner.takeRun,
     copyFirst: owner.copyFirst,
     finishFirst: owner.finishFirst,

@@ -1,7 +1,11 @@
 #include "binding/handle.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <map>
+#include <mutex>
+#include <thread>
 
 #include "core/errors.h"
 
@@ -244,25 +248,40 @@ napi_value get_now(napi_env env, napi_callback_info info) {
   return guarded(env, call.handle, [&] { return integer(env, get_once(*call.handle, call.number(env, 0))); });
 }
 
-/// copyTaken(into): copies the item that did not fit and finishes it.
+/// copyTaken(into): copies the item that did not fit. endTaken() follows.
 napi_value copy_taken(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
+    const Handle& handle = *call.handle;
     if (!handle.has_large) return integer(env, kEmpty);
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    const Item& item = handle.large;
-    std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
-    handle.queue->finish(&item, 1);
+    std::memcpy(data, handle.queue->data(handle.large), std::min<size_t>(length, handle.large.length));
+    return integer(env, static_cast<int32_t>(handle.large.length));
+  });
+}
+
+/// endTaken(finish): the item that did not fit is done with, or goes back.
+napi_value end_taken(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    if (!handle.has_large) return integer(env, 0);
     handle.has_large = false;
-    return integer(env, static_cast<int32_t>(item.length));
+    bool finish = true;
+    napi_get_value_bool(env, call.arguments[0], &finish);
+    if (finish) {
+      handle.queue->finish(&handle.large, 1);
+    } else {
+      handle.queue->give_back(&handle.large, 1);
+    }
+    return integer(env, 0);
   });
 }
 
 /// getMany(offset, max, waitMs): how many items now lie one after the other in the pool; lengths and codecs in the
-/// registers from kTable on. Or a status; kLarge as for get().
+/// registers from kTable on. Or a status; kLarge as for get(). endMany() follows, once they are decoded.
 napi_value get_many(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.handle, [&] {
@@ -270,7 +289,7 @@ napi_value get_many(napi_env env, napi_callback_info info) {
     uint32_t offset = call.number(env, 0);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxRun);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
-      Item items[sage::kMaxRun];
+      Item* items = handle.batch;
       uint32_t taken = 0;
       const uint64_t room = handle.pool_bytes - std::min(offset, handle.pool_bytes);
       const Outcome outcome = handle.queue->take(max, items, &taken, room);
@@ -288,9 +307,28 @@ napi_value get_many(napi_env env, napi_callback_info info) {
         handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(items[index].codec);
         offset += items[index].length;
       }
-      handle.queue->finish(items, taken);
+      handle.batch_count = taken;
       return static_cast<int32_t>(taken);
     }));
+  });
+}
+
+/// endMany(done): the first `done` items of the batch are finished, the others go back, ahead of what was never taken.
+napi_value end_many(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    const uint32_t count = handle.batch_count;
+    const uint32_t done = std::min(call.number(env, 0), count);
+    handle.batch_count = 0;
+    if (count == 0) return integer(env, 0);
+    if (done == count) {
+      handle.queue->finish(handle.batch, count);
+      return integer(env, 0);
+    }
+    for (uint32_t index = 0; index < done; ++index) handle.queue->finish_first(handle.batch + index, count - index);
+    handle.queue->give_back(handle.batch + done, count - done);
+    return integer(env, 0);
   });
 }
 
@@ -490,10 +528,14 @@ Napi::Value must_poll(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), handle_of(info).queue->must_poll());
 }
 
-/// The payload area as an ArrayBuffer, made once; undefined where the runtime forbids memory that is not its own.
+/// The payload area as an ArrayBuffer; undefined where the runtime forbids memory that is not its own. It is held weakly,
+/// and JavaScript makes it hold the handle: as long as a view of it is left, the memory stays mapped.
 Napi::Value mapping(const Napi::CallbackInfo& info) {
   Handle& handle = handle_of(info);
-  if (!handle.mapping_reference.IsEmpty()) return handle.mapping_reference.Value();
+  if (!handle.mapping_reference.IsEmpty()) {
+    const Napi::ArrayBuffer known = handle.mapping_reference.Value();
+    if (!known.IsEmpty()) return known;
+  }
   napi_value buffer;
   const uint64_t bytes = 2 * handle.queue->segment().header().area_bytes;
   if (napi_create_external_arraybuffer(info.Env(), handle.queue->segment().payload(), bytes, nullptr, nullptr,
@@ -501,8 +543,8 @@ Napi::Value mapping(const Napi::CallbackInfo& info) {
     if (info.Env().IsExceptionPending()) info.Env().GetAndClearPendingException();
     return info.Env().Undefined();
   }
-  handle.mapping_reference = Napi::Persistent(Napi::ArrayBuffer(info.Env(), buffer));
-  return handle.mapping_reference.Value();
+  handle.mapping_reference = Napi::Weak(Napi::ArrayBuffer(info.Env(), buffer));
+  return Napi::ArrayBuffer(info.Env(), buffer);
 }
 
 Napi::Value qsize(const Napi::CallbackInfo& info) {
@@ -573,7 +615,8 @@ Napi::Value close(const Napi::CallbackInfo& info) {
   if (handle->queue == nullptr) return info.Env().Undefined();
   if (!handle->mapping_reference.IsEmpty()) {
     // A view that outlives the mapping must be empty, not a window on memory that is gone.
-    handle->mapping_reference.Value().Detach();
+    Napi::ArrayBuffer known = handle->mapping_reference.Value();
+    if (!known.IsEmpty()) known.Detach();
     handle->mapping_reference.Reset();
   }
   handle->close();
@@ -588,9 +631,47 @@ void add_hot(napi_env env, napi_value object, const char* name, napi_callback ca
 
 }  // namespace
 
+namespace {
+
+/// The open handles of this process. process.exit() ends the main thread without its environment's cleanup hooks, and
+/// an uncaught exception does too: then exit() itself is what lets go.
+struct OpenHandles {
+  std::mutex mutex;
+  std::map<Handle*, std::thread::id> owners;
+
+  static OpenHandles& instance() {
+    static auto* handles = new OpenHandles;  // outlives every static destructor
+    static const int registered = std::atexit([] { instance().close_mine(); });
+    (void)registered;
+    return *handles;
+  }
+  void add(Handle* handle) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    owners.emplace(handle, std::this_thread::get_id());
+  }
+  void remove(Handle* handle) {
+    const std::lock_guard<std::mutex> lock(mutex);
+    owners.erase(handle);
+  }
+  /// Another thread's handle may be in use this very moment: the death of the process gives that one back.
+  void close_mine() {
+    std::vector<Handle*> mine;
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      for (const auto& entry : owners) {
+        if (entry.second == std::this_thread::get_id()) mine.push_back(entry.first);
+      }
+    }
+    for (Handle* handle : mine) handle->close();
+  }
+};
+
+}  // namespace
+
 void Handle::close() {
+  OpenHandles::instance().remove(this);
   queue.reset();
-  run_count = run_next = 0;
+  run_count = run_next = batch_count = 0;
   has_large = claimed = false;
 }
 
@@ -604,6 +685,7 @@ void throw_failure(Napi::Env env, const std::exception& failure) {
 Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   auto* handle = new Handle;
   handle->queue = std::move(queue);
+  OpenHandles::instance().add(handle);
   Napi::Object object = Napi::Object::New(env);
 
   auto registers = Napi::Int32Array::New(env, kTable + 2 * sage::kMaxRun);
@@ -613,9 +695,9 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
 
   const std::pair<const char*, napi_callback> hot[] = {
       {"put", put},           {"putRaw", put_raw},         {"getNow", get_now},
-                 {"putMany", put_many},         {"claim", claim},
-      {"endClaim", end_claim}, {"get", get},                 {"copyTaken", copy_taken},
-      {"getMany", get_many},  {"takeRun", take_run},         {"copyFirst", copy_first}, {"finishFirst", finish_first},
+      {"putMany", put_many},         {"claim", claim},
+      {"endClaim", end_claim}, {"get", get},                 {"copyTaken", copy_taken}, {"endTaken", end_taken},
+      {"getMany", get_many},  {"endMany", end_many},  {"takeRun", take_run},         {"copyFirst", copy_first}, {"finishFirst", finish_first},
       {"giveBackRun", give_back_run}, {"peek", peek},        {"lease", lease},
       {"copyLease", copy_lease}, {"endLease", end_lease},    {"park", park},
       {"unpark", unpark},     {"settle", settle},

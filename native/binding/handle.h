@@ -30,6 +30,8 @@ struct Handle {
   sage::Item run[sage::kMaxRun];  // taken in place
   uint32_t run_count = 0;
   uint32_t run_next = 0;
+  sage::Item batch[sage::kMaxRun];  // copied, and finished once they are decoded
+  uint32_t batch_count = 0;
   sage::Item claim;
   bool claimed = false;
   std::vector<sage::Item> leases;  // by lease id; an id is used again once it is free

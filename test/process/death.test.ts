@@ -33,8 +33,7 @@ const watchDeath = (fifo) => new Promise((resolve) => {
     "const fd = fs.openSync(fifo, 'r'); require('node:worker_threads').parentPort.postMessage(1);" +
     "fs.readSync(fd, Buffer.alloc(1)); words[0] = Number(process.hrtime.bigint()) / 1e6;",
     { eval: true, workerData: { words, fifo } });
-  worker.on('message', resolve);
-  worker.unref();
+  worker.on('message', () => { worker.unref(); resolve(); });
 });
 // May be asked before the worker was scheduled: then the death is even later, and the bound holds all the more.
 const deathMs = () => words[0] || now();

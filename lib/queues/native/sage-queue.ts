@@ -3,10 +3,14 @@ import { CODEC_RAW } from '../../codec';
 import { syncDispose } from '../../dispose';
 import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
 import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from '../../native';
+import type { NativeHandle } from '../../native';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue';
 import { readMax } from '../../wait';
 import { viewOf } from './pool';
 import { ShmQueue } from './shm-queue';
+
+/** A view of the mapping keeps its handle, so that the memory under it is not unmapped because a queue was forgotten. */
+const owners = new WeakMap<ArrayBuffer, NativeHandle>();
 
 class OpenClaim implements Claim {
   private open = true;
@@ -78,7 +82,10 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
 
   /** The mapping, asked for once. */
   private bytesInPlace(): ArrayBuffer | undefined {
-    return (this.memory ??= this.handle.mapping());
+    if (this.memory !== undefined) return this.memory;
+    this.memory = this.handle.mapping();
+    if (this.memory !== undefined) owners.set(this.memory, this.handle);
+    return this.memory;
   }
 
   private readonly endClaim = (commit: boolean, view: Buffer): void => {

@@ -149,16 +149,25 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
   private received(status: number): { value: T } | undefined {
     if (status >= 0) return { value: this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T };
-    if (status === LARGE) return { value: this.fetchLarge() };
+    if (status === LARGE) return this.fetchLarge();
     this.refuseGet(status);
     return undefined;
   }
 
-  private fetchLarge(): T {
+  /** Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
+  private fetchLarge(remove = true): { value: T } | undefined {
     const codec = this.handle.registers[REGISTER_CODEC]!;
     const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
     this.handle.copyTaken(bytes);
-    return decodeItem(codec, bytes) as T;
+    try {
+      const value = decodeItem(codec, bytes) as T;
+      this.handle.endTaken(true);
+      return { value };
+    } catch (error) {
+      this.handle.endTaken(remove);
+      if (remove) throw error;
+      return undefined;
+    }
   }
 
   private tryGet(waitMs: number): { value: T } | undefined {
@@ -244,7 +253,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (readMax(max) === 0) return [];
     const items: T[] = [];
     this.block(options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
-    while (items.length < max && this.tryGetMany(items, max, 0));
+    this.fillUp(items, max);
     return items;
   }
 
@@ -496,34 +505,45 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     });
   }
 
-  /** Adds what is there, up to `max` items in all. False: nothing was. */
+  /** Adds what is there, up to `max` items in all. False: nothing was added. */
   private tryGetMany(items: T[], max: number, waitMs: number): boolean {
     this.pool.ready();
     const { handle, pool } = this;
     const count = handle.getMany(pool.offset, Math.min(MAX_BATCH, max - items.length), waitMs);
     if (count < 0) {
-      const outcome = count === LARGE ? { value: this.fetchLarge() } : this.received(count);
+      const outcome = count === LARGE ? this.fetchLarge(items.length === 0) : this.received(count);
       if (outcome === undefined) return false;
       items.push(outcome.value);
       return true;
     }
     const { registers } = handle;
+    const before = items.length;
     let start = pool.offset;
-    for (let index = 0; index < count; index++) {
-      const length = registers[REGISTER_TABLE + 2 * index]!;
-      items.push(pool.takeAt(start, length, registers[REGISTER_TABLE + 2 * index + 1]!) as T);
-      start += length;
+    let done = 0;
+    try {
+      for (; done < count; done++) {
+        const length = registers[REGISTER_TABLE + 2 * done]!;
+        items.push(pool.takeAt(start, length, registers[REGISTER_TABLE + 2 * done + 1]!) as T);
+        start += length;
+      }
+    } catch (error) {
+      // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
+      if (before + done === 0) {
+        handle.endMany(1);
+        throw error;
+      }
     }
     pool.offset = (start + 7) & ~7;
-    return true;
+    handle.endMany(done);
+    return done > 0;
   }
 
-  /** What is there without waiting. What is taken must not be lost to an error: that comes again at the next call. */
+  /** What is there without waiting. That the queue is shut down is for the next call to say. */
   private fillUp(items: T[], max: number): void {
     try {
       while (items.length < max && !this.closed && this.tryGetMany(items, max, 0));
-    } catch {
-      // Shut down, or an item that cannot be decoded.
+    } catch (error) {
+      if (!(error instanceof QueueShutDownError)) throw error;
     }
   }
 
