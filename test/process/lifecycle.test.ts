@@ -16,7 +16,7 @@ describe.each(types)('%s', (type) => {
             // Every other one on the name that all of them make and remove at once.
             const alone = index % 2 === 0;
             const queue = sq.resolveDescriptor(alone ? given[0] : descriptor);
-            if (index % 5 === 0) { const wait = queue.get({ timeoutMs: 1 }).catch(() => {}); await wait; }
+            if (alone && index % 5 === 0) { const wait = queue.get({ timeoutMs: 1 }).catch(() => {}); await wait; }
             queue.putSync([given[1], index], { timeoutMs: 5000 });
             const item = index % 3 === 0 ? await queue.get({ timeoutMs: 5000 }) : queue.getSync({ timeoutMs: 5000 });
             if (!Array.isArray(item) || (alone && item[1] !== index)) throw new Error('found ' + JSON.stringify(item));
@@ -98,7 +98,7 @@ describe.each(types)('%s', (type) => {
     const [outcome] = await run(
       `(async () => {
         const keeper = open();
-        for (let index = 0; index < 20; index++) { const queue = open(); if (index % 2) queue.putSync(index); }
+        (() => { for (let index = 0; index < 20; index++) { const queue = open(); if (index % 2) queue.putSync(index); } })();
         for (let count = 0; (await keeper.stats()).attached.length > 1 && count < 500; count++) { gc(); await new Promise((resolve) => setTimeout(resolve, 2)); }
         const attached = (await keeper.stats()).attached.length;
         const others = [open(), open()];
@@ -141,7 +141,7 @@ describe.each(types)('%s', (type) => {
       `
       const cluster = require('node:cluster');
       const queue = open();
-      cluster.setupPrimary({ exec: require('node:path').join(process.cwd(), 'test/process/cluster-worker.cjs') });
+      cluster.setupPrimary({ execArgv: [], exec: require('node:path').join(process.cwd(), 'test/process/cluster-worker.cjs') });
       for (let index = 0; index < 3; index++) cluster.fork({ DESCRIPTOR: JSON.stringify(descriptor) });
       (async () => {
         for (let index = 1; index <= 300; index++) await queue.put(index);
