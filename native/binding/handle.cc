@@ -295,6 +295,7 @@ napi_value get_many(napi_env env, napi_callback_info info) {
       const Outcome outcome = handle.queue->take(max, items, &taken, room);
       if (outcome != Outcome::kOk) return status_of(outcome);
       if (items[0].length > room) {
+        handle.queue->data(items[0]);  // as in lease()
         handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
         handle.registers[kLength] = static_cast<int32_t>(items[0].length);
         handle.large = items[0];
@@ -423,6 +424,7 @@ napi_value lease(napi_env env, napi_callback_info info) {
       Item item;
       const Outcome outcome = handle.queue->lease(&item);
       if (outcome != Outcome::kOk) return status_of(outcome);
+      handle.queue->data(item);  // refuses an impossible length before JavaScript makes room for it
       handle.registers[kCodec] = static_cast<int32_t>(item.codec);
       handle.registers[kLength] = static_cast<int32_t>(item.length);
       handle.registers[kDeliveries] = static_cast<int32_t>(item.deliveries + 1);
