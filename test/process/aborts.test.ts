@@ -1,10 +1,9 @@
-import { resolveDescriptor } from '../../lib';
 import { seeded } from '../unit/random';
-import { describeQueue, drain, errorOf, run, start, types, until } from './child';
+import { attach, describeQueue, drain, errorOf, run, start, types, until } from './child';
 
 describe.each(types)('%s', (type) => {
   test('an abort rejects with the reason, before, at once and while it waits, and takes nothing', async () => {
-    const queue = resolveDescriptor<number>(describeQueue(type, { maxsize: 1 }));
+    const queue = attach<number>(describeQueue(type, { maxsize: 1 }));
     const reason = new Error('enough');
     const calls = {
       get: (signal: AbortSignal) => queue.get({ signal }),
@@ -43,7 +42,7 @@ describe.each(types)('%s', (type) => {
   test('aborts at every moment of gets, leases and puts between processes lose nothing and double nothing', async () => {
     const random = seeded(`aborts ${type}`);
     const descriptor = describeQueue(type, { maxsize: 5 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const total = 4000;
     const pace = `
       let state = given[0];
@@ -147,10 +146,10 @@ describe.each(types)('%s', (type) => {
 
   test('a wake whose getter was aborted is passed on to the next sleeper', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const sleeper = start(`const queue = open(); for (let count = 0; count < 50; count++) say(queue.getSync()); queue.closeSync();`, descriptor); // prettier-ignore
     await until('it sleeps', async () => (await keeper.stats()).waitingGetters === 1);
-    const aborting = resolveDescriptor(descriptor);
+    const aborting = attach(descriptor);
     const from = performance.now();
     for (let count = 0; count < 50; count++) {
       const controller = new AbortController();

@@ -1,11 +1,11 @@
-import { QueueDescriptor, resolveDescriptor } from '../../lib';
-import { describeQueue, errorOf, freshName, run, segmentFiles, start, types } from './child';
+import { QueueDescriptor } from '../../lib';
+import { attach, describeQueue, errorOf, freshName, run, segmentFiles, start, types } from './child';
 import type { Child } from './child';
 
 describe.each(types)('%s', (type) => {
   test('a third process reads the same qsize, empty and full', async () => {
     const descriptor = describeQueue(type, { maxsize: 3 });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const look = `(async () => {
       const queue = open({ create: 'never' });
       say([queue.qsizeSync(), await queue.qsize(), queue.emptySync(), await queue.empty(), await queue.full(), (await queue.stats()).qsize]);
@@ -55,7 +55,7 @@ describe.each(types)('%s', (type) => {
       const outcomes = await Promise.all(
         racers.map((racer) => racer.next().then(() => true, (error: Error) => /ERR_QUEUE_EXISTS/.test(error.message) ? false : Promise.reject(error))), // prettier-ignore
       );
-      const queue = resolveDescriptor<number>(descriptor, { create: 'never' });
+      const queue = attach<number>(descriptor, { create: 'never' });
       const expected = outcomes.flatMap((put, index) => (put ? [index] : []));
       // Those that may attach all do; of the exclusive ones at most the one that created.
       expect(expected.filter((index) => index % 4 !== 3)).toHaveLength(12);
@@ -68,13 +68,13 @@ describe.each(types)('%s', (type) => {
 
   test('create: never and exclusive', async () => {
     const descriptor = describeQueue(type);
-    expect((await errorOf(() => resolveDescriptor(descriptor, { create: 'never' }))).code).toBe('ERR_QUEUE_NOT_FOUND');
+    expect((await errorOf(() => attach(descriptor, { create: 'never' }))).code).toBe('ERR_QUEUE_NOT_FOUND');
     expect(segmentFiles()).toEqual([]);
-    const first = resolveDescriptor(descriptor, { create: 'exclusive' });
-    expect((await errorOf(() => resolveDescriptor(descriptor, { create: 'exclusive' }))).code).toBe('ERR_QUEUE_EXISTS');
+    const first = attach(descriptor, { create: 'exclusive' });
+    expect((await errorOf(() => attach(descriptor, { create: 'exclusive' }))).code).toBe('ERR_QUEUE_EXISTS');
     const [code] = await run(`try { open({ create: 'exclusive' }); } catch (error) { say(error.code); }`, descriptor);
     expect(code).toBe('ERR_QUEUE_EXISTS');
-    const second = resolveDescriptor(descriptor, { create: 'never' });
+    const second = attach(descriptor, { create: 'never' });
     second.putSync(1);
     expect(first.getSync()).toBe(1);
     first.closeSync();
@@ -83,12 +83,12 @@ describe.each(types)('%s', (type) => {
 
   test('another configuration than the queue has is a mismatch; the default takes it as it is', async () => {
     const name = freshName();
-    const queue = resolveDescriptor(describeQueue(type, { maxsize: 5, capacityBytes: 4096 }, name));
+    const queue = attach(describeQueue(type, { maxsize: 5, capacityBytes: 4096 }, name));
     for (const options of [{ maxsize: 6 }, { maxsize: 0 }, { capacityBytes: 8192 }]) {
-      const error = await errorOf(() => resolveDescriptor(describeQueue(type, options, name)));
+      const error = await errorOf(() => attach(describeQueue(type, options, name)));
       expect(error.code).toBe('ERR_QUEUE_CONFIG_MISMATCH');
     }
-    const plain = resolveDescriptor(describeQueue(type, {}, name));
+    const plain = attach(describeQueue(type, {}, name));
     expect(await plain.stats()).toMatchObject({ maxsize: 5, capacityBytes: 4096 });
     expect((await queue.stats()).attached).toHaveLength(2);
     plain.closeSync();
@@ -97,7 +97,7 @@ describe.each(types)('%s', (type) => {
 
   test('unlinkSync removes the name; those attached go on, whoever comes starts a new queue', async () => {
     const descriptor = describeQueue(type);
-    const old = resolveDescriptor(descriptor);
+    const old = attach(descriptor);
     const peer = start(
       `const queue = open(); say('attached'); hear(); say(queue.getSync()); hear(); queue.putSync('back'); queue.closeSync();`,
       descriptor,
@@ -106,7 +106,7 @@ describe.each(types)('%s', (type) => {
     old.unlinkSync();
     old.unlinkSync();
     expect(segmentFiles()).toEqual([]);
-    const fresh = resolveDescriptor(descriptor);
+    const fresh = attach(descriptor);
     fresh.putSync('new');
     old.putSync('old');
     peer.tell('go');
@@ -127,13 +127,13 @@ describe.each(types)('%s', (type) => {
         ? () => QueueDescriptor.createShmQueue('id', name)
         : () => QueueDescriptor.createSageQueue(name || undefined);
     if (name === '' && type === 'sage_queue') return expect(descriptor().queueId).toMatch(/^sage_[0-9a-f]{8}$/);
-    const { code } = await errorOf(() => resolveDescriptor(descriptor()));
+    const { code } = await errorOf(() => attach(descriptor()));
     expect(['ERR_SEGMENT_NAME', 'ERR_DESCRIPTOR_INVALID']).toContain(code);
   });
 
   test('names of 255 characters are told apart', async () => {
     const long = freshName().padEnd(254, 'n');
-    const queues = ['1', '2'].map((end) => resolveDescriptor(describeQueue(type, {}, long + end)));
+    const queues = ['1', '2'].map((end) => attach(describeQueue(type, {}, long + end)));
     queues.forEach((queue, index) => queue.putSync(index));
     const [seen] = await run(
       `const queue = open({ create: 'never' }); say(queue.getSync()); queue.closeSync();`,
@@ -154,7 +154,7 @@ test('shm and sage_queue of one name are two queues, and so are namespaces and s
     describeQueue('sage_queue', { enableMultiTenant: false }, name),
     describeQueue('sage_queue', { enableMultiTenant: false, namespace: 'a' }, name),
   ];
-  const queues = descriptors.map((descriptor) => resolveDescriptor(descriptor as QueueDescriptor<'sage_queue'>));
+  const queues = descriptors.map((descriptor) => attach(descriptor));
   queues.forEach((queue, index) => queue.putSync(index));
   for (const [index, descriptor] of descriptors.entries()) {
     expect(await run(`const queue = open({ create: 'never' }); say(queue.getManySync(9)); queue.closeSync();`, descriptor)).toEqual([[index]]); // prettier-ignore
@@ -164,15 +164,15 @@ test('shm and sage_queue of one name are two queues, and so are namespaces and s
 
 test('autoCleanup removes the segment with its last handle once it is empty, and not without it', async () => {
   const kept = describeQueue('sage_queue', { autoCleanup: false });
-  resolveDescriptor(kept).closeSync();
+  attach(kept).closeSync();
   expect(segmentFiles()).toHaveLength(1);
-  const again = resolveDescriptor(kept as QueueDescriptor<'sage_queue'>, { create: 'never' });
+  const again = attach(kept, { create: 'never' });
   again.unlinkSync();
   again.closeSync();
 
   const cleaned = describeQueue('sage_queue');
-  const first = resolveDescriptor(cleaned as QueueDescriptor<'sage_queue'>);
-  const second = resolveDescriptor(cleaned as QueueDescriptor<'sage_queue'>);
+  const first = attach(cleaned);
+  const second = attach(cleaned);
   first.closeSync();
   expect(segmentFiles()).toHaveLength(1);
   second.putSync('keeps it');
@@ -182,7 +182,7 @@ test('autoCleanup removes the segment with its last handle once it is empty, and
   const victim = start(`const queue = open(); say(queue.getSync()); hear();`, cleaned);
   expect(await victim.next()).toBe('keeps it');
   await victim.kill();
-  resolveDescriptor(cleaned).close();
+  attach(cleaned).close();
   expect(segmentFiles()).toEqual([]);
 });
 
@@ -191,7 +191,7 @@ test('closing all and resolving again while peers hold the queue loses nothing',
   const cycles = `const queue0 = open(); queue0.closeSync();
     for (let index = 0; index < 300; index++) { const queue = open(); queue.putSync([given[0], index]); queue.closeSync(); }`;
   await Promise.all([0, 1, 2].map((who) => run(cycles, descriptor, [who])));
-  const queue = resolveDescriptor<[number, number]>(descriptor, { create: 'never' });
+  const queue = attach<[number, number]>(descriptor, { create: 'never' });
   const items = queue.getManySync(1000);
   expect(items).toHaveLength(900);
   for (const who of [0, 1, 2]) {

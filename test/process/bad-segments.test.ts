@@ -14,10 +14,10 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { listSegments, pruneSegments, resolveDescriptor, SegmentError } from '../../lib';
+import { listSegments, pruneSegments, SegmentError } from '../../lib';
 import { listUnreadableSegments } from '../../lib/segments';
 import { seeded } from '../unit/random';
-import { describeQueue, drain, isRoot, run, segmentFiles, SHM, start, types, until } from './child';
+import { attach, describeQueue, drain, isRoot, run, segmentFiles, SHM, start, types, until } from './child';
 import type { NativeType } from './child';
 
 const NOBODY = 65534;
@@ -33,7 +33,7 @@ function asRoot(name: string, body: () => Promise<void>): void {
 /** A whole segment with two items that nobody is attached to; its path. */
 async function makeSegment(type: NativeType): Promise<{ descriptor: ReturnType<typeof describeQueue>; path: string }> {
   const descriptor = describeQueue(type, { capacityBytes: 65536, maxsize: 8 });
-  const queue = resolveDescriptor(descriptor);
+  const queue = attach(descriptor);
   queue.putManySync(['a', 'b']);
   const [file] = segmentFiles(String(descriptor.metadata.shm_name ?? descriptor.queueId));
   queue.closeSync();
@@ -65,7 +65,7 @@ const damages: [string, string, (path: string) => void][] = [
   ['with zeroed cursors', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 4096, Buffer.alloc(384, 0))],
 ];
 
-const attach = `
+const attaching = `
   const outcomes = [];
   for (const create of ['if-missing', 'never', 'exclusive']) {
     try { open({ create }).closeSync(); outcomes.push('attached'); } catch (error) { outcomes.push([error instanceof sq.SegmentError, error.code, error.message.length > 40]); }
@@ -77,7 +77,7 @@ describe.each(types)('%s', (type) => {
     const { descriptor, path } = await makeSegment(type);
     damage(path);
     try {
-      const [outcomes] = await run(attach, descriptor);
+      const [outcomes] = await run(attaching, descriptor);
       expect(outcomes).toEqual(Array(3).fill([true, code, true]));
       // Neither listing nor pruning stumbles over it, and pruning leaves it alone.
       const unreadable = listUnreadableSegments().find(({ file }) => path.endsWith(file));
@@ -98,7 +98,7 @@ describe.each(types)('%s', (type) => {
     unlinkSync(path);
     make(path);
     try {
-      const [outcomes] = await run(attach, descriptor);
+      const [outcomes] = await run(attaching, descriptor);
       for (const outcome of outcomes) expect(outcome.slice(0, 1)).toEqual([true]);
       listSegments();
     } finally {
@@ -151,10 +151,10 @@ describe.each(types)('%s', (type) => {
     const { descriptor, path } = await makeSegment(type);
     const refused = Array(3).fill([true, 'ERR_SEGMENT_PERMISSION', true]);
     // Another user comes.
-    expect(await run(attach, descriptor, [], { uid: NOBODY })).toEqual([refused]);
+    expect(await run(attaching, descriptor, [], { uid: NOBODY })).toEqual([refused]);
     // Another user's file with our header in it.
     chownSync(path, NOBODY, NOBODY);
-    expect(await run(attach, descriptor)).toEqual([refused]);
+    expect(await run(attaching, descriptor)).toEqual([refused]);
     unlinkSync(path);
     // Nobody creates a queue in another user's name.
     if (type === 'sage_queue') {
@@ -169,7 +169,7 @@ describe.each(types)('%s', (type) => {
       mode: 0o666,
       ...(type === 'sage_queue' ? { enableMultiTenant: false } : {}),
     });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const [file] = segmentFiles(String(descriptor.metadata.shm_name ?? descriptor.queueId));
     expect(statSync(join(SHM, file!)).mode & 0o777).toBe(0o666);
     const peer = start(
@@ -189,7 +189,7 @@ describe.each(types)('%s', (type) => {
   test('a segment is private unless asked', async () => {
     const { path, descriptor } = await makeSegment(type);
     expect(statSync(path).mode & 0o777).toBe(0o600);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     drain(queue);
     queue.closeSync();
   });
@@ -219,7 +219,7 @@ describe.each(types)('%s', (type) => {
     expect(info(nameOf(empty))).toBeUndefined();
     child.tell('end');
     await child.clean();
-    const queue = resolveDescriptor(kept, { create: 'never' });
+    const queue = attach(kept, { create: 'never' });
     expect(drain(queue)).toEqual(['a', 'b']);
     queue.closeSync();
   });
@@ -252,7 +252,7 @@ test('a full /dev/shm gives ERR_SEGMENT_NO_SPACE with the cure, and leaves nothi
 
 asRoot('another pid namespace is refused rather than guessed about', async () => {
   const descriptor = describeQueue('shm');
-  const queue = resolveDescriptor(descriptor);
+  const queue = attach(descriptor);
   const [code] = await run(`try { open(); say('attached'); } catch (error) { say(error.code); }`, descriptor, [], {
     wrapper: ['unshare', '--pid', '--fork', '--mount-proc'],
   });

@@ -1,10 +1,9 @@
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, errorOf, now, start, types } from './child';
+import { attach, describeQueue, errorOf, now, start, types } from './child';
 
 describe.each(types)('%s', (type) => {
   test.each([1, 2, 7, 1000])('maxsize %i takes exactly so many, from several processes', async (maxsize) => {
     const descriptor = describeQueue(type, { maxsize, capacityBytes: 65536 });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const putters = [0, 1].map(() =>
       start(
         `const queue = open();
@@ -28,7 +27,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('out of bytes is full too, and an empty item costs a slot only', async () => {
-    const queue = resolveDescriptor(describeQueue(type, { maxsize: 100, capacityBytes: 1024 }));
+    const queue = attach(describeQueue(type, { maxsize: 100, capacityBytes: 1024 }));
     for (let count = 0; count < 4; count++) queue.putSync(new Uint8Array(256));
     expect(await queue.full()).toBe(true);
     expect((await errorOf(() => queue.putSync(new Uint8Array(1), { block: false }))).code).toBe('ERR_QUEUE_FULL');
@@ -41,7 +40,7 @@ describe.each(types)('%s', (type) => {
 
   test('waits end with their timeout: sync and async, empty and full', async () => {
     const descriptor = describeQueue(type, { maxsize: 1 });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const child = start(
       `const queue = open();
       const timed = async (call) => { const from = now(); try { await call(); } catch (error) { return [error.code, now() - from]; } };
@@ -81,7 +80,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('block: false fails at once', async () => {
-    const queue = resolveDescriptor(describeQueue(type, { maxsize: 1 }));
+    const queue = attach(describeQueue(type, { maxsize: 1 }));
     const from = now();
     expect((await errorOf(() => queue.get({ block: false, timeoutMs: 60_000 }))).code).toBe('ERR_QUEUE_EMPTY');
     expect((await errorOf(() => queue.getSync({ block: false, timeoutMs: 60_000 }))).code).toBe('ERR_QUEUE_EMPTY');
@@ -137,7 +136,7 @@ describe.each(types)('%s', (type) => {
       [how],
     );
     expect(await producer.next()).toBe('waiting');
-    const queue = resolveDescriptor<number>(descriptor);
+    const queue = attach<number>(descriptor);
     while ((await queue.stats()).waitingPutters === 0) await new Promise(setImmediate);
     expect([queue.getSync(), queue.getSync()]).toEqual([1, 2]);
     await producer.clean();

@@ -8,8 +8,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { QueueDescriptor } from '../../lib';
-import type { NativeQueue, SageOptions } from '../../lib';
+import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { NativeQueue, ResolveOptions, SageOptions, SageQueue } from '../../lib';
 
 export const root = join(__dirname, '../..');
 export const types = ['shm', 'sage_queue'] as const;
@@ -129,15 +129,12 @@ export function start(program: string, queue: unknown, given: unknown[] = [], op
 }
 
 /** Runs a program to its clean end; what it said. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- lines of JSON
-export async function run(
+export const run = async (
   program: string,
   queue: unknown,
   given: unknown[] = [],
   options: StartOptions = {},
-): Promise<any[]> {
-  return start(program, queue, given, options).clean();
-}
+): ReturnType<Child['clean']> => start(program, queue, given, options).clean();
 
 const tag = `${basename(expect.getState().testPath ?? 'test', '.test.ts')}.${process.pid}`;
 let count = 0;
@@ -148,6 +145,12 @@ export function describeQueue(type: NativeType, options: SageOptions = {}, name 
     ? QueueDescriptor.createShmQueue(undefined, name, options)
     : QueueDescriptor.createSageQueue(name, options);
 }
+
+/** A handle of this process, typed as what both types have; `attachSage` for what only sage_queue has. */
+export const attach = <T = unknown>(descriptor: QueueDescriptor, options?: ResolveOptions): NativeQueue<T> =>
+  resolveDescriptor<T>(descriptor, options) as NativeQueue<T>;
+export const attachSage = <T = unknown>(descriptor: QueueDescriptor): SageQueue<T> =>
+  attach<T>(descriptor) as SageQueue<T>;
 
 /** Names in /dev/shm that belong to this test file, or to one queue of it. */
 export const segmentFiles = (of = tag): string[] =>

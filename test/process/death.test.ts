@@ -2,9 +2,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resolveDescriptor } from '../../lib';
 import { seeded } from '../unit/random';
-import { describeQueue, drain, errorOf, now, start, types, until } from './child';
+import { attach, describeQueue, drain, errorOf, now, start, types, until } from './child';
 import type { Child } from './child';
 
 const random = seeded('death');
@@ -59,7 +58,7 @@ describe.each(types)('%s', (type) => {
     'the holder of the only item is killed while every consumer (%s) sleeps: one of them gets it within 100 ms',
     async (how) => {
       const descriptor = describeQueue(type);
-      const keeper = resolveDescriptor(descriptor);
+      const keeper = attach(descriptor);
       const lateness: number[] = [];
       for (let round = 0; round < 4; round++) {
         const fifo = makeFifo();
@@ -96,7 +95,7 @@ describe.each(types)('%s', (type) => {
   test('a claim of a killed process is passed over by sleeping consumers within 100 ms', async () => {
     if (type !== 'sage_queue') return; // claims are sage_queue's own; shm's put is the same claim, killed natively
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const fifo = makeFifo();
     const survivor = start(survivorOf('sync'), descriptor, [fifo]);
     await survivor.next();
@@ -121,7 +120,7 @@ describe.each(types)('%s', (type) => {
 
   test('workers killed at random while they put and get: nothing committed is lost, nothing is torn, nothing comes twice', async () => {
     const descriptor = describeQueue(type, { maxsize: 16, capacityBytes: 4096 });
-    const keeper = resolveDescriptor<Buffer>(descriptor);
+    const keeper = attach<Buffer>(descriptor);
     const kills = 36;
     const bytesOf = `
       const bytesOf = (who, number) => { const bytes = Buffer.alloc(12 + (number * 37) % 200, (who * 31 + number) & 255);
@@ -175,7 +174,7 @@ describe.each(types)('%s', (type) => {
       const child = start(isProducer ? producer : consumer, descriptor, [who, random.below(3)]);
       alive.push({ child, followed: follow(child, who), isProducer });
     };
-    (add(true), add(true), add(false), add(false));
+    for (const isProducer of [true, true, false, false]) add(isProducer);
     let progressed = 0;
     for (let count = 0; count < kills; count++) {
       await until('progress after a death', () => got.size > progressed);
@@ -209,7 +208,7 @@ describe.each(types)('%s', (type) => {
 
   test('everybody asleep, putters for want of room: killing the one that was woken does not strand the others', async () => {
     const descriptor = describeQueue(type, { maxsize: 1 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     keeper.putSync('first');
     const putters = [0, 1, 2].map((who) =>
       start(
@@ -238,7 +237,7 @@ describe.each(types)('%s', (type) => {
 
   test('a stopped process is not taken for dead: others return in time, and what it held is its own when it goes on', async () => {
     const descriptor = describeQueue(type, { maxsize: 4 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     keeper.putManySync(['leased', 'next']);
     const stopped = start(
       `const queue = open();
@@ -258,7 +257,7 @@ describe.each(types)('%s', (type) => {
     expect((await errorOf(() => keeper.get({ signal: AbortSignal.timeout(30) }))).name).toBe('TimeoutError');
     const stats = await keeper.stats();
     expect(stats.attached!.filter(({ pid }) => pid === stopped.pid)).toEqual([{ pid: stopped.pid, alive: true }]);
-    const second = resolveDescriptor(descriptor);
+    const second = attach(descriptor);
     second.closeSync();
     expect(now() - from).toBeLessThan(2000);
     if (type === 'sage_queue') {

@@ -1,5 +1,4 @@
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, start, types } from './child';
+import { attach, describeQueue, start, types } from './child';
 
 const MILLION = 1_000_000;
 
@@ -32,7 +31,7 @@ test('the check fails on loss, on duplicates and on disorder', () => {
 describe.each(types)('%s', (type) => {
   test('1 → 1 with a million numbered items: complete and in order', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const producer = start(
       `const queue = open();
       let next = 0;
@@ -68,7 +67,7 @@ describe.each(types)('%s', (type) => {
     ['await', 10_000],
   ])('4 producers × 4 consumers (%s): nothing lost, nothing twice, order per producer', async (how, each) => {
     const descriptor = describeQueue(type, { maxsize: 257 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const producers = [0, 1, 2, 3].map((index) =>
       start(
         `(async () => {

@@ -1,8 +1,7 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, freshName, now, run, start, types, until } from './child';
+import { attach, describeQueue, freshName, now, run, start, types, until } from './child';
 
 describe.each(types)('%s', (type) => {
   test('eight pending gets delay neither timers nor fs nor dns', async () => {
@@ -37,7 +36,7 @@ describe.each(types)('%s', (type) => {
 
   test('an idle process with waiters wakes 0 times, in every thread of it', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const child = start(
       `const queue = open();
       for (let count = 0; count < 8; count++) queue.get().catch(() => {});
@@ -77,7 +76,7 @@ describe.each(types)('%s', (type) => {
 
   test('a blocked getSync wakes at most 10 times a second, and a bit for its start', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const child = start(`const queue = open(); say('parked'); queue.getSync();`, descriptor);
     await child.next();
     await until('it sleeps', async () => (await keeper.stats()).waitingGetters === 1);
@@ -95,7 +94,7 @@ describe.each(types)('%s', (type) => {
 
   test('a consumer whose event loop is blocked keeps nothing from those that sleep', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const busy = [0, 1].map(() =>
       start(
         `const queue = open(); const got = []; const take = () => queue.get().then((item) => { got.push(item); take(); }, () => {});

@@ -1,12 +1,11 @@
-import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import { QueueDescriptor } from '../../lib';
 import type { SageOptions } from '../../lib';
-import { describeQueue, errorOf, run, start } from './child';
+import { attachSage, describeQueue, errorOf, run, start } from './child';
 
-const make = (options?: SageOptions): QueueDescriptor<'sage_queue'> =>
-  describeQueue('sage_queue', options) as QueueDescriptor<'sage_queue'>;
+const make = (options?: SageOptions): QueueDescriptor => describeQueue('sage_queue', options);
 
 test('claim, fill and commit; abort and disposal leave the queue as it was', async () => {
-  const queue = resolveDescriptor(make({ maxsize: 2 }));
+  const queue = attachSage(make({ maxsize: 2 }));
   const claim = queue.claimSync(5);
   expect([claim.bytes.length, queue.qsizeSync(), await queue.empty()]).toEqual([5, 0, true]);
   claim.bytes.set(Buffer.from('hello'));
@@ -27,7 +26,7 @@ test('claim, fill and commit; abort and disposal leave the queue as it was', asy
 });
 
 test('one claim per handle at a time; sizes are checked; a full queue waits or refuses', async () => {
-  const queue = resolveDescriptor(make({ maxsize: 1, capacityBytes: 1000 }));
+  const queue = attachSage(make({ maxsize: 1, capacityBytes: 1000 }));
   const claim = queue.claimSync(0);
   expect(() => queue.claimSync(1)).toThrow(TypeError);
   expect((await errorOf(() => queue.putSync(1, { block: false }))).code).toBe('ERR_QUEUE_FULL');
@@ -45,9 +44,9 @@ test('one claim per handle at a time; sizes are checked; a full queue waits or r
 
 test('a claim in one process is read in place in another, in order with other puts', async () => {
   const descriptor = make();
-  const queue = resolveDescriptor(descriptor);
+  const queue = attachSage(descriptor);
   const claim = queue.claimSync(65536);
-  const other = resolveDescriptor(descriptor);
+  const other = attachSage(descriptor);
   other.putSync(Buffer.from('behind'));
   expect((await errorOf(() => other.getSync({ block: false }))).code).toBe('ERR_QUEUE_EMPTY');
   claim.bytes.fill(9);
@@ -64,7 +63,7 @@ test('a claim in one process is read in place in another, in order with other pu
 });
 
 test('consumeSync: max, the throwing handler, the promise, waiting and shutdown', async () => {
-  const queue = resolveDescriptor<Buffer>(make());
+  const queue = attachSage<Buffer>(make());
   const put = (...texts: string[]): void => void queue.putManySync(texts.map((text) => Buffer.from(text)));
   const seen: string[] = [];
   const see = (view: Uint8Array): void => void seen.push(Buffer.from(view).toString());
@@ -105,7 +104,7 @@ test('consumeSync: max, the throwing handler, the promise, waiting and shutdown'
 
 test('the handler may use the queue: put, get, claim and close', async () => {
   const descriptor = make();
-  const queue = resolveDescriptor<Buffer>(descriptor);
+  const queue = attachSage<Buffer>(descriptor);
   queue.putManySync(['a', 'b', 'c', 'd'].map((text) => Buffer.from(text)));
   const seen: string[] = [];
   queue.consumeSync((view) => {
@@ -119,7 +118,7 @@ test('the handler may use the queue: put, get, claim and close', async () => {
     seen.push(String(Buffer.from(view)));
   }, 3);
   expect(() => queue.consumeSync(() => void queue.consumeSync(() => {}))).toThrow(TypeError);
-  const keeper = resolveDescriptor<Buffer>(descriptor);
+  const keeper = attachSage<Buffer>(descriptor);
   queue.consumeSync(() => queue.closeSync());
   // Neither lost nor stuck: what was not handled when the handle closed went back.
   const rest = keeper.getManySync(9).map(String);
@@ -154,7 +153,7 @@ test('a view that outlives its queue is empty, also when the queue was forgotten
 
 test('a process that ends with a claim open leaves no hole behind', async () => {
   const descriptor = make();
-  const keeper = resolveDescriptor<Buffer>(descriptor);
+  const keeper = attachSage<Buffer>(descriptor);
   for (const end of ['process.exit(0)', 'queue.closeSync()', '(0)']) {
     const child = start(
       `const queue = open(); const claim = queue.claimSync(10); queue.putSync(Buffer.from('behind')); ${end};`,

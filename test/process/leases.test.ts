@@ -1,11 +1,10 @@
-import { resolveDescriptor } from '../../lib';
 import type { NativeQueue } from '../../lib';
-import { describeQueue, drain, errorOf, start, types, until } from './child';
+import { attach, describeQueue, drain, errorOf, start, types, until } from './child';
 
 describe.each(types)('%s', (type) => {
   test('ack finishes, release and disposal give back ahead of the rest, and deliveries count', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putManySync(['a', 'b', 'c']);
     const lease = queue.leaseSync();
     expect([lease.item, lease.deliveries, queue.qsizeSync()]).toEqual(['a', 1, 2]);
@@ -25,7 +24,7 @@ describe.each(types)('%s', (type) => {
 
   test('an item given back is seen by other processes, with its count', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const peer = start(
       `const queue = open(); const lease = queue.leaseSync(); say([lease.item, lease.deliveries]); lease.ackSync(); queue.closeSync();`,
       descriptor,
@@ -47,7 +46,7 @@ describe.each(types)('%s', (type) => {
 
   test('a lease is held while 100 times the capacity passes by, and its bytes stay', async () => {
     const descriptor = describeQueue(type, { capacityBytes: 4096, maxsize: 16 });
-    const holder = resolveDescriptor<Buffer>(descriptor);
+    const holder = attach<Buffer>(descriptor);
     holder.putSync(Buffer.alloc(1000, 'L'));
     const held = holder.leaseSync();
     const peer = start(
@@ -73,7 +72,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('leases count towards maxsize, and giving one back never overfills', async () => {
-    const queue = resolveDescriptor<number>(describeQueue(type, { maxsize: 3 }));
+    const queue = attach<number>(describeQueue(type, { maxsize: 3 }));
     queue.putManySync([1, 2, 3]);
     const leases = [queue.leaseSync(), queue.leaseSync(), queue.leaseSync()];
     expect([queue.qsizeSync(), await queue.full()]).toEqual([0, true]);
@@ -90,9 +89,9 @@ describe.each(types)('%s', (type) => {
 
   test('close gives open leases back, and so do forgotten handles', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putManySync(['a', 'b', 'c']);
-    const other = resolveDescriptor(descriptor);
+    const other = attach(descriptor);
     const lease = other.leaseSync();
     other.closeSync();
     await lease.ack(); // too late: it went back
@@ -119,7 +118,7 @@ describe.each(types)('%s', (type) => {
 
   test('a killed holder: its lease comes again with its count, and other leases stay', async () => {
     const descriptor = describeQueue(type);
-    const queue: NativeQueue = resolveDescriptor(descriptor);
+    const queue: NativeQueue = attach(descriptor);
     queue.putManySync(['mine', 'x', 'y', 'z']);
     const mine = queue.leaseSync();
     const holder = start(
@@ -141,7 +140,7 @@ describe.each(types)('%s', (type) => {
 
   test('a broker-less work queue: workers that die leave no job undone', async () => {
     const descriptor = describeQueue(type, { maxsize: 0 });
-    const queue = resolveDescriptor<number>(descriptor);
+    const queue = attach<number>(descriptor);
     queue.putManySync(Array.from({ length: 300 }, (_, index) => index));
     await queue.shutdown();
     const worker = `

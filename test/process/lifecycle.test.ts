@@ -1,6 +1,5 @@
 import { readdirSync } from 'node:fs';
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, freshName, run, segmentFiles, SHM, start, types, until } from './child';
+import { attach, describeQueue, freshName, run, segmentFiles, SHM, start, types, until } from './child';
 
 /** Descriptors and threads of the process that runs this. */
 const counts = `const counts = () => [fs.readdirSync('/proc/self/fd').length, fs.readdirSync('/proc/self/task').length];`;
@@ -44,7 +43,7 @@ describe.each(types)('%s', (type) => {
 
   test('handles that wait, hold and put to sleepers are closed without a trace, a thousand times', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor<number>(descriptor);
+    const keeper = attach<number>(descriptor);
     const sleepers = [0, 1, 2].map(() =>
       start(`const queue = open(); try { for (;;) queue.getSync(); } catch {} queue.closeSync();`, descriptor),
     );
@@ -118,7 +117,7 @@ describe.each(types)('%s', (type) => {
 
   test('ref and unref: a waiting call keeps the process alive unless told not to', async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     for (const calls of [
       'queue.unref().get()',
       'queue.get(); queue.unref()',
@@ -172,8 +171,8 @@ test('a descriptor travels as an item: a reply queue in a request, for each type
       })();`,
       requests,
     );
-    const queue = resolveDescriptor(requests);
-    const answers = resolveDescriptor(describeQueue(type));
+    const queue = attach(requests);
+    const answers = attach(describeQueue(type));
     queue.putSync({ reply: answers.descriptor, question: 21 });
     expect(await answers.get({ timeoutMs: 20_000 })).toEqual([true, 42]);
     await server.clean();
@@ -238,7 +237,7 @@ test('custom types registered in a child resolve beside the native ones', async 
 
 test('a name of this file is in /dev/shm while its queue lives, and only then', () => {
   const name = freshName();
-  const queue = resolveDescriptor(describeQueue('shm', {}, name));
+  const queue = attach(describeQueue('shm', {}, name));
   expect(readdirSync(SHM).filter((file) => file.includes(name))).toHaveLength(1);
   queue.closeSync();
   expect(readdirSync(SHM).filter((file) => file.includes(name))).toEqual([]);

@@ -1,10 +1,9 @@
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, drain, errorOf, run, start, types, until } from './child';
+import { attach, describeQueue, drain, errorOf, run, start, types, until } from './child';
 
 describe.each(types)('%s', (type) => {
   test('shutdown ends puts everywhere at once, and gets once the queue is drained', async () => {
     const descriptor = describeQueue(type, { maxsize: 2 });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putManySync([1, 2]);
     const putters = ['sync', 'async'].map((how) =>
       start(
@@ -38,7 +37,7 @@ describe.each(types)('%s', (type) => {
 
   test('waiting getters end with it: sync, async, iterators and streams', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const ways = {
       sync: 'queue.getSync()',
       async: 'await queue.get()',
@@ -61,7 +60,7 @@ describe.each(types)('%s', (type) => {
 
   test('immediate drops what is left', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putManySync([1, 2, 3]);
     await run(`(async () => { const queue = open(); await queue.shutdown({ immediate: true }); queue.closeSync(); })();`, descriptor); // prettier-ignore
     expect((await errorOf(() => queue.getSync())).code).toBe('ERR_QUEUE_SHUT_DOWN');
@@ -71,7 +70,7 @@ describe.each(types)('%s', (type) => {
 
   test('leased items are left too: getters wait for them until they are given back or finished', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putManySync(['a', 'b']);
     const [first, second] = [queue.leaseSync(), queue.leaseSync()];
     await queue.shutdown();
@@ -91,16 +90,16 @@ describe.each(types)('%s', (type) => {
 
   test('a queue that is shut down and drained starts anew once nobody is attached', async () => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     queue.putSync('last');
     await queue.shutdown();
     // Not drained: still the old queue, for whoever comes.
-    const same = resolveDescriptor(descriptor);
+    const same = attach(descriptor);
     expect((await errorOf(() => same.putSync(1))).code).toBe('ERR_QUEUE_SHUT_DOWN');
     expect(same.getSync()).toBe('last');
     same.closeSync();
     queue.closeSync();
-    const fresh = resolveDescriptor(descriptor);
+    const fresh = attach(descriptor);
     fresh.putSync('new life');
     expect(await run(`const queue = open({ create: 'never' }); say(queue.getSync()); queue.closeSync();`, descriptor)).toEqual(['new life']); // prettier-ignore
     // The holder of the last item dies: its item is left, so the queue is not finished.
@@ -110,7 +109,7 @@ describe.each(types)('%s', (type) => {
     await fresh.shutdown();
     fresh.closeSync();
     await holder.kill();
-    const after = resolveDescriptor(descriptor);
+    const after = attach(descriptor);
     expect(drain(after)).toEqual(['held']);
     expect((await errorOf(() => after.getSync())).code).toBe('ERR_QUEUE_SHUT_DOWN');
     after.closeSync();

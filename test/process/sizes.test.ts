@@ -1,5 +1,4 @@
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, errorOf, now, start, types } from './child';
+import { attach, describeQueue, errorOf, now, start, types } from './child';
 
 const MEBIBYTE = 2 ** 20;
 const sizes = [0, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 4097, 65535, 65536, 65537, MEBIBYTE, 16 * MEBIBYTE];
@@ -18,7 +17,7 @@ const digest = (bytes) => require('node:crypto').createHash('sha1').update(bytes
 describe.each(types)('%s', (type) => {
   test('items of every size arrive intact in another process, by every way in and out', async () => {
     const descriptor = describeQueue(type, { capacityBytes: 16 * MEBIBYTE });
-    const queue = resolveDescriptor(descriptor);
+    const queue = attach(descriptor);
     const ways = ['sync', 'many', 'async', 'lease', ...(type === 'sage_queue' ? ['inPlace'] : [])];
     const producer = start(
       `${fill}
@@ -73,7 +72,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('an item that can never fit is refused at once, and the queue goes on', async () => {
-    const queue = resolveDescriptor<Uint8Array>(describeQueue(type, { capacityBytes: 65536 }));
+    const queue = attach<Uint8Array>(describeQueue(type, { capacityBytes: 65536 }));
     const large = new Uint8Array(65537);
     const before = now();
     const calls = [
@@ -98,7 +97,7 @@ describe.each(types)('%s', (type) => {
   test('odd sizes wrap more than 100 times around, checksummed', async () => {
     const capacityBytes = 10_007;
     const descriptor = describeQueue(type, { capacityBytes, maxsize: 37 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const producer = start(
       `${fill}
       const queue = open();
@@ -138,7 +137,7 @@ describe.each(types)('%s', (type) => {
 
   test('payloads that imitate headers, slots and tags change nothing', async () => {
     const descriptor = describeQueue(type, { capacityBytes: 8192, maxsize: 16 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const hashes = 400;
     const imitation = `
       // Slot words (number << 24 | state << 21 | ...), cursors, the magic number, in every alignment and for numbers near the real ones.

@@ -1,5 +1,5 @@
-import { registerCodec, resolveDescriptor, SerializationError } from '../../lib';
-import { describeQueue, errorOf, types } from './child';
+import { registerCodec, SerializationError } from '../../lib';
+import { attach, describeQueue, errorOf, types } from './child';
 
 /** Decodes nothing; what it wrote is where the others' items end. */
 registerCodec({
@@ -14,8 +14,8 @@ registerCodec({
 describe.each(types)('%s', (type) => {
   test.each([10, 100_000])('an item (%i bytes) that cannot be decoded is removed and reported alone', async (bytes) => {
     const descriptor = describeQueue(type);
-    const queue = resolveDescriptor<unknown>(descriptor);
-    const oneWay = resolveDescriptor<unknown>(describeQueue(type, { codec: 'one-way' }, String(descriptor.metadata.shm_name ?? descriptor.queueId))); // prettier-ignore
+    const queue = attach<unknown>(descriptor);
+    const oneWay = attach<unknown>(describeQueue(type, { codec: 'one-way' }, String(descriptor.metadata.shm_name ?? descriptor.queueId))); // prettier-ignore
     const fill = (): void => {
       queue.putManySync([1, 2]);
       oneWay.putSync('x'.repeat(bytes));
@@ -52,7 +52,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('what a batch took before the queue turned out to be shut down is not lost', async () => {
-    const queue = resolveDescriptor<number>(describeQueue(type));
+    const queue = attach<number>(describeQueue(type));
     queue.putManySync([1, 2]);
     await queue.shutdown();
     expect(queue.getManySync(9)).toEqual([1, 2]);

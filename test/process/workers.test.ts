@@ -1,5 +1,4 @@
-import { resolveDescriptor } from '../../lib';
-import { describeQueue, drain, start, types, until } from './child';
+import { attach, describeQueue, drain, start, types, until } from './child';
 
 const ways = {
   'async get': 'const pending = queue.get(); pending.catch(() => {}); ready();',
@@ -58,7 +57,7 @@ describe.each(types)('%s', (type) => {
 
     test('process.exit() of the whole process ends cleanly within a second', async () => {
       const descriptor = describeQueue(type, options);
-      const keeper = resolveDescriptor(descriptor);
+      const keeper = attach(descriptor);
       const child = start(
         `${peer}
         worker.once('message', async () => { await asleep(); say(now()); process.on('exit', () => {}); process.exit(0); });`,
@@ -76,7 +75,7 @@ describe.each(types)('%s', (type) => {
 
   test("a worker's end gives back its leases and claims", async () => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     keeper.putManySync(['leased', 'next']);
     const [outcome] = await start(
       `
@@ -134,7 +133,7 @@ describe.each(types)('%s', (type) => {
     ['with a lease and a claim open', 'queue.putSync(1); queue.leaseSync(); queue.claimSync?.(10); asleep = true;'],
   ])('process.exit() %s, and by a signal that exits', async (_name, code) => {
     const descriptor = describeQueue(type);
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     for (const end of ['process.exit(0)', "process.kill(process.pid, 'SIGTERM')"]) {
       const child = start(
         `const queue = open(); let asleep; process.on('SIGTERM', () => process.exit(0)); ${code} setTimeout(() => { say(now()); ${end}; }, 20);`,
@@ -151,7 +150,7 @@ describe.each(types)('%s', (type) => {
 
   test('SIGINT ends a process that is blocked in getSync or putSync', async () => {
     const descriptor = describeQueue(type, { maxsize: 1 });
-    const keeper = resolveDescriptor(descriptor);
+    const keeper = attach(descriptor);
     const getter = start(`const queue = open(); say(1); queue.getSync();`, descriptor);
     await getter.next();
     await until('it sleeps', async () => (await keeper.stats()).waitingGetters === 1);

@@ -327,7 +327,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       this.pool.ready();
       const status = native(() => this.handle.getNow(this.pool.offset));
       const item =
-        status >= 0 ? (this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T) : this.received(status)?.value;
+        status >= 0
+          ? (this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T)
+          : this.received(status)?.value;
       if (status >= 0 || status === LARGE) {
         if (++answers > ANSWERS_PER_TURN) await nextTurn();
         return item as T;
