@@ -10,6 +10,12 @@ afterEach(async () => {
   await processes.end();
 });
 
+/** With what a death left in it twice. */
+async function remove(queue: { unlinkSync(): void; close(): Promise<void> }): Promise<void> {
+  queue.unlinkSync();
+  await queue.close();
+}
+
 let made = 0;
 const freshName = (): string => `killed-server-${process.pid}-${made++}`;
 
@@ -23,7 +29,7 @@ test('killed and restarted in mid-stream: nothing acknowledged is lost, repetiti
   const name = freshName();
   // Keeps the segment while no server lives, as the local processes that share it do.
   const local = getSageQueue<number>(name, { maxsize: 0, capacityBytes: 8 << 20 });
-  fixture.later(() => local.close());
+  fixture.later(() => remove(local));
   const first = await startServer(0, name);
   const { port } = first;
   let { child } = first;
@@ -69,7 +75,7 @@ test('an item that a client of the killed server had on loan comes again', async
   const { child, port } = await startServer(0, name);
   const queue = fixture.client<string>(port);
   const local = getSageQueue<string>(name, { maxsize: 0, capacityBytes: 8 << 20 });
-  fixture.later(() => local.close());
+  fixture.later(() => remove(local));
   await queue.put('first');
   const lease = await queue.lease();
   expect(lease.item).toBe('first');
@@ -102,7 +108,7 @@ test('local processes on the sage_queue behind the server share it with remote o
   const remote = fixture.client<string>(port);
   const other = fixture.client<string>(port);
   const local = getSageQueue<string>(name, { maxsize: 0, capacityBytes: 8 << 20 });
-  fixture.later(() => local.close());
+  fixture.later(() => remove(local));
   const waiting = remote.get();
   await local.put('from here');
   expect(await waiting).toBe('from here');
