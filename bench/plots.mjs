@@ -101,24 +101,36 @@ function tables() {
     for (const { line, reference, atLeast, atMost, ratio, reached } of report.targets) {
       const asked = atLeast !== undefined ? `≥ ${atLeast}` : `≤ ${atMost}`;
       const short = (value) => value.toFixed(2);
-      lines.push(`| ${line} | ${reference} | ${asked} | ${short(ratio.median)} ${bracket(ratio, short)} | ${reached ? 'reached' : '**not reached**'} |`);
+      lines.push(
+        `| ${line} | ${reference} | ${asked} | ${short(ratio.median)} ${bracket(ratio, short)} | ${reached ? 'reached' : '**not reached**'} |`,
+      );
     }
   }
   for (const suite of report.suites) {
     const latency = suite.unit === 'µs';
     lines.push('', `### ${suite.title}`, '', `![${suite.title}](benchmarks/${suite.id}.svg)`, '');
-    lines.push(`| | median | ${latency ? 'p99 | p99.9' : 'CPU per message, producer / consumer'} |`, `| --- | --- | --- |${latency ? ' --- |' : ''}`);
+    lines.push(
+      `| | median | ${latency ? 'p99 | p99.9' : 'CPU per message, producer / consumer'} |`,
+      `| --- | --- | --- |${latency ? ' --- |' : ''}`,
+    );
     for (const { title, runs } of suite.results) {
       const format = (value) => formatValue(value, suite.unit);
       const whole = summary(runs.map(({ value }) => value));
       const middle = (key) => summary(runs.map((run) => run[key])).median;
-      const cpu = runs[0].producerMicros === undefined ? '' : `${middle('producerMicros').toFixed(2)} / ${middle('consumerMicros').toFixed(2)} µs`;
+      const cpu =
+        runs[0].producerMicros === undefined
+          ? ''
+          : `${middle('producerMicros').toFixed(2)} / ${middle('consumerMicros').toFixed(2)} µs`;
       const rest = latency ? `${format(middle('p99'))} | ${format(middle('p999'))}` : cpu;
       lines.push(`| ${title} | ${format(whole.median)} ${bracket(whole, format)} | ${rest} |`);
     }
     for (const { name, cure } of suite.skipped) lines.push('', `Skipped: ${name} (${cure}).`);
     const failed = new Set(suite.failures.map(({ name }) => name));
-    for (const name of failed) lines.push('', `${name}: ${suite.failures.filter((one) => one.name === name).length} of ${suite.rounds} runs failed and are left out.`);
+    for (const name of failed)
+      lines.push(
+        '',
+        `${name}: ${suite.failures.filter((one) => one.name === name).length} of ${suite.rounds} runs failed and are left out.`,
+      );
   }
   if (report.costs !== undefined) {
     lines.push('', '### Costs of having a queue', '', '| | median | quartiles |', '| --- | --- | --- |');

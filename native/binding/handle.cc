@@ -17,7 +17,7 @@ using sage::Item;
 using sage::Outcome;
 using sage::Piece;
 
-constexpr uint32_t kRawCodec = 1;  // CODEC_RAW of lib/codec.ts
+constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec.ts
 constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
 
 napi_value integer(napi_env env, int32_t value) {
@@ -114,14 +114,15 @@ napi_value put(napi_env env, napi_callback_info info) {
     const Piece piece{static_cast<uint8_t*>(data) + start, end - start, call.number(env, 3)};
     if (too_large(*call.handle, piece.length)) return integer(env, kTooLarge);
     return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
-      uint32_t accepted = 0;
-      const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
-      return outcome == Outcome::kOk ? 0 : status_of(outcome);
-    }));
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+                     return outcome == Outcome::kOk ? 0 : status_of(outcome);
+                   }));
   });
 }
 
-/// putRaw(bytes): put() of a whole array of bytes as they are, without waiting; most of what a put costs is its arguments.
+/// putRaw(bytes): put() of a whole array of bytes as they are, without waiting; most of what a put costs is its
+/// arguments.
 napi_value put_raw(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
@@ -156,10 +157,10 @@ napi_value put_many(napi_env env, napi_callback_info info) {
                        static_cast<uint8_t*>(codecs)[from + index]};
     }
     return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
-      uint32_t accepted = 0;
-      const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
-      return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
-    }));
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
+                   }));
   });
 }
 
@@ -172,8 +173,7 @@ napi_value claim(napi_env env, napi_callback_info info) {
     napi_get_value_double(env, call.arguments[0], &bytes);
     if (too_large(handle, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
     int32_t result = try_or_sleep(handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
-      const Outcome outcome =
-          handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &handle.claim);
+      const Outcome outcome = handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &handle.claim);
       return outcome == Outcome::kOk ? 0 : status_of(outcome);
     });
     if (result == 0) {
@@ -289,28 +289,28 @@ napi_value get_many(napi_env env, napi_callback_info info) {
     uint32_t offset = call.number(env, 0);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxRun);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
-      Item* items = handle.batch;
-      uint32_t taken = 0;
-      const uint64_t room = handle.pool_bytes - std::min(offset, handle.pool_bytes);
-      const Outcome outcome = handle.queue->take(max, items, &taken, room);
-      if (outcome != Outcome::kOk) return status_of(outcome);
-      if (items[0].length > room) {
-        handle.queue->data(items[0]);  // as in lease()
-        handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
-        handle.registers[kLength] = static_cast<int32_t>(items[0].length);
-        handle.large = items[0];
-        handle.has_large = true;
-        return kLarge;
-      }
-      for (uint32_t index = 0; index < taken; ++index) {
-        std::memcpy(handle.pool + offset, handle.queue->data(items[index]), items[index].length);
-        handle.registers[kTable + 2 * index] = static_cast<int32_t>(items[index].length);
-        handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(items[index].codec);
-        offset += items[index].length;
-      }
-      handle.batch_count = taken;
-      return static_cast<int32_t>(taken);
-    }));
+                     Item* items = handle.batch;
+                     uint32_t taken = 0;
+                     const uint64_t room = handle.pool_bytes - std::min(offset, handle.pool_bytes);
+                     const Outcome outcome = handle.queue->take(max, items, &taken, room);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     if (items[0].length > room) {
+                       handle.queue->data(items[0]);  // as in lease()
+                       handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
+                       handle.registers[kLength] = static_cast<int32_t>(items[0].length);
+                       handle.large = items[0];
+                       handle.has_large = true;
+                       return kLarge;
+                     }
+                     for (uint32_t index = 0; index < taken; ++index) {
+                       std::memcpy(handle.pool + offset, handle.queue->data(items[index]), items[index].length);
+                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(items[index].length);
+                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(items[index].codec);
+                       offset += items[index].length;
+                     }
+                     handle.batch_count = taken;
+                     return static_cast<int32_t>(taken);
+                   }));
   });
 }
 
@@ -341,18 +341,18 @@ napi_value take_run(napi_env env, napi_callback_info info) {
     Handle& handle = *call.handle;
     const uint32_t max = std::min(call.number(env, 0), sage::kMaxRun);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
-      uint32_t taken = 0;
-      const Outcome outcome = handle.queue->take(max, handle.run, &taken);
-      if (outcome != Outcome::kOk) return status_of(outcome);
-      handle.run_count = taken;
-      handle.run_next = 0;
-      for (uint32_t index = 0; index < taken; ++index) {
-        handle.registers[kTable + 2 * index] =
-            static_cast<int32_t>(handle.queue->data(handle.run[index]) - handle.queue->segment().payload());
-        handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(handle.run[index].length);
-      }
-      return static_cast<int32_t>(taken);
-    }));
+                     uint32_t taken = 0;
+                     const Outcome outcome = handle.queue->take(max, handle.run, &taken);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     handle.run_count = taken;
+                     handle.run_next = 0;
+                     for (uint32_t index = 0; index < taken; ++index) {
+                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(
+                           handle.queue->data(handle.run[index]) - handle.queue->segment().payload());
+                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(handle.run[index].length);
+                     }
+                     return static_cast<int32_t>(taken);
+                   }));
   });
 }
 
@@ -421,22 +421,22 @@ napi_value lease(napi_env env, napi_callback_info info) {
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 0), [&]() -> int32_t {
-      Item item;
-      const Outcome outcome = handle.queue->lease(&item);
-      if (outcome != Outcome::kOk) return status_of(outcome);
-      handle.queue->data(item);  // refuses an impossible length before JavaScript makes room for it
-      handle.registers[kCodec] = static_cast<int32_t>(item.codec);
-      handle.registers[kLength] = static_cast<int32_t>(item.length);
-      handle.registers[kDeliveries] = static_cast<int32_t>(item.deliveries + 1);
-      if (handle.free_leases.empty()) {
-        handle.leases.push_back(item);
-        return static_cast<int32_t>(handle.leases.size() - 1);
-      }
-      const uint32_t id = handle.free_leases.back();
-      handle.free_leases.pop_back();
-      handle.leases[id] = item;
-      return static_cast<int32_t>(id);
-    }));
+                     Item item;
+                     const Outcome outcome = handle.queue->lease(&item);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     handle.queue->data(item);  // refuses an impossible length before JavaScript makes room for it
+                     handle.registers[kCodec] = static_cast<int32_t>(item.codec);
+                     handle.registers[kLength] = static_cast<int32_t>(item.length);
+                     handle.registers[kDeliveries] = static_cast<int32_t>(item.deliveries + 1);
+                     if (handle.free_leases.empty()) {
+                       handle.leases.push_back(item);
+                       return static_cast<int32_t>(handle.leases.size() - 1);
+                     }
+                     const uint32_t id = handle.free_leases.back();
+                     handle.free_leases.pop_back();
+                     handle.leases[id] = item;
+                     return static_cast<int32_t>(id);
+                   }));
   });
 }
 
@@ -530,8 +530,8 @@ Napi::Value must_poll(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), handle_of(info).queue->must_poll());
 }
 
-/// The payload area as an ArrayBuffer; undefined where the runtime forbids memory that is not its own. It is held weakly,
-/// and JavaScript makes it hold the handle: as long as a view of it is left, the memory stays mapped.
+/// The payload area as an ArrayBuffer; undefined where the runtime forbids memory that is not its own. It is held
+/// weakly, and JavaScript makes it hold the handle: as long as a view of it is left, the memory stays mapped.
 Napi::Value mapping(const Napi::CallbackInfo& info) {
   Handle& handle = handle_of(info);
   if (!handle.mapping_reference.IsEmpty()) {
@@ -696,19 +696,43 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   object["registers"] = registers;
 
   const std::pair<const char*, napi_callback> hot[] = {
-      {"put", put},           {"putRaw", put_raw},         {"getNow", get_now},
-      {"putMany", put_many},         {"claim", claim},
-      {"endClaim", end_claim}, {"get", get},                 {"copyTaken", copy_taken}, {"endTaken", end_taken},
-      {"getMany", get_many},  {"endMany", end_many},  {"takeRun", take_run},         {"copyFirst", copy_first}, {"finishFirst", finish_first},
-      {"giveBackRun", give_back_run}, {"peek", peek},        {"lease", lease},
-      {"copyLease", copy_lease}, {"endLease", end_lease},    {"park", park},
-      {"unpark", unpark},     {"settle", settle},
+      {"put", put},
+      {"putRaw", put_raw},
+      {"getNow", get_now},
+      {"putMany", put_many},
+      {"claim", claim},
+      {"endClaim", end_claim},
+      {"get", get},
+      {"copyTaken", copy_taken},
+      {"endTaken", end_taken},
+      {"getMany", get_many},
+      {"endMany", end_many},
+      {"takeRun", take_run},
+      {"copyFirst", copy_first},
+      {"finishFirst", finish_first},
+      {"giveBackRun", give_back_run},
+      {"peek", peek},
+      {"lease", lease},
+      {"copyLease", copy_lease},
+      {"endLease", end_lease},
+      {"park", park},
+      {"unpark", unpark},
+      {"settle", settle},
   };
   for (const auto& entry : hot) add_hot(env, object, entry.first, entry.second, handle);
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> cold[] = {
-      {"setPool", set_pool},   {"setBell", set_bell},  {"mustPoll", must_poll}, {"mapping", mapping},
-      {"qsize", qsize},        {"full", full},         {"isShut", is_shut},     {"shutDown", shut_down},
-      {"unlink", unlink_name}, {"stats", stats},       {"configuration", configuration}, {"close", close},
+      {"setPool", set_pool},
+      {"setBell", set_bell},
+      {"mustPoll", must_poll},
+      {"mapping", mapping},
+      {"qsize", qsize},
+      {"full", full},
+      {"isShut", is_shut},
+      {"shutDown", shut_down},
+      {"unlink", unlink_name},
+      {"stats", stats},
+      {"configuration", configuration},
+      {"close", close},
   };
   for (const auto& entry : cold) object[entry.first] = Napi::Function::New(env, entry.second, entry.first, handle);
 

@@ -5,35 +5,35 @@ namespace sage {
 
 enum class Point : int {
   kNone,
-  kClaimIntent,       // intent announced, tail not yet claimed
-  kClaimWon,          // tail claimed, extents not yet written
-  kClaimStamped,      // previous claim stamped, tail not yet claimed
-  kCommitHalf,        // one item of a batch committed
-  kCommitBefore,      // payload written, nothing committed
-  kCommitAfter,       // committed, sleepers not yet looked for
-  kTakeStamped,       // previous take stamped, head not yet taken
-  kTakeWon,           // head taken, payload not yet copied
-  kReleaseBefore,     // payload copied, nothing released
-  kReleaseHalf,       // some slots of the run released
-  kReleaseAfter,      // all released, sleepers not yet looked for
-  kLeaseFilling,      // lease entry taken, not yet published
-  kLeasePublished,    // lease published, its slot not yet released
-  kLeaseAckBefore,    // lease about to be finished
-  kReturnHalf,        // one item given back, the hint not yet raised
-  kRetakeWon,         // a returned item taken again
-  kRecoverMarked,     // a dead participant marked, nothing recovered
-  kRecoverLeases,     // its leases recovered
-  kRecoverClaims,     // its claims recovered
-  kRecoverTakes,      // its takes recovered
-  kRecoverDone,       // its entry about to be freed
-  kRingChosen,        // a sleeper chosen, not yet rung
-  kRingOwed,          // its bell says rung, but it was not rung
-  kParked,            // parked, about to sleep
-  kCreateFilled,      // segment filled, not yet linked
-  kCreateLinked,      // segment linked, not yet joined
-  kJoinEntry,         // participant entry taken, epoch not yet raised
-  kLeaveEntry,        // participant entry freed, removal not yet considered
-  kRetireMarked,      // segment retired, name not yet unlinked
+  kClaimIntent,     // intent announced, tail not yet claimed
+  kClaimWon,        // tail claimed, extents not yet written
+  kClaimStamped,    // previous claim stamped, tail not yet claimed
+  kCommitHalf,      // one item of a batch committed
+  kCommitBefore,    // payload written, nothing committed
+  kCommitAfter,     // committed, sleepers not yet looked for
+  kTakeStamped,     // previous take stamped, head not yet taken
+  kTakeWon,         // head taken, payload not yet copied
+  kReleaseBefore,   // payload copied, nothing released
+  kReleaseHalf,     // some slots of the run released
+  kReleaseAfter,    // all released, sleepers not yet looked for
+  kLeaseFilling,    // lease entry taken, not yet published
+  kLeasePublished,  // lease published, its slot not yet released
+  kLeaseAckBefore,  // lease about to be finished
+  kReturnHalf,      // one item given back, the hint not yet raised
+  kRetakeWon,       // a returned item taken again
+  kRecoverMarked,   // a dead participant marked, nothing recovered
+  kRecoverLeases,   // its leases recovered
+  kRecoverClaims,   // its claims recovered
+  kRecoverTakes,    // its takes recovered
+  kRecoverDone,     // its entry about to be freed
+  kRingChosen,      // a sleeper chosen, not yet rung
+  kRingOwed,        // its bell says rung, but it was not rung
+  kParked,          // parked, about to sleep
+  kCreateFilled,    // segment filled, not yet linked
+  kCreateLinked,    // segment linked, not yet joined
+  kJoinEntry,       // participant entry taken, epoch not yet raised
+  kLeaveEntry,      // participant entry freed, removal not yet considered
+  kRetireMarked,    // segment retired, name not yet unlinked
   kCount
 };
 

@@ -86,12 +86,12 @@ struct Participant {
   using Atomic = typename Memory::template Atomic<T>;
   Atomic<uint64_t> identity;  // pid:22 | start time:40 | state:2; 0 = free
   Atomic<uint32_t> uid;
-  Atomic<uint32_t> watching;      // a watcher thread wants to know of newcomers
-  Atomic<uint64_t> watch_inode;   // its pipe: inode …
-  Atomic<uint64_t> bell_inode;    // the event loop's pipe: inode …
-  Atomic<uint32_t> watch_fd;      // … and the owner's descriptor of its write end
+  Atomic<uint32_t> watching;     // a watcher thread wants to know of newcomers
+  Atomic<uint64_t> watch_inode;  // its pipe: inode …
+  Atomic<uint64_t> bell_inode;   // the event loop's pipe: inode …
+  Atomic<uint32_t> watch_fd;     // … and the owner's descriptor of its write end
   Atomic<uint32_t> bell_fd;
-  Atomic<uint32_t> bell_tag;      // what a ring writes into that pipe
+  Atomic<uint32_t> bell_tag;  // what a ring writes into that pipe
   Atomic<uint32_t> reserved;
   alignas(64) Atomic<uint64_t> intent;  // item number:32 | end of the claim, in units:32
   Atomic<uint64_t> put_total;           // totals of everybody who ever had this entry
@@ -178,7 +178,9 @@ struct Extent {
   static constexpr uint64_t make(uint32_t position, uint32_t length) { return (uint64_t{position} << 32) | length; }
   static constexpr uint32_t position(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
   static constexpr uint32_t length(uint64_t word) { return static_cast<uint32_t>(word); }
-  static constexpr uint32_t units(uint64_t length) { return static_cast<uint32_t>((length + kUnitBytes - 1) / kUnitBytes); }
+  static constexpr uint32_t units(uint64_t length) {
+    return static_cast<uint32_t>((length + kUnitBytes - 1) / kUnitBytes);
+  }
 };
 
 /// pid:22 | start time:40 | state:2.

@@ -89,9 +89,9 @@ bool Queue::join() {
       return false;
     }
     if (attempt > 0 || reap() == 0) {
-      throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "the queue " + segment_->name() + " has all of its " +
-                                                           std::to_string(kParticipants - 1) +
-                                                           " handles in use. Share one handle per thread, or close some.");
+      throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS",
+                           "the queue " + segment_->name() + " has all of its " + std::to_string(kParticipants - 1) +
+                               " handles in use. Share one handle per thread, or close some.");
     }
   }
 }

@@ -1,8 +1,8 @@
-// Sleeping and waking. Who sleeps puts up its own bell and then looks once more; who publishes looks whether any bell is
-// up. Either the sleeper sees what was published or the publisher sees the bell.
+// Sleeping and waking. Who sleeps puts up its own bell and then looks once more; who publishes looks whether any bell
+// is up. Either the sleeper sees what was published or the publisher sees the bell.
 //
-// One sleeper is woken at a time. What happens when that one is stopped, killed or busy is the follow-up's business: the
-// waker's watcher thread looks again after kFollowUpMs and then wakes everybody (docs/sage-queue.md, "Waking").
+// One sleeper is woken at a time. What happens when that one is stopped, killed or busy is the follow-up's business:
+// the waker's watcher thread looks again after kFollowUpMs and then wakes everybody (docs/sage-queue.md, "Waking").
 #pragma once
 
 #include <algorithm>
@@ -47,9 +47,10 @@ class Parking {
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
-  /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to follow
-  /// up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too, unless
-  /// its ringer was stopped or died before it rang: so that one is followed up as well, and rung again when all are.
+  /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to
+  /// follow up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too,
+  /// unless its ringer was stopped or died before it rang: so that one is followed up as well, and rung again when all
+  /// are.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);

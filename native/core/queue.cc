@@ -269,8 +269,7 @@ uint64_t Queue::size() const {
 }
 
 bool Queue::full() const {
-  return algorithm_.used() >= shared().item_limit ||
-         algorithm_.used_bytes() / kUnitBytes >= shared().capacity_units;
+  return algorithm_.used() >= shared().item_limit || algorithm_.used_bytes() / kUnitBytes >= shared().capacity_units;
 }
 
 QueueTotals Queue::totals() const {

@@ -58,9 +58,8 @@ class SageQueue {
       Word expected = tail;
       const Word claim_word = Cursor::make(number + fitted, actor.index, fitted);
       // SYNC POINT: publishes the intent and the stamp; pairs with the load above.
-      if (!control().tail.compare_exchange_strong(expected, claim_word,
-                                                  order(Site::kTailClaim, std::memory_order_release),
-                                                  std::memory_order_relaxed)) {
+      if (!control().tail.compare_exchange_strong(
+              expected, claim_word, order(Site::kTailClaim, std::memory_order_release), std::memory_order_relaxed)) {
         continue;
       }
       Memory::point(Point::kClaimWon);
@@ -88,8 +87,9 @@ class SageQueue {
       describe_one(items[index]);
       if (!last) {
         // What is left of the run must name its owner before the word that does so now is overwritten.
-        shared_.slot(number + 1).word.store(
-            SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1), std::memory_order_release);
+        shared_.slot(number + 1)
+            .word.store(SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1),
+                        std::memory_order_release);
         // SYNC POINT: publishes payload and extent; pairs with the slot load in take().
         shared_.slot(number).word.store(SlotWord::make(number, SlotWord::kCommitted),
                                         order(Site::kCommit, std::memory_order_release));
@@ -143,8 +143,12 @@ class SageQueue {
         const uint64_t extent = slot.extent.load(std::memory_order_relaxed);
         bytes += Extent::length(extent);
         if (run > 0 && bytes > max_bytes) break;
-        items[run] = {number + run, Extent::position(extent), Extent::length(extent),
-                      static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)), 0, -1};
+        items[run] = {number + run,
+                      Extent::position(extent),
+                      Extent::length(extent),
+                      static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
+                      0,
+                      -1};
         ++run;
       }
       if (run == 0) {
@@ -157,9 +161,8 @@ class SageQueue {
       Word expected = head;
       const Word take_word = Cursor::make(number + run, actor.index, run);
       // SYNC POINT: publishes the stamp; pairs with the load above.
-      if (!control().head.compare_exchange_strong(expected, take_word,
-                                                  order(Site::kHeadTake, std::memory_order_release),
-                                                  std::memory_order_relaxed)) {
+      if (!control().head.compare_exchange_strong(
+              expected, take_word, order(Site::kHeadTake, std::memory_order_release), std::memory_order_relaxed)) {
         continue;
       }
       actor.last_head = 0;
@@ -232,12 +235,11 @@ class SageQueue {
         continue;
       }
       if (item->lease >= 0) {
-        const Word mine = LeaseWord::make(LeaseWord::kLeased, actor.index, LeaseWord::deliveries(found),
-                                          LeaseWord::serial(found));
+        const Word mine =
+            LeaseWord::make(LeaseWord::kLeased, actor.index, LeaseWord::deliveries(found), LeaseWord::serial(found));
         if (!shared_.leases[item->lease].word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
       } else {
-        const Word mine =
-            SlotWord::make(item->number, SlotWord::kTaken, actor.index, 1, SlotWord::deliveries(found));
+        const Word mine = SlotWord::make(item->number, SlotWord::kTaken, actor.index, 1, SlotWord::deliveries(found));
         if (!shared_.slot(item->number).word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
       }
       add(self(actor).redelivered, 1);
@@ -331,9 +333,7 @@ class SageQueue {
   }
 
   /// Whether there may be items given back: one load on the path of every take.
-  bool may_be_returned() const {
-    return Mark::is_up(control().returned_hint.load(std::memory_order_acquire));
-  }
+  bool may_be_returned() const { return Mark::is_up(control().returned_hint.load(std::memory_order_acquire)); }
 
   /// Whether tail or head still name the participant, so that its entry must not be used again.
   bool named(uint32_t index) const {
@@ -352,8 +352,7 @@ class SageQueue {
                                      Cursor::number(head) + shared_.slot_count);
       count = 0;
       for (uint64_t number = Cursor::number(head); number < tail; ++number) {
-        if (shared_.slot(number).word.load(std::memory_order_acquire) ==
-            SlotWord::make(number, SlotWord::kCommitted)) {
+        if (shared_.slot(number).word.load(std::memory_order_acquire) == SlotWord::make(number, SlotWord::kCommitted)) {
           ++count;
         }
       }
@@ -408,8 +407,12 @@ class SageQueue {
       return Outcome::kEmpty;
     }
     const uint64_t extent = slot.extent.load(std::memory_order_relaxed);
-    *item = {number, Extent::position(extent), Extent::length(extent),
-             static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)), 0, -1};
+    *item = {number,
+             Extent::position(extent),
+             Extent::length(extent),
+             static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
+             0,
+             -1};
     *seen = head;
     return Outcome::kOk;
   }
@@ -463,8 +466,8 @@ class SageQueue {
   }
 
   void raise_hint() {
-    // SYNC POINT: after the items were given back, pairs with the hint load in retake(); and ordered before the look for
-    // sleepers, pairs with the fence in park().
+    // SYNC POINT: after the items were given back, pairs with the hint load in retake(); and ordered before the look
+    // for sleepers, pairs with the fence in park().
     Word seen = control().returned_hint.load(std::memory_order_relaxed);
     while (!control().returned_hint.compare_exchange_weak(
         seen, Mark::raised(seen), order(Site::kHintBump, std::memory_order_seq_cst), std::memory_order_relaxed)) {
@@ -504,8 +507,7 @@ class SageQueue {
     Word word = slot.word.load(std::memory_order_relaxed);
     if (SlotWord::is_done(word, before)) {
       slot.word.compare_exchange_strong(word, SlotWord::make(first, SlotWord::kClaimed, Cursor::owner(tail), run),
-                                        order(Site::kStampClaim, std::memory_order_release),
-                                        std::memory_order_relaxed);
+                                        order(Site::kStampClaim, std::memory_order_release), std::memory_order_relaxed);
     }
   }
 
@@ -600,8 +602,7 @@ class SageQueue {
       const uint64_t bound = voids ? std::min(number, Cursor::number(head)) : number;
       while (reclaimed < bound) {
         // SYNC POINT: pairs with release().
-        const Word word =
-            shared_.slot(reclaimed).word.load(order(Site::kReclaimSlotLoad, std::memory_order_acquire));
+        const Word word = shared_.slot(reclaimed).word.load(order(Site::kReclaimSlotLoad, std::memory_order_acquire));
         if (!SlotWord::is_done(word, reclaimed)) {
           if (((SlotWord::tag(word) - reclaimed) & SlotWord::kTagMask) != 0 &&
               ((SlotWord::tag(word) - reclaimed) & SlotWord::kTagMask) < SlotWord::kTagMask / 2) {
@@ -623,9 +624,9 @@ class SageQueue {
       reclaimed = before;
     }
     uint64_t seen = before;
-    while (seen < reclaimed && !control().reclaim.compare_exchange_weak(
-                                   seen, reclaimed, order(Site::kReclaimAdvance, std::memory_order_release),
-                                   std::memory_order_relaxed)) {
+    while (seen < reclaimed &&
+           !control().reclaim.compare_exchange_weak(
+               seen, reclaimed, order(Site::kReclaimAdvance, std::memory_order_release), std::memory_order_relaxed)) {
     }
     if (reclaimed > number) return false;
     *result = reclaimed;
@@ -639,7 +640,8 @@ class SageQueue {
       uint64_t untaken = 0;
       uint64_t searched = number;
       if (control().voids.load(std::memory_order_acquire) == 0) {
-        searched = std::min(std::max(Cursor::number(control().head.load(std::memory_order_acquire)), reclaimed), number);
+        searched =
+            std::min(std::max(Cursor::number(control().head.load(std::memory_order_acquire)), reclaimed), number);
         untaken = number - searched;
       }
       uint64_t count = untaken;
@@ -729,8 +731,12 @@ class SageQueue {
       const Word word = slot.word.load(order(Site::kReturnedLoad, std::memory_order_acquire));
       if (SlotWord::state(word) != SlotWord::kReturned || !SlotWord::has_tag(word, number)) continue;
       const uint64_t extent = slot.extent.load(std::memory_order_relaxed);
-      *item = {number, Extent::position(extent), Extent::length(extent),
-               static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)), SlotWord::deliveries(word), -1};
+      *item = {number,
+               Extent::position(extent),
+               Extent::length(extent),
+               static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
+               SlotWord::deliveries(word),
+               -1};
       *found = word;
       any = true;
       break;
@@ -743,8 +749,11 @@ class SageQueue {
       const uint64_t number = entry.number.load(std::memory_order_relaxed);
       if (any && number >= item->number) continue;
       const uint64_t extent = entry.extent.load(std::memory_order_relaxed);
-      *item = {number, Extent::position(extent), Extent::length(extent),
-               static_cast<uint32_t>(entry.codec.load(std::memory_order_relaxed)), LeaseWord::deliveries(word),
+      *item = {number,
+               Extent::position(extent),
+               Extent::length(extent),
+               static_cast<uint32_t>(entry.codec.load(std::memory_order_relaxed)),
+               LeaseWord::deliveries(word),
                static_cast<int64_t>(index)};
       *found = word;
       any = true;
@@ -812,12 +821,12 @@ class SageQueue {
     for (uint32_t index = run; index-- > 1;) {
       const uint64_t number = first + index;
       Word word = SlotWord::make(number, SlotWord::kCommitted);
-      shared_.slot(number).word.compare_exchange_strong(
-          word, SlotWord::make(number, SlotWord::kReturned, 0, 0, 1), order(Site::kReturn, std::memory_order_acq_rel));
+      shared_.slot(number).word.compare_exchange_strong(word, SlotWord::make(number, SlotWord::kReturned, 0, 0, 1),
+                                                        order(Site::kReturn, std::memory_order_acq_rel));
     }
-    shared_.slot(first).word.compare_exchange_strong(
-        stamp, SlotWord::make(first, SlotWord::kReturned, 0, 0, deliveries),
-        order(Site::kReturn, std::memory_order_acq_rel));
+    shared_.slot(first).word.compare_exchange_strong(stamp,
+                                                     SlotWord::make(first, SlotWord::kReturned, 0, 0, deliveries),
+                                                     order(Site::kReturn, std::memory_order_acq_rel));
   }
 
   /// A dead holder's leases are given back. First the move into the lease is finished, or its slot would be given back

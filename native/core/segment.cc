@@ -123,13 +123,14 @@ struct Descriptor {
 };
 
 [[noreturn]] void refuse(const std::string& file, const std::string& why) {
-  throw SegmentFailure("ERR_SEGMENT_PERMISSION",
-                       "segment " + file + ": " + why +
-                           ". Queues are private to their user unless made with another `mode`.");
+  throw SegmentFailure(
+      "ERR_SEGMENT_PERMISSION",
+      "segment " + file + ": " + why + ". Queues are private to their user unless made with another `mode`.");
 }
 
 [[noreturn]] void fail_system(const std::string& doing, const std::string& file, int error) {
-  if (error == EACCES || error == EPERM) refuse(file, std::string("the system refuses access (") + std::strerror(error) + ")");
+  if (error == EACCES || error == EPERM)
+    refuse(file, std::string("the system refuses access (") + std::strerror(error) + ")");
   if (error == ENOSPC || error == ENOMEM || error == EDQUOT) {
     throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
                          "no room in " + Segment::directory() + " for " + file +
@@ -148,7 +149,8 @@ std::string Segment::file_of(const std::string& name) {
   if (file.size() > platform::kMaxFileName) {
     // '~' is in no name, so a shortened one meets no other. The full name stands in the header and is compared.
     char digest[40];
-    std::snprintf(digest, sizeof digest, "~%016llx%016llx", static_cast<unsigned long long>(fnv1a(name.data(), name.size())),
+    std::snprintf(digest, sizeof digest, "~%016llx%016llx",
+                  static_cast<unsigned long long>(fnv1a(name.data(), name.size())),
                   static_cast<unsigned long long>(fnv1a(name.data(), name.size(), 0x6c62272e07bb0142ULL)));
     file = file.substr(0, platform::kMaxFileName - std::strlen(digest)) + digest;
   }
@@ -177,18 +179,21 @@ void Segment::map(int fd, const std::string& file) {
   Header header;
   if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) corrupt(file, "it cannot be read");
   validate(header, static_cast<uint64_t>(info.st_size), file);
-  if (header.owner_uid != info.st_uid) refuse(file, "it says it belongs to user " + std::to_string(header.owner_uid) +
-                                                        " but the file belongs to user " + std::to_string(info.st_uid));
+  if (header.owner_uid != info.st_uid)
+    refuse(file, "it says it belongs to user " + std::to_string(header.owner_uid) + " but the file belongs to user " +
+                     std::to_string(info.st_uid));
   if (info.st_uid != geteuid() && (info.st_mode & 0066) == 0) {
     refuse(file, "it belongs to user " + std::to_string(info.st_uid));
   }
   if (header.pid_namespace != pid_namespace()) {
     throw SegmentFailure("ERR_SEGMENT_NAMESPACE",
-                         "segment " + file + " belongs to another pid namespace, where nobody here can tell who is "
-                         "alive. Run both containers with one pid namespace (`docker run --pid=container:NAME`).");
+                         "segment " + file +
+                             " belongs to another pid namespace, where nobody here can tell who is "
+                             "alive. Run both containers with one pid namespace (`docker run --pid=container:NAME`).");
   }
   mapped_bytes_ = header.total_bytes + header.area_bytes;
-  void* reserved = mmap(nullptr, mapped_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | platform::kMapNoReserve, -1, 0);
+  void* reserved =
+      mmap(nullptr, mapped_bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | platform::kMapNoReserve, -1, 0);
   if (reserved == MAP_FAILED) fail_system("map", file, errno);
   base_ = static_cast<uint8_t*>(reserved);
   if (mmap(base_, header.total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED ||
@@ -289,7 +294,8 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
   const std::string file = file_of(options.name);
   for (int attempt = 0;; ++attempt) {
     if (attempt > 5000) {
-      throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + file + " is retired, but its name cannot be taken away: "
+      throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + file +
+                                                      " is retired, but its name cannot be taken away: "
                                                       "another process that removes it is stopped");
     }
     *created = false;

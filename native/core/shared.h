@@ -17,8 +17,8 @@ struct Shared {
   uint32_t capacity_units = 0;  // of payload that may be in use
   uint32_t area_units = 0;      // that the payload area has, power of two, at least as many
 
-  /// Numbers that follow each other lie kStripes apart, so that a producer and the consumer close behind it do not write
-  /// one cache line.
+  /// Numbers that follow each other lie kStripes apart, so that a producer and the consumer close behind it do not
+  /// write one cache line.
   static constexpr uint64_t kStripes = 8;
   Slot<Memory>& slot(uint64_t number) const {
     const uint64_t index = number & (slot_count - 1);

@@ -1,5 +1,5 @@
-// One thread per process that sleeps until a peer dies, and then has its clients recover. It also does the follow-ups of
-// wakes (parking.h). It exists while it has clients, uses no CPU while nothing happens, and never takes an item.
+// One thread per process that sleeps until a peer dies, and then has its clients recover. It also does the follow-ups
+// of wakes (parking.h). It exists while it has clients, uses no CPU while nothing happens, and never takes an item.
 #pragma once
 
 #include <poll.h>

@@ -45,11 +45,11 @@ inline int main(int argc, char** argv) {
 
 }  // namespace check
 
-#define TEST(name)                                         \
-  static void name();                                      \
+#define TEST(name)                                             \
+  static void name();                                          \
   static const check::Register registered_##name(#name, name); \
   static void name()
-#define CHECK(condition) \
-  do {                   \
+#define CHECK(condition)                                           \
+  do {                                                             \
     if (!(condition)) check::fail(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -1,6 +1,6 @@
-// Death and standstill: worker processes put, take, lease and give back while they are killed or stopped at named points
-// and at random moments. Afterwards the history is checked: nothing acknowledged is lost, nothing comes twice to anybody
-// who lived to say so, nothing is torn, and per producer the order of first deliveries is kept.
+// Death and standstill: worker processes put, take, lease and give back while they are killed or stopped at named
+// points and at random moments. Afterwards the history is checked: nothing acknowledged is lost, nothing comes twice to
+// anybody who lived to say so, nothing is torn, and per producer the order of first deliveries is kept.
 //
 //   kill [kills] [seed]
 #include <signal.h>
@@ -165,9 +165,8 @@ class Worker {
       }
       stream.attempted.store(next_ + count);
       uint32_t accepted = 0;
-      const bool done = wait_for(queue, kPutters, [&] {
-        return queue.put(pieces.data(), count, &accepted) == Outcome::kOk;
-      });
+      const bool done =
+          wait_for(queue, kPutters, [&] { return queue.put(pieces.data(), count, &accepted) == Outcome::kOk; });
       if (done) next_ += accepted;
       stream.acknowledged.store(next_);
     }
@@ -262,11 +261,13 @@ void campaign(int kills, uint64_t seed) {
   std::mt19937_64 random(seed);
   const int lives = kills + 2 * kWorkers + 64;
   const Arena arena(lives);
-  auto keeper = Queue::open([] {
-    SegmentOptions options = campaign_options();
-    options.name = "test+kill." + std::to_string(getpid());
-    return options;
-  }(), Create::kExclusive);
+  auto keeper = Queue::open(
+      [] {
+        SegmentOptions options = campaign_options();
+        options.name = "test+kill." + std::to_string(getpid());
+        return options;
+      }(),
+      Create::kExclusive);
   int next_life = 0;
   int killed = 0;
   int stopped = 0;
@@ -387,11 +388,12 @@ void campaign(int kills, uint64_t seed) {
     }
     acknowledged += sure;
   }
-  std::printf("    seed %llu: %d kills, %d stops, %llu items acknowledged, %llu died in a hand, longest standstill %.0f ms, "
-              "%llu recoveries\n",
-              static_cast<unsigned long long>(seed), killed, stopped, static_cast<unsigned long long>(acknowledged),
-              static_cast<unsigned long long>(in_hand), longest * 1000,
-              static_cast<unsigned long long>(keeper->totals().recovered));
+  std::printf(
+      "    seed %llu: %d kills, %d stops, %llu items acknowledged, %llu died in a hand, longest standstill %.0f ms, "
+      "%llu recoveries\n",
+      static_cast<unsigned long long>(seed), killed, stopped, static_cast<unsigned long long>(acknowledged),
+      static_cast<unsigned long long>(in_hand), longest * 1000,
+      static_cast<unsigned long long>(keeper->totals().recovered));
   CHECK(acknowledged > static_cast<uint64_t>(kills));
   keeper->unlink();
   keeper->close();
@@ -404,8 +406,8 @@ int kills_wanted = 2000;
 TEST(killed_and_stopped_at_named_points_and_at_random) { campaign(kills_wanted, seed_used); }
 
 TEST(a_creator_or_last_leaver_killed_bricks_no_name) {
-  for (const Point point : {Point::kCreateFilled, Point::kCreateLinked, Point::kJoinEntry, Point::kLeaveEntry,
-                            Point::kRetireMarked}) {
+  for (const Point point :
+       {Point::kCreateFilled, Point::kCreateLinked, Point::kJoinEntry, Point::kLeaveEntry, Point::kRetireMarked}) {
     for (int round = 0; round < kills_wanted / 4; ++round) {
       SegmentOptions options;
       options.name = "test+brick." + std::to_string(getpid());

@@ -1,5 +1,5 @@
-// The core's templates under Relacy: random schedules of small histories, in the C++ memory model rather than in that of
-// the processor at hand.
+// The core's templates under Relacy: random schedules of small histories, in the C++ memory model rather than in that
+// of the processor at hand.
 //
 //   model                        every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
@@ -48,47 +48,25 @@ constexpr Entry entry() {
 }
 
 constexpr Entry kSuites[] = {
-    entry<PutPutGet>(),      entry<Laps>(),          entry<LapsOfTwo>(),     entry<Batches>(),
-    entry<Leases>(),         entry<GiveBack>(),      entry<Sleepers>(),      entry<BusySleeper>(),
-    entry<SleepingPutters>(), entry<LeaseMakesRoom>(), entry<GiveBackWakes>(), entry<Shutdown>(),
-    entry<ProducerDies>(),   entry<ConsumerDies>(),  entry<HolderDies>(),    entry<RecovererDies>(),
-    entry<RingerDies>(),     entry<HolderOfARunDies>(), entry<LateRecoverer>(), entry<PassedOn>(),
+    entry<PutPutGet>(),      entry<Laps>(),          entry<LapsOfTwo>(),
+    entry<Batches>(),        entry<Leases>(),        entry<GiveBack>(),
+    entry<Sleepers>(),       entry<BusySleeper>(),   entry<SleepingPutters>(),
+    entry<LeaseMakesRoom>(), entry<GiveBackWakes>(), entry<Shutdown>(),
+    entry<ProducerDies>(),   entry<ConsumerDies>(),  entry<HolderDies>(),
+    entry<RecovererDies>(),  entry<RingerDies>(),    entry<HolderOfARunDies>(),
+    entry<LateRecoverer>(),  entry<PassedOn>(),
 };
 
 constexpr const char* kSiteNames[] = {
-    "kTailLoad",
-    "kTailClaim",
-    "kIntentStore",
-    "kIntentLoad",
-    "kStampClaim",
-    "kCommit",
-    "kCommitLast",
-    "kSlotLoad",
-    "kHeadLoad",
-    "kHeadTake",
-    "kStampTake",
-    "kReleaseLast",
-    "kReclaimSlotLoad",
-    "kReclaimLoad",
-    "kReclaimAdvance",
-    "kReturn",
-    "kReturnedLoad",
-    "kLeaseFill",
-    "kLeaseFieldLoad",
-    "kLeaseLoad",
-    "kLeaseFree",
-    "kHintBump",
-    "kHintLoad",
-    "kDrainedFence",
-    "kParkedBump",
-    "kParkFence",
-    "kParkedLoad",
+    "kTailLoad",        "kTailClaim",   "kIntentStore",    "kIntentLoad", "kStampClaim",   "kCommit",
+    "kCommitLast",      "kSlotLoad",    "kHeadLoad",       "kHeadTake",   "kStampTake",    "kReleaseLast",
+    "kReclaimSlotLoad", "kReclaimLoad", "kReclaimAdvance", "kReturn",     "kReturnedLoad", "kLeaseFill",
+    "kLeaseFieldLoad",  "kLeaseLoad",   "kLeaseFree",      "kHintBump",   "kHintLoad",     "kDrainedFence",
+    "kParkedBump",      "kParkFence",   "kParkedLoad",
 };
 static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
 
-double seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 /// False, and the history of the schedule that failed, when one did.
 bool run(const Entry& suite, rl::iteration_t count, rl::iteration_t seed) {
@@ -133,9 +111,11 @@ Caught hunt(unsigned rounds) {
   return caught;
 }
 
-/// Kept on an argument, not on a failing schedule (docs/sage-queue.md, "What was tried to break it"): a stamp is read by
-/// a recoverer that slept through the reuse of an entry, which no random schedule has met.
-bool is_argued(int site) { return site == static_cast<int>(Site::kStampClaim) || site == static_cast<int>(Site::kStampTake); }
+/// Kept on an argument, not on a failing schedule (docs/sage-queue.md, "What was tried to break it"): a stamp is read
+/// by a recoverer that slept through the reuse of an entry, which no random schedule has met.
+bool is_argued(int site) {
+  return site == static_cast<int>(Site::kStampClaim) || site == static_cast<int>(Site::kStampTake);
+}
 
 /// False when something was not caught that has to be.
 bool mutate(const std::string& name, unsigned rounds) {

@@ -1,6 +1,6 @@
 // Threads over one mapping, so that ThreadSanitizer sees both sides of everything: producers, consumers, lease holders,
-// and one that dies over and over (it leaves what it holds and is recovered by two others) while its entry is used again.
-// Afterwards the history is checked: nothing lost, nothing twice, order per producer.
+// and one that dies over and over (it leaves what it holds and is recovered by two others) while its entry is used
+// again. Afterwards the history is checked: nothing lost, nothing twice, order per producer.
 #include <sys/mman.h>
 
 #include <cstring>
@@ -79,7 +79,8 @@ class Threads {
     return world_->payload[0] + (item.position % kAreaUnits * kUnitBytes + byte) % (kAreaUnits * kUnitBytes);
   }
   void write(const Item& item, const Message& message) {
-    for (uint32_t byte = 0; byte < item.length; byte += sizeof message) std::memcpy(at(item, byte), &message, sizeof message);
+    for (uint32_t byte = 0; byte < item.length; byte += sizeof message)
+      std::memcpy(at(item, byte), &message, sizeof message);
   }
   Message read(const Item& item) {
     Message message;

@@ -33,9 +33,7 @@ Outcome put(Queue& queue, const std::string& text) {
   return queue.put(&piece, 1, &accepted);
 }
 
-std::string text_of(Queue& queue, const Item& item) {
-  return {reinterpret_cast<char*>(queue.data(item)), item.length};
-}
+std::string text_of(Queue& queue, const Item& item) { return {reinterpret_cast<char*>(queue.data(item)), item.length}; }
 
 std::string get(Queue& queue) {
   Item item;

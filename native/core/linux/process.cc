@@ -25,8 +25,9 @@ struct Stat {
   uint64_t start = 0;
 };
 
-/// Reads the status of a process's first thread, which is that of the process. Not /proc/PID/stat: qemu-user answers that
-/// itself when a process asks about itself, with another start time than everybody else reads. The name in it may hold anything, so fields are counted from the last parenthesis.
+/// Reads the status of a process's first thread, which is that of the process. Not /proc/PID/stat: qemu-user answers
+/// that itself when a process asks about itself, with another start time than everybody else reads. The name in it may
+/// hold anything, so fields are counted from the last parenthesis.
 bool read_stat(uint32_t pid, Stat* stat) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%u/task/%u/stat", pid, pid);

@@ -74,12 +74,18 @@ inline void step() {
 
 inline rl::memory_order converted(std::memory_order order) {
   switch (order) {
-    case std::memory_order_relaxed: return rl::mo_relaxed;
-    case std::memory_order_consume: return rl::mo_acquire;
-    case std::memory_order_acquire: return rl::mo_acquire;
-    case std::memory_order_release: return rl::mo_release;
-    case std::memory_order_acq_rel: return rl::mo_acq_rel;
-    default: return rl::mo_seq_cst;
+    case std::memory_order_relaxed:
+      return rl::mo_relaxed;
+    case std::memory_order_consume:
+      return rl::mo_acquire;
+    case std::memory_order_acquire:
+      return rl::mo_acquire;
+    case std::memory_order_release:
+      return rl::mo_release;
+    case std::memory_order_acq_rel:
+      return rl::mo_acq_rel;
+    default:
+      return rl::mo_seq_cst;
   }
 }
 
@@ -170,8 +176,8 @@ struct Memory {
   static inline bool reached[static_cast<int>(Site::kCount)] = {};
 };
 
-/// Chooses the next thread at random, but lets it run on for 1, 4 or 16 steps on average: long standstills at an awkward
-/// place are what laps and late helpers need.
+/// Chooses the next thread at random, but lets it run on for 1, 4 or 16 steps on average: long standstills at an
+/// awkward place are what laps and late helpers need.
 template <rl::thread_id_t kThreads>
 class Scheduler : public rl::scheduler<Scheduler<kThreads>, rl::scheduler_thread_info, kThreads> {
   using Base = rl::scheduler<Scheduler<kThreads>, rl::scheduler_thread_info, kThreads>;

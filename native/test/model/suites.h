@@ -465,7 +465,8 @@ struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
   bool fifo() const { return false; }
 };
 
-/// A recoverer that comes late, when the entry it recovers is a newcomer's and others have stamped what that one claims.
+/// A recoverer that comes late, when the entry it recovers is a newcomer's and others have stamped what that one
+/// claims.
 struct LateRecoverer : Base<LateRecoverer, 4> {
   static constexpr const char* kName = "a late recoverer beside a newcomer";
   static Shape shape() { return {4, 8, 2, 4, 4, 5}; }

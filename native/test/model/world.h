@@ -25,8 +25,8 @@ enum class Wake : int {
   kLastLook,   // the sleeper's look after its bell is up
   kCount
 };
-constexpr const char* kWakeNames[] = {"put",  "reveal", "room",    "give_back", "lease",     "settle", "follow_up",
-                                      "shut", "drained", "recovered", "last_look"};
+constexpr const char* kWakeNames[] = {"put",       "reveal", "room",    "give_back", "lease",    "settle",
+                                      "follow_up", "shut",   "drained", "recovered", "last_look"};
 
 constexpr int kMaxActors = 8;
 constexpr int kMaxIds = 64;
