@@ -6,7 +6,7 @@ import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { prebuildOf, root, targets } from './zig.mjs';
+import { digestOf, isCurrent, prebuildOf, root, targets } from './zig.mjs';
 
 const require = createRequire(import.meta.url);
 const apiVersion = require('../package.json').binary.napi_versions[0];
@@ -124,6 +124,7 @@ for (const target of chosen) {
     continue;
   }
   const complain = (what) => complaints.push(`${name} ${what}`);
+  if (!isCurrent(target)) complain('was not built from the sources as they are: `npm run build:prebuilds`');
   const bytes = readFileSync(file);
   if (bytes.length > MAX_BYTES) complain(`has ${bytes.length} bytes, more than ${MAX_BYTES}`);
   for (const path of [root, homedir() === '/' ? root : `${homedir()}/`]) {
@@ -135,8 +136,9 @@ for (const target of chosen) {
   );
 }
 if (wanted.length === 0 && existsSync(join(root, 'prebuilds'))) {
-  const expected = new Set(targets.map(prebuildOf));
+  const expected = new Set(targets.flatMap((target) => [prebuildOf(target), digestOf(target)]));
   for (const folder of readdirSync(join(root, 'prebuilds'))) {
+    if (expected.has(join('prebuilds', folder))) continue;
     for (const file of readdirSync(join(root, 'prebuilds', folder))) {
       if (!expected.has(join('prebuilds', folder, file)))
         complaints.push(`prebuilds/${folder}/${file} belongs to no target`);

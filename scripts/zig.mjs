@@ -1,6 +1,7 @@
 // The pinned compiler of the prebuilt binaries: installed by hash into .cache/zig, where no user of the package meets it.
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -44,3 +45,32 @@ export function zig() {
 
 /** What was compiled once per target (mostly the C++ library) is kept: minutes at first, seconds afterwards. */
 export const zigCache = process.env.ZIG_GLOBAL_CACHE_DIR ?? join(home, 'cache');
+
+/** Digest of all that goes into a binary; prebuilds/ carries the one it was built from, so that stale binaries are noticed. */
+export function sourcesDigest() {
+  const files = [
+    'CMakeLists.txt',
+    'cmake/zig.cmake',
+    'tools/zig/requirements.txt',
+    'native/sources.gypi',
+    'native/exports.ver',
+  ];
+  for (const folder of ['native/core', 'native/binding']) {
+    for (const name of readdirSync(join(root, folder), { recursive: true })) files.push(join(folder, name));
+  }
+  const hash = createHash('sha256');
+  for (const file of files.sort()) {
+    const path = join(root, file);
+    if (statSync(path).isFile()) hash.update(`${file}\0`).update(readFileSync(path));
+  }
+  return hash.digest('hex');
+}
+export const digestOf = (target) => join('prebuilds', `${target.triple}.sources`);
+
+/** Whether a target's binary is there and made from the sources as they are. */
+export function isCurrent(target) {
+  const stamp = join(root, digestOf(target));
+  return (
+    existsSync(join(root, prebuildOf(target))) && existsSync(stamp) && readFileSync(stamp, 'utf8') === sourcesDigest()
+  );
+}

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isCurrent, prebuildOf, targets } from '../../scripts/zig.mjs';
 import { runtime } from './runtimes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -47,6 +48,7 @@ function run(command, args, { cwd, env = {} } = {}) {
   }
 }
 
+const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
 let folders = 0;
 /** An empty folder with a package.json and the test programs. */
 function project(type) {
@@ -64,15 +66,20 @@ function project(type) {
 function pack() {
   if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist/ is missing: run `npm run build:ts` first.');
   const tree = join(scratch, 'tree');
-  const wanted = ['package.json', 'README.md', 'LICENSE', ...manifest.files];
+  const wanted = ['package.json', 'README.md', 'LICENSE', ...manifest.files.filter((path) => !path.startsWith('!'))];
   for (const path of wanted)
     if (existsSync(join(root, path))) cpSync(join(root, path), join(tree, path), { recursive: true });
-  const own = join(tree, 'prebuilds', `${process.platform}-${process.arch}`);
-  if (!existsSync(own) || readdirSync(own).length === 0) {
-    if (!short) throw new Error('prebuilds/ is missing: run `npm run build:prebuilds` first.');
-    console.log('note  no prebuilt binaries here: the development build stands in for them');
-    mkdirSync(own, { recursive: true });
-    copyFileSync(join(root, 'build/Release/sage_queue.node'), join(own, 'sage_queue.glibc.node'));
+  const stale = targets.filter((target) => !isCurrent(target)).map(prebuildOf);
+  if (stale.length > 0 && !short) {
+    throw new Error(
+      `Missing, or not from the sources as they are: ${stale.join(', ')}. Run \`npm run build:prebuilds\` first.`,
+    );
+  }
+  if (stale.some((file) => file.startsWith(prebuilt))) {
+    console.log('note  no current prebuilt binary for this machine: the development build stands in for it');
+    rmSync(join(tree, 'prebuilds'), { recursive: true, force: true });
+    mkdirSync(join(tree, prebuilt), { recursive: true });
+    copyFileSync(join(root, 'build/Release/sage_queue.node'), join(tree, prebuilt, 'sage_queue.glibc.node'));
   }
   return { tree, tarball: packed(tree) };
 }
@@ -111,7 +118,6 @@ function expectAddon(addon, part) {
   if (!addon?.includes(part)) throw new Error(`the addon in use is ${addon}, expected one in ${part}`);
 }
 
-const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
 const { tree, tarball } = pack();
 
 /** PATH with node and nothing that compiles. */
