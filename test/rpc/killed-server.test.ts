@@ -100,6 +100,7 @@ test('calls that time out meanwhile say what they waited for; calls without a ti
   await startServer(first.port, name);
   await queue.put(3);
   expect(await got).toBe(3);
+  await remove(getSageQueue(name, { maxsize: 0, capacityBytes: 8 << 20 }));
 });
 
 test('local processes on the sage_queue behind the server share it with remote ones', async () => {
