@@ -257,7 +257,8 @@ struct Life {
   double wakes_at = 0;  // stopped until then
 };
 
-void campaign(int kills, uint64_t seed) {
+/// With `points`, every worker dies at one of these, if it comes to it before its time is over.
+void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   std::mt19937_64 random(seed);
   const int lives = kills + 2 * kWorkers + 64;
   const Arena arena(lives);
@@ -271,7 +272,7 @@ void campaign(int kills, uint64_t seed) {
   int next_life = 0;
   int killed = 0;
   int stopped = 0;
-  int at_points[static_cast<int>(Point::kCount)] = {};
+  int at_point = 0;
   double longest = 0;
   Life workers[kWorkers];
 
@@ -280,8 +281,9 @@ void campaign(int kills, uint64_t seed) {
     life.number = next_life++;
     CHECK(next_life <= lives);
     const uint64_t worker_seed = random();
-    const uint32_t way = random() % 10;
-    const auto point = static_cast<Point>(1 + random() % (static_cast<int>(Point::kCount) - 1));
+    const uint32_t way = points.empty() ? random() % 10 : 0;
+    const auto point = points.empty() ? static_cast<Point>(1 + random() % (static_cast<int>(Point::kCount) - 1))
+                                      : points[random() % points.size()];
     const int skip = static_cast<int>(random() % 12);
     life.pid = fork();
     CHECK(life.pid >= 0);
@@ -294,7 +296,6 @@ void campaign(int kills, uint64_t seed) {
       queue->close();
       _exit(0);
     }
-    if (way < 6) ++at_points[static_cast<int>(point)];
     // A point that is never passed must not let a worker live for ever.
     life.dies_at = seconds() + (way < 7 ? 0.03 + (random() % 1000) * 1e-5 : (random() % 1000) * 4e-6);
   };
@@ -317,6 +318,7 @@ void campaign(int kills, uint64_t seed) {
         if (WIFSIGNALED(status)) {
           CHECK(WTERMSIG(status) == SIGKILL);  // an abort is a failed check in a worker
           ++killed;
+          at_point += life.dies_at != 0;  // its time was not over
         } else {
           CHECK(WEXITSTATUS(status) == 0);
         }
@@ -391,7 +393,7 @@ void campaign(int kills, uint64_t seed) {
   std::printf(
       "    seed %llu: %d kills, %d stops, %llu items acknowledged, %llu died in a hand, longest standstill %.0f ms, "
       "%llu recoveries\n",
-      static_cast<unsigned long long>(seed), killed, stopped, static_cast<unsigned long long>(acknowledged),
+      static_cast<unsigned long long>(seed), killed, at_point, stopped, static_cast<unsigned long long>(acknowledged),
       static_cast<unsigned long long>(in_hand), longest * 1000,
       static_cast<unsigned long long>(keeper->totals().recovered));
   CHECK(acknowledged > static_cast<uint64_t>(kills));
@@ -404,6 +406,30 @@ int kills_wanted = 2000;
 }  // namespace
 
 TEST(killed_and_stopped_at_named_points_and_at_random) { campaign(kills_wanted, seed_used); }
+
+TEST(killed_while_waiting) { campaign(kills_wanted / 4, seed_used + 1, {Point::kParked}); }
+
+TEST(killed_in_the_middle_of_a_put) {
+  campaign(kills_wanted / 4, seed_used + 2,
+           {Point::kClaimStamped, Point::kClaimIntent, Point::kClaimWon, Point::kCommitBefore, Point::kCommitHalf,
+            Point::kCommitAfter});
+}
+
+TEST(killed_in_the_middle_of_a_get) {
+  campaign(kills_wanted / 4, seed_used + 3,
+           {Point::kTakeStamped, Point::kTakeWon, Point::kReleaseBefore, Point::kReleaseHalf, Point::kReleaseAfter,
+            Point::kReturnHalf, Point::kRetakeWon});
+}
+
+TEST(killed_with_a_lease) {
+  campaign(kills_wanted / 4, seed_used + 4, {Point::kLeaseFilling, Point::kLeasePublished, Point::kLeaseAckBefore});
+}
+
+TEST(killed_while_recovering_another) {
+  campaign(kills_wanted / 4, seed_used + 5,
+           {Point::kRecoverMarked, Point::kRecoverLeases, Point::kRecoverClaims, Point::kRecoverTakes,
+            Point::kRecoverDone, Point::kClaimWon, Point::kTakeWon, Point::kLeasePublished});
+}
 
 TEST(a_creator_or_last_leaver_killed_bricks_no_name) {
   for (const Point point :
