@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # The C++ tests, with plain CMake and without Node. `all` adds the model checker and the sanitizers; `campaign [KILLS]` is
 # the long form of the deaths.
-set -eu
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build() {

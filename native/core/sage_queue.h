@@ -577,7 +577,10 @@ class SageQueue {
     }
     if (placed == 0) return still_at(tail) ? Outcome::kFull : Outcome::kRetry;
     // What was read behind this tail is only known to belong together while it is still the tail.
-    const uint32_t next = next_lease(position, limit);
+    const bool stepped = position - start != units_of(items, placed);
+    // What was stepped over is not room: should another claim win, ours must look at it again. So only an unbroken
+    // stretch, good from `start` on, is remembered.
+    const uint32_t next = stepped ? start : next_lease(start, limit);
     if (!still_at(tail)) return Outcome::kRetry;
     *fitted = placed;
     *end = position;
@@ -586,6 +589,12 @@ class SageQueue {
     actor.number_limit = number + std::min<uint64_t>(std::min(free_items, free_slots), horizon);
     actor.position_limit = next;
     return Outcome::kOk;
+  }
+
+  static uint32_t units_of(const Item* items, uint32_t count) {
+    uint32_t units = 0;
+    for (uint32_t index = 0; index < count; ++index) units += Extent::units(items[index].length);
+    return units;
   }
 
   bool still_at(Word tail) const { return control().tail.load(std::memory_order_acquire) == tail; }

@@ -391,8 +391,8 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
     acknowledged += sure;
   }
   std::printf(
-      "    seed %llu: %d kills (%d at a named point), %d stops, %llu items acknowledged, %llu died in a hand, longest standstill %.0f ms, "
-      "%llu recoveries\n",
+      "    seed %llu: %d kills (%d at a named point), %d stops, %llu items acknowledged, %llu died in a hand, "
+      "longest standstill %.0f ms, %llu recoveries\n",
       static_cast<unsigned long long>(seed), killed, at_point, stopped, static_cast<unsigned long long>(acknowledged),
       static_cast<unsigned long long>(in_hand), longest * 1000,
       static_cast<unsigned long long>(keeper->totals().recovered));

@@ -54,7 +54,7 @@ constexpr Entry kSuites[] = {
     entry<LeaseMakesRoom>(), entry<GiveBackWakes>(), entry<Shutdown>(),
     entry<ProducerDies>(),   entry<ConsumerDies>(),  entry<HolderDies>(),
     entry<RecovererDies>(),  entry<RingerDies>(),    entry<HolderOfARunDies>(),
-    entry<LateRecoverer>(),  entry<PassedOn>(),
+    entry<LateRecoverer>(),  entry<PassedOn>(),      entry<TwoAroundALease>(),
 };
 
 constexpr const char* kSiteNames[] = {

@@ -1,8 +1,7 @@
 // Threads over one mapping, so that ThreadSanitizer sees both sides of everything: producers, consumers, lease holders,
 // and one that dies over and over (it leaves what it holds and is recovered by two others) while its entry is used
 // again. Afterwards the history is checked: nothing lost, nothing twice, order per producer.
-#include <sys/mman.h>
-
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <random>
@@ -18,7 +17,9 @@ namespace {
 constexpr uint32_t kProducers = 2;
 constexpr uint32_t kItems = 6000;
 constexpr uint32_t kDeaths = 300;
-constexpr uint32_t kAreaUnits = 64;
+constexpr uint32_t kMaxSlots = 64;
+constexpr uint32_t kMaxLeases = 6;
+constexpr uint32_t kMaxAreaUnits = 128;
 constexpr uint32_t kMortal = 7;  // its participant entry
 
 struct Message {
@@ -29,23 +30,44 @@ struct Message {
 struct World {
   Control<StdMemory> control;
   Participant<StdMemory> participants[16];
-  Slot<StdMemory> slots[32];
-  LeaseEntry<StdMemory> leases[4];
-  uint8_t payload[2][kAreaUnits * kUnitBytes];
+  Slot<StdMemory> slots[kMaxSlots];
+  LeaseEntry<StdMemory> leases[kMaxLeases];
+  uint8_t payload[kMaxAreaUnits * kUnitBytes];
+};
+
+/// A queue's size: powers of two, and limits below them.
+struct Shape {
+  explicit Shape(uint32_t seed) {
+    std::mt19937 random(seed);
+    slots = 4u << random() % 5;
+    items = 1 + random() % (slots / 2);
+    leases = 1 + random() % kMaxLeases;
+    area_units = 16u << random() % 4;
+    capacity_units = area_units - random() % (area_units / 2);
+  }
+  uint32_t slots;
+  uint32_t items;
+  uint32_t leases;
+  uint32_t area_units;
+  uint32_t capacity_units;
 };
 
 class Threads {
  public:
-  Threads() : world_(static_cast<World*>(std::aligned_alloc(128, (sizeof(World) + 127) / 128 * 128))) {
+  explicit Threads(uint32_t seed)
+      : seed_(seed),
+        shape_(seed),
+        world_(static_cast<World*>(std::aligned_alloc(128, (sizeof(World) + 127) / 128 * 128))) {
     std::memset(static_cast<void*>(world_), 0, sizeof(World));
     shared_.control = &world_->control;
     shared_.participants = world_->participants;
     shared_.slots = world_->slots;
     shared_.leases = world_->leases;
-    shared_.slot_count = 32;
-    shared_.item_limit = 12;
-    shared_.lease_count = 4;
-    shared_.capacity_units = shared_.area_units = kAreaUnits;
+    shared_.slot_count = shape_.slots;
+    shared_.item_limit = shape_.items;
+    shared_.lease_count = shape_.leases;
+    shared_.capacity_units = shape_.capacity_units;
+    shared_.area_units = shape_.area_units;
     shared_.initialise();
     world_->control.participant_high.store(16);
     queue_ = std::make_unique<SageQueue<StdMemory>>(shared_);
@@ -54,13 +76,16 @@ class Threads {
   ~Threads() { std::free(world_); }
 
   void run() {
+    std::printf("  seed %u: %u slots, %u items, %u leases, %u of %u units\n", seed_, shape_.slots, shape_.items,
+                shape_.leases, shape_.capacity_units, shape_.area_units);
+    std::fflush(stdout);
     std::vector<std::thread> producers;
     for (uint32_t index = 0; index < kProducers; ++index) producers.emplace_back([=] { produce(index); });
     std::vector<std::thread> others;
     others.emplace_back([=] { consume(3, false); });
     others.emplace_back([=] { consume(4, true); });
-    others.emplace_back([=] { recover_until_the_end(5); });
-    others.emplace_back([=] { recover_until_the_end(6); });
+    others.emplace_back([=] { recover_until_the_end(); });
+    others.emplace_back([=] { recover_until_the_end(); });
     std::thread mortal([=] { die_over_and_over(); });
     for (std::thread& thread : producers) thread.join();
     produced_.store(true);
@@ -68,15 +93,17 @@ class Threads {
     while (delivered_.load() < kProducers * kItems) std::this_thread::yield();
     over_.store(true);
     for (std::thread& thread : others) thread.join();
+    recover_mortal();  // what it left at its last death, if nobody came to it
     for (uint32_t index = 0; index < kProducers * kItems; ++index) CHECK(seen_[index].load() == 1);
     CHECK(queue_->drained() && queue_->used() == 0);
-    std::printf("  %u items, %u deaths, %llu redelivered\n", kProducers * kItems, deaths_.load(),
+    std::printf("    %u items, %u deaths, %llu redelivered\n", kProducers * kItems, deaths_.load(),
                 static_cast<unsigned long long>(redelivered_.load()));
   }
 
  private:
   uint8_t* at(const Item& item, uint32_t byte) {
-    return world_->payload[0] + (item.position % kAreaUnits * kUnitBytes + byte) % (kAreaUnits * kUnitBytes);
+    const uint32_t area_bytes = shape_.area_units * kUnitBytes;
+    return world_->payload + (item.position * kUnitBytes + byte) % area_bytes;
   }
   void write(const Item& item, const Message& message) {
     for (uint32_t byte = 0; byte < item.length; byte += sizeof message)
@@ -95,7 +122,7 @@ class Threads {
     Actor actor;
     actor.index = producer + 1;
     shared_.participants[actor.index].identity.store(Identity::make(actor.index, 1, Identity::kLive));
-    std::mt19937 random(producer);
+    std::mt19937 random(seed_ * 16 + producer);
     for (uint32_t number = 0; number < kItems;) {
       uint32_t lengths[4];
       const uint32_t codecs[4] = {};
@@ -140,7 +167,7 @@ class Threads {
     Actor actor;
     actor.index = index;
     shared_.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
-    std::mt19937 random(index);
+    std::mt19937 random(seed_ * 16 + index);
     std::vector<int64_t> last(kProducers, -1);
     while (!over_.load()) {
       Item items[8];
@@ -180,11 +207,12 @@ class Threads {
 
   /// Joins at one entry, again and again, and leaves everything open.
   void die_over_and_over() {
-    std::mt19937 random(99);
+    std::mt19937 random(seed_ * 16 + kMortal);
     auto& identity = shared_.participants[kMortal].identity;
     for (uint32_t life = 1; life <= kDeaths && !produced_.load(); ++life) {
       uint64_t free = 0;
       while (!identity.compare_exchange_strong(free, Identity::make(kMortal, life, Identity::kLive))) {
+        if (produced_.load()) return;  // tail may name the last life until somebody claims again, and nobody will
         free = 0;
         std::this_thread::yield();
       }
@@ -207,21 +235,24 @@ class Threads {
     }
   }
 
-  void recover_until_the_end(uint32_t) {
+  bool recover_mortal() {
     auto& identity = shared_.participants[kMortal].identity;
+    uint64_t dead = identity.load();
+    if (Identity::state(dead) == Identity::kDead) {
+      const uint64_t then = queue_->recover(kMortal, dead) ? 0 : Identity::with(dead, Identity::kSettled);
+      return identity.compare_exchange_strong(dead, then);
+    }
+    return Identity::state(dead) == Identity::kSettled && !queue_->named(kMortal) &&
+           identity.compare_exchange_strong(dead, 0);
+  }
+  void recover_until_the_end() {
     while (!over_.load()) {
-      uint64_t dead = identity.load();
-      if (Identity::state(dead) == Identity::kDead) {
-        const uint64_t then = queue_->recover(kMortal, dead) ? 0 : Identity::with(dead, Identity::kSettled);
-        identity.compare_exchange_strong(dead, then);
-      } else if (Identity::state(dead) == Identity::kSettled && !queue_->named(kMortal)) {
-        identity.compare_exchange_strong(dead, 0);
-      } else {
-        std::this_thread::yield();
-      }
+      if (!recover_mortal()) std::this_thread::yield();
     }
   }
 
+  const uint32_t seed_;
+  const Shape shape_;
   World* world_;
   Shared<StdMemory> shared_;
   std::unique_ptr<SageQueue<StdMemory>> queue_;
@@ -236,7 +267,10 @@ class Threads {
 }  // namespace
 
 TEST(everything_at_once_over_one_mapping) {
-  for (int round = 0; round < 3; ++round) Threads().run();
+  const char* first = std::getenv("SAGE_SEED");
+  const char* rounds = std::getenv("SAGE_ROUNDS");
+  const uint32_t from = first ? static_cast<uint32_t>(std::strtoul(first, nullptr, 10)) : std::random_device()();
+  for (int round = 0; round < (rounds ? std::atoi(rounds) : 20); ++round) Threads(from + round).run();
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }

@@ -127,6 +127,30 @@ struct Leases : Base<Leases, 3> {
   }
 };
 
+/// Two producers in front of leased bytes: who loses the race for a claim has looked behind them, and must look again.
+struct TwoAroundALease : Base<TwoAroundALease, 3> {
+  static constexpr const char* kName = "two puts around a lease";
+  static Shape shape() { return {6, 16, 1, 8, 8, 4}; }
+  void prepare() {
+    Item item;
+    world->put(4, 50, 1, 1);
+    world->lease(2, &item);
+    world->held_lease = item;
+    world->put(4, 51, 1, 5);  // up to two units in front of the lease, one lap on
+    world->get(3);
+  }
+  void run(int thread) {
+    if (thread == 2) {
+      for (int attempt = 0; attempt < 5; ++attempt) world->get(3);
+    } else if (thread == 1) {
+      for (uint32_t item = 0; item < 2; ++item) world->put(4, 20 + item);
+    } else {
+      uint32_t item = 0;
+      for (int attempt = 0; attempt < 3 && item < 2; ++attempt) item += world->put(1, 10 + item, 2 - item, 2);
+    }
+  }
+};
+
 /// Items given back, from slots and from leases, while others look for them.
 struct GiveBack : Base<GiveBack, 3> {
   static constexpr const char* kName = "given back, and looked for";
