@@ -15,13 +15,11 @@ enum class Site : int {
   kTailClaim,        // claim: release, publishes the intent and the stamp of the previous claim
   kIntentStore,      // claim: release, publishes the extents of the claimant's earlier claim
   kIntentLoad,       // boundary: acquire, pairs with kIntentStore
-  kStampClaim,       // stamp of the previous claim
   kCommit,           // commit of all but the last step: release, publishes payload and extent
   kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
   kSlotLoad,         // take: acquire, pairs with kCommit
   kHeadLoad,         // take: acquire, pairs with kHeadTake
   kHeadTake,         // take: release, publishes the stamp of the previous take
-  kStampTake,        // stamp of the previous take
   kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for sleepers
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance

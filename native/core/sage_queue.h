@@ -497,7 +497,8 @@ class SageQueue {
   }
 
   /// Writes into the first slot of the claim that `tail` names whose it is, unless that slot already says so or more.
-  /// With release: a late recoverer that reads the stamp must also see that the entry is a newcomer's by now.
+  /// Relaxed: a late recoverer that meets the stamp of a newcomer in the dead one's entry came to it by way of a tail
+  /// (or head) that is no older, and loaded that with acquire; so it sees the newcomer, too.
   void stamp_claim(Word tail) {
     const uint32_t run = Cursor::run(tail);
     if (run == 0) return;
@@ -507,7 +508,7 @@ class SageQueue {
     Word word = slot.word.load(std::memory_order_relaxed);
     if (SlotWord::is_done(word, before)) {
       slot.word.compare_exchange_strong(word, SlotWord::make(first, SlotWord::kClaimed, Cursor::owner(tail), run),
-                                        order(Site::kStampClaim, std::memory_order_release), std::memory_order_relaxed);
+                                        std::memory_order_relaxed);
     }
   }
 
@@ -519,7 +520,7 @@ class SageQueue {
     Word word = slot.word.load(std::memory_order_relaxed);
     if (word == SlotWord::make(first, SlotWord::kCommitted)) {
       slot.word.compare_exchange_strong(word, SlotWord::make(first, SlotWord::kTaken, Cursor::owner(head), run),
-                                        order(Site::kStampTake, std::memory_order_release), std::memory_order_relaxed);
+                                        std::memory_order_relaxed);
     }
   }
 
