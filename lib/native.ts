@@ -32,6 +32,8 @@ export interface NativeHandle {
   put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
   /** put() of a whole raw item, without waiting. */
   putRaw(bytes: Uint8Array): number;
+  /** putMany() of items of the outbox: MAX_BATCH (length, codec) pairs, then the items one after the other. */
+  putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
   /** Offset of the room in `mapping()`, or a status. */
@@ -62,6 +64,7 @@ export interface NativeHandle {
   unpark(direction: Direction): number;
   settle(direction: Direction): void;
   setPool(pool: Uint8Array): void;
+  setOutbox(outbox: Uint8Array): void;
   setBell(writeFd: number, inode: number, tag: number): void;
   mustPoll(): boolean;
   mapping(): ArrayBuffer | undefined;
@@ -144,6 +147,7 @@ export function openHandle(options: NativeOpenOptions): NativeHandle {
     registers: owner.registers,
     put: owner.put,
     putRaw: owner.putRaw,
+    putManyOut: owner.putManyOut,
     getNow: owner.getNow,
     get: owner.get,
     putMany: owner.putMany,
@@ -165,6 +169,7 @@ export function openHandle(options: NativeOpenOptions): NativeHandle {
     unpark: owner.unpark,
     settle: owner.settle,
     setPool: owner.setPool,
+    setOutbox: owner.setOutbox,
     setBell: owner.setBell,
     mustPoll: owner.mustPoll,
     mapping: owner.mapping,

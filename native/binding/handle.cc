@@ -137,6 +137,31 @@ napi_value put_raw(napi_env env, napi_callback_info info) {
   });
 }
 
+/// putManyOut(from, count, waitMs): putMany() of items of the outbox, which begins with a table of kMaxRun (length,
+/// codec) pairs.
+napi_value put_many_out(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Handle& handle = *call.handle;
+    const auto* table = reinterpret_cast<const uint32_t*>(handle.outbox);
+    Piece pieces[sage::kMaxRun];
+    const uint32_t from = std::min(call.number(env, 0), sage::kMaxRun);
+    const uint32_t count = std::min(call.number(env, 1), sage::kMaxRun - from);
+    uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxRun;
+    for (uint32_t index = 0; index < from + count; ++index) {
+      const uint32_t length = table[2 * index];
+      if (offset + length > handle.outbox_bytes || too_large(handle, length)) return integer(env, kTooLarge);
+      if (index >= from) pieces[index - from] = {handle.outbox + offset, length, table[2 * index + 1]};
+      offset += length;
+    }
+    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
+                   }));
+  });
+}
+
 /// putMany(items: Uint8Array[], from, count, codecs: Uint8Array, waitMs): how many went in, or a status.
 napi_value put_many(napi_env env, napi_callback_info info) {
   const Call<5> call(env, info);
@@ -519,6 +544,15 @@ Napi::Value set_pool(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value set_outbox(const Napi::CallbackInfo& info) {
+  Handle& handle = handle_of(info);
+  auto outbox = info[0].As<Napi::Uint8Array>();
+  handle.outbox_reference = Napi::Persistent(outbox);
+  handle.outbox = outbox.Data();
+  handle.outbox_bytes = static_cast<uint32_t>(outbox.ByteLength());
+  return info.Env().Undefined();
+}
+
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
   handle_of(info).queue->set_bell(info[0].As<Napi::Number>().Uint32Value(),
                                   static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()),
@@ -698,6 +732,7 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   const std::pair<const char*, napi_callback> hot[] = {
       {"put", put},
       {"putRaw", put_raw},
+      {"putManyOut", put_many_out},
       {"getNow", get_now},
       {"putMany", put_many},
       {"claim", claim},
@@ -721,17 +756,9 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   };
   for (const auto& entry : hot) add_hot(env, object, entry.first, entry.second, handle);
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> cold[] = {
-      {"setPool", set_pool},
-      {"setBell", set_bell},
-      {"mustPoll", must_poll},
-      {"mapping", mapping},
-      {"qsize", qsize},
-      {"full", full},
-      {"isShut", is_shut},
-      {"shutDown", shut_down},
-      {"unlink", unlink_name},
-      {"stats", stats},
-      {"configuration", configuration},
+      {"setPool", set_pool},   {"setOutbox", set_outbox}, {"setBell", set_bell}, {"mustPoll", must_poll},
+      {"mapping", mapping},    {"qsize", qsize},          {"full", full},        {"isShut", is_shut},
+      {"shutDown", shut_down}, {"unlink", unlink_name},   {"stats", stats},      {"configuration", configuration},
       {"close", close},
   };
   for (const auto& entry : cold) object[entry.first] = Napi::Function::New(env, entry.second, entry.first, handle);

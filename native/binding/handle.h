@@ -20,10 +20,13 @@ struct Handle {
   std::unique_ptr<sage::Queue> queue;
   Napi::Reference<Napi::Int32Array> registers_reference;
   Napi::Reference<Napi::Uint8Array> pool_reference;
+  Napi::Reference<Napi::Uint8Array> outbox_reference;
   Napi::Reference<Napi::ArrayBuffer> mapping_reference;
   int32_t* registers = nullptr;
   uint8_t* pool = nullptr;
   uint32_t pool_bytes = 0;
+  const uint8_t* outbox = nullptr;
+  uint32_t outbox_bytes = 0;
 
   sage::Item large;  // taken, but too large for the pool
   bool has_large = false;

@@ -3,7 +3,7 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, decodeItem, encodeItem, encodeItemSpan } from '../../codec';
+import { decodeItem, encodeItem, encodeItemSpan } from '../../codec';
 import type { CodecName } from '../../codec';
 import { asyncDispose, syncDispose } from '../../dispose';
 import type { QueueDescriptor } from '../../descriptor';
@@ -37,6 +37,7 @@ import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
 import type { Wait } from '../../wait';
 import { BellPull } from './doorbell';
 import { ownerOf, segmentName } from './naming';
+import { outboxMemory, packSmall } from './outbox';
 import { Pool } from './pool';
 import { Waiters } from './waiters';
 
@@ -63,6 +64,14 @@ const nextTurn = (): Promise<void> =>
       resolve();
     }),
   );
+
+/** Items on their way in. Without `items` they lie in the outbox. */
+interface Batch {
+  count: number;
+  items?: { bytes: Uint8Array[]; codecs: Uint8Array };
+  /** Why the item behind them is not among them. */
+  failure?: unknown;
+}
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
   protected readonly handle: NativeHandle;
@@ -106,6 +115,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     }
     this.capacityBytes = existing.capacityBytes;
     this.existingMaxsize = existing.maxsize;
+    this.handle.setOutbox(outboxMemory());
     this.pool = new Pool(this.handle);
     this.bell = new BellPull(this.handle, { rung: () => this.rung() });
     this.getters = new Waiters(this.handle, GETTERS, this.bell);
@@ -233,9 +243,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const deadline = deadlineOf(wait);
     let accepted = 0;
     try {
-      for (let from = 0; from < items.length; from += MAX_BATCH) {
-        const batch = this.encodeBatch(items, from);
-        for (let done = 0; done < batch.bytes.length;) {
+      while (accepted < items.length) {
+        const batch = this.nextBatch(items, accepted);
+        for (let done = 0; done < batch.count;) {
           const outcome = this.putBatch(batch, done, 0) ?? this.putBatchWaiting(batch, done, wait, deadline);
           done += outcome;
           accepted += outcome;
@@ -346,17 +356,28 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const deadline = deadlineOf(wait);
     let accepted = 0;
     try {
-      for (let from = 0; from < items.length; from += MAX_BATCH) {
-        const batch = this.encodeBatch(items as T[], from);
-        for (let done = 0; done < batch.bytes.length;) {
-          const outcome =
-            (this.putters.size === 0 ? this.putBatch(batch, done, 0) : undefined) ??
-            (await this.putBatchLater(batch, done, { timeoutMs: remainingMs(deadline), signal: wait.signal }));
+      while (accepted < items.length) {
+        if (this.putters.size === 0) {
+          const batch = this.nextBatch(items as T[], accepted);
+          const outcome = batch.count === 0 ? 0 : this.putBatch(batch, 0, 0);
+          if (outcome !== undefined) {
+            accepted += outcome;
+            if (outcome === batch.count && batch.failure !== undefined) throw batch.failure;
+            if ((answers += outcome) > ANSWERS_PER_TURN) await nextTurn();
+            continue;
+          }
+        }
+        // Others wait, or there is no room: from here on the bytes have to be this call's own.
+        const batch = this.encodeBatch(items as T[], accepted);
+        for (let done = 0; done < batch.count;) {
+          const outcome = await this.putBatchLater(batch, done, {
+            timeoutMs: remainingMs(deadline),
+            signal: wait.signal,
+          });
           done += outcome;
           accepted += outcome;
         }
         if (batch.failure !== undefined) throw batch.failure;
-        if ((answers += batch.bytes.length) > ANSWERS_PER_TURN) await nextTurn();
       }
     } catch (error) {
       throw withAccepted(error, accepted);
@@ -438,55 +459,42 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── batches ──────────────────────────────────────────────────────────────
 
-  /** Up to MAX_BATCH items as bytes. Those before one that cannot be encoded go in; `failure` says what stopped there. */
-  private encodeBatch(
-    items: readonly T[],
-    from: number,
-  ): { bytes: Uint8Array[]; codecs: Uint8Array; failure?: unknown } {
-    const count = Math.min(MAX_BATCH, items.length - from);
-    const bytes: Uint8Array[] = [];
-    const codecs = new Uint8Array(count);
-    try {
-      for (let index = 0; index < count; index++) {
-        const item = items[from + index];
-        if (this.codec === 'auto' && item instanceof Uint8Array) {
-          bytes.push(item);
-          codecs[index] = CODEC_RAW;
-        } else {
-          const encoded = encodeItem(item, this.codec);
-          codecs[index] = encoded.codecId;
-          bytes.push(encoded.bytes);
-        }
-        if (bytes[index]!.length > this.capacityBytes) {
-          bytes.pop();
-          this.refusePut(TOO_LARGE, (items[from + index] as Uint8Array).length);
-        }
-      }
-    } catch (failure) {
-      return { bytes, codecs, failure };
-    }
-    return { bytes, codecs };
+  /** The next items as bytes: small ones packed into the outbox, where they stay until anything else is put, others as they are. */
+  private nextBatch(items: readonly T[], from: number): Batch {
+    const count = packSmall(items, from, this.codec, this.capacityBytes);
+    return count > 0 ? { count } : this.encodeBatch(items, from);
   }
 
-  private putBatch(
-    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
-    from: number,
-    waitMs: number,
-  ): number | undefined {
+  /** Up to MAX_BATCH items as bytes of their own. Those before one that cannot be encoded go in; `failure` says what stopped there. */
+  private encodeBatch(items: readonly T[], from: number): Batch {
+    const bytes: Uint8Array[] = [];
+    const codecs = new Uint8Array(Math.min(MAX_BATCH, items.length - from));
+    let failure: unknown;
+    try {
+      for (let index = 0; index < codecs.length; index++) {
+        const encoded = encodeItem(items[from + index], this.codec);
+        if (encoded.bytes.length > this.capacityBytes) this.refusePut(TOO_LARGE, encoded.bytes.length);
+        codecs[index] = encoded.codecId;
+        bytes.push(encoded.bytes);
+      }
+    } catch (error) {
+      failure = error;
+    }
+    return { count: bytes.length, items: { bytes, codecs }, failure };
+  }
+
+  private putBatch({ count, items }: Batch, from: number, waitMs: number): number | undefined {
     const outcome = native(() =>
-      this.handle.putMany(batch.bytes, from, batch.bytes.length - from, batch.codecs, waitMs),
+      items === undefined
+        ? this.handle.putManyOut(from, count - from, waitMs)
+        : this.handle.putMany(items.bytes, from, count - from, items.codecs, waitMs),
     );
     if (outcome > 0) return outcome;
     this.refusePut(outcome, 0);
     return undefined;
   }
 
-  private putBatchWaiting(
-    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
-    from: number,
-    wait: Wait,
-    deadline: number,
-  ): number {
+  private putBatchWaiting(batch: Batch, from: number, wait: Wait, deadline: number): number {
     for (let left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
       const outcome = this.putBatch(batch, from, Math.min(1000, Math.ceil(left)));
       if (outcome !== undefined) return outcome;
@@ -494,11 +502,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     throw fullError();
   }
 
-  private async putBatchLater(
-    batch: { bytes: Uint8Array[]; codecs: Uint8Array },
-    from: number,
-    wait: Wait,
-  ): Promise<number> {
+  private async putBatchLater(batch: Batch, from: number, wait: Wait): Promise<number> {
     this.check();
     if (wait.timeoutMs === 0) throw fullError();
     return this.putters.add(wait, fullError, () => {
