@@ -186,6 +186,10 @@ export function openHandle(options: NativeOpenOptions): NativeHandle {
 }
 
 let loaded: Addon | undefined;
+let file: string | undefined;
+
+/** Where the addon was loaded from; undefined before it was. */
+export const addonFile = (): string | undefined => file;
 
 /** @throws QueueError (ERR_ADDON_MISSING) that says what was looked for and how to get it. */
 export function loadAddon(): Addon {
@@ -197,10 +201,12 @@ function requireAddon(): Addon {
   const named = process.env.SAGE_QUEUE_ADDON;
   const files = named !== undefined && named !== '' ? [named] : addonFiles(join(__dirname, '..'));
   const failures: unknown[] = [];
-  for (const file of files) {
+  for (const candidate of files) {
     try {
       // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded on first use, from a path known only now
-      return require(file) as Addon;
+      const addon = require(candidate) as Addon;
+      file = candidate;
+      return addon;
     } catch (error) {
       failures.push(error);
     }
@@ -209,7 +215,7 @@ function requireAddon(): Addon {
 }
 
 function missing(files: string[], failures: unknown[]): string {
-  const found = files.map((file, index) => `${file}: ${(failures[index] as Error).message.split('\n')[0]}`);
+  const found = files.map((candidate, index) => `${candidate}: ${(failures[index] as Error).message.split('\n')[0]}`);
   return (
     `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version}. ` +
     (found.length === 0

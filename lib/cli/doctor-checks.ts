@@ -1,7 +1,7 @@
 /** What `doctor` looks at. A check never throws: what it cannot find out is a finding too. */
 import { accessSync, constants, existsSync, readFileSync, readdirSync, readlinkSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadAddon } from '../native';
+import { addonFile, loadAddon } from '../native';
 import { listSegments, listUnreadableSegments } from '../segments';
 import { alive } from './ls';
 import { segmentUri } from './queue-uri';
@@ -59,19 +59,11 @@ function libcCheck(): Finding[] {
   return [{ check: 'libc', status: 'ok', found: musl ? 'musl' : 'neither glibc nor musl found' }];
 }
 
-function addonPath(): string {
-  const named = process.env.SAGE_QUEUE_ADDON;
-  if (named !== undefined && named !== '') return named;
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only doctor asks where it would be
-  const { path } = require('node-gyp-build') as { path(directory: string): string };
-  return path(ROOT);
-}
-
 function addonCheck(): Finding[] {
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
   try {
     const addon = loadAddon();
-    const path = addonPath();
+    const path = addonFile()!;
     const how = path.includes('prebuilds')
       ? 'prebuilt'
       : process.env.SAGE_QUEUE_ADDON
