@@ -55,6 +55,7 @@ constexpr Entry kSuites[] = {
     entry<ProducerDies>(),   entry<ConsumerDies>(),  entry<HolderDies>(),
     entry<RecovererDies>(),  entry<RingerDies>(),    entry<HolderOfARunDies>(),
     entry<LateRecoverer>(),  entry<PassedOn>(),      entry<TwoAroundALease>(),
+    entry<Anything>(),
 };
 
 constexpr const char* kSiteNames[] = {

@@ -381,6 +381,73 @@ struct HolderDies : Base<HolderDies, 4> {
   bool fifo() const { return false; }
 };
 
+/// Whatever a handle can do, in any order, in queues of several sizes; one of the three dies, or none.
+struct Anything : Base<Anything, 4> {
+  static constexpr const char* kName = "anything, in any order";
+  static Shape shape() {
+    const uint32_t area = 4u << rl::rand(2);
+    const uint64_t slots = 4u << rl::rand(2);
+    return {1 + rl::rand(slots / 2), slots, 1 + rl::rand(2), area - rl::rand(area / 2), area, 5};
+  }
+  void prepare() {
+    if (rl::rand(2) == 0) dies(0, 0, 150);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] { act(1); });
+    } else if (thread < 3) {
+      act(thread + 1);
+    } else if (w->died(1)) {
+      w->recover(1);
+    }
+  }
+  bool fifo() const { return false; }
+
+ private:
+  void act(int who) {
+    World* const w = world;
+    uint32_t id = 10 * static_cast<uint32_t>(who);
+    Item items[kMaxRun];
+    for (int step = 0; step < 5; ++step) {
+      const uint32_t count = 1 + rl::rand(2);
+      switch (rl::rand(8)) {
+        case 0:
+          w->get(who, count);
+          break;
+        case 1: {
+          const uint32_t taken = w->take(who, 1 + count, items);
+          for (uint32_t at = 0; at < taken; ++at) w->finish_first(who, items + at, taken - at);
+          break;
+        }
+        case 2: {
+          const uint32_t taken = w->take(who, count, items);
+          if (taken > 0) w->give_back(who, items, taken);
+          break;
+        }
+        case 3:
+        case 4: {
+          if (!w->lease(who, items)) break;
+          w->put(who, id, 1, count);  // around it
+          ++id;
+          if (rl::rand(2) == 0) {
+            w->give_back(who, items, 1);
+          } else {
+            w->finish(who, items, 1);
+          }
+          break;
+        }
+        case 5:
+          w->abandon(who, 60);
+          break;
+        default:
+          w->put(who, id, count, 1 + rl::rand(2));
+          id += count;
+      }
+    }
+  }
+};
+
 /// One of the recoverers dies too, the other comes late, and a newcomer uses the entry meanwhile.
 struct RecovererDies : Base<RecovererDies, 4> {
   static constexpr const char* kName = "a recoverer dies, its entry is used again";
