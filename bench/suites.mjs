@@ -12,12 +12,13 @@ const peers = [
   'unix_socket_coalesced',
   'tcp_loopback',
   'zeromq',
+  'grpc',
   'child_process/json',
   'child_process/advanced',
 ];
 const threads = ['worker_threads', 'ringbuf.js'];
 const brokers = ['redis/list', 'redis/stream'];
-const pythons = ['python/multiprocessing', 'python/faster_fifo'];
+const pythons = ['python/multiprocessing', 'python/faster_fifo', 'python/iceoryx2', 'python/ray_queue'];
 
 const throughput = (id, title, work, contenders, topology = '1-1') => ({
   id,
@@ -90,6 +91,7 @@ export const suites = [
       'unix_socket',
       'tcp_loopback',
       'zeromq',
+      'grpc',
       'child_process/json',
       'child_process/advanced',
       'worker_threads',
@@ -103,7 +105,7 @@ export const suites = [
         .replace('1 producers', '1 producer')
         .replace('1 consumers', '1 consumer'),
       bytes(64),
-      ['sage_queue/sync', 'sage_queue/await', 'unix_socket', 'zeromq', 'redis/list', ...pythons],
+      ['sage_queue/sync', 'sage_queue/await', 'unix_socket', 'zeromq', 'grpc', 'redis/list', ...pythons],
       topology,
     ),
   ),

@@ -12,10 +12,14 @@ def make_queue(run):
         from faster_fifo import Queue
 
         return Queue(max_size_bytes=max(1 << 20, 16 * run["work"]["bytes"]))
+    if run["queue"] == "iceoryx2":
+        from iceoryx2_service import Service
+
+        return Service(run)
     return multiprocessing.Queue(4096)
 
 
-def produce(queue, run, index, sent):
+def produce(queue, run, index, sent, over):
     rest = bytes(run["work"]["bytes"] - 8)
     until = time.monotonic() + (run["warmMs"] + run["measureMs"]) / 1000
     number = 0
@@ -24,6 +28,9 @@ def produce(queue, run, index, sent):
         put(queue, item)
         number += 1
     sent.put(number)
+    # What an iceoryx2 publisher sent lies in memory of its own, until it ends.
+    if run["queue"] == "iceoryx2":
+        over.wait()
 
 
 def put(queue, item):
@@ -76,20 +83,23 @@ def main():
     run = json.loads(sys.argv[1])
     multiprocessing.set_start_method("fork")
     queue, sent, results = make_queue(run), multiprocessing.Queue(), multiprocessing.Queue()
+    over = multiprocessing.Event()
     consumers = [multiprocessing.Process(target=consume, args=(queue, run, results)) for _ in range(run["consumers"])]
     producers = [
-        multiprocessing.Process(target=produce, args=(queue, run, index, sent)) for index in range(run["producers"])
+        multiprocessing.Process(target=produce, args=(queue, run, index, sent, over)) for index in range(run["producers"])
     ]
     for process in consumers + producers:
         process.start()
     total = sum(sent.get() for _ in producers)
     # A process ends only after its last item is in the pipe: the ends come behind every item.
-    for process in producers:
-        process.join()
+    if run["queue"] != "iceoryx2":
+        for process in producers:
+            process.join()
     for _ in consumers:
         put(queue, b"\0")
     reports = [results.get() for _ in consumers]
-    for process in consumers:
+    over.set()
+    for process in consumers + producers:
         process.join()
     received = sum(report[0] for report in reports)
     wrong = sum(report[1] for report in reports)
