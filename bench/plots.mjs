@@ -1,16 +1,14 @@
 /**
- * node bench/plots.mjs [FILE]: bar charts of a results file (default: bench/results/reference.json) as SVG into docs/benchmarks/.
- * They carry their own colours for light and dark.
+ * node bench/plots.mjs [FILE]: bar charts of a results file (default: bench/results/reference.json) as SVG into docs/benchmarks/, and its
+ * tables into docs/benchmarks.md. They carry their own colours for light and dark.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { formatValue } from './harness/report.mjs';
+import { formatCost, formatValue } from './harness/report.mjs';
 import { summary } from './harness/statistics.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
-const report = JSON.parse(readFileSync(process.argv[2] ?? here('results/reference.json'), 'utf8'));
-const folder = here('../docs/benchmarks');
-mkdirSync(folder, { recursive: true });
 
 const WIDTH = 760;
 const LEFT = 210;
@@ -41,7 +39,7 @@ function axis(values) {
   return { x, ticks };
 }
 
-function draw(suite) {
+function draw(report, suite) {
   const bars = suite.results
     .map(({ name, own, runs }) => ({ name, own, ...summary(runs.map(({ value }) => value)) }))
     .sort((a, b) => (suite.unit === 'µs' ? a.median - b.median : b.median - a.median));
@@ -88,8 +86,8 @@ ${parts.join('\n')}
 `;
 }
 
-/** The page's tables between its marks. */
-function tables() {
+/** @param folder of the plots, relative to the text */
+function tables(report, folder) {
   const { machine } = report;
   const lines = [
     `Measured ${report.date.slice(0, 10)} by \`${report.command}\` on ${machine.cpu}, ${machine.cores} cores, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, ` +
@@ -108,7 +106,8 @@ function tables() {
   }
   for (const suite of report.suites) {
     const latency = suite.unit === 'µs';
-    lines.push('', `### ${suite.title}`, '', `![${suite.title}](benchmarks/${suite.id}.svg)`, '');
+    lines.push('', `### ${suite.title}`, '');
+    if (suite.results.length > 1) lines.push(`![${suite.title}](${folder}${suite.id}.svg)`, '');
     lines.push(
       `| | median | ${latency ? 'p99 | p99.9' : 'CPU per message, producer / consumer'} |`,
       `| --- | --- | --- |${latency ? ' --- |' : ''}`,
@@ -135,23 +134,50 @@ function tables() {
   if (report.costs !== undefined) {
     lines.push('', '### Costs of having a queue', '', '| | median | quartiles |', '| --- | --- | --- |');
     for (const { title, unit, values } of report.costs) {
-      const short = (value) => `${value.toFixed(value < 10 ? 2 : 0)}${unit === '' ? '' : ` ${unit}`}`;
+      const short = (value) => formatCost(value, unit);
       const whole = summary(values);
       lines.push(`| ${title} | ${short(whole.median)} | ${short(whole.q1)} … ${short(whole.q3)} |`);
+    }
+  }
+  for (const { title, counts, lines: costs } of report.growth ?? []) {
+    lines.push('', `### ${title}`, '', `| | ${counts.join(' | ')} |`, `| --- |${' --- |'.repeat(counts.length)}`);
+    for (const { name, unit, values } of costs) {
+      lines.push(`| ${name} | ${values.map((one) => formatCost(summary(one).median, unit)).join(' | ')} |`);
     }
   }
   return lines.join('\n');
 }
 
-const page = here('../docs/benchmarks.md');
-const [BEGIN, END] = ['<!-- figures, written by bench/plots.mjs -->', '<!-- /figures -->'];
-const text = readFileSync(page, 'utf8');
-const [head, tail] = [text.slice(0, text.indexOf(BEGIN) + BEGIN.length), text.slice(text.indexOf(END))];
-writeFileSync(page, `${head}\n\n${tables()}\n\n${tail}`);
+const drawn = (report) => report.suites.filter(({ results }) => results.length > 1);
 
-for (const suite of report.suites) {
-  if (suite.results.length < 2) continue;
-  const file = `${folder}/${suite.id}.svg`;
-  writeFileSync(file, draw(suite));
-  console.log(file);
+function drawAll(report, folder) {
+  mkdirSync(folder, { recursive: true });
+  return drawn(report).map((suite) => {
+    const file = join(folder, `${suite.id}.svg`);
+    writeFileSync(file, draw(report, suite));
+    return file;
+  });
+}
+
+/** Plots, and the tables as figures.md, beside each other. @returns the files */
+export function writePlots(report, folder) {
+  const files = drawAll(report, folder);
+  const text = join(folder, 'figures.md');
+  writeFileSync(text, `# Figures\n\n${tables(report, '')}\n`);
+  return [...files, text];
+}
+
+/** The plots of the documentation, and its tables between their marks. */
+function writePage(report) {
+  const page = here('../docs/benchmarks.md');
+  const [BEGIN, END] = ['<!-- figures, written by bench/plots.mjs -->', '<!-- /figures -->'];
+  const text = readFileSync(page, 'utf8');
+  const [head, tail] = [text.slice(0, text.indexOf(BEGIN) + BEGIN.length), text.slice(text.indexOf(END))];
+  writeFileSync(page, `${head}\n\n${tables(report, 'benchmarks/')}\n\n${tail}`);
+  return [...drawAll(report, here('../docs/benchmarks')), page];
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const report = JSON.parse(readFileSync(process.argv[2] ?? here('results/reference.json'), 'utf8'));
+  console.log(writePage(report).join('\n'));
 }

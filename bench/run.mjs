@@ -1,24 +1,26 @@
 /**
- * npm run bench [-- --quick] [--only NAME[,NAME…]] [--contenders NAME[,NAME…]] [--rounds N] [--ms N] [--out FILE]
+ * npm run bench [-- --short] [--only NAME[,NAME…]] [--contenders NAME[,NAME…]] [--rounds N] [--ms N] [--out FILE]
  *
  * Every suite runs its contenders in turn (A B C A B C …), each run in new processes, and prints medians, quartiles and the ratio within
- * each round. The figures go to bench/results/.
+ * each round. The figures go to bench/results/DATE.json, plots and tables of them to bench/results/DATE-plots.
  */
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { costs } from './costs.mjs';
+import { growth } from './growth.mjs';
 import { describeMachine } from './harness/machine.mjs';
 import { runExternal, runRoundTrip, runThroughput } from './harness/processes.mjs';
-import { printCosts, progress, printMachine, printSuite, printTargets } from './harness/report.mjs';
+import { printCosts, printGrowth, progress, printMachine, printSuite, printTargets } from './harness/report.mjs';
+import { writePlots } from './plots.mjs';
 import { suites, targets } from './suites.mjs';
 
 const { values: options } = parseArgs({
   options: {
-    quick: { type: 'boolean', default: false },
+    short: { type: 'boolean', default: false },
     only: { type: 'string' },
     contenders: { type: 'string' },
     rounds: { type: 'string' },
@@ -27,13 +29,23 @@ const { values: options } = parseArgs({
   },
 });
 
-const rounds = Number(options.rounds ?? (options.quick ? 3 : 7));
-const measureMs = Number(options.ms ?? (options.quick ? 300 : 700));
-const warmMs = options.quick ? 200 : 300;
+const rounds = Number(options.rounds ?? (options.short ? 3 : 7));
+const measureMs = Number(options.ms ?? (options.short ? 200 : 400));
+const warmMs = options.short ? 100 : 200;
 const list = (text) => text?.split(',').filter((part) => part !== '');
 const only = list(options.only);
 /** What runs without being asked for when the run is to be short. */
-const QUICK = ['native-64', 'bytes-64', 'objects', 'bytes-65536', 'round-trip', 'costs'];
+const SHORT = [
+  'native-64',
+  'bytes-64',
+  'objects',
+  'large-objects',
+  'bytes-65536',
+  'round-trip',
+  'asleep',
+  'costs',
+  'growth',
+];
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -68,7 +80,9 @@ async function runOnce(suite, contender) {
     consumers,
     directory,
     warmMs,
-    measureMs,
+    // Trips with a pause in each need more time to be as many.
+    measureMs: suite.pauseMs === undefined ? measureMs : measureMs * 2,
+    pauseMs: suite.pauseMs,
     port: contender.needsPort ? await freePort() : undefined,
   };
   let stop;
@@ -84,7 +98,7 @@ async function runOnce(suite, contender) {
 
 const suits = (suite, contender) =>
   contender.topologies.includes(suite.topology) &&
-  (contender.works ?? ['bytes', 'objects']).includes(suite.work.kind) &&
+  (contender.works?.includes(suite.work.kind) ?? true) &&
   (suite.measure !== 'round-trip' || contender.ping !== undefined);
 
 async function runSuite(suite, contenders) {
@@ -146,7 +160,7 @@ printMachine(report);
 
 const contenders = await loadContenders();
 const wanted = (id) =>
-  only === undefined ? !options.quick || QUICK.includes(id) : only.some((part) => id.startsWith(part));
+  only === undefined ? !options.short || SHORT.includes(id) : only.some((part) => id.startsWith(part));
 for (const suite of suites.filter(({ id }) => wanted(id))) {
   const result = await runSuite(suite, contenders);
   report.suites.push(result);
@@ -156,11 +170,18 @@ if (wanted('costs')) {
   report.costs = await costs(rounds);
   printCosts(report.costs);
 }
+if (wanted('growth')) {
+  report.growth = await growth(options.short ? 1 : rounds);
+  printGrowth(report.growth);
+}
 report.targets = printTargets(targets, report.suites);
 report.tookSeconds = Math.round((Date.now() - begun) / 1000);
 
-mkdirSync(here('results'), { recursive: true });
 const file = options.out ?? here(`results/${report.date.slice(0, 19).replaceAll(':', '')}.json`);
+mkdirSync(dirname(file), { recursive: true });
 writeFileSync(file, `${JSON.stringify(report, undefined, 1)}\n`);
-console.log(`\nTook ${report.tookSeconds} s. Figures: ${file}\nPlots: npm run bench:plots -- ${file}`);
+const folder = file.replace(/(\.json)?$/, '-plots');
+const plots = writePlots(report, folder);
+console.log(`\nTook ${report.tookSeconds} s. Figures: ${file}\nPlots and tables: ${plots.length} files in ${folder}`);
+console.log(`Into docs/benchmarks.md: npm run bench:plots -- ${file}`);
 if (report.suites.some(({ failures }) => failures.length > 0)) process.exitCode = 1;

@@ -5,6 +5,7 @@ const bytes = (count) => ({
   name: count < 1024 ? `${count} B` : count < 1048576 ? `${count / 1024} KiB` : `${count / 1048576} MiB`,
 });
 const objects = { kind: 'objects', name: 'objects of five fields' };
+const largeObjects = { kind: 'large-objects', name: 'objects of about 10 KiB' };
 
 const peers = [
   'unix_socket',
@@ -30,7 +31,7 @@ const throughput = (id, title, work, contenders, topology = '1-1') => ({
   contenders,
 });
 
-const sizes = [8, 64, 512, 4096, 32768, 262144, 1048576].map((size) =>
+const sizes = [8, 512, 4096, 32768, 262144, 1048576].map((size) =>
   throughput(`size-${size}`, `Bytes of ${bytes(size).name}, one producer, one consumer`, bytes(size), [
     'sage_queue/sync',
     'sage_queue/claim',
@@ -67,6 +68,17 @@ export const suites = [
     'worker_threads',
     ...brokers,
   ]),
+  throughput('large-objects', 'Objects of about 10 KiB, one producer process, one consumer process', largeObjects, [
+    'sage_queue/sync',
+    'sage_queue/await',
+    'unix_socket',
+    'zeromq',
+    'grpc',
+    'child_process/json',
+    'child_process/advanced',
+    'worker_threads',
+    'redis/list',
+  ]),
   throughput('bytes-65536', '64 KiB Buffers, one producer process, one consumer process', bytes(65536), [
     'sage_queue/sync',
     'sage_queue/claim',
@@ -94,6 +106,25 @@ export const suites = [
       'grpc',
       'child_process/json',
       'child_process/advanced',
+      'worker_threads',
+      'redis/list',
+    ],
+  },
+  {
+    id: 'asleep',
+    title: 'Round trip of 64 B, the other side asleep: 2 ms of silence before each',
+    measure: 'round-trip',
+    unit: 'µs',
+    work: bytes(64),
+    topology: '1-1',
+    pauseMs: 2,
+    contenders: [
+      'sage_queue/sync',
+      'sage_queue/await',
+      'unix_socket',
+      'zeromq',
+      'grpc',
+      'child_process/json',
       'worker_threads',
       'redis/list',
     ],

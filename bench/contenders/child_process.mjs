@@ -9,7 +9,7 @@ const CHILD = fileURLToPath(new URL('../harness/child.mjs', import.meta.url));
 const encoder = (serialization, work) =>
   serialization === 'json' && work.kind === 'bytes' ? (item) => item.toString('base64') : (item) => item;
 const decoder = (serialization, work) => {
-  if (work.kind === 'objects') return (item) => item;
+  if (work.kind !== 'bytes') return (item) => item;
   if (serialization === 'json') return (item) => Buffer.from(item, 'base64');
   return (item) => Buffer.from(item.buffer, item.byteOffset, item.byteLength);
 };

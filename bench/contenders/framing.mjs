@@ -2,9 +2,8 @@
 
 const HEADER_BYTES = 4;
 
-export const encoder = (work) =>
-  work.kind === 'objects' ? (item) => Buffer.from(JSON.stringify(item)) : (item) => item;
-export const decoder = (work) => (work.kind === 'objects' ? (bytes) => JSON.parse(bytes.toString()) : (bytes) => bytes);
+export const encoder = (work) => (work.kind === 'bytes' ? (item) => item : (item) => Buffer.from(JSON.stringify(item)));
+export const decoder = (work) => (work.kind === 'bytes' ? (bytes) => bytes : (bytes) => JSON.parse(bytes.toString()));
 
 /** Payloads up to this size are copied behind their header: one small buffer costs less than two entries of a writev. */
 const COPY_BELOW = 4096;

@@ -96,7 +96,7 @@ const variant = (type, way, title, only = {}) => ({
   own: true,
   // A batch could take the ends of several consumers.
   topologies: way === 'batch' || way === 'claim' ? ['1-1', '4-1'] : ['1-1', '4-1', '1-4', '4-4'],
-  works: way === 'claim' ? ['bytes'] : ['bytes', 'objects'],
+  works: way === 'claim' ? ['bytes'] : undefined,
   async produce(run, source) {
     const queue = open(type, run);
     await ways[way].produce(queue, source);

@@ -7,7 +7,7 @@ const CREDIT = 4096;
 
 const startPeer = (run, role) => new Worker(CHILD, { workerData: { run: { ...run, role, index: 0 } } });
 const asBuffer = (work) =>
-  work.kind === 'objects' ? (item) => item : (item) => Buffer.from(item.buffer, item.byteOffset, item.byteLength);
+  work.kind !== 'bytes' ? (item) => item : (item) => Buffer.from(item.buffer, item.byteOffset, item.byteLength);
 
 export const variants = [
   {

@@ -72,7 +72,7 @@ const roles = {
     say('consumed', { ...sink.result(), cpuMs: cpu() - started });
   },
   async ping() {
-    const probe = new Probe(run.work, run.warmMs + run.measureMs, run.warmMs);
+    const probe = new Probe(run.work, run.warmMs + run.measureMs, run.warmMs, run.pauseMs);
     probe.go = async () => {
       say('ready');
       await nextLine();

@@ -7,11 +7,16 @@ export function progress(text) {
 }
 
 export function formatValue(value, unit) {
+  if (value === undefined || Number.isNaN(value)) return '–';
   if (unit === 'µs') return `${value < 100 ? value.toFixed(1) : Math.round(value)} µs`;
   if (value >= 1e6) return `${(value / 1e6).toFixed(2)} M/s`;
   if (value >= 1e3) return `${(value / 1e3).toFixed(1)} k/s`;
   return `${value.toFixed(0)} /s`;
 }
+
+/** Figures of every order of magnitude. */
+export const formatCost = (value, unit) =>
+  `${value.toFixed(value === 0 || value >= 100 ? 0 : value < 1 ? 3 : 1)}${unit === '' ? '' : ` ${unit}`}`;
 
 function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => String(row[column]).length)));
@@ -88,9 +93,19 @@ export function printCosts(costs) {
     ['', 'median', 'q1', 'q3'],
     ...costs.map(({ title, unit, values }) => {
       const { median, q1, q3 } = summary(values);
-      return [title, ...[median, q1, q3].map((value) => `${value.toFixed(value < 10 ? 3 : 0)} ${unit}`)];
+      return [title, ...[median, q1, q3].map((value) => formatCost(value, unit))];
     }),
   ]);
+}
+
+export function printGrowth(tables) {
+  for (const { title, counts, lines } of tables) {
+    console.log(`\n## ${title}`);
+    table([
+      ['', ...counts.map(String)],
+      ...lines.map(({ name, unit, values }) => [name, ...values.map((one) => formatCost(summary(one).median, unit))]),
+    ]);
+  }
 }
 
 export function printTargets(targets, suites) {

@@ -1,6 +1,6 @@
 /** Linear interpolation between the two nearest. */
 export function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b);
+  const sorted = values.filter((value) => value !== undefined).sort((a, b) => a - b);
   const at = (sorted.length - 1) * share;
   const low = Math.floor(at);
   return sorted[low] + (sorted[Math.min(low + 1, sorted.length - 1)] - sorted[low]) * (at - low);
