@@ -23,7 +23,7 @@ const tables = [
     lines: [
       ['openMs', 'to make one', 'ms'],
       ['residentKiB', 'own memory of each', 'KiB'],
-      ['pairNanos', 'putSync and getSync on the last', 'ns'],
+      ['pairNanos', 'putSync and getSync on the last, CPU time', 'ns'],
     ],
   },
   {
@@ -32,7 +32,7 @@ const tables = [
     counts: [1, 4, 16],
     lines: [
       ['attachMs', 'to attach another time and close', 'ms'],
-      ['pairNanos', 'putSync and getSync', 'ns'],
+      ['pairNanos', 'putSync and getSync, CPU time', 'ns'],
     ],
   },
   {

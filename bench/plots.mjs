@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatCost, formatValue } from './harness/report.mjs';
 import { summary } from './harness/statistics.mjs';
+import { sizePlot } from './size-plot.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -24,9 +25,16 @@ const STYLE = `
   .grid { stroke: #d1d9e0; stroke-width: 1 }
   .own { fill: #0969da } .peer { fill: #8c959f } .spread { stroke: #1f2328; stroke-width: 1.5 }
   .paper { fill: #ffffff }
+  .value { paint-order: stroke; stroke: #ffffff; stroke-width: 4 }
+  .line { fill: none; stroke-width: 2 }
+  .line0 { stroke: #0969da } .line1 { stroke: #8250df } .line2 { stroke: #57606a } .line3 { stroke: #bc4c00 }
+  .point0 { fill: #0969da } .point1 { fill: #8250df } .point2 { fill: #57606a } .point3 { fill: #bc4c00 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 } .small { fill: #9198a1 } .grid { stroke: #3d444d }
     .own { fill: #4493f8 } .peer { fill: #656c76 } .spread { stroke: #e6edf3 } .paper { fill: #0d1117 }
+    .value { stroke: #0d1117 }
+    .line0 { stroke: #4493f8 } .line1 { stroke: #ab7df8 } .line2 { stroke: #9198a1 } .line3 { stroke: #f0883e }
+    .point0 { fill: #4493f8 } .point1 { fill: #ab7df8 } .point2 { fill: #9198a1 } .point3 { fill: #f0883e }
   }`;
 
 /** Figures that lie orders of magnitude apart: the axis is logarithmic, one line per power of ten. */
@@ -70,21 +78,25 @@ function draw(report, suite) {
       `<line x1="${x(q1).toFixed(1)}" y1="${middle + 1}" x2="${x(q3).toFixed(1)}" y2="${middle + 1}" class="spread"/>`,
     );
     parts.push(
-      `<text x="${(Math.max(x(median), x(q3)) + 8).toFixed(1)}" y="${y + 15}">${formatValue(median, suite.unit)}</text>`,
+      `<text x="${(Math.max(x(median), x(q3)) + 8).toFixed(1)}" y="${y + 15}" class="value">${formatValue(median, suite.unit)}</text>`,
     );
   });
-  const { machine } = report;
-  parts.push(
-    `<text x="16" y="${bottom + 40}" class="small">${escape(`${machine.cpu}, ${machine.cores} cores, load ${machine.loadAtStart[0]} at the start; Node ${machine.node}; ${report.date.slice(0, 10)}`)}</text>`,
+  parts.push(`<text x="16" y="${bottom + 40}" class="small">${footer(report)}</text>`);
+  return picture(suite.title, { parts, width: WIDTH, height: bottom + 54 });
+}
+
+const footer = ({ machine, date }) =>
+  escape(
+    `${machine.cpu}, ${machine.cores} cores, load ${machine.loadAtStart[0]} at the start; Node ${machine.node}; ${date.slice(0, 10)}`,
   );
-  const height = bottom + 54;
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" width="${WIDTH}" height="${height}" role="img" aria-label="${escape(suite.title)}">
+
+const picture = (title, { parts, width, height }) =>
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" role="img" aria-label="${escape(title)}">
 <style>${STYLE}</style>
-<rect width="${WIDTH}" height="${height}" class="paper"/>
+<rect width="${width}" height="${height}" class="paper"/>
 ${parts.join('\n')}
 </svg>
 `;
-}
 
 /** @param folder of the plots, relative to the text */
 function tables(report, folder) {
@@ -103,6 +115,9 @@ function tables(report, folder) {
         `| ${line} | ${reference} | ${asked} | ${short(ratio.median)} ${bracket(ratio, short)} | ${reached ? 'reached' : '**not reached**'} |`,
       );
     }
+  }
+  if (report.suites.filter(({ id }) => id.startsWith('size-')).length > 1) {
+    lines.push('', '### By size', '', `![Bytes per second by size](${folder}sizes.svg)`);
   }
   for (const suite of report.suites) {
     const latency = suite.unit === 'µs';
@@ -148,13 +163,21 @@ function tables(report, folder) {
   return lines.join('\n');
 }
 
-const drawn = (report) => report.suites.filter(({ results }) => results.length > 1);
+/** Name of a file and its text. */
+function drawings(report) {
+  const files = report.suites
+    .filter(({ results }) => results.length > 1)
+    .map((suite) => [`${suite.id}.svg`, draw(report, suite)]);
+  const sizes = sizePlot(report.suites, footer(report));
+  if (sizes !== undefined) files.push(['sizes.svg', picture('Bytes per second by size', sizes)]);
+  return files;
+}
 
 function drawAll(report, folder) {
   mkdirSync(folder, { recursive: true });
-  return drawn(report).map((suite) => {
-    const file = join(folder, `${suite.id}.svg`);
-    writeFileSync(file, draw(report, suite));
+  return drawings(report).map(([name, text]) => {
+    const file = join(folder, name);
+    writeFileSync(file, text);
     return file;
   });
 }

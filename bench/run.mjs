@@ -30,7 +30,7 @@ const { values: options } = parseArgs({
 });
 
 const rounds = Number(options.rounds ?? (options.short ? 3 : 7));
-const measureMs = Number(options.ms ?? (options.short ? 200 : 400));
+const measureMs = Number(options.ms ?? (options.short ? 300 : 400));
 const warmMs = options.short ? 100 : 200;
 const list = (text) => text?.split(',').filter((part) => part !== '');
 const only = list(options.only);
@@ -171,7 +171,7 @@ if (wanted('costs')) {
   printCosts(report.costs);
 }
 if (wanted('growth')) {
-  report.growth = await growth(options.short ? 1 : rounds);
+  report.growth = await growth(options.short ? 1 : Math.min(rounds, 3));
   printGrowth(report.growth);
 }
 report.targets = printTargets(targets, report.suites);
