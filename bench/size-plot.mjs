@@ -61,7 +61,7 @@ export function sizePlot(suites, footer) {
       );
     const [bytes, rate] = points.at(-1);
     free = Math.max(y(rate) + 4, free);
-    parts.push(`<text x="${(x(bytes) + 12).toFixed(1)}" y="${free.toFixed(1)}">${name}</text>`);
+    parts.push(`<text x="${(x(bytes) + 12).toFixed(1)}" y="${free.toFixed(1)}" class="point${index}">${name}</text>`);
     free += LABEL_HEIGHT;
   }
   parts.push(`<text x="16" y="${HEIGHT - 14}" class="small">${footer}</text>`);

@@ -1,5 +1,6 @@
 /** zeromq.js over ipc: PUSH and PULL for streams, PAIR for round trips. */
 import { createRequire } from 'node:module';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { decoder, encoder } from './framing.mjs';
 
 const require = createRequire(import.meta.url);
@@ -12,6 +13,17 @@ function load() {
 }
 const zmq = load();
 const address = (run) => `ipc://${run.directory}/zeromq`;
+
+/** PUSH passes over a consumer whose queue is full: ends are sent until every consumer has had one. */
+async function endAll(socket, end, over) {
+  let left = true;
+  const finished = over.then(() => (left = false));
+  while (left) {
+    // With no consumer left to take it, a send does not settle before the socket is closed.
+    const sent = socket.send(end).catch(() => {});
+    await Promise.race([finished, sent.then(() => sleep(5))]);
+  }
+}
 
 export const variants = [
   {
@@ -26,10 +38,13 @@ export const variants = [
       const encode = encoder(run.work);
       await source.go();
       while (source.more()) await socket.send(encode(source.next()));
-      // Items of several producers arrive in no common order, so each says its own end. PUSH deals in turn: every consumer gets one.
       await source.done();
-      for (let left = run.consumers; left > 0; left--) await socket.send(encode(source.end));
-      await source.over();
+      if (run.consumers === 1) {
+        // Items of several producers arrive in no common order, so each says its own end.
+        await socket.send(encode(source.end));
+        await source.over();
+      } else await endAll(socket, encode(source.end), source.over());
+      socket.linger = 0;
       socket.close();
     },
     async consume(run, sink) {
