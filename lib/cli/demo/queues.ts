@@ -3,22 +3,16 @@ import { QueueDescriptor } from '../../descriptor';
 import type { NativeQueue, Queue } from '../../queue';
 import { resolveDescriptor } from '../../registry';
 import { UsageError } from '../command';
-
-export interface DemoQueues {
-  /** URIs: all that the other processes are told. */
-  readonly recordsQueue: string;
-  readonly resultsQueue: string;
-  depth(): Promise<{ taken: number; waiting: number }>;
-  /** Nothing more will be put into the results. */
-  finish(): Promise<void>;
-  remove(): Promise<void>;
-}
+import { parseQueue } from '../queue-uri';
+import { handlesOf } from './queue-pair';
+import type { DemoQueues, QueueOptions } from './queue-pair';
+import { killActorOf, onRay } from './ray';
 
 const MAXSIZE = 256;
 const CAPACITY_BYTES = 4 * 1024 * 1024;
 
 /** A further type is a line here. */
-const makers: Record<string, (name: string) => Promise<DemoQueues>> = {
+const makers: Record<string, (name: string, options: QueueOptions) => Promise<DemoQueues>> = {
   shm: (name) =>
     native('shm', name, (part) =>
       QueueDescriptor.createShmQueue(part, part, { maxsize: MAXSIZE, capacityBytes: CAPACITY_BYTES }),
@@ -28,14 +22,16 @@ const makers: Record<string, (name: string) => Promise<DemoQueues>> = {
       QueueDescriptor.createSageQueue(part, { maxsize: MAXSIZE, capacityBytes: CAPACITY_BYTES }),
     ),
   rpc: served,
+  ray_queue: (name, options) => onRay('ray_queue', name, MAXSIZE, options),
+  ray_actor: (name, options) => onRay('ray_actor', name, MAXSIZE, options),
 };
 
 export const demoTypes = Object.keys(makers);
 
 /** @throws UsageError for a type the demo cannot make queues of. */
-export function makeQueues(type: string, name: string): Promise<DemoQueues> {
+export function makeQueues(type: string, name: string, options: QueueOptions): Promise<DemoQueues> {
   const make = Object.hasOwn(makers, type) ? makers[type] : undefined;
-  if (make !== undefined) return make(name);
+  if (make !== undefined) return make(name, options);
   throw new UsageError(
     `--type is one of ${demoTypes.join(', ')}, found '${type}'. The processes of the demo must be able to share it.`,
   );
@@ -96,10 +92,9 @@ async function served(name: string): Promise<DemoQueues> {
   };
 }
 
-const handlesOf = (records: Queue, results: Queue): Pick<DemoQueues, 'depth' | 'finish'> => ({
-  depth: async () => {
-    const { getTotal, qsize } = await records.stats();
-    return { taken: getTotal, waiting: qsize };
-  },
-  finish: () => results.shutdown(),
-});
+/** What a parent that is gone has left behind. @throws when another child was faster. */
+export async function removeQueue(uri: string): Promise<void> {
+  const descriptor = parseQueue(uri);
+  if (descriptor.queueType.startsWith('ray_')) return killActorOf(descriptor);
+  (resolveDescriptor(descriptor, { create: 'never' }) as unknown as Partial<NativeQueue>).unlinkSync?.();
+}

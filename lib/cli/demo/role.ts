@@ -1,11 +1,12 @@
 /** The main module of the demo's child processes: producer, worker or collector, as the first argument says. */
 import { QueueShutDownError } from '../../errors';
-import type { NativeQueue, Queue } from '../../queue';
+import type { Queue } from '../../queue';
 import { resolveDescriptor } from '../../registry';
 import { parseQueue } from '../queue-uri';
 import { Aggregate } from './aggregate';
 import { monotonicMs } from './messages';
 import type { BatchResult, News, RecordBatch, Role, RoleConfiguration } from './messages';
+import { removeQueue } from './queues';
 import { readRecords } from './records';
 
 const configuration = JSON.parse(process.argv[3] ?? '{}') as RoleConfiguration;
@@ -86,14 +87,11 @@ async function collect(): Promise<void> {
 
 /** The parent has gone without a word: nobody will remove the queues but its children. */
 function orphaned(): void {
-  for (const uri of [configuration.recordsQueue, configuration.resultsQueue]) {
-    try {
-      (attach(uri) as unknown as Partial<NativeQueue>).unlinkSync?.();
-    } catch {
-      // Another child was faster.
-    }
-  }
-  process.exit(1);
+  // A cluster that does not answer keeps nobody here.
+  setTimeout(() => process.exit(1), 10_000);
+  void Promise.allSettled([configuration.recordsQueue, configuration.resultsQueue].map(removeQueue)).then(() =>
+    process.exit(1),
+  );
 }
 
 // Ctrl-C reaches every process of the terminal; it is the parent's to answer.
@@ -108,7 +106,12 @@ roles[process.argv[2] as Role]().then(
     process.disconnect();
   },
   async (error: Error) => {
-    await tell({ kind: 'failed', message: error.message }).catch(() => {});
+    try {
+      await tell({ kind: 'failed', message: error.message });
+    } catch {
+      // The parent has gone: orphaned() ends this process when it has cleaned up.
+      return;
+    }
     process.exit(1);
   },
 );

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { Aggregate } from './aggregate';
 import type { News, Role, RoleConfiguration } from './messages';
-import type { DemoQueues } from './queues';
+import type { DemoQueues } from './queue-pair';
 import type { Source } from './records';
 
 export interface RunOptions {
@@ -27,8 +27,9 @@ export interface RunResult {
   readonly redelivered: number;
   /** Results that came twice and were dropped. */
   readonly duplicates: number;
-  /** Batches that each worker saw through, the killed one left out. */
+  /** Batches that each worker saw through, killed ones left out. */
   readonly batchesByWorker: readonly number[];
+  readonly batchesByTask: readonly number[];
 }
 
 const BATCHES_BEFORE_KILL = 20;
@@ -38,7 +39,6 @@ type NewsOf<Kind extends News['kind']> = Extract<News, { kind: Kind }>;
 /** A child process and what it says. */
 class Actor {
   readonly child: ChildProcess;
-  /** Status or signal. */
   readonly exited: Promise<void>;
   private readonly heard: News[] = [];
   private readonly listeners = new Set<() => void>();
@@ -79,16 +79,22 @@ class Actor {
         if (news === undefined && !this.gone) return;
         this.listeners.delete(look);
         if (news !== undefined) resolve(news);
-        else reject(new Error(`The ${this.name} ended early: ${this.said('failed')?.message ?? this.ending()}.`));
+        else reject(this.endedEarly());
       };
       this.listeners.add(look);
       look();
     });
   }
 
-  private ending(): string {
+  endedEarly(): Error {
     const { signalCode, exitCode } = this.child;
-    return signalCode === null ? `status ${exitCode}` : `killed by ${signalCode}`;
+    const ending = signalCode === null ? `status ${exitCode}` : `killed by ${signalCode}`;
+    return new Error(`The ${this.name} ended early: ${(this.said('failed')?.message ?? ending).replace(/\.$/, '')}.`);
+  }
+
+  /** It was killed from outside, and had nothing to say against that. */
+  get wasKilled(): boolean {
+    return this.gone && this.child.signalCode !== null && this.said('failed') === undefined;
   }
 }
 
@@ -101,13 +107,14 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
     actors.push(actor);
     return actor;
   };
-  const interrupted = new Promise<never>((_resolve, reject) => {
-    if (signal.aborted) reject(signal.reason as Error);
-    signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
-  });
+  let stop!: (error: unknown) => void;
+  // Whoever waits for one process must hear of the end of any other, else a full queue would hold it for ever.
+  const stopped = new Promise<never>((_resolve, reject) => (stop = reject));
   // It may fire before anybody listens.
-  interrupted.catch(() => {});
-  const unlessInterrupted = <T>(promise: Promise<T>): Promise<T> => Promise.race([promise, interrupted]);
+  stopped.catch(() => {});
+  const unlessStopped = <T>(promise: Promise<T>): Promise<T> => Promise.race([promise, stopped]);
+  if (signal.aborted) stop(signal.reason);
+  signal.addEventListener('abort', () => stop(signal.reason), { once: true });
   try {
     const collector = start('collector', 'collector');
     const workers = Array.from({ length: options.workers }, (_, index) =>
@@ -116,34 +123,39 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
       }),
     );
     const producer = start('producer', 'producer');
-    await unlessInterrupted(Promise.all(actors.map((actor) => actor.says('ready'))));
+    await unlessStopped(Promise.all(actors.map((actor) => actor.says('ready'))));
+    collector.says('collected').catch(stop);
+    producer.says('produced').catch(stop);
+    const allWorked = workedOf(workers, stop);
+    const tasks = (await unlessStopped(queues.startTasks?.(source, workers.length) ?? Promise.resolve([]))) ?? [];
+    const tasksWorked = Promise.all(tasks.map(({ worked }) => worked));
+    tasksWorked.catch(stop);
     producer.child.send('go');
     const first = workers[0]!;
-    let killed = 0;
     if (options.killAWorker) {
       // With too little data for it to come that far it finishes like the others.
-      await unlessInterrupted(Promise.race([first.says('killable').catch(() => {}), first.exited]));
-      if (first.said('killable') !== undefined) {
-        first.child.kill('SIGKILL');
-        await first.exited;
-        killed = 1;
-      }
+      await unlessStopped(Promise.race([first.says('killable').catch(() => {}), first.exited]));
+      if (first.said('killable') !== undefined) first.child.kill('SIGKILL');
     }
-    const { startMs, batches } = await unlessInterrupted(producer.says('produced'));
-    const survivors = workers.slice(killed);
-    const worked = await unlessInterrupted(allWorked(survivors));
-    await queues.finish();
-    const { groups, duplicates, endMs } = await unlessInterrupted(collector.says('collected'));
+    const { startMs, batches } = await unlessStopped(producer.says('produced'));
+    const worked = await unlessStopped(allWorked);
+    const batchesByTask = await unlessStopped(tasksWorked);
+    const redelivered = await unlessStopped(
+      queues.redelivered?.() ?? Promise.resolve(worked.reduce((sum, news) => sum + news.redelivered, 0)),
+    );
+    await unlessStopped(queues.finish());
+    const { groups, duplicates, endMs } = await unlessStopped(collector.says('collected'));
     const aggregate = new Aggregate();
     aggregate.addPartial(groups);
     return {
       aggregate,
       batches,
       seconds: (endMs - startMs) / 1000,
-      killed,
-      redelivered: worked.reduce((sum, { redelivered }) => sum + redelivered, 0),
+      killed: workers.length - worked.length,
+      redelivered,
       duplicates,
       batchesByWorker: worked.map((news) => news.batches),
+      batchesByTask,
     };
   } finally {
     for (const { child } of actors) child.kill('SIGKILL');
@@ -151,11 +163,16 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
   }
 }
 
-/** A worker that died is made up for by the others; only when none is left does the run fail. */
-async function allWorked(workers: readonly Actor[]): Promise<NewsOf<'worked'>[]> {
-  const outcomes = await Promise.allSettled(workers.map((worker) => worker.says('worked')));
-  const worked = outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
-  if (worked.length === 0 && failed !== undefined) throw failed.reason;
-  return worked;
+/** A worker that was killed is made up for by the others; one that failed, or the last one, ends the run. */
+async function workedOf(workers: readonly Actor[], stop: (error: Error) => void): Promise<NewsOf<'worked'>[]> {
+  let left = workers.length;
+  const outcomes = workers.map(async (worker) => {
+    try {
+      return await worker.says('worked');
+    } catch (error) {
+      if (!worker.wasKilled || --left === 0) stop(error as Error);
+      return undefined;
+    }
+  });
+  return (await Promise.all(outcomes)).filter((news) => news !== undefined);
 }

@@ -26,7 +26,7 @@ export interface ActorOptions {
   maxRestarts?: number;
 }
 
-/** A Python class: importable on the cluster, or as source text that defines it. */
+/** A Python class, or function: importable on the cluster, or as source text that defines it. */
 export type ActorClass = { module: string; name: string } | { source: string; name: string };
 
 /** A value in the cluster's object store. Gone when it is released or the session ends. */
@@ -137,7 +137,7 @@ export class RayClient {
   ): Promise<RayActor> {
     const datapath = await this.connected();
     const { generation } = this;
-    const payloadId = await this.store(datapath, classPickle(actorClass));
+    const payloadId = await this.store(datapath, definitionPickle(actorClass));
     const pickledOptions = writePickle({
       num_cpus: options.numCpus ?? 0,
       max_concurrency: options.maxConcurrency ?? 1000,
@@ -173,6 +173,29 @@ export class RayClient {
     const payloadId = await this.idOf(datapath, actor);
     const result = await this.ticket(datapath, { type: TASK.method, name: method, payloadId, data });
     return this.fetch(datapath, result);
+  }
+
+  /**
+   * Starts a Ray task: a Python function that runs somewhere on the cluster. Its outcome is what `get` of the reference gives.
+   * @internal
+   */
+  async startTask(
+    pythonFunction: ActorClass,
+    args: readonly unknown[] = [],
+    options: { numCpus?: number } = {},
+  ): Promise<RayObjectRef> {
+    const data = pickleArguments(args, {});
+    const datapath = await this.connected();
+    const { generation } = this;
+    const payloadId = await this.store(datapath, definitionPickle(pythonFunction));
+    const id = await this.ticket(datapath, {
+      type: TASK.function,
+      name: pythonFunction.name,
+      payloadId,
+      options: writePickle({ num_cpus: options.numCpus ?? 1 }),
+      data,
+    });
+    return new RayObjectRef(id, generation);
   }
 
   /** Calls `function(actor, *args)` inside the actor, whatever methods its class has. The source is a Python expression. */
@@ -349,11 +372,11 @@ function errorOf(pickled: Buffer): Error {
 }
 
 /** By reference, or by source text that the cluster runs in a namespace of its own; `d` is one dict because nodes keep their identity. */
-function classPickle(actorClass: ActorClass): Buffer {
-  if ('module' in actorClass) return writePickle(new PyGlobal(actorClass.module, actorClass.name));
+function definitionPickle(definition: ActorClass): Buffer {
+  if ('module' in definition) return writePickle(new PyGlobal(definition.module, definition.name));
   const names = new PyDict([['__name__', '__main__']]);
-  const run = new PyObject('reduce', new PyGlobal('builtins', 'exec'), new PyTuple([actorClass.source, names]));
+  const run = new PyObject('reduce', new PyGlobal('builtins', 'exec'), new PyTuple([definition.source, names]));
   const getItem = new PyGlobal('operator', 'getitem');
   const after = new PyObject('reduce', getItem, new PyTuple([new PyTuple([run, names]), 1]));
-  return writePickle(new PyObject('reduce', getItem, new PyTuple([after, actorClass.name])));
+  return writePickle(new PyObject('reduce', getItem, new PyTuple([after, definition.name])));
 }

@@ -89,7 +89,7 @@ export const REQUEST = {
 } as const;
 export type RequestKind = keyof typeof REQUEST;
 
-export const TASK = { actor: 1, method: 2, namedActor: 4 } as const;
+export const TASK = { function: 0, actor: 1, method: 2, namedActor: 4 } as const;
 
 export function encodeRequest(reqId: number, kind: RequestKind, body: Uint8Array): Buffer {
   return new Fields().int(1, reqId).bytes(REQUEST[kind], body).finish();
