@@ -3,7 +3,7 @@ module.exports = {
   testEnvironment: 'node',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // They need a cluster: see jest.ray.config.cjs.
-  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/ray-cluster/'],
+  testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/ray-cluster/', '<rootDir>/test/ray-secured/'],
   transform: { '^.+\\.ts$': ['@swc/jest', { jsc: { target: 'es2022', parser: { syntax: 'typescript' } } }] },
   modulePathIgnorePatterns: ['<rootDir>/build', '<rootDir>/prebuilds', '<rootDir>/out', '<rootDir>/dist'],
   // Child processes attach the same shared memory; two cores do not gain from more.

@@ -1,10 +1,14 @@
 // A real, small Ray head for tests and benchmarks: found or installed, bound to loopback, and stopped with what it started.
 //
-//   node scripts/ray-cluster.mjs COMMAND [ARG …]    runs the command with RAY_ADDRESS, RAY_PYTHON and RAY_GCS_ADDRESS set
+//   node scripts/ray-cluster.mjs [--secured] COMMAND [ARG …]
+//
+// runs the command with RAY_ADDRESS, RAY_PYTHON and RAY_GCS_ADDRESS set. --secured: the cluster takes nobody without a certificate of its
+// authority and, from Ray 2.52 on, its token; Ray's own variables name them to the command.
 //
 // RAY_ADDRESS=ray://… uses that cluster instead. RAY_VERSION chooses the version (default 2.58.0), PYTHON the interpreter.
 // Without Python or Ray it says so and leaves with 0, or with 1 when CI=true.
 import { spawn, spawnSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,26 +33,71 @@ function virtualEnvironment() {
   const directory = join(root, '.cache', `ray-${version}`);
   if (existsSync(join(directory, 'bin/ray'))) return directory;
   const python = process.env.PYTHON ?? 'python3';
-  const run = (command, args) => {
-    const child = spawnSync(command, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
-    if (child.error) throw new Unavailable(`${command} cannot be run (${child.error.code})`);
-    if (child.status !== 0)
-      throw new Unavailable(`'${command} ${args.join(' ')}' failed: ${child.stderr.trim().split('\n').pop()}`);
-  };
-  run(python, ['-m', 'venv', directory]);
+  output(python, ['-m', 'venv', directory]);
   try {
-    run(join(directory, 'bin/pip'), [
+    output(join(directory, 'bin/pip'), [
       'install',
       '--quiet',
       '--disable-pip-version-check',
       `ray[client]==${version}`,
       'numpy',
+      // Older versions of Ray import pkg_resources, which later ones lack.
+      'setuptools<81',
     ]);
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
   }
   return directory;
+}
+
+/** Throws when the command cannot be run. @returns its standard output. */
+function output(command, args) {
+  const child = spawnSync(command, args, { stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' });
+  if (child.error) throw new Unavailable(`${command} cannot be run (${child.error.code})`);
+  if (child.status !== 0)
+    throw new Unavailable(`'${command} ${args.join(' ')}' failed: ${child.stderr.trim().split('\n').pop()}`);
+  return child.stdout;
+}
+
+/** The variables that make a cluster, and its clients, use TLS both ways and a token. `stranger` is an authority that signed nothing. */
+function credentials(directory) {
+  const file = (name) => join(directory, name);
+  const certificate = (name, ...args) => {
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file(`${name}.key`)];
+    output('openssl', [
+      'req',
+      '-x509',
+      ...key,
+      '-days',
+      '2',
+      '-subj',
+      `/CN=${name}`,
+      '-out',
+      file(`${name}.crt`),
+      ...args,
+    ]);
+  };
+  certificate('authority');
+  certificate('stranger');
+  const signed = ['-CA', file('authority.crt'), '-CAkey', file('authority.key')];
+  certificate(
+    'server',
+    ...signed,
+    '-addext',
+    'subjectAltName=IP:127.0.0.1,DNS:localhost',
+    '-addext',
+    'basicConstraints=critical,CA:FALSE',
+  );
+  const [, minor] = version.split('.').map(Number);
+  return {
+    RAY_USE_TLS: '1',
+    RAY_TLS_CA_CERT: file('authority.crt'),
+    RAY_TLS_SERVER_CERT: file('server.crt'),
+    RAY_TLS_SERVER_KEY: file('server.key'),
+    STRANGER_CA_CERT: file('stranger.crt'),
+    ...(minor >= 52 && { RAY_AUTH_MODE: 'token', RAY_AUTH_TOKEN: randomBytes(32).toString('hex') }),
+  };
 }
 
 function freePort(from, to) {
@@ -92,21 +141,17 @@ export async function startCluster({ environment = {} } = {}) {
     `--port=${gcsPort}`,
     `--ray-client-server-port=${port}`,
   ];
-  args.push(
-    '--num-cpus=2',
-    '--include-dashboard=false',
-    '--disable-usage-stats',
-    '--include-log-monitor=false',
-    '--no-monitor',
-  );
+  args.push('--num-cpus=2', '--include-dashboard=false', '--disable-usage-stats', '--no-monitor');
+  if (output(join(venv, 'bin/ray'), ['start', '--help']).includes('--include-log-monitor'))
+    args.push('--include-log-monitor=false');
   args.push('--object-store-memory=78643200', `--temp-dir=${directory}`);
   const env = { ...process.env, ...rayEnvironment, ...environment };
   delete env.RAY_ADDRESS;
   // A group of its own: a signal to the test runner does not take Ray down before the tests are done.
   const head = spawn(join(venv, 'bin/ray'), args, { env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
-  let output = '';
-  head.stdout.on('data', (text) => (output += text));
-  head.stderr.on('data', (text) => (output += text));
+  let said = '';
+  head.stdout.on('data', (text) => (said += text));
+  head.stderr.on('data', (text) => (said += text));
   const exited = new Promise((resolve) => head.on('exit', resolve));
   let running = true;
   void exited.then(() => (running = false));
@@ -119,7 +164,7 @@ export async function startCluster({ environment = {} } = {}) {
   };
   try {
     await until('its client server does not listen', 60_000, () => {
-      if (!running) throw new Error(`ray start failed:\n${output}`);
+      if (!running) throw new Error(`ray start failed:\n${said}`);
       return answers(port);
     });
     return {
@@ -134,25 +179,32 @@ export async function startCluster({ environment = {} } = {}) {
   }
 }
 
-async function main([command, ...args]) {
+async function main(argv) {
+  const secured = argv[0] === '--secured';
+  const [command, ...args] = secured ? argv.slice(1) : argv;
   if (command === undefined) {
-    console.error('usage: node scripts/ray-cluster.mjs COMMAND [ARG …]');
+    console.error('usage: node scripts/ray-cluster.mjs [--secured] COMMAND [ARG …]');
     return 2;
   }
   let cluster;
-  if (!process.env.RAY_ADDRESS?.startsWith('ray://')) {
+  let environment = {};
+  const directory = mkdtempSync(join(tmpdir(), 'ray-credentials-'));
+  process.on('exit', () => rmSync(directory, { recursive: true, force: true }));
+  // A secured one is always its own.
+  if (secured || !process.env.RAY_ADDRESS?.startsWith('ray://')) {
     try {
-      cluster = await startCluster();
+      if (secured) environment = credentials(directory);
+      cluster = await startCluster({ environment });
     } catch (error) {
       if (!(error instanceof Unavailable)) throw error;
       console.error(
-        `Skipped: the tests against a real Ray cluster (ray[client]==${version} is not here and cannot be installed: ${error.message}).`,
+        `Skipped: the tests against a real Ray cluster (ray[client]==${version} is not here, or cannot be used: ${error.message}).`,
       );
       return process.env.CI === 'true' ? 1 : 0;
     }
   }
   try {
-    const env = { ...process.env, ...rayEnvironment };
+    const env = { ...process.env, ...rayEnvironment, ...environment };
     if (cluster)
       Object.assign(env, {
         RAY_ADDRESS: cluster.address,

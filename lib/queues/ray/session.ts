@@ -136,13 +136,22 @@ export class Session {
         const pause = 100 + Math.random() * 300;
         if (attempt >= MAX_ATTEMPTS || Date.now() + pause >= deadline) {
           throw new QueueConnectionError(
-            `The Ray cluster at ${this.target} did not start a session in ${attempt} attempts within ${timeoutMs} ms: ${(error as Error).message}`,
+            `The Ray cluster at ${this.target} did not start a session in ${attempt} attempts within ${timeoutMs} ms: ${(error as Error).message}${this.tlsHint(error as Error)}`,
             { cause: error },
           );
         }
         await new Promise((resolve) => setTimeout(resolve, pause));
       }
     }
+  }
+
+  /** A server that misses TLS, or a certificate, closes the connection without a word. A proxy in trouble does so too, hence the attempts. */
+  private tlsHint({ message }: Error): string {
+    if (!/Failed to connect|Connection dropped/.test(message)) return '';
+    const { ca, cert } = this.credentials;
+    if (ca === undefined && cert === undefined)
+      return ' Connections are closed as soon as they are made: does the cluster use TLS? Then set RAY_USE_TLS=1 and RAY_TLS_*, or give credentials.ca, cert and key.';
+    return ` Connections are closed during the TLS handshake: does the cluster know the authority of the client's certificate (RAY_TLS_SERVER_CERT, credentials.cert)${cert === undefined ? ', of which there is none' : ''}?`;
   }
 
   private async check(datapath: Datapath): Promise<void> {
