@@ -6,7 +6,8 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const require = createRequire(import.meta.url);
+// The package and its peers as the package itself has them: this folder has a package.json of its own.
+const require = createRequire(new URL('../package.json', import.meta.url));
 const grpc = require('@grpc/grpc-js');
 const protobuf = require('protobufjs');
 
@@ -106,7 +107,7 @@ const items = Array.from({ length: BATCH * 16 }, () => ITEM);
 const results = {};
 
 async function ours() {
-  const { getRpcQueue } = await import('sage-queue');
+  const { getRpcQueue } = require('sage-queue');
   const server = await startServer('queue');
   const queue = getRpcQueue('127.0.0.1', server.port, 'q');
   results['rpc: putMany + getMany, items/s'] = await rate(async () => {
