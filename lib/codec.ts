@@ -7,6 +7,7 @@ import { decodeMessagePack } from './codecs/msgpack-decode';
 import { encodeMessagePack, encodeToSpan } from './codecs/msgpack-encode';
 import { SerializationError } from './errors';
 import { describeValue } from './metadata';
+import { SealedItem } from './sealed-item';
 
 /** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
 export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
@@ -143,6 +144,7 @@ function encodeWith(codec: Codec, value: unknown): Uint8Array {
  * @throws SerializationError; nothing was put then.
  */
 export function encodeItem(value: unknown, codecName: CodecName = 'auto'): EncodedItem {
+  if (value instanceof SealedItem) return { codecId: value.codec, bytes: value.bytes };
   if (codecName === 'auto') {
     return value instanceof Uint8Array
       ? { codecId: CODEC_RAW, bytes: value }
@@ -168,7 +170,8 @@ const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end:
  * @throws SerializationError
  */
 export function encodeItemSpan(value: unknown, codecName: CodecName = 'auto'): ItemSpan {
-  if (codecName === 'msgpack' || (codecName === 'auto' && !(value instanceof Uint8Array))) {
+  const encode = codecName === 'msgpack' || (codecName === 'auto' && !(value instanceof Uint8Array));
+  if (encode && !(value instanceof SealedItem)) {
     const { buffer, start, end } = encodeToSpan(value);
     itemSpan.codecId = CODEC_MSGPACK;
     itemSpan.buffer = buffer;

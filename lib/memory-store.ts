@@ -156,10 +156,10 @@ export class MemoryStore<T> {
     });
   }
 
-  /** The item was handled: its place is free. */
-  finish(): void {
-    this.loans--;
-    this.getTotal++;
+  /** The items were handled: their places are free. */
+  finish(count = 1): void {
+    this.loans -= count;
+    this.getTotal += count;
     this.admit();
     this.endIfFinished();
   }
@@ -213,9 +213,8 @@ export class MemoryStore<T> {
 
   /** Items that lie ready, to those who wait. */
   private serve(): void {
-    while (this.size > 0) {
-      const [getter] = this.getters;
-      if (getter === undefined) break;
+    while (this.getters.size > 0 && this.size > 0) {
+      const [getter] = this.getters as Iterable<Getter<T>> as [Getter<T>];
       getter.give(this.next(getter.onLoan) as Entry<T>);
     }
     this.endIfFinished();
@@ -223,9 +222,8 @@ export class MemoryStore<T> {
 
   /** Room that came free, to those who wait for it. */
   private admit(): void {
-    while (!this.isFull) {
-      const [putter] = this.putters;
-      if (putter === undefined) break;
+    while (this.putters.size > 0 && !this.isFull) {
+      const [putter] = this.putters as Iterable<Putter<T>> as [Putter<T>];
       putter.accept();
       this.accept(putter.item);
     }

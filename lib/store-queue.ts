@@ -5,12 +5,15 @@ import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError } from './errors';
 import type { Entry, MemoryStore, Waiter, WaiterGroup } from './memory-store';
 import type { Lease, QueueStats, WaitOptions } from './queue';
+import { SealedItem } from './sealed-item';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
+import type { Wait } from './wait';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
 export class Attachment implements WaiterGroup {
   readonly waiters = new Set<Waiter>();
   readonly leases = new Set<Entry<unknown>>();
+  readonly runs = new Set<LeaseRun<unknown>>();
   referenced = true;
   private attached = true;
 
@@ -28,16 +31,53 @@ export class Attachment implements WaiterGroup {
       this.leases.delete(entry);
       this.store.giveBack(entry);
     }
+    for (const run of [...this.runs]) run.release(0, run.entries.length);
     this.onDetach();
   }
 }
 
-/** Items taken on loan together; each is ended by itself. */
-export interface LeaseRun<T> {
-  readonly entries: readonly { readonly item: T; readonly deliveries: number }[];
-  ack(entry: LeaseRun<T>['entries'][number]): void;
-  release(entry: LeaseRun<T>['entries'][number]): void;
+/** Items taken on loan together, ended one by one or many at a time. Sealed ones are sealed still. */
+export class LeaseRun<T> {
+  private open: number;
+
+  constructor(
+    private readonly attachment: Attachment,
+    readonly entries: (Entry<T> | undefined)[],
+  ) {
+    this.open = entries.length;
+    attachment.runs.add(this);
+  }
+
+  /** Ends the loans from … to - 1 that are still open: their items were handled. */
+  ack(from: number, to: number): void {
+    const ended = this.end(from, to);
+    if (ended > 0) this.attachment.store.finish(ended);
+  }
+
+  /** … : their items come again, in the order they had. */
+  release(from: number, to: number): void {
+    const entries = this.entries.slice(from, to);
+    this.end(from, to);
+    for (const entry of entries.reverse()) if (entry !== undefined) this.attachment.store.giveBack(entry);
+  }
+
+  private end(from: number, to: number): number {
+    const { entries } = this;
+    let ended = 0;
+    for (let index = from; index < to; index++) {
+      if (entries[index] === undefined) continue;
+      entries[index] = undefined;
+      ended++;
+    }
+    this.open -= ended;
+    if (this.open === 0) this.attachment.runs.delete(this as LeaseRun<unknown>);
+    return ended;
+  }
 }
+
+const opened = <T>(item: T): T => (item instanceof SealedItem ? (item.open() as T) : item);
+
+const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach());
 
@@ -68,7 +108,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
 
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
-    return (await this.store.take(wait, this.attachment, false)).item;
+    return opened((await this.store.take(wait, this.attachment, false)).item);
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -80,7 +120,8 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     let accepted = 0;
     try {
       for (const item of items as T[]) {
-        const waiting = store.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal }, this.attachment);
+        const left = deadline === Infinity ? wait : { timeoutMs: remainingMs(deadline), signal: wait.signal };
+        const waiting = store.put(item, left, this.attachment);
         if (waiting !== undefined) await waiting;
         accepted++;
         if (waiting === undefined || accepted === items.length) continue;
@@ -98,9 +139,17 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     const wait = readWait(options);
     const { store } = this;
     if (readMax(max) === 0) return [];
-    const items = [(await store.take(wait, this.attachment, false)).item];
+    const items = [opened((await store.take(wait, this.attachment, false)).item)];
     while (items.length < max && store.size > 0) {
-      items.push((store.take({ timeoutMs: 0, signal: undefined }, this.attachment, false) as Entry<T>).item);
+      const entry = store.take(AT_ONCE, this.attachment, true) as Entry<T>;
+      try {
+        items.push(opened(entry.item));
+      } catch {
+        // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
+        store.giveBack(entry);
+        break;
+      }
+      store.finish();
     }
     return items;
   }
@@ -114,6 +163,13 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
       store.giveBack(entry);
       throw new QueueClosedError();
     }
+    let item: T;
+    try {
+      item = opened(entry.item);
+    } catch (error) {
+      store.finish();
+      throw error;
+    }
     leases.add(entry as Entry<unknown>);
     // The handle stays reachable through its leases: what is on loan does not go back behind the borrower's back.
     const end = (finish: () => void) => async (): Promise<void> => {
@@ -121,7 +177,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     };
     const release = end(() => store.giveBack(entry));
     return {
-      item: entry.item,
+      item,
       deliveries: entry.deliveries,
       ack: end(() => store.finish()),
       release,
@@ -129,25 +185,24 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     };
   }
 
-  /** Up to `max` items on loan, without an object for each; none when the queue is empty. */
-  leaseRun(max: number): LeaseRun<T> {
+  /** Up to `max` items on loan, the last one when `enough` says so; undefined when the queue is empty. @throws what `enough` throws of the first one, which stays. */
+  leaseRun(max: number, enough: (item: T) => boolean): LeaseRun<T> | undefined {
     const { store } = this;
-    const { leases } = this.attachment;
+    if (store.size === 0) return undefined;
     const entries: Entry<T>[] = [];
     while (entries.length < max && store.size > 0) {
-      const entry = store.take({ timeoutMs: 0, signal: undefined }, this.attachment, true) as Entry<T>;
-      leases.add(entry as Entry<unknown>);
-      entries.push(entry);
+      const entry = store.take(AT_ONCE, this.attachment, true) as Entry<T>;
+      try {
+        const last = enough(entry.item);
+        entries.push(entry);
+        if (last) break;
+      } catch (error) {
+        store.giveBack(entry as Entry<T>);
+        if (entries.length === 0) throw error;
+        break;
+      }
     }
-    return {
-      entries,
-      ack: (entry) => {
-        if (leases.delete(entry as Entry<unknown>)) store.finish();
-      },
-      release: (entry) => {
-        if (leases.delete(entry as Entry<unknown>)) store.giveBack(entry as Entry<T>);
-      },
-    };
+    return new LeaseRun(this.attachment, entries);
   }
 
   override async empty(): Promise<boolean> {

@@ -1,24 +1,11 @@
 /** Where items land on their way out: memory of JavaScript's own, handed out in pieces. */
 import { CODEC_RAW, decodesByCopy, decodeItem } from '../../codec';
 import type { NativeHandle } from '../../native';
+import { viewOf } from '../../buffer-view';
 
 const POOL_BYTES = 64 * 1024;
 /** With less room than this a new pool is begun. */
 const LEAST_ROOM = 4 * 1024;
-
-type ViewOf = new (memory: ArrayBufferLike, start: number, length: number) => Buffer;
-/** What Buffer makes its own slices with; without the argument checks of Buffer.from(), and without asking a buffer for its memory. */
-const species = (Buffer as unknown as { [Symbol.species]?: ViewOf })[Symbol.species];
-const View: ViewOf =
-  typeof species === 'function' && Object.getPrototypeOf(new species(new ArrayBuffer(1), 0, 1)) === Buffer.prototype
-    ? species
-    : (function (memory: ArrayBufferLike, start: number, length: number) {
-        return Buffer.from(memory as ArrayBuffer, start, length);
-      } as unknown as ViewOf);
-
-/** A Buffer over part of `memory`, without a copy. */
-export const viewOf = (memory: ArrayBufferLike, start: number, length: number): Buffer =>
-  new View(memory, start, length);
 
 export class Pool {
   private buffer = Buffer.alloc(0);

@@ -1,4 +1,5 @@
 /** `sage_queue`: `shm`'s core with namespaces, owners and bytes in place, without a copy on the way in or out. */
+import { viewOf } from '../../buffer-view';
 import { CODEC_RAW } from '../../codec';
 import { syncDispose } from '../../dispose';
 import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
@@ -6,7 +7,6 @@ import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from '../../native
 import type { NativeHandle } from '../../native';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue';
 import { readMax } from '../../wait';
-import { viewOf } from './pool';
 import { ShmQueue } from './shm-queue';
 
 /** A view of the mapping keeps its handle, so that the memory under it is not unmapped because a queue was forgotten. */

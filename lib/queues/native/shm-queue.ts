@@ -73,6 +73,16 @@ interface Batch {
   failure?: unknown;
 }
 
+/** Items on loan, one after the other in `data`; each loan is ended once. */
+export interface EncodedLeases {
+  data: Buffer;
+  /** Where each item ends. */
+  ends: readonly number[];
+  codecs: readonly number[];
+  deliveries: number[];
+  end(from: number, to: number, acknowledge: boolean): void;
+}
+
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
   protected readonly handle: NativeHandle;
   private readonly codec: CodecName;
@@ -590,6 +600,50 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       [asyncDispose]: async () => end(false),
     };
     return { value };
+  }
+
+  /** Up to `max` items on loan as they lie, the last one when they have `maxBytes` together. Undefined: none, or others wait for them. */
+  leaseEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
+    this.check();
+    if (this.getters.size > 0) return undefined;
+    const { handle } = this;
+    const { registers } = handle;
+    const ids: number[] = [];
+    const ends: number[] = [];
+    const codecs: number[] = [];
+    const deliveries: number[] = [];
+    let data = Buffer.alloc(0);
+    let used = 0;
+    native(() => {
+      while (ids.length < max && used < maxBytes) {
+        const id = handle.lease(0);
+        if (id < 0) {
+          if (ids.length === 0) this.refuseGet(id);
+          break;
+        }
+        const length = registers[REGISTER_LENGTH]!;
+        codecs.push(registers[REGISTER_CODEC]!);
+        deliveries.push(registers[REGISTER_DELIVERIES]!);
+        if (used + length > data.length) {
+          const larger = Buffer.allocUnsafeSlow(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
+          larger.set(data.subarray(0, used));
+          data = larger;
+        }
+        handle.copyLease(id, data.subarray(used, used + length));
+        used += length;
+        ids.push(id);
+        ends.push(used);
+      }
+    });
+    if (ids.length === 0) return undefined;
+    const end = (from: number, to: number, acknowledge: boolean): void => {
+      if (this.closed) return;
+      native(() => {
+        if (acknowledge) for (let index = from; index < to; index++) handle.endLease(ids[index]!, true);
+        else for (let index = to - 1; index >= from; index--) handle.endLease(ids[index]!, false);
+      });
+    };
+    return { data: data.subarray(0, used), ends, codecs, deliveries, end };
   }
 
   /** A stream that is destroyed with items in hand; they were taken for good, so they go in again at the end. */

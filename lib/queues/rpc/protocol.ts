@@ -1,10 +1,8 @@
 /** The messages of proto/sagequeue/v1/queue.proto as gRPC method definitions, and the numbers both sides agree on. */
-import { CODEC_RAW } from '../../codec';
-import type { EncodedItem } from '../../codec';
 import type { Grpc } from './grpc';
 import { loadProtobuf } from './grpc';
 import { makeMessages } from './generated/messages';
-import type { ClientFrame, Integer, Items, ServerFrame } from './generated/types';
+import type { ClientFrame, Integer, ServerFrame } from './generated/types';
 
 export type * from './generated/types';
 
@@ -20,8 +18,6 @@ export const CANCELLED = 'CANCELLED';
 /** Codes that only travel in CODE_HEADER: try again later. */
 export const STOPPING = 'STOPPING';
 export const BUSY = 'BUSY';
-
-export type Encoded = EncodedItem;
 
 interface MessageType<T> {
   encode(message: T): { finish(): Uint8Array };
@@ -63,32 +59,4 @@ export function attachMethod(): Grpc.MethodDefinition<ClientFrame, ServerFrame> 
 export function toNumber(value: Integer | null | undefined): number {
   if (value === null || value === undefined) return 0;
   return typeof value === 'number' ? value : value.toNumber();
-}
-
-export function packItems(items: readonly Encoded[]): Items {
-  const first = items[0]?.codecId ?? CODEC_RAW;
-  const uniform = items.every((item) => item.codecId === first);
-  return {
-    data: items.map((item) => item.bytes),
-    codec: uniform ? (first === CODEC_RAW ? [] : [first]) : items.map((item) => item.codecId),
-  };
-}
-
-/** @throws RangeError when the codec numbers do not fit the items. */
-export function unpackItems(items: Items | null | undefined): Encoded[] {
-  const data = items?.data ?? [];
-  const codecs = items?.codec ?? [];
-  if (codecs.length > 1 && codecs.length !== data.length) {
-    throw new RangeError(
-      `a batch of ${data.length} items carries ${codecs.length} codec numbers; expected none, one, or one each`,
-    );
-  }
-  const shared = codecs[0] ?? CODEC_RAW;
-  return data.map((bytes, index) => ({ codecId: codecs.length > 1 ? codecs[index]! : shared, bytes }));
-}
-
-export function totalBytes(items: readonly Encoded[]): number {
-  let sum = 0;
-  for (const item of items) sum += item.bytes.byteLength;
-  return sum;
 }

@@ -1,5 +1,5 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { decodeItem, encodeItem } from '../../codec';
+import { encodeItem } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
@@ -12,7 +12,7 @@ import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
 import { loadGrpc } from './grpc';
 import { BATCH_BYTES, BATCH_ITEMS, toNumber } from './protocol';
-import type { Encoded } from './protocol';
+import { ItemBatch } from './item-batch';
 
 /** Batches of one putMany that may be under way: enough to keep the wire busy, few enough to read little ahead. */
 const BATCHES_AHEAD = 8;
@@ -59,7 +59,10 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const { timeoutMs, signal } = readWait(options);
     this.handle.checkOpen();
-    const { failed } = await this.handle.puts.put([encodeItem(item, this.codec)], { waitMs: timeoutMs, signal });
+    const { failed } = await this.handle.puts.put(ItemBatch.single(encodeItem(item, this.codec)), {
+      waitMs: timeoutMs,
+      signal,
+    });
     if (failed !== undefined) throw failed.error;
   }
 
@@ -67,7 +70,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const { timeoutMs, signal } = readWait(options);
     this.handle.checkOpen();
     const { items } = await this.handle.gets.get(1, { waitMs: timeoutMs, signal });
-    return decode<T>(items[0]!);
+    return items.open(0) as T;
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -111,7 +114,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       waitMs: wait.timeoutMs,
       signal: wait.signal,
     });
-    const decoded = items.map((item) => decode<T>(item));
+    const decoded: T[] = [];
+    open(items, decoded);
     while (more && decoded.length < max) {
       try {
         ({ items, more } = await this.handle.gets.get(Math.min(max - decoded.length, 2 ** 32 - 1), { waitMs: 0 }));
@@ -119,7 +123,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         // Somebody else took the rest. Any other error comes again at the next call, and what is taken must not be lost to it.
         break;
       }
-      for (const item of items) decoded.push(decode<T>(item));
+      open(items, decoded);
     }
     return decoded;
   }
@@ -130,7 +134,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const loan = await this.handle.gets.lease({ waitMs: timeoutMs, signal });
     let item: T;
     try {
-      item = decode<T>(loan.item);
+      item = loan.items.open(0) as T;
     } catch (error) {
       await loan.ack();
       throw error;
@@ -189,12 +193,16 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   /** Encoded, in runs that fit a frame. An async source that makes us wait is not waited for with a run in hand. */
-  private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<Encoded[]> {
-    let batch: Encoded[] = [];
+  private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<ItemBatch> {
+    let parts: Uint8Array[] = [];
+    let codecs: number[] = [];
+    let mixed = false;
     let bytes = 0;
-    const take = (): Encoded[] => {
-      const taken = batch;
-      batch = [];
+    const take = (): ItemBatch => {
+      const taken = ItemBatch.pack(parts, mixed ? codecs : (codecs[0] ?? 0));
+      mixed = false;
+      parts = [];
+      codecs = [];
       bytes = 0;
       return taken;
     };
@@ -205,12 +213,14 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         const encoded = encodeItem(item, this.codec);
         const length = encoded.bytes.byteLength;
         if (length > this.handle.maxItemBytes) throw tooLarge(length, this.handle.maxItemBytes);
-        batch.push(encoded);
+        parts.push(encoded.bytes);
+        codecs.push(encoded.codecId);
+        mixed ||= encoded.codecId !== codecs[0];
         bytes += length;
       } catch (error) {
         bad = { error };
       }
-      return bad !== undefined || batch.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
+      return bad !== undefined || parts.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
     };
     // Whatever stops the source, what came before it goes in.
     if (Symbol.iterator in items) {
@@ -226,7 +236,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
             over = true;
             bad = { error };
           }
-          if (batch.length > 0) yield take();
+          if (parts.length > 0) yield take();
         }
       } finally {
         if (!over) source.return?.();
@@ -238,7 +248,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         while (!over && bad === undefined) {
           try {
             const next = source.next();
-            if (batch.length > 0 && !(await settlesSoon(next))) yield take();
+            if (parts.length > 0 && !(await settlesSoon(next))) yield take();
             const step = await next;
             over = step.done === true;
             if (step.done === true || !add(step.value)) continue;
@@ -246,19 +256,19 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
             over = true;
             bad = { error };
           }
-          if (batch.length > 0) yield take();
+          if (parts.length > 0) yield take();
         }
       } finally {
         if (!over) await source.return?.();
       }
-      if (batch.length > 0) yield take();
+      if (parts.length > 0) yield take();
     }
     if (bad !== undefined) throw bad.error;
   }
 }
 
-function decode<T>(item: Encoded): T {
-  return decodeItem(item.codecId, item.bytes) as T;
+function open<T>(items: ItemBatch, into: T[]): void {
+  for (let index = 0; index < items.count; index++) into.push(items.open(index) as T);
 }
 
 export function tooLarge(length: number, limit: number): ItemTooLargeError {

@@ -20,6 +20,18 @@ from sagequeue.v1 import queue_pb2_grpc as rpc  # noqa: E402
 RAW, MSGPACK, JSON = 1, 2, 3
 
 
+def unpack(items):
+    """Lengths and codecs are one for each item, one for all, or left out."""
+    lengths = items.lengths or [len(items.data)]
+    codecs = items.codec or [RAW]
+    values, start = [], 0
+    for i in range(items.count):
+        data = items.data[start : start + lengths[i if len(lengths) > 1 else 0]]
+        start += len(data)
+        values.append(json.loads(data) if codecs[i if len(codecs) > 1 else 0] == JSON else data.decode())
+    return values
+
+
 class Handle:
     """One stream: the frames to send go through a queue, the received ones come from the call itself."""
 
@@ -34,7 +46,10 @@ class Handle:
         self.settle = 1
 
     def put(self, values):
-        items = pb.Items(data=[json.dumps(value).encode() for value in values], codec=[JSON])
+        encoded = [json.dumps(value).encode() for value in values]
+        items = pb.Items(
+            data=b"".join(encoded), count=len(encoded), lengths=[len(data) for data in encoded], codec=[JSON]
+        )
         first, count = self.sequence, len(values)
         self.frames.put(pb.ClientFrame(puts=[pb.Put(sequence=first, items=items)]))
         self.sequence += count
@@ -55,15 +70,11 @@ class Handle:
             return answer.failures[0].code
         (delivery,) = answer.deliveries
         self.frames.put(
-            pb.ClientFrame(settles=[pb.Settle(settle=self.settle, tag=delivery.tag, count=len(delivery.items.data))])
+            pb.ClientFrame(settles=[pb.Settle(settle=self.settle, tag=delivery.tag, count=delivery.items.count)])
         )
         assert list(next(self.call).settled.done) == [self.settle]
         self.settle += 1
-        codecs = delivery.items.codec or [RAW]
-        return [
-            json.loads(data) if codecs[i if len(codecs) > 1 else 0] == JSON else data.decode()
-            for i, data in enumerate(delivery.items.data)
-        ]
+        return unpack(delivery.items)
 
     def close(self):
         self.frames.put(pb.ClientFrame(close=True))

@@ -6,19 +6,21 @@ import { QueueConnectionError } from '../../../errors';
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../failures';
 import type { LinkFailure } from '../failures';
-import { toNumber, unpackItems } from '../protocol';
-import type { Cancel, ClientFrame, Delivery, Encoded, Failure, Get, Opened, Settle, Settled } from '../protocol';
+import { ItemBatch } from '../item-batch';
+import { toNumber } from '../protocol';
+import type { Cancel, ClientFrame, Delivery, Failure, Get, Opened, Settle, Settled } from '../protocol';
 import { Deadline, OUTCOME_UNKNOWN, unreachable } from './waiting';
 import type { Host, Wait } from './waiting';
 
 export interface Taken {
-  items: Encoded[];
+  items: ItemBatch;
   /** There were more than fitted into one delivery. */
   more: boolean;
 }
 
 export interface RemoteLease {
-  item: Encoded;
+  /** A batch of one. */
+  items: ItemBatch;
   deliveries: number;
   ack(): Promise<void>;
   release(): Promise<void>;
@@ -62,7 +64,7 @@ export class GetLedger {
     private readonly host: Host,
     private readonly requestNumber: () => number,
     /** Takes items that are ours but whose get has given up, and sees to it that they come first again. */
-    private readonly restore: (items: Encoded[]) => void,
+    private readonly restore: (items: ItemBatch) => void,
   ) {}
 
   get busy(): boolean {
@@ -135,19 +137,19 @@ export class GetLedger {
   onDelivery(delivery: Delivery): void {
     const request = toNumber(delivery.request);
     const call = this.calls.find((candidate) => candidate.request === request && candidate.state === 'sent');
-    const items = unpackItems(delivery.items);
+    const items = ItemBatch.fromWire(delivery.items);
     const tag = toNumber(delivery.tag);
     if (call === undefined) {
       // Its get was given up in the meantime.
       this.settle(
-        { tag, count: items.length, release: true },
+        { tag, count: items.count, release: true },
         () => {},
         () => {},
         () => {},
       );
       return;
     }
-    if (call.lease) return this.lend(call, tag, items[0]!, delivery.deliveries?.[0] ?? 1);
+    if (call.lease) return this.lend(call, tag, items, delivery.deliveries?.[0] ?? 1);
     call.state = 'settling';
     const accept = (): void => {
       if (call.state === 'settling') this.finish(call, () => call.resolve({ items, more: delivery.more === true }));
@@ -160,7 +162,7 @@ export class GetLedger {
       call.state = 'unsent';
       this.host.stir();
     };
-    this.settle({ tag, count: items.length }, accept, lost, accept);
+    this.settle({ tag, count: items.count }, accept, lost, accept);
   }
 
   onFailure(failure: Failure): boolean {
@@ -239,7 +241,7 @@ export class GetLedger {
     open[result]();
   }
 
-  private lend(call: Call, tag: number, item: Encoded, deliveries: number): void {
+  private lend(call: Call, tag: number, items: ItemBatch, deliveries: number): void {
     const { epoch } = this;
     this.leases++;
     let ended: Promise<void> | undefined;
@@ -272,7 +274,7 @@ export class GetLedger {
       });
       return ended;
     };
-    this.finish(call, () => call.resolve({ item, deliveries, ack: () => end(false), release: () => end(true) }));
+    this.finish(call, () => call.resolve({ items, deliveries, ack: () => end(false), release: () => end(true) }));
   }
 
   private finish(call: Call, tell: () => void): void {

@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { QueueClosedError, QueueConnectionError } from '../../../errors';
 import type { LinkFailure } from '../failures';
+import type { ItemBatch } from '../item-batch';
 import { toNumber } from '../protocol';
-import type { ClientFrame, Encoded, Open, Opened, ServerFrame } from '../protocol';
+import type { ClientFrame, Open, Opened, ServerFrame } from '../protocol';
 import { GetLedger } from './gets';
 import { Link } from './link';
 import type { LinkOwner, Remote } from './link';
@@ -45,7 +46,7 @@ export class Handle implements LinkOwner, Host {
     const requestNumber = (): number => this.request++;
     this.link = new Link(remote, this);
     this.puts = new PutLedger(this);
-    this.gets = new GetLedger(this, requestNumber, (items: Encoded[]) => {
+    this.gets = new GetLedger(this, requestNumber, (items: ItemBatch) => {
       void this.puts.put(items, { waitMs: Infinity }, { front: true });
     });
     this.queries = new QueryLedger(this, requestNumber);

@@ -6,13 +6,14 @@ import { ItemTooLargeError, QueueConnectionError, QueueFullError } from '../../.
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../failures';
 import type { LinkFailure } from '../failures';
-import { BATCH_BYTES, BATCH_ITEMS, CANCELLED, packItems, toNumber, totalBytes } from '../protocol';
-import type { Cancel, ClientFrame, Encoded, Opened, Put, PutResult } from '../protocol';
+import { BATCH_BYTES, BATCH_ITEMS, CANCELLED, toNumber } from '../protocol';
+import type { Cancel, ClientFrame, Opened, Put, PutResult } from '../protocol';
+import { ItemBatch } from '../item-batch';
 import { Deadline, OUTCOME_UNKNOWN, unreachable } from './waiting';
 import type { Host, Wait } from './waiting';
 
 interface Call {
-  items: readonly Encoded[];
+  items: ItemBatch;
   deadline: Deadline;
   /** Calls of one nonzero group are applied in order up to the first that fails. */
   group: number;
@@ -68,7 +69,7 @@ export class PutLedger {
   }
 
   /** Never rejects. */
-  put(items: readonly Encoded[], wait: Wait, { group = 0, front = false } = {}): Promise<PutOutcome> {
+  put(items: ItemBatch, wait: Wait, { group = 0, front = false } = {}): Promise<PutOutcome> {
     return new Promise((settle) => {
       const call: Call = {
         items,
@@ -105,7 +106,7 @@ export class PutLedger {
   collect(frame: ClientFrame): boolean {
     if (this.cancels.length > 0) frame.cancels = this.cancels.splice(0);
     const puts: Put[] = [];
-    let batch: Encoded[] = [];
+    let batch: ItemBatch[] = [];
     let open: { put: Put; waitMs: number; group: number } | undefined;
     let frameItems = 0;
     let frameBytes = 0;
@@ -117,8 +118,8 @@ export class PutLedger {
       // A put that does not wait is not held up by those that do: the server decides at once.
       const unbounded = call.deadline.waitMs === 0;
       let bytes = 0;
-      while (call.next < call.items.length) {
-        const length = call.items[call.next]!.bytes.byteLength;
+      while (call.next < call.items.count) {
+        const length = call.items.length(call.next);
         if (length > this.maxItemBytes) {
           call.failed = true;
           call.failure = new ItemTooLargeError(
@@ -146,7 +147,7 @@ export class PutLedger {
         call.chunks++;
         const { waitMs } = call.deadline;
         if (open === undefined || open.waitMs !== waitMs || open.group !== 0 || call.group !== 0 || call.front) {
-          if (open !== undefined) open.put.items = packItems(batch);
+          if (open !== undefined) open.put.items = ItemBatch.join(batch).toWire();
           batch = [];
           const put: Put = {
             sequence: this.nextSequence,
@@ -158,7 +159,7 @@ export class PutLedger {
           open = { put, waitMs, group: call.front ? -1 : call.group };
           puts.push(put);
         }
-        for (let i = from; i < call.next; i++) batch.push(call.items[i]!);
+        batch.push(call.items.slice(from, call.next));
         this.nextSequence += count;
       }
       if (call.failed) {
@@ -169,7 +170,7 @@ export class PutLedger {
         this.finishIfComplete(call);
         continue;
       }
-      if (call.next === call.items.length) {
+      if (call.next === call.items.count) {
         this.unsent.splice(index, 1);
         if (call.deadline.waitMs !== 0) call.deadline.arm(() => this.expire(call), true);
         continue;
@@ -180,7 +181,7 @@ export class PutLedger {
       if (index < 0) break;
     }
     if (open !== undefined) {
-      open.put.items = packItems(batch);
+      open.put.items = ItemBatch.join(batch).toWire();
       puts[0]!.knownPuts = this.known;
       frame.puts = puts;
     }
@@ -222,7 +223,7 @@ export class PutLedger {
         sequence: chunk.sequence,
         group: chunk.call.group,
         front: chunk.call.front,
-        items: packItems(items),
+        items: items.toWire(),
         waitMs: chunk.call.deadline.remainingMs(),
         knownPuts: this.known,
       };
@@ -304,9 +305,7 @@ export class PutLedger {
         this.withdraw(call);
       }
       const fraction =
-        chunk.count === to - from
-          ? chunk.bytes
-          : totalBytes(call.items.slice(chunk.offset, chunk.offset + (to - from)));
+        chunk.count === to - from ? chunk.bytes : call.items.slice(chunk.offset, chunk.offset + (to - from)).byteLength;
       this.outItems -= to - from;
       this.outBytes -= fraction;
       chunk.bytes -= fraction;
@@ -325,7 +324,7 @@ export class PutLedger {
   }
 
   private finishIfComplete(call: Call): void {
-    if (call.chunks === 0 && (call.failed || call.next === call.items.length)) this.finish(call);
+    if (call.chunks === 0 && (call.failed || call.next === call.items.count)) this.finish(call);
   }
 
   /** What was not sent of this call will not be. */
@@ -341,7 +340,7 @@ export class PutLedger {
     if (call.onAbort !== undefined) call.signal!.removeEventListener('abort', call.onAbort);
     this.withdraw(call);
     if (call.chunks > 0) this.disown(call);
-    if (call.failed && call.applied < call.items.length) call.reject(call.failure, call.applied);
+    if (call.failed && call.applied < call.items.count) call.reject(call.failure, call.applied);
     else call.resolve(call.applied);
   }
 
@@ -395,7 +394,7 @@ export class PutLedger {
         ),
       );
     }
-    if (sent && call.deadline.waitMs !== 0 && call.next === call.items.length) {
+    if (sent && call.deadline.waitMs !== 0 && call.next === call.items.count) {
       // The server should have answered by itself.
       this.cancel(call);
       return this.fail(call, this.unknown(`sent to ${where}, which has not answered within ${waited} ms`));

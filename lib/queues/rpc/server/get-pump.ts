@@ -1,12 +1,13 @@
 /** The gets of one session, served in order, and the items that its client has on loan. */
 import { QueueConnectionError, QueueEmptyError, QueueError, QueueShutDownError } from '../../../errors';
-import { packItems, toNumber } from '../protocol';
+import { toNumber } from '../protocol';
 import type { Get, Settle } from '../protocol';
 import type { Outbox } from './outbox';
 import { Patience } from './patience';
 import type { ClientRecord } from './records';
 import { LoanBook } from './loan-book';
-import type { Loan, ServedQueue } from './served-queue';
+import type { LoanRange } from './loan-book';
+import type { Loans, ServedQueue, Taken } from './served-queue';
 
 interface Want {
   request: number;
@@ -65,10 +66,24 @@ export class GetPump {
     this.record?.knownSettles(toNumber(settle.knownSettles));
     const loans = this.loans.take(toNumber(settle.tag), toNumber(settle.count));
     if (loans === undefined) return this.outbox.settled(number, false);
-    const work = this.conclude(number, loans, settle.release === true).finally(() => {
-      this.settling.delete(work);
-      this.checkSettled();
-    });
+    const back = settle.release === true;
+    let under: void | Promise<void>;
+    try {
+      under = back ? loans.loans.release(loans.from, loans.to) : loans.loans.ack(loans.from, loans.to);
+    } catch {
+      under = Promise.reject(new Error('not settled'));
+    }
+    if (under === undefined) return this.concluded(number, true);
+    const work = under
+      .then(
+        () => this.concluded(number, true),
+        // The queue would not have it: then nobody may count on it.
+        () => this.concluded(number, false),
+      )
+      .finally(() => {
+        this.settling.delete(work);
+        this.checkSettled();
+      });
     this.settling.add(work);
   }
 
@@ -99,22 +114,10 @@ export class GetPump {
     if (this.loans.size === 0 && this.settling.size === 0) this.onSettled?.();
   }
 
-  private async conclude(number: number, loans: Loan[], back: boolean): Promise<void> {
-    let done = true;
-    try {
-      if (back) await release(loans);
-      else {
-        for (const loan of loans) {
-          const acking = loan.ack();
-          if (acking !== undefined) await acking;
-        }
-      }
-    } catch {
-      // The queue would not have it: then nobody may count on it.
-      done = false;
-    }
+  private concluded(number: number, done: boolean): void {
     if (done) this.record?.settledNow(number);
     this.outbox.settled(number, done);
+    this.checkSettled();
   }
 
   private start(): void {
@@ -126,10 +129,27 @@ export class GetPump {
 
   private async work(): Promise<void> {
     while (this.wants.length > 0 && !this.ended && this.stopping === undefined) {
-      await this.outbox.backlog;
+      const { backlog } = this.outbox;
+      if (backlog !== undefined) await backlog;
       const want = this.wants[0];
-      if (want !== undefined && !this.ended) await this.serve(want);
+      if (want !== undefined && !this.ended && !this.serveAtOnce(want)) await this.serve(want);
     }
+  }
+
+  /** With what lies ready; most gets need no waiting and nothing that waiting takes. */
+  private serveAtOnce(want: Want): boolean {
+    let taken: Taken | undefined;
+    try {
+      taken = this.served.takeNow(want.max);
+    } catch {
+      // serve() meets it too, and says so.
+    }
+    if (taken === undefined) return false;
+    want.patience.clear();
+    this.wants.shift();
+    this.progress++;
+    this.deliver(want, taken);
+    return true;
   }
 
   private async serve(want: Want): Promise<void> {
@@ -137,11 +157,11 @@ export class GetPump {
     const active = (this.active = new AbortController());
     const unwatch = this.served.watchFront(() => active.abort(new Error('nudged')));
     try {
-      const { loans, more } = await this.served.take(want.max, want.patience.remainingMs, active.signal);
-      if (this.wants[0] !== want || this.ended) return await release(loans);
+      const taken = await this.served.take(want.max, want.patience.remainingMs, active.signal);
+      if (this.wants[0] !== want || this.ended) return await release([whole(taken.loans)]);
       this.wants.shift();
       this.progress++;
-      this.deliver(want, loans, more);
+      this.deliver(want, taken);
     } catch (error) {
       if (active.signal.aborted && error === active.signal.reason) return;
       if (error instanceof QueueShutDownError) this.served.shutDown = true;
@@ -154,18 +174,12 @@ export class GetPump {
     }
   }
 
-  private deliver(want: Want, loans: Loan[], more: boolean): void {
+  private deliver(want: Want, { loans, more }: Taken): void {
     const tag = this.nextTag;
-    this.nextTag += loans.length;
+    const { items, deliveries } = loans;
+    this.nextTag += items.count;
     this.loans.add(tag, loans);
-    const again = loans.some((loan) => loan.deliveries !== 1);
-    this.outbox.delivery({
-      request: want.request,
-      tag,
-      items: packItems(loans.map((loan) => loan.item)),
-      deliveries: again ? loans.map((loan) => loan.deliveries) : [],
-      more,
-    });
+    this.outbox.delivery({ request: want.request, tag, items: items.toWire(), deliveries: deliveries ?? [], more });
   }
 
   private fail(want: Want, error: unknown): void {
@@ -186,7 +200,11 @@ export class GetPump {
   }
 }
 
+function whole(loans: Loans): LoanRange {
+  return { loans, from: 0, to: loans.items.count };
+}
+
 /** Newest first, each ahead of everything: the order is as it was. */
-async function release(loans: Loan[]): Promise<void> {
-  for (const loan of loans.reverse()) await loan.release();
+async function release(ranges: LoanRange[]): Promise<void> {
+  for (const { loans, from, to } of ranges.reverse()) await loans.release(from, to);
 }

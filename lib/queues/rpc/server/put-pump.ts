@@ -1,7 +1,8 @@
 /** The puts of one session: into the queue in order, one run at a time, each number once. */
 import { QueueConnectionError, QueueError, QueueFullError } from '../../../errors';
-import { CANCELLED, toNumber, unpackItems } from '../protocol';
-import type { Encoded, Put, Range } from '../protocol';
+import { CANCELLED, toNumber } from '../protocol';
+import { ItemBatch } from '../item-batch';
+import type { Put, Range } from '../protocol';
 import type { Outbox } from './outbox';
 import { Patience } from './patience';
 import type { ClientRecord } from './records';
@@ -12,7 +13,7 @@ const MOST_FAILED_GROUPS = 64;
 
 interface Run {
   sequence: number;
-  items: Encoded[];
+  items: ItemBatch;
   group: number;
   front: boolean;
   patience: Patience;
@@ -38,10 +39,10 @@ export class PutPump {
 
   /** @throws RangeError for a batch that contradicts itself */
   push(put: Put): void {
-    const items = unpackItems(put.items);
+    const items = ItemBatch.fromWire(put.items).detached();
     const sequence = toNumber(put.sequence);
     if (sequence < 1) throw new RangeError('a put needs a sequence number from 1 on');
-    if (items.length === 0) return;
+    if (items.count === 0) return;
     this.record?.knownPuts(toNumber(put.knownPuts));
     const run: Run = {
       sequence,
@@ -51,7 +52,7 @@ export class PutPump {
       patience: new Patience(put.waitMs),
       cancelled: undefined,
     };
-    this.pending += items.length;
+    this.pending += items.count;
     this.runs.push(run);
     if (this.runs.length > 1)
       run.patience.standInLine(
@@ -66,7 +67,7 @@ export class PutPump {
     const end = first + toNumber(range.count);
     for (const [index, run] of this.runs.entries()) {
       const from = Math.max(first, run.sequence);
-      const to = Math.min(end, run.sequence + run.items.length);
+      const to = Math.min(end, run.sequence + run.items.count);
       for (let sequence = from; sequence < to; sequence++) (run.cancelled ??= new Set()).add(sequence);
       if (index === 0 && to > from) this.active?.abort(new Error('cancelled'));
     }
@@ -99,7 +100,7 @@ export class PutPump {
       const run = this.runs[0]!;
       run.patience.clear();
       await this.step(run);
-      if (this.runs[0] === run && run.items.length === 0) this.runs.shift();
+      if (this.runs[0] === run && run.items.count === 0) this.runs.shift();
     }
   }
 
@@ -108,7 +109,7 @@ export class PutPump {
     if (run.group !== 0 && this.failedGroups.has(run.group)) {
       return this.reject(
         run,
-        run.items.length,
+        run.items.count,
         new QueueError(CANCELLED, 'an earlier item of the same putMany was not put'),
       );
     }
@@ -120,13 +121,13 @@ export class PutPump {
     if (this.record?.wasApplied(run.sequence)) return this.accept(run, 1);
     if (run.front) {
       this.served.restore(run.items);
-      return this.accept(run, run.items.length);
+      return this.accept(run, run.items.count);
     }
-    let count = run.items.length;
+    let count = run.items.count;
     if (run.cancelled !== undefined || (this.record !== undefined && run.sequence <= this.record.appliedThrough)) {
       count = 1;
       while (
-        count < run.items.length &&
+        count < run.items.count &&
         !run.cancelled?.has(run.sequence + count) &&
         !this.record?.wasApplied(run.sequence + count)
       )
@@ -134,16 +135,12 @@ export class PutPump {
     }
     const active = (this.active = new AbortController());
     const wait = this.stopping === undefined ? run.patience.remainingMs : 0;
-    const { applied, error } = await this.served.put(
-      count === run.items.length ? run.items : run.items.slice(0, count),
-      wait,
-      active.signal,
-    );
+    const { applied, error } = await this.served.put(run.items.slice(0, count), wait, active.signal);
     this.active = undefined;
     if (applied > 0) this.accept(run, applied);
     if (error === undefined || (active.signal.aborted && error === active.signal.reason)) return;
-    if (error instanceof QueueFullError) this.reject(run, run.items.length, this.stopping ?? error);
-    else if (run.items.length > 0) this.reject(run, 1, error);
+    if (error instanceof QueueFullError) this.reject(run, run.items.count, this.stopping ?? error);
+    else if (run.items.count > 0) this.reject(run, 1, error);
   }
 
   private accept(run: Run, count: number): void {
@@ -170,15 +167,14 @@ export class PutPump {
     this.progress += count;
     this.pending -= count;
     run.sequence += count;
-    if (count === run.items.length) run.items = [];
-    else run.items.splice(0, count);
+    run.items = run.items.slice(count);
   }
 
   /** Its time is over while others are still before it. */
   private giveUp(run: Run): void {
     const index = this.runs.indexOf(run);
     if (index <= 0) return;
-    this.reject(run, run.items.length, new QueueFullError());
+    this.reject(run, run.items.count, new QueueFullError());
     this.runs.splice(index, 1);
   }
 }

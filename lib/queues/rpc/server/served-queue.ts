@@ -1,40 +1,33 @@
 /** One queue behind the server: items in and out of it in their wire form, and what is known of its clients. */
-import { decodeItem, encodeItem } from '../../../codec';
+import { encodeItem } from '../../../codec';
 import { QueueEmptyError, SerializationError } from '../../../errors';
 import type { Lease, NativeQueue, Queue } from '../../../queue';
-import type { LeaseRun, StoreQueue } from '../../../store-queue';
+import { SealedItem } from '../../../sealed-item';
+import { StoreQueue } from '../../../store-queue';
+import { ShmQueue } from '../../native/shm-queue';
+import { ItemBatch } from '../item-batch';
 import { BATCH_BYTES } from '../protocol';
-import type { Encoded, QueryResult } from '../protocol';
+import type { QueryResult } from '../protocol';
 import type { ClientRecords } from './records';
 
-/** An item on loan to a session. */
-export interface Loan {
-  item: Encoded;
-  deliveries: number;
-  ack(): void | Promise<void>;
-  release(): void | Promise<void>;
+/** Items on loan to a session, taken together. */
+export interface Loans {
+  readonly items: ItemBatch;
+  /** How often each one has been delivered; undefined: all of them for the first time. */
+  readonly deliveries: number[] | undefined;
+  /** Ends the loans from … to - 1, none of which has ended yet. */
+  ack(from: number, to: number): void | Promise<void>;
+  /** … in order, ahead of what was not taken yet. */
+  release(from: number, to: number): void | Promise<void>;
 }
 
-/** Items that are taken at once before their size is looked at. */
-const RUN = 256;
+/** The most items in one delivery, however short they are. */
+const DELIVERY_ITEMS = 16_384;
 
-class RunLoan implements Loan {
-  readonly item: Encoded;
-  constructor(
-    private readonly run: LeaseRun<unknown>,
-    private readonly entry: LeaseRun<unknown>['entries'][number],
-  ) {
-    this.item = encodeItem(entry.item);
-  }
-  get deliveries(): number {
-    return this.entry.deliveries;
-  }
-  ack(): void {
-    this.run.ack(this.entry);
-  }
-  release(): void {
-    this.run.release(this.entry);
-  }
+export interface Taken {
+  loans: Loans;
+  /** There was more than fits into one delivery. */
+  more: boolean;
 }
 
 export class ServedQueue {
@@ -42,7 +35,7 @@ export class ServedQueue {
   /** A client has shut it down: once nobody is attached, the next one to come starts anew. */
   shutDown = false;
   /** Items that came back from clients after they had been settled: first to go out again. */
-  private readonly front: Encoded[] = [];
+  private readonly front: ItemBatch[] = [];
   private readonly nudges = new Set<() => void>();
 
   constructor(
@@ -54,16 +47,13 @@ export class ServedQueue {
   ) {}
 
   /** Puts in order. @returns how many went in, and why not all. */
-  async put(
-    items: readonly Encoded[],
-    timeoutMs: number,
-    signal: AbortSignal,
-  ): Promise<{ applied: number; error?: unknown }> {
+  async put(items: ItemBatch, timeoutMs: number, signal: AbortSignal): Promise<{ applied: number; error?: unknown }> {
     const values: unknown[] = [];
     let bad: { error: unknown } | undefined;
-    for (const item of items) {
+    const sealed = this.queue instanceof StoreQueue || this.queue instanceof ShmQueue;
+    for (let index = 0; index < items.count; index++) {
       try {
-        values.push(decodeItem(item.codecId, item.bytes));
+        values.push(sealed ? new SealedItem(items, index) : items.open(index));
       } catch (error) {
         bad = { error };
         break;
@@ -80,8 +70,8 @@ export class ServedQueue {
   }
 
   /** Takes these back ahead of everything. */
-  restore(items: readonly Encoded[]): void {
-    this.front.unshift(...items);
+  restore(items: ItemBatch): void {
+    this.front.unshift(items);
     for (const nudge of [...this.nudges]) nudge();
   }
 
@@ -91,43 +81,51 @@ export class ServedQueue {
     return () => this.nudges.delete(nudge);
   }
 
-  /** Waits for one item, then takes what is there: at most `max`, and not much more than a batch of bytes. */
-  async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<{ loans: Loan[]; more: boolean }> {
-    const loans: Loan[] = [];
-    while (this.front.length > 0 && loans.length < max) loans.push(this.lendFront(this.front.shift()!));
-    if (loans.length > 0) return { loans, more: loans.length < max };
+  /** What is there: at most `max` items, and not much more than a batch of bytes. Undefined: nothing, or it takes waiting to find out. */
+  takeNow(max: number): Taken | undefined {
+    if (this.front.length > 0) return this.takeFront(max);
+    const most = Math.min(max, DELIVERY_ITEMS);
+    const { queue } = this;
+    if (queue instanceof StoreQueue) return this.takeStored(queue, max, most);
+    if (queue instanceof ShmQueue) return this.takeShared(queue, max, most);
+    return undefined;
+  }
+
+  /** Waits for one item, then takes what is there. */
+  async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<Taken> {
+    if (this.front.length > 0) return this.takeFront(max);
+    const leases: Lease<unknown>[] = [];
+    const items: ItemBatch[] = [];
     let bytes = 0;
     const add = (lease: Lease<unknown>): void => {
-      const loan = this.lend(lease);
-      loans.push(loan);
-      bytes += loan.item.bytes.byteLength;
+      const item = ItemBatch.single(encodeItem(lease.item));
+      leases.push(lease);
+      items.push(item);
+      bytes += item.byteLength;
     };
     try {
       add(await this.queue.lease({ timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal }));
     } catch (error) {
       const raw = this.undecodable(error);
       if (raw === undefined) throw error;
-      return { loans: [raw], more: true };
+      return { loans: raw, more: true };
     }
-    if (loans.length === max) return { loans, more: false };
+    if (max === 1) return { loans: lent(leases, items), more: false };
+    if (this.queue instanceof StoreQueue || this.queue instanceof ShmQueue) {
+      let rest: Taken | undefined;
+      try {
+        rest = this.takeNow(max - 1);
+      } catch {
+        // It comes again at the next take.
+      }
+      const first = lent(leases, items);
+      return rest === undefined ? { loans: first, more: false } : { loans: both(first, rest.loans), more: rest.more };
+    }
     // Asking beforehand costs less than the error of a lease that finds nothing.
     let left = await this.queue.qsize();
     const { leaseSync } = this.queue as Partial<NativeQueue>;
     try {
-      if (typeof (this.queue as Partial<StoreQueue>).leaseRun === 'function') {
-        // Queues of this process: in runs, which costs a fraction.
-        while (loans.length < max && bytes < BATCH_BYTES && left > 0) {
-          const run = (this.queue as StoreQueue).leaseRun(Math.min(RUN, max - loans.length));
-          if (run.entries.length === 0) break;
-          left -= run.entries.length;
-          for (const entry of run.entries) {
-            const loan = new RunLoan(run, entry);
-            bytes += loan.item.bytes.byteLength;
-            loans.push(loan);
-          }
-        }
-      }
-      while (loans.length < max && bytes < BATCH_BYTES && left-- > 0) {
+      while (leases.length < Math.min(max, DELIVERY_ITEMS) && bytes < BATCH_BYTES && left-- > 0) {
         add(
           leaseSync === undefined
             ? await this.queue.lease({ block: false })
@@ -135,17 +133,83 @@ export class ServedQueue {
         );
       }
     } catch (error) {
-      // Empty: another getter was quicker. Any other error comes again at the next take.
+      // Empty: another getter was quicker. What cannot be read goes out alone, and any other error comes again, at the next take.
       const raw = this.undecodable(error);
-      if (raw !== undefined) loans.push(raw);
-      else if (!(error instanceof QueueEmptyError)) return { loans, more: false };
+      if (raw !== undefined) this.restore(raw.items);
+      if (!(error instanceof QueueEmptyError)) left = raw === undefined ? 0 : 1;
     }
-    return { loans, more: bytes >= BATCH_BYTES && left > 0 };
+    return { loans: lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
+  }
+
+  private takeFront(max: number): Taken {
+    const [batch] = this.front as [ItemBatch];
+    const items = batch.slice(0, Math.min(max, batch.count));
+    if (items.count === batch.count) this.front.shift();
+    else this.front[0] = batch.slice(items.count);
+    return { loans: this.restorable(items), more: items.count < max };
+  }
+
+  private takeShared(queue: ShmQueue, max: number, most: number): Taken | undefined {
+    const leases = queue.leaseEncoded(most, BATCH_BYTES);
+    if (leases === undefined) return undefined;
+    const items = ItemBatch.over(leases.data, leases.ends, leases.codecs);
+    return {
+      loans: {
+        items,
+        deliveries: leases.deliveries.some((count) => count !== 1) ? leases.deliveries : undefined,
+        ack: (from, to) => leases.end(from, to, true),
+        release: (from, to) => leases.end(from, to, false),
+      },
+      more: items.count < max && (items.byteLength >= BATCH_BYTES || items.count === most),
+    };
+  }
+
+  /** Out of a queue of this process: what came over the wire goes as it is. */
+  private takeStored(queue: StoreQueue, max: number, most: number): Taken | undefined {
+    let bytes = 0;
+    const parts: ItemBatch[] = [];
+    let batch: ItemBatch | undefined;
+    let from = 0;
+    let to = 0;
+    const endPart = (): void => {
+      if (batch !== undefined) parts.push(batch.slice(from, to));
+      batch = undefined;
+    };
+    const run = queue.leaseRun(most, (item) => {
+      if (item instanceof SealedItem && item.batch instanceof ItemBatch) {
+        if (item.batch !== batch || item.index !== to) {
+          endPart();
+          batch = item.batch;
+          from = item.index;
+        }
+        to = item.index + 1;
+        bytes += batch.length(item.index);
+      } else {
+        endPart();
+        const single = ItemBatch.single(encodeItem(item));
+        parts.push(single);
+        bytes += single.byteLength;
+      }
+      return bytes >= BATCH_BYTES;
+    });
+    if (run === undefined) return undefined;
+    endPart();
+    const { entries } = run;
+    const again = entries.some((entry) => entry!.deliveries !== 1);
+    return {
+      loans: {
+        items: ItemBatch.join(parts),
+        deliveries: again ? entries.map((entry) => entry!.deliveries) : undefined,
+        ack: (first, end) => run.ack(first, end),
+        release: (first, end) => run.release(first, end),
+      },
+      more: entries.length < max && (bytes >= BATCH_BYTES || entries.length === most),
+    };
   }
 
   async query(): Promise<QueryResult> {
     const stats = await this.queue.stats();
-    const qsize = stats.qsize + this.front.length;
+    const qsize = this.front.reduce((sum, batch) => sum + batch.count, stats.qsize);
     return {
       qsize,
       maxsize: stats.maxsize,
@@ -160,30 +224,59 @@ export class ServedQueue {
 
   /** Lets go of the queue; what lies in front goes back into it. */
   async close(): Promise<void> {
-    for (const item of this.front.splice(0))
-      await this.queue.put(decodeItem(item.codecId, item.bytes), { block: false });
+    for (const batch of this.front.splice(0))
+      for (let index = 0; index < batch.count; index++) await this.queue.put(batch.open(index), { block: false });
     if (this.owned) await this.queue.close();
   }
 
-  private lend(lease: Lease<unknown>): Loan {
-    const native = lease as Lease<unknown> & { ackSync?(): void; releaseSync?(): void };
+  private restorable(items: ItemBatch): Loans {
     return {
-      item: encodeItem(lease.item),
-      deliveries: lease.deliveries,
-      ack: () => (native.ackSync === undefined ? lease.ack() : native.ackSync()),
-      release: () => (native.releaseSync === undefined ? lease.release() : native.releaseSync()),
+      items,
+      deliveries: new Array<number>(items.count).fill(2),
+      ack: () => {},
+      release: (from, to) => this.restore(items.slice(from, to)),
     };
   }
 
-  private lendFront(item: Encoded): Loan {
-    return { item, deliveries: 2, ack: () => {}, release: () => this.restore([item]) };
-  }
-
   /** An item that this process cannot read travels as it lies: the client may have the codec. */
-  private undecodable(error: unknown): Loan | undefined {
+  private undecodable(error: unknown): Loans | undefined {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
       return undefined;
-    const item = { codecId: error.codecId, bytes: error.bytes };
-    return { item, deliveries: 1, ack: () => {}, release: () => this.restore([item]) };
+    const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
+    return { ...this.restorable(items), deliveries: undefined };
   }
+}
+
+/** One item and those after it as one run. */
+function both(first: Loans, rest: Loans): Loans {
+  const end = (what: 'ack' | 'release') => (from: number, to: number) => {
+    const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1) : undefined;
+    if (from > 0) return later;
+    // Released newest first.
+    return later === undefined ? first[what](0, 1) : later.then(() => first[what](0, 1));
+  };
+  const again = first.deliveries !== undefined || rest.deliveries !== undefined;
+  return {
+    items: ItemBatch.join([first.items, rest.items]),
+    deliveries: again
+      ? [...(first.deliveries ?? [1]), ...(rest.deliveries ?? new Array<number>(rest.items.count).fill(1))]
+      : undefined,
+    ack: end('ack'),
+    release: end('release'),
+  };
+}
+
+/** Loans of a queue that lends one item at a time. */
+function lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): Loans {
+  const again = leases.some((lease) => lease.deliveries !== 1);
+  return {
+    items: ItemBatch.join(parts),
+    deliveries: again ? leases.map((lease) => lease.deliveries) : undefined,
+    ack: async (from, to) => {
+      for (let index = from; index < to; index++) await leases[index]!.ack();
+    },
+    release: async (from, to) => {
+      for (let index = to - 1; index >= from; index--) await leases[index]!.release();
+    },
+  };
 }

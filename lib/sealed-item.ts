@@ -1,0 +1,32 @@
+/**
+ * An item that is encoded already, because it came from another process. In a queue in memory it lies as it is: it becomes a value when
+ * somebody of this process takes it, and leaves for another process as the bytes it came in. A queue in shared memory takes its bytes.
+ */
+export interface Sealing {
+  /** A view of the encoded item. */
+  bytes(index: number): Uint8Array;
+  codec(index: number): number;
+  /** @throws SerializationError */
+  open(index: number): unknown;
+}
+
+export class SealedItem {
+  constructor(
+    readonly batch: Sealing,
+    /** Of the item in its batch. */
+    readonly index: number,
+  ) {}
+
+  get bytes(): Uint8Array {
+    return this.batch.bytes(this.index);
+  }
+
+  get codec(): number {
+    return this.batch.codec(this.index);
+  }
+
+  /** @throws SerializationError */
+  open(): unknown {
+    return this.batch.open(this.index);
+  }
+}
