@@ -65,7 +65,9 @@ test('without TLS', async () => {
 });
 
 test('without a certificate of the client', async () => {
-  expect((await refusal({ ca: right.ca, token: right.token })).message).toMatch(/client's certificate .* of which there is none/);
+  expect((await refusal({ ca: right.ca, token: right.token })).message).toMatch(
+    /client's certificate .* of which there is none/,
+  );
 });
 
 test('with an authority that did not sign the certificate of the cluster', async () => {
