@@ -1,11 +1,14 @@
 /** The parent's side of one run: starts the processes in order, checks what they report, and turns it into figures. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const CHILD = fileURLToPath(new URL('child.mjs', import.meta.url));
 /** A run that takes longer than this beyond its own time hangs. */
 const PATIENCE_MS = 30_000;
+/** For processes that have said everything to end by themselves. */
+const GRACE_MS = 300;
 
 class Child {
   reports = [];
@@ -68,7 +71,13 @@ async function inTime(run, children, work) {
     timer = setTimeout(() => reject(new Error(`The run did not end within ${limit} ms.`)), limit);
   });
   try {
-    return await Promise.race([work(), late]);
+    const result = await Promise.race([work(), late]);
+    // Who is killed on its way out leaves its queue behind.
+    await Promise.race([
+      Promise.all(children.map((child) => child.exited)),
+      sleep(GRACE_MS, undefined, { ref: false }),
+    ]);
+    return result;
   } finally {
     clearTimeout(timer);
     for (const child of children) child.process.kill('SIGKILL');
