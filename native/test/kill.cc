@@ -260,7 +260,7 @@ struct Life {
 /// With `points`, every worker dies at one of these, if it comes to it before its time is over.
 void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   std::mt19937_64 random(seed);
-  const int lives = kills + 2 * kWorkers + 64;
+  const int lives = kills + kills / 8 + 2 * kWorkers + 64;  // some end by themselves, having put all they had
   const Arena arena(lives);
   auto keeper = Queue::open(
       [] {
