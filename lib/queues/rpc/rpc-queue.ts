@@ -1,5 +1,5 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { encodeItem } from '../../codec';
+import { CODEC_RAW, encodeItem } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
@@ -195,35 +195,46 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   /** Encoded, in runs that fit a frame. An async source that makes us wait is not waited for with a run in hand. */
   private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<ItemBatch> {
     let parts: Uint8Array[] = [];
-    let codecs: number[] = [];
-    let mixed = false;
+    let codec = 0;
+    /** Only where they differ. */
+    let codecs: number[] | undefined;
     let bytes = 0;
     const take = (): ItemBatch => {
-      const taken = ItemBatch.pack(parts, mixed ? codecs : (codecs[0] ?? 0));
-      mixed = false;
+      const taken = ItemBatch.pack(parts, codecs ?? codec);
       parts = [];
-      codecs = [];
+      codecs = undefined;
       bytes = 0;
       return taken;
     };
+    const plain = this.codec === undefined || this.codec === 'auto';
     let bad: { error: unknown } | undefined;
     /** @returns whether the run is full. */
     const add = (item: T): boolean => {
+      let encoded: Uint8Array;
+      let id = CODEC_RAW;
       try {
-        const encoded = encodeItem(item, this.codec);
-        const length = encoded.bytes.byteLength;
-        if (length > this.handle.maxItemBytes) throw tooLarge(length, this.handle.maxItemBytes);
-        parts.push(encoded.bytes);
-        codecs.push(encoded.codecId);
-        mixed ||= encoded.codecId !== codecs[0];
-        bytes += length;
+        if (plain && item instanceof Uint8Array) encoded = item;
+        else ({ bytes: encoded, codecId: id } = encodeItem(item, this.codec));
+        if (encoded.byteLength > this.handle.maxItemBytes) throw tooLarge(encoded.byteLength, this.handle.maxItemBytes);
       } catch (error) {
         bad = { error };
+        return true;
       }
-      return bad !== undefined || parts.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
+      if (parts.length === 0) codec = id;
+      else if (codecs === undefined && id !== codec) codecs = new Array<number>(parts.length).fill(codec);
+      codecs?.push(id);
+      parts.push(encoded);
+      bytes += encoded.byteLength;
+      return parts.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
     };
     // Whatever stops the source, what came before it goes in.
-    if (Symbol.iterator in items) {
+    if (Array.isArray(items)) {
+      const list = items as T[];
+      for (let next = 0; next < list.length && bad === undefined;) {
+        while (next < list.length && !add(list[next++]!));
+        if (parts.length > 0) yield take();
+      }
+    } else if (Symbol.iterator in items) {
       const source = items[Symbol.iterator]();
       let over = false;
       try {

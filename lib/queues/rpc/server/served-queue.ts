@@ -23,6 +23,8 @@ export interface Loans {
 
 /** The most items in one delivery, however short they are. */
 const DELIVERY_ITEMS = 16_384;
+/** … out of shared memory, where each put and each lease looks at every lease that is open. */
+const SHARED_ITEMS = 128;
 
 export interface Taken {
   loans: Loans;
@@ -87,7 +89,7 @@ export class ServedQueue {
     const most = Math.min(max, DELIVERY_ITEMS);
     const { queue } = this;
     if (queue instanceof StoreQueue) return this.takeStored(queue, max, most);
-    if (queue instanceof ShmQueue) return this.takeShared(queue, max, most);
+    if (queue instanceof ShmQueue) return this.takeShared(queue, max);
     return undefined;
   }
 
@@ -149,7 +151,8 @@ export class ServedQueue {
     return { loans: this.restorable(items), more: items.count < max };
   }
 
-  private takeShared(queue: ShmQueue, max: number, most: number): Taken | undefined {
+  private takeShared(queue: ShmQueue, max: number): Taken | undefined {
+    const most = Math.min(max, SHARED_ITEMS);
     const leases = queue.leaseEncoded(most, BATCH_BYTES);
     if (leases === undefined) return undefined;
     const items = ItemBatch.over(leases.data, leases.ends, leases.codecs);
