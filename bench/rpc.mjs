@@ -1,5 +1,6 @@
-// The queue type `rpc` beside its peers, on loopback, in one run: node bench/rpc.mjs [SECONDS_PER_CASE]
-// Each case is one client process (this one) and one server process. Prints a table and, as the last line, JSON.
+// The queue type `rpc` beside its peers, on loopback, in one run: node bench/rpc.mjs [SECONDS_PER_CASE] [ROUNDS]
+// Each case is one client process (this one) and one server process. The contenders take turns, a ratio is taken within one round, and
+// medians over the rounds are printed, and as JSON in the last line.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
@@ -11,7 +12,8 @@ const require = createRequire(new URL('../package.json', import.meta.url));
 const grpc = require('@grpc/grpc-js');
 const protobuf = require('protobufjs');
 
-const seconds = Number(process.argv[2] ?? 3);
+const seconds = Number(process.argv[2] ?? 2);
+const rounds = Number(process.argv[3] ?? 5);
 const ITEM = Buffer.alloc(64, 0x61);
 const BATCH = 4096;
 const IN_FLIGHT = 64;
@@ -59,12 +61,15 @@ const roles = {
   },
 };
 
+const children = [];
+
 async function startServer(role) {
   const child = spawn(process.execPath, [fileURLToPath(import.meta.url), '--role', role], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
+  children.push(child);
   const [port] = await once(child, 'message');
-  return { port, stop: () => child.kill('SIGKILL') };
+  return { port };
 }
 
 /** Repeats `round`, which returns how much it did, for the time of one case after a warm-up. @returns per second */
@@ -75,6 +80,10 @@ async function rate(round) {
   let done = 0;
   while (performance.now() - started < seconds * 1000) done += await round();
   return (done / (performance.now() - started)) * 1000;
+}
+
+async function measure(name, round) {
+  (results[name] ??= []).push(await rate(round));
 }
 
 /** IN_FLIGHT loops of `call`, each awaiting the one before. */
@@ -104,29 +113,33 @@ async function drain(take) {
 }
 
 const items = Array.from({ length: BATCH * 16 }, () => ITEM);
+/** What a contender has open, kept over its turns so that each finds its code compiled. */
+const opened = {};
+/** By case: one rate for each round. */
 const results = {};
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 async function ours() {
   const { getRpcQueue } = require('sage-queue');
-  const server = await startServer('queue');
-  const queue = getRpcQueue('127.0.0.1', server.port, 'q');
-  results['rpc: putMany + getMany, items/s'] = await rate(async () => {
+  const queue = (opened.ours ??= getRpcQueue('127.0.0.1', (await startServer('queue')).port, 'q'));
+  await measure('rpc: putMany + getMany, items/s', async () => {
     const putting = queue.putMany(items);
     const got = await drain(async () => (await queue.getMany(BATCH)).length);
     await putting;
     return got;
   });
-  results['rpc: put, then get, 64 in flight, calls/s'] = await rate(async () => {
+  await measure('rpc: put, then get, 64 in flight, calls/s', async () => {
     const puts = await inFlight(4000, () => queue.put(ITEM));
     return puts + (await inFlight(4000, () => queue.get()));
   });
-  await queue.close();
-  server.stop();
 }
 
 async function bareGrpc() {
-  const server = await startServer('bare');
-  const client = new grpc.Client(`127.0.0.1:${server.port}`, grpc.credentials.createInsecure(), options);
+  const client = (opened.bare ??= new grpc.Client(
+    `127.0.0.1:${(await startServer('bare')).port}`,
+    grpc.credentials.createInsecure(),
+    options,
+  ));
   const stream = client.makeBidiStreamRequest(bare.Stream.path, encode, decode);
   let expected = 0;
   let finished;
@@ -135,7 +148,7 @@ async function bareGrpc() {
     if (expected === 0) finished();
   });
   const batch = items.slice(0, BATCH);
-  results['bare stream of the same batches, items/s'] = await rate(async () => {
+  await measure('bare stream of the same batches, items/s', async () => {
     expected = items.length;
     const done = new Promise((resolve) => (finished = resolve));
     for (let sent = 0; sent < items.length; sent += BATCH) stream.write({ data: batch });
@@ -150,9 +163,20 @@ async function bareGrpc() {
         error ? reject(error) : resolve(value),
       ),
     );
-  results['unary calls, 64 in flight, calls/s'] = await rate(() => inFlight(2000, unary));
-  client.close();
-  server.stop();
+  await measure('unary calls, 64 in flight, calls/s', () => inFlight(2000, unary));
+}
+
+async function startRedis(Redis) {
+  const port = 20_000 + (process.pid % 20_000);
+  children.push(
+    spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
+      stdio: 'ignore',
+    }),
+  );
+  const client = new Redis({ port, host: '127.0.0.1', enableAutoPipelining: true, retryStrategy: () => 50 });
+  client.on('error', () => {});
+  await new Promise((resolve) => client.once('ready', resolve));
+  return client;
 }
 
 async function redis() {
@@ -161,16 +185,8 @@ async function redis() {
     return;
   }
   const { Redis } = require('ioredis');
-  const port = 20_000 + (process.pid % 20_000);
-  const child = spawn(
-    'redis-server',
-    ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'],
-    { stdio: 'ignore' },
-  );
-  const client = new Redis({ port, host: '127.0.0.1', enableAutoPipelining: true, retryStrategy: () => 50 });
-  client.on('error', () => {});
-  await new Promise((resolve) => client.once('ready', resolve));
-  results['Redis list: RPUSH + LPOP of batches, items/s'] = await rate(async () => {
+  const client = (opened.redis ??= await startRedis(Redis));
+  await measure('Redis list: RPUSH + LPOP of batches, items/s', async () => {
     const putting = (async () => {
       const pushes = [];
       for (let sent = 0; sent < items.length; sent += BATCH) {
@@ -183,30 +199,27 @@ async function redis() {
     await putting;
     return got;
   });
-  results['Redis list: RPUSH, then LPOP, 64 in flight, calls/s'] = await rate(async () => {
+  await measure('Redis list: RPUSH, then LPOP, 64 in flight, calls/s', async () => {
     const puts = await inFlight(4000, () => client.rpush('q', ITEM));
     return puts + (await inFlight(4000, () => client.lpopBuffer('q')));
   });
-  client.disconnect();
-  child.kill('SIGKILL');
 }
 
 if (process.argv[2] === '--role') {
   process.on('disconnect', () => process.exit());
   process.send(await roles[process.argv[3]]());
 } else {
-  await ours();
-  await bareGrpc();
-  await redis();
-  const of = (name) => Object.entries(results).find(([key]) => key.startsWith(name))?.[1];
+  for (let round = 0; round < rounds; round++) for (const contender of [ours, bareGrpc, redis]) await contender();
+  const of = (name) => Object.entries(results).find(([key]) => key.startsWith(name))?.[1] ?? [];
+  const ratio = (name, other) => median(of(name).map((value, round) => value / of(other)[round]));
   const ratios = {
-    'putMany + getMany / bare stream (to reach: 0.7)': of('rpc: putMany') / of('bare stream'),
-    'one by one / unary calls (to reach: 2)': of('rpc: put, then get') / of('unary'),
-    'putMany + getMany / Redis list in batches (to reach: 1)': of('rpc: putMany') / of('Redis list: RPUSH + LPOP'),
-    'one by one / Redis list one by one (to reach: 1)': of('rpc: put, then get') / of('Redis list: RPUSH, then'),
+    'putMany + getMany / bare stream (to reach: 0.7)': ratio('rpc: putMany', 'bare stream'),
+    'one by one / unary calls (to reach: 2)': ratio('rpc: put, then get', 'unary'),
+    'putMany + getMany / Redis list in batches (to reach: 1)': ratio('rpc: putMany', 'Redis list: RPUSH + LPOP'),
+    'one by one / Redis list one by one (to reach: 1)': ratio('rpc: put, then get', 'Redis list: RPUSH, then'),
   };
   for (const [name, value] of Object.entries(results))
-    console.log(`${Math.round(value).toLocaleString('en').padStart(12)}  ${name}`);
+    console.log(`${Math.round(median(value)).toLocaleString('en').padStart(12)}  ${name}`);
   for (const [name, value] of Object.entries(ratios))
     if (!Number.isNaN(value)) console.log(`${value.toFixed(2).padStart(12)}  ${name}`);
   console.log(
@@ -216,9 +229,11 @@ if (process.argv[2] === '--role') {
       cores: cpus().length,
       date: new Date().toISOString(),
       seconds,
+      rounds,
       results,
       ratios,
     }),
   );
+  for (const child of children) child.kill('SIGKILL');
   process.exit();
 }

@@ -202,8 +202,9 @@ export class ItemBatch implements Sealing {
   /** The same with bytes of its own, if it is the last little thing that keeps a large piece of memory. */
   detached(): ItemBatch {
     const { byteLength } = this;
-    if (byteLength * 2 >= this.data.buffer.byteLength) return this;
-    const data = Buffer.allocUnsafeSlow(byteLength);
+    if (byteLength * 2 >= this.data.buffer.byteLength || this.data.buffer.byteLength <= Buffer.poolSize) return this;
+    // Out of Node's pool of a few KiB where it is little: memory of its own for each item would cost more than the item.
+    const data = Buffer.allocUnsafe(byteLength);
     data.set(this.bytes());
     if (typeof this.layout === 'number') return new ItemBatch(data, 0, this.count, this.layout, this.codecColumn());
     const begin = this.start(0);
