@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const { getRayQueue } = createRequire(import.meta.url)('sage-queue');
+const { getRayQueue } = createRequire(import.meta.url)('./harness/package.cjs');
 const PAIRS = 200;
 const BATCHES = 60;
 const BATCH = 100;

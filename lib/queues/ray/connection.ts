@@ -90,7 +90,7 @@ export class ActorConnection {
   }
 
   /**
-   * Calls `method(owner, epoch, …args, settlement)` and, when the session is lost on the way, calls again in a new one.
+   * Calls `method([owner, epoch, settlement, …args])` and, when the session is lost on the way, calls again in a new one.
    * The methods are made so that this is safe.
    */
   async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
@@ -106,7 +106,7 @@ export class ActorConnection {
         riding = merge(riding, this.takeSettlement());
         const { epoch } = this;
         const fragment = writeFragment([riding.acks, riding.releases, riding.unseen]);
-        const data = await this.client.callRaw(this.actor, method, [this.owner, epoch, ...args(epoch), fragment]);
+        const data = await this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
         const answer = parseResult(data);
         if (statusOf(answer).status !== 'stale' || ++stale > MAX_STALE) return answer;
         // A call of this owner in another epoch, or one that the queue has forgotten: introduce it anew.

@@ -249,8 +249,11 @@ class SageQueueActor(_QueueActor):
         self._watch()
         return {"version": 1, "generation": self.generation, "maxsize": self.maxsize, "applied": known.applied}
 
-    async def sage_put(self, owner, epoch, call, first, items, wait, settle):
+    # These take one list, because Ray carries each argument on its own.
+
+    async def sage_put(self, request):
         """Applies the items numbered first, first + 1, ...: all that fit, waiting only for the first. How many are in."""
+        owner, epoch, settle, call, first, items, wait = request
         known = self._touch(owner, epoch, settle)
         if known is None:
             return ["stale", 0]
@@ -270,7 +273,8 @@ class SageQueueActor(_QueueActor):
         self._poke()
         return ["ok", done]
 
-    async def sage_take(self, owner, epoch, call, most, wait, settle):
+    async def sage_take(self, request):
+        owner, epoch, settle, call, most, wait = request
         known = self._touch(owner, epoch, settle)
         if known is None:
             return ["stale", []]
@@ -305,7 +309,8 @@ class SageQueueActor(_QueueActor):
         elif not waiter.done():
             waiter.set_result(False)
 
-    def sage_state(self, owner, epoch, settle):
+    def sage_state(self, request):
+        owner, epoch, settle = request
         self._touch(owner, epoch, settle)
         self._expire()
         return {
@@ -323,7 +328,8 @@ class SageQueueActor(_QueueActor):
             self.shut = "draining"
         self._poke()
 
-    def sage_bye(self, owner, epoch, settle):
+    def sage_bye(self, request):
+        owner, epoch, settle = request
         if self._touch(owner, epoch, settle) is None:
             return
         for key in [k for k, lease in self.leases.items() if lease[0] == owner]:
