@@ -1,7 +1,7 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['lib/queues/rpc/generated', 'build', 'dist', 'out', 'prebuilds', 'coverage', 'node_modules'] },
+  { ignores: ['lib/queues/rpc/generated', 'build', 'dist', 'out', 'prebuilds', 'coverage', 'node_modules', '.cache'] },
   ...tseslint.configs.recommended,
   {
     rules: {
