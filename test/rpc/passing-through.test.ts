@@ -1,7 +1,7 @@
 /** Items go through the server as the bytes they are: it decodes them only for those who take them out of its own memory. */
-import { QueueDescriptor, registerCodec, resolveDescriptor } from 'sage-queue';
-import type { Queue } from 'sage-queue';
-import { QueueServer } from 'sage-queue/rpc';
+import { QueueDescriptor, registerCodec, resolveDescriptor } from '../../lib';
+import type { Queue } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
 import { ItemBatch } from '../../lib/queues/rpc/item-batch';
 
 const opened: { close(): Promise<void> }[] = [];
