@@ -11,6 +11,8 @@
 
 #include <cstring>
 #include <random>
+#include <set>
+#include <utility>
 
 #include "check.h"
 #include "core/queue.h"
@@ -318,6 +320,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
         if (WIFSIGNALED(status)) {
           CHECK(WTERMSIG(status) == SIGKILL);  // an abort is a failed check in a worker
           ++killed;
+          if (killed % 10'000 == 0) std::fprintf(stderr, "    %d kills\n", killed);
           at_point += life.dies_at != 0;  // its time was not over
         } else {
           CHECK(WEXITSTATUS(status) == 0);
@@ -363,6 +366,11 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   Worker(arena, last, seed).drain(*keeper);
   CHECK(keeper->size() == 0 && keeper->totals().used_bytes == 0);
 
+  std::set<std::pair<uint32_t, uint32_t>> hands;  // stream and number of what lay in somebody's hand at the end
+  for (int life = 0; life < next_life; ++life) {
+    const Log::Hand& hand = arena.hands[life];
+    for (uint32_t at = 0; at < hand.count.load(); ++at) hands.emplace(hand.streams[at], hand.numbers[at]);
+  }
   uint64_t acknowledged = 0;
   uint64_t in_hand = 0;
   for (int stream = 0; stream < next_life; ++stream) {
@@ -374,14 +382,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
       if (number >= tried) CHECK(count == 0);
       if (number >= sure || count == 1) continue;
       // Acknowledged and never noted: it must have died in somebody's hand.
-      bool found = false;
-      for (int life = 0; life < next_life && !found; ++life) {
-        const Log::Hand& hand = arena.hands[life];
-        for (uint32_t at = 0; at < hand.count.load() && !found; ++at) {
-          found = hand.streams[at] == static_cast<uint32_t>(stream) && hand.numbers[at] == number;
-        }
-      }
-      if (!found) {
+      if (hands.count({static_cast<uint32_t>(stream), number}) == 0) {
         std::fprintf(stderr, "lost: item %u of life %d (seed %llu)\n", number, stream,
                      static_cast<unsigned long long>(seed));
         std::abort();
