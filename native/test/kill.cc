@@ -276,6 +276,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   int stopped = 0;
   int at_point = 0;
   double longest = 0;
+  int slow = 0;
   Life workers[kWorkers];
 
   const auto spawn = [&](Life& life) {
@@ -340,11 +341,13 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
       }
     }
     const uint64_t seen = arena.log->progress.load();
+    const double still = now - moved_at;
+    longest = std::max(longest, still);
     if (seen != progress) {
+      slow += still > 0.1;
       progress = seen;
       moved_at = now;
     }
-    longest = std::max(longest, now - moved_at);
     if (now - moved_at > 5) {
       std::fprintf(stderr, "nothing moved for 5 s after %d kills (seed %llu), qsize %llu\n", killed,
                    static_cast<unsigned long long>(seed), static_cast<unsigned long long>(keeper->size()));
@@ -393,11 +396,12 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   }
   std::printf(
       "    seed %llu: %d kills (%d at a named point), %d stops, %llu items acknowledged, %llu died in a hand, "
-      "longest standstill %.0f ms, %llu recoveries\n",
+      "longest standstill %.0f ms, %d over 100 ms, %llu recoveries\n",
       static_cast<unsigned long long>(seed), killed, at_point, stopped, static_cast<unsigned long long>(acknowledged),
-      static_cast<unsigned long long>(in_hand), longest * 1000,
+      static_cast<unsigned long long>(in_hand), longest * 1000, slow,
       static_cast<unsigned long long>(keeper->totals().recovered));
   CHECK(acknowledged > static_cast<uint64_t>(kills));
+  CHECK(slow <= kills / 200);  // a machine that gives the survivors no core is not the queue's doing, a rule is
   keeper->unlink();
   keeper->close();
 }
