@@ -3,8 +3,12 @@ import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueShutDownError } from './errors';
 import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './queue';
-import { QueueReadable, QueueWritable } from './streams';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
+
+/** Node's own are loaded with them. */
+const streams = (): typeof import('./streams') =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require('./streams') as typeof import('./streams');
 
 /**
  * Everything in `Queue` derived from put, get, empty and qsize. Types that can do better (leases that survive a crash, batches in
@@ -98,11 +102,11 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   readable(): Readable {
-    return new QueueReadable(this);
+    return new (streams().QueueReadable)(this);
   }
 
   writable(options?: { shutdown?: boolean }): Writable {
-    return new QueueWritable(this, options?.shutdown === true);
+    return new (streams().QueueWritable)(this, options?.shutdown === true);
   }
 
   /** A loan within this process: release gives the item back, the death of the process does not. */

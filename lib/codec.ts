@@ -2,11 +2,11 @@
  * Codecs: how an item becomes bytes. Each item travels with the id of its codec, so readers need no setting.
  * The built-in ids and the MessagePack extension numbers are frozen: docs/wire-format.md.
  */
-import { deserialize, serialize } from 'node:v8';
 import { decodeMessagePack } from './codecs/msgpack-decode';
 import { encodeMessagePack, encodeToSpan } from './codecs/msgpack-encode';
 import { SerializationError } from './errors';
 import { describeValue } from './metadata';
+import { nodeV8 } from './node-modules';
 import { SealedItem } from './sealed-item';
 
 /** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
@@ -76,8 +76,8 @@ const json: Codec = {
 const v8: Codec = {
   name: 'v8',
   id: CODEC_V8,
-  encode: serialize,
-  decode: (bytes) => deserialize(asBuffer(bytes)) as unknown,
+  encode: (value) => nodeV8().serialize(value),
+  decode: (bytes) => nodeV8().deserialize(asBuffer(bytes)) as unknown,
 };
 
 const byName = new Map<string, Codec>();

@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import { InvalidDescriptorError, QueueError } from './errors';
 import { hostIdentity } from './host';
 import { checkBuiltInMetadata, copyMetadata, deepEqual, describeValue } from './metadata';
 import type { Metadata } from './metadata';
+import { nodeCrypto } from './node-modules';
 import type {
   AutoOptions,
   LocalOptions,
@@ -23,7 +23,7 @@ export interface QueueDescriptorJSON {
 }
 
 /** `prefix` and eight random hex digits. */
-const madeUpId = (prefix: string): string => `${prefix}_${randomBytes(4).toString('hex')}`;
+const madeUpId = (prefix: string): string => `${prefix}_${nodeCrypto().randomBytes(4).toString('hex')}`;
 
 /** Metadata without the keys whose option was not given. */
 function given(entries: Record<string, unknown>): Record<string, unknown> {

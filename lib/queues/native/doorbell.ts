@@ -2,9 +2,10 @@
  * How other processes wake this thread's event loop: a pipe, whose write end they open and write a handle's tag into. No thread
  * stands between the ring and the loop, and a loop with nothing to do makes no wakeups.
  */
-import { Socket } from 'node:net';
+import type { Socket, SocketConstructorOpts } from 'node:net';
 import { loadAddon } from '../../native';
 import type { NativeHandle } from '../../native';
+import { nodeNet } from '../../node-modules';
 
 /** As often does a handle look by itself that some peer cannot ring (another user's process, a runtime without pipes). */
 const POLL_MS = 10;
@@ -58,7 +59,7 @@ class Doorbell {
         },
       },
     };
-    const socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
+    const socket = new (nodeNet().Socket)(options as SocketConstructorOpts);
     // Reading starts with the first listener for data; with `onread` it is the callback that gets them.
     socket.on('error', () => this.ringAll());
     socket.resume();
