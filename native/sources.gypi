@@ -9,6 +9,12 @@
     ],
     "linux_sources": ["native/core/linux/futex.cc", "native/core/linux/platform.cc", "native/core/linux/process.cc"],
     "macos_sources": ["native/core/macos/futex.cc", "native/core/macos/platform.cc", "native/core/macos/process.cc"],
-    "addon_sources": ["native/binding/handle.cc", "native/binding/module.cc"]
+    "addon_sources": [
+      "native/binding/gets.cc",
+      "native/binding/handle.cc",
+      "native/binding/module.cc",
+      "native/binding/puts.cc",
+      "native/binding/waiting.cc"
+    ]
   }
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/queue.h"
+#include "core/spin.h"
 
 namespace sage_binding {
 
@@ -39,6 +40,7 @@ struct Handle {
   bool claimed = false;
   std::vector<sage::Item> leases;  // by lease id; an id is used again once it is free
   std::vector<uint32_t> free_leases;
+  sage::Spin spin;
 
   void close();
 };

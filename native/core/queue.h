@@ -96,6 +96,8 @@ class Queue final : public Watcher::Client {
 
   uint64_t size() const;
   bool full() const;
+  /// How many items this handle has finished taking.
+  uint64_t received() const { return self().get_total.load(std::memory_order_relaxed); }
   QueueTotals totals() const;
   std::vector<Attached> attached() const;
 

@@ -1,0 +1,293 @@
+// Getting and leasing, as JavaScript calls it.
+#include <cstring>
+
+#include "binding/hot_calls.h"
+
+namespace sage_binding {
+namespace {
+
+using sage::Item;
+using sage::Outcome;
+using sage::Piece;
+
+/// One try of get(): copies the next item into the pool at `offset`.
+int32_t get_once(Handle& handle, uint32_t offset) {
+  Item item;
+  uint32_t taken = 0;
+  const Outcome outcome = handle.queue->take(1, &item, &taken);
+  if (outcome != Outcome::kOk) return status_of(outcome);
+  handle.registers[kCodec] = static_cast<int32_t>(item.codec);
+  const uint8_t* data = handle.queue->data(item);
+  if (offset > handle.pool_bytes || item.length > handle.pool_bytes - offset) {
+    handle.registers[kLength] = static_cast<int32_t>(item.length);
+    handle.large = item;
+    handle.has_large = true;
+    return kLarge;
+  }
+  std::memcpy(handle.pool + offset, data, item.length);
+  handle.queue->finish(&item, 1);
+  return static_cast<int32_t>(item.length);
+}
+
+/// get(offset, waitMs): the length of the item now in the pool at `offset`, or a status. kLarge: the item is taken,
+/// its length is in the registers, and copyTaken() has it.
+napi_value get(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const uint32_t offset = call.number(env, 0);
+    return integer(env, try_or_sleep(*call.handle, sage::kGetters, call.number(env, 1),
+                                     [&] { return get_once(*call.handle, offset); }));
+  });
+}
+
+/// getNow(offset): get() without waiting.
+napi_value get_now(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] { return integer(env, get_once(*call.handle, call.number(env, 0))); });
+}
+
+/// copyTaken(into): copies the item that did not fit. endTaken() follows.
+napi_value copy_taken(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Handle& handle = *call.handle;
+    if (!handle.has_large) return integer(env, kEmpty);
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    std::memcpy(data, handle.queue->data(handle.large), std::min<size_t>(length, handle.large.length));
+    return integer(env, static_cast<int32_t>(handle.large.length));
+  });
+}
+
+/// endTaken(finish): the item that did not fit is done with, or goes back.
+napi_value end_taken(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    if (!handle.has_large) return integer(env, 0);
+    handle.has_large = false;
+    bool finish = true;
+    napi_get_value_bool(env, call.arguments[0], &finish);
+    if (finish) {
+      handle.queue->finish(&handle.large, 1);
+    } else {
+      handle.queue->give_back(&handle.large, 1);
+    }
+    return integer(env, 0);
+  });
+}
+
+/// getMany(offset, max, waitMs): how many items now lie one after the other in the pool; lengths and codecs in the
+/// registers from kTable on. Or a status; kLarge as for get(). endMany() follows, once they are decoded.
+napi_value get_many(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    uint32_t offset = call.number(env, 0);
+    const uint32_t max = std::min(call.number(env, 1), sage::kMaxRun);
+    return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
+                     Item* items = handle.batch;
+                     uint32_t taken = 0;
+                     const uint64_t room = handle.pool_bytes - std::min(offset, handle.pool_bytes);
+                     const Outcome outcome = handle.queue->take(max, items, &taken, room);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     if (items[0].length > room) {
+                       handle.queue->data(items[0]);  // as in lease()
+                       handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
+                       handle.registers[kLength] = static_cast<int32_t>(items[0].length);
+                       handle.large = items[0];
+                       handle.has_large = true;
+                       return kLarge;
+                     }
+                     for (uint32_t index = 0; index < taken; ++index) {
+                       std::memcpy(handle.pool + offset, handle.queue->data(items[index]), items[index].length);
+                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(items[index].length);
+                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(items[index].codec);
+                       offset += items[index].length;
+                     }
+                     handle.batch_count = taken;
+                     return static_cast<int32_t>(taken);
+                   }));
+  });
+}
+
+/// endMany(done): the first `done` items of the batch are finished, the others go back, ahead of what was never taken.
+napi_value end_many(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    const uint32_t count = handle.batch_count;
+    const uint32_t done = std::min(call.number(env, 0), count);
+    handle.batch_count = 0;
+    if (count == 0) return integer(env, 0);
+    if (done == count) {
+      handle.queue->finish(handle.batch, count);
+      return integer(env, 0);
+    }
+    for (uint32_t index = 0; index < done; ++index) handle.queue->finish_first(handle.batch + index, count - index);
+    handle.queue->give_back(handle.batch + done, count - done);
+    return integer(env, 0);
+  });
+}
+
+/// takeRun(max, waitMs): takes items to be read in place; offsets into the mapping and lengths in the registers from
+/// kTable on. The count or a status. finishFirst() and giveBackRun() follow.
+napi_value take_run(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    const uint32_t max = std::min(call.number(env, 0), sage::kMaxRun);
+    return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
+                     uint32_t taken = 0;
+                     const Outcome outcome = handle.queue->take(max, handle.run, &taken);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     handle.run_count = taken;
+                     handle.run_next = 0;
+                     for (uint32_t index = 0; index < taken; ++index) {
+                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(
+                           handle.queue->data(handle.run[index]) - handle.queue->segment().payload());
+                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(handle.run[index].length);
+                     }
+                     return static_cast<int32_t>(taken);
+                   }));
+  });
+}
+
+/// copyFirst(into): copies the first item of the run, where no view of the mapping can be had.
+napi_value copy_first(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Handle& handle = *call.handle;
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    const Item& item = handle.run[handle.run_next];
+    if (handle.run_next < handle.run_count) {
+      std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
+    }
+    return integer(env, 0);
+  });
+}
+
+napi_value finish_first(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    if (handle.run_next < handle.run_count) {
+      handle.queue->finish_first(handle.run + handle.run_next, handle.run_count - handle.run_next);
+      if (++handle.run_next == handle.run_count) handle.run_count = handle.run_next = 0;
+    }
+    return integer(env, 0);
+  });
+}
+
+napi_value give_back_run(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    if (handle.run_next < handle.run_count) {
+      handle.queue->give_back(handle.run + handle.run_next, handle.run_count - handle.run_next);
+    }
+    handle.run_count = handle.run_next = 0;
+    return integer(env, 0);
+  });
+}
+
+/// peek(): the next item's bytes as a new buffer, codec in the registers; undefined when there is none.
+napi_value peek(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.handle, [&] {
+    std::vector<uint8_t> bytes;
+    uint32_t codec = 0;
+    napi_value result;
+    if (!call.handle->queue->peek(&bytes, &codec)) {
+      napi_get_undefined(env, &result);
+      return result;
+    }
+    call.handle->registers[kCodec] = static_cast<int32_t>(codec);
+    napi_create_buffer_copy(env, bytes.size(), bytes.data(), nullptr, &result);
+    return result;
+  });
+}
+
+// ── leases ─────────────────────────────────────────────────────────────────
+
+/// lease(waitMs): a lease id or a status; codec, length and deliveries in the registers. copyLease(id, into) has it.
+napi_value lease(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 0), [&]() -> int32_t {
+                     Item item;
+                     const Outcome outcome = handle.queue->lease(&item);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     handle.queue->data(item);  // refuses an impossible length before JavaScript makes room for it
+                     handle.registers[kCodec] = static_cast<int32_t>(item.codec);
+                     handle.registers[kLength] = static_cast<int32_t>(item.length);
+                     handle.registers[kDeliveries] = static_cast<int32_t>(item.deliveries + 1);
+                     if (handle.free_leases.empty()) {
+                       handle.leases.push_back(item);
+                       return static_cast<int32_t>(handle.leases.size() - 1);
+                     }
+                     const uint32_t id = handle.free_leases.back();
+                     handle.free_leases.pop_back();
+                     handle.leases[id] = item;
+                     return static_cast<int32_t>(id);
+                   }));
+  });
+}
+
+napi_value copy_lease(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Item& item = call.handle->leases.at(call.number(env, 0));
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
+    std::memcpy(data, call.handle->queue->data(item), std::min<size_t>(length, item.length));
+    return integer(env, 0);
+  });
+}
+
+/// endLease(id, acknowledge)
+napi_value end_lease(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const uint32_t id = call.number(env, 0);
+    bool acknowledge = false;
+    napi_get_value_bool(env, call.arguments[1], &acknowledge);
+    const Item item = call.handle->leases.at(id);
+    call.handle->free_leases.push_back(id);
+    if (acknowledge) {
+      call.handle->queue->acknowledge(item);
+    } else {
+      call.handle->queue->release_lease(item);
+    }
+    return integer(env, 0);
+  });
+}
+
+}  // namespace
+
+void add_gets(napi_env env, napi_value object, Handle* handle) {
+  add_hot(env, object, handle,
+          {
+              {"get", get},
+              {"getNow", get_now},
+              {"copyTaken", copy_taken},
+              {"endTaken", end_taken},
+              {"getMany", get_many},
+              {"endMany", end_many},
+              {"takeRun", take_run},
+              {"copyFirst", copy_first},
+              {"finishFirst", finish_first},
+              {"giveBackRun", give_back_run},
+              {"peek", peek},
+              {"lease", lease},
+              {"copyLease", copy_lease},
+              {"endLease", end_lease},
+          });
+}
+
+}  // namespace sage_binding

@@ -1,0 +1,110 @@
+// What the calls that must be fast share: they use the C interface, since a wrapper costs more than they do.
+#pragma once
+
+#include <algorithm>
+
+#include "binding/handle.h"
+#include "core/errors.h"
+
+namespace sage_binding {
+
+constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec.ts
+constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
+
+/// A function of a handle, by the name that lib/native.ts calls it.
+using HotCalls = std::initializer_list<std::pair<const char*, napi_callback>>;
+void add_hot(napi_env env, napi_value object, Handle* handle, HotCalls calls);
+
+void add_puts(napi_env env, napi_value object, Handle* handle);
+void add_gets(napi_env env, napi_value object, Handle* handle);
+void add_waiting(napi_env env, napi_value object, Handle* handle);
+
+inline napi_value integer(napi_env env, int32_t value) {
+  napi_value result;
+  napi_create_int32(env, value, &result);
+  return result;
+}
+
+/// The arguments of one call on a handle.
+template <size_t Count>
+struct Call {
+  Handle* handle = nullptr;
+  napi_value arguments[Count == 0 ? 1 : Count];
+
+  Call(napi_env env, napi_callback_info info) {
+    size_t count = Count;
+    void* data = nullptr;
+    napi_get_cb_info(env, info, &count, arguments, nullptr, &data);
+    handle = static_cast<Handle*>(data);
+  }
+  uint32_t number(napi_env env, size_t index) const {
+    uint32_t value = 0;
+    napi_get_value_uint32(env, arguments[index], &value);
+    return value;
+  }
+};
+
+/// Runs `body`, and turns a failure of the core into a JavaScript exception.
+template <class Body>
+napi_value guarded(napi_env env, const Handle* handle, Body body) {
+  if (handle->queue == nullptr) {
+    napi_throw_error(env, "ERR_QUEUE_CLOSED", "the handle was closed");
+    return nullptr;
+  }
+  try {
+    return body();
+  } catch (const sage::SegmentFailure& failure) {
+    napi_throw_error(env, failure.code(), failure.what());
+  } catch (const std::exception& failure) {
+    napi_throw_error(env, "ERR_SEGMENT_CORRUPT", failure.what());
+  }
+  return nullptr;
+}
+
+inline int32_t status_of(sage::Outcome outcome) {
+  switch (outcome) {
+    case sage::Outcome::kFull:
+      return kFull;
+    case sage::Outcome::kShut:
+      return kShut;
+    case sage::Outcome::kCorrupt:
+      throw sage::SegmentFailure("ERR_SEGMENT_CORRUPT", "the words of the segment contradict each other");
+    default:
+      return kEmpty;
+  }
+}
+
+/// Tries, and where there is nothing looks again for a moment, if it gets, and then sleeps up to `wait_ms` for it, in
+/// one slice.
+template <class Try>
+int32_t try_or_sleep(Handle& handle, sage::Direction direction, uint32_t wait_ms, Try attempt) {
+  int32_t result = attempt();
+  const auto done = [&] { return result != kEmpty && result != kFull; };
+  if (wait_ms == 0 || done()) return result;
+  if (direction == sage::kGetters) {
+    handle.spin.look_again(handle.queue->received(), [&] {
+      result = attempt();
+      return done();
+    });
+    if (done()) return result;
+  }
+  sage::Queue& queue = *handle.queue;
+  const uint32_t start = sage::monotonic_ms();
+  const uint32_t limit = std::min(wait_ms, kSliceMs);
+  for (uint32_t passed = 0; passed < limit; passed = sage::monotonic_ms() - start) {
+    queue.park(direction, sage::Bell::kSleeping);
+    result = attempt();
+    if (!done()) queue.sleep(direction, limit - passed);
+    queue.unpark(direction);
+    if (!done()) result = attempt();
+    queue.settle(direction);
+    if (done()) break;
+  }
+  return result;
+}
+
+inline bool too_large(const Handle& handle, uint64_t length) {
+  return length > handle.queue->segment().header().capacity_bytes;
+}
+
+}  // namespace sage_binding

@@ -1,0 +1,161 @@
+// Putting and claiming, as JavaScript calls it.
+#include <cstring>
+
+#include "binding/hot_calls.h"
+
+namespace sage_binding {
+namespace {
+
+using sage::Item;
+using sage::Outcome;
+using sage::Piece;
+
+/// put(bytes, start, end, codec, waitMs): 0 or a status.
+napi_value put(napi_env env, napi_callback_info info) {
+  const Call<5> call(env, info);
+  return guarded(env, call.handle, [&] {
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    const uint32_t start = call.number(env, 1);
+    const uint32_t end = call.number(env, 2);
+    if (start > end || end > length) return integer(env, kTooLarge);
+    const Piece piece{static_cast<uint8_t*>(data) + start, end - start, call.number(env, 3)};
+    if (too_large(*call.handle, piece.length)) return integer(env, kTooLarge);
+    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+                     return outcome == Outcome::kOk ? 0 : status_of(outcome);
+                   }));
+  });
+}
+
+/// putRaw(bytes): put() of a whole array of bytes as they are, without waiting; most of what a put costs is its
+/// arguments.
+napi_value put_raw(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
+    if (too_large(*call.handle, length)) return integer(env, kTooLarge);
+    const Piece piece{static_cast<uint8_t*>(data), static_cast<uint32_t>(length), kRawCodec};
+    uint32_t accepted = 0;
+    const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+    return integer(env, outcome == Outcome::kOk ? 0 : status_of(outcome));
+  });
+}
+
+/// putManyOut(from, count, waitMs): putMany() of items of the outbox, which begins with a table of kMaxRun (length,
+/// codec) pairs.
+napi_value put_many_out(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  return guarded(env, call.handle, [&] {
+    const Handle& handle = *call.handle;
+    const auto* table = reinterpret_cast<const uint32_t*>(handle.outbox);
+    Piece pieces[sage::kMaxRun];
+    const uint32_t from = std::min(call.number(env, 0), sage::kMaxRun);
+    const uint32_t count = std::min(call.number(env, 1), sage::kMaxRun - from);
+    uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxRun;
+    for (uint32_t index = 0; index < from + count; ++index) {
+      const uint32_t length = table[2 * index];
+      if (offset + length > handle.outbox_bytes || too_large(handle, length)) return integer(env, kTooLarge);
+      if (index >= from) pieces[index - from] = {handle.outbox + offset, length, table[2 * index + 1]};
+      offset += length;
+    }
+    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
+                   }));
+  });
+}
+
+/// putMany(items: Uint8Array[], from, count, codecs: Uint8Array, waitMs): how many went in, or a status.
+napi_value put_many(napi_env env, napi_callback_info info) {
+  const Call<5> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Piece pieces[sage::kMaxRun];
+    const uint32_t from = call.number(env, 1);
+    const uint32_t count = std::min(call.number(env, 2), sage::kMaxRun);
+    void* codecs = nullptr;
+    napi_get_typedarray_info(env, call.arguments[3], nullptr, nullptr, &codecs, nullptr, nullptr);
+    for (uint32_t index = 0; index < count; ++index) {
+      napi_value item;
+      void* data = nullptr;
+      size_t length = 0;
+      napi_get_element(env, call.arguments[0], from + index, &item);
+      napi_get_typedarray_info(env, item, nullptr, &length, &data, nullptr, nullptr);
+      if (too_large(*call.handle, length)) return integer(env, kTooLarge);
+      pieces[index] = {static_cast<uint8_t*>(data), static_cast<uint32_t>(length),
+                       static_cast<uint8_t*>(codecs)[from + index]};
+    }
+    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
+                     uint32_t accepted = 0;
+                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
+                   }));
+  });
+}
+
+/// claim(bytes, codec, waitMs): where the room lies in the mapping, in bytes, or a status.
+napi_value claim(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    double bytes = 0;
+    napi_get_value_double(env, call.arguments[0], &bytes);
+    if (too_large(handle, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
+    int32_t result = try_or_sleep(handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
+      const Outcome outcome = handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &handle.claim);
+      return outcome == Outcome::kOk ? 0 : status_of(outcome);
+    });
+    if (result == 0) {
+      handle.claimed = true;
+      result = static_cast<int32_t>(handle.queue->data(handle.claim) - handle.queue->segment().payload());
+    }
+    return integer(env, result);
+  });
+}
+
+/// endClaim(commit, bytes?): with bytes they are copied in first, where no view of the mapping can be had.
+napi_value end_claim(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    if (!handle.claimed) return integer(env, 0);
+    handle.claimed = false;
+    bool commit = false;
+    napi_get_value_bool(env, call.arguments[0], &commit);
+    bool has_bytes = false;
+    napi_is_typedarray(env, call.arguments[1], &has_bytes);
+    if (commit && has_bytes) {
+      void* data = nullptr;
+      size_t length = 0;
+      napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
+      std::memcpy(handle.queue->data(handle.claim), data, std::min<size_t>(length, handle.claim.length));
+    }
+    if (commit) {
+      handle.queue->commit(handle.claim);
+    } else {
+      handle.queue->abandon(handle.claim);
+    }
+    return integer(env, 0);
+  });
+}
+
+}  // namespace
+
+void add_puts(napi_env env, napi_value object, Handle* handle) {
+  add_hot(env, object, handle,
+          {
+              {"put", put},
+              {"putRaw", put_raw},
+              {"putMany", put_many},
+              {"putManyOut", put_many_out},
+              {"claim", claim},
+              {"endClaim", end_claim},
+          });
+}
+
+}  // namespace sage_binding

@@ -1,0 +1,44 @@
+// Sleeping with an event loop, as JavaScript calls it.
+#include "binding/hot_calls.h"
+
+namespace sage_binding {
+namespace {
+
+sage::Direction direction_of(uint32_t number) { return number == 0 ? sage::kGetters : sage::kPutters; }
+
+/// park(direction): puts the event loop's bell up. Try once more after it.
+napi_value park(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    call.handle->queue->park(direction_of(call.number(env, 0)), sage::Bell::kParked);
+    return integer(env, 0);
+  });
+}
+
+/// unpark(direction): 1 when it was rung; settle(direction) passes the wake on afterwards.
+napi_value unpark(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle,
+                 [&] { return integer(env, call.handle->queue->unpark(direction_of(call.number(env, 0)))); });
+}
+
+napi_value settle(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.handle, [&] {
+    call.handle->queue->settle(direction_of(call.number(env, 0)));
+    return integer(env, 0);
+  });
+}
+
+}  // namespace
+
+void add_waiting(napi_env env, napi_value object, Handle* handle) {
+  add_hot(env, object, handle,
+          {
+              {"park", park},
+              {"unpark", unpark},
+              {"settle", settle},
+          });
+}
+
+}  // namespace sage_binding
