@@ -25,15 +25,96 @@ export interface Waiter {
   setReferenced(referenced: boolean): void;
 }
 
-interface Getter<T> extends Waiter {
-  /** A loan counts towards maxsize until it is finished. */
-  readonly onLoan: boolean;
-  give(entry: Entry<T>): void;
+/** One wait: ends by being served, by its timeout, by its signal or by its handle, whichever is first, and leaves nothing behind. */
+abstract class WaitingCall implements Waiter {
+  private readonly alarm: Alarm | undefined;
+  private referenced = false;
+
+  constructor(
+    private readonly wait: Wait,
+    private readonly group: WaiterGroup,
+    private readonly line: Set<WaitingCall>,
+    private readonly reject: (reason: unknown) => void,
+  ) {
+    if (wait.timeoutMs !== Infinity) this.alarm = new Alarm(deadlineOf(wait), () => this.fail(this.timedOut()));
+    wait.signal?.addEventListener('abort', this, { once: true });
+    group.waiters.add(this);
+    line.add(this);
+    this.setReferenced(group.referenced);
+  }
+
+  protected abstract timedOut(): Error;
+
+  fail(reason: unknown): void {
+    this.end();
+    this.reject(reason);
+  }
+
+  setReferenced(referenced: boolean): void {
+    if (referenced === this.referenced) return;
+    this.referenced = referenced;
+    if (referenced) keepAlive.hold();
+    else keepAlive.drop();
+  }
+
+  /** What the signal calls. */
+  handleEvent(): void {
+    this.fail(this.wait.signal?.reason);
+  }
+
+  protected end(): void {
+    this.alarm?.cancel();
+    this.wait.signal?.removeEventListener('abort', this);
+    this.group.waiters.delete(this);
+    this.line.delete(this);
+    this.setReferenced(false);
+  }
 }
 
-interface Putter<T> extends Waiter {
-  readonly item: T;
-  accept(): void;
+class Getter<T> extends WaitingCall {
+  constructor(
+    wait: Wait,
+    group: WaiterGroup,
+    line: Set<Getter<T>>,
+    /** A loan counts towards maxsize until it is finished. */
+    readonly onLoan: boolean,
+    private readonly resolve: (entry: Entry<T>) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, group, line as Set<WaitingCall>, reject);
+  }
+
+  give(entry: Entry<T>): void {
+    this.end();
+    this.resolve(entry);
+  }
+
+  protected override timedOut(): Error {
+    return new QueueEmptyError();
+  }
+}
+
+class Putter<T> extends WaitingCall {
+  constructor(
+    wait: Wait,
+    group: WaiterGroup,
+    line: Set<Putter<T>>,
+    readonly item: T,
+    private readonly full: () => Error,
+    private readonly resolve: () => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, group, line as Set<WaitingCall>, reject);
+  }
+
+  accept(): void {
+    this.end();
+    this.resolve();
+  }
+
+  protected override timedOut(): Error {
+    return this.full();
+  }
 }
 
 /** First in, first out, in constant time: the head moves, and the array is cut when half of it is behind. */
@@ -116,18 +197,7 @@ export class MemoryStore<T> {
     const full = (): QueueFullError =>
       new QueueFullError(`The queue holds its maxsize of ${this.maxsize} items (items on lease included).`);
     if (wait.timeoutMs === 0) throw full();
-    return new Promise<void>((resolve, reject) => {
-      const waiting = startWaiting(wait, group, reject, full, () => this.putters.delete(putter));
-      const putter: Putter<T> = {
-        ...waiting,
-        item,
-        accept: () => {
-          waiting.end();
-          resolve();
-        },
-      };
-      this.putters.add(putter);
-    });
+    return new Promise<void>((resolve, reject) => new Putter(wait, group, this.putters, item, full, resolve, reject));
   }
 
   /** The entry itself when there was one at once. */
@@ -136,24 +206,7 @@ export class MemoryStore<T> {
     if (entry !== undefined) return entry;
     if (this.isFinished) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
     if (wait.timeoutMs === 0) throw new QueueEmptyError();
-    return new Promise<Entry<T>>((resolve, reject) => {
-      const waiting = startWaiting(
-        wait,
-        group,
-        reject,
-        () => new QueueEmptyError(),
-        () => this.getters.delete(getter),
-      );
-      const getter: Getter<T> = {
-        ...waiting,
-        onLoan,
-        give: (given) => {
-          waiting.end();
-          resolve(given);
-        },
-      };
-      this.getters.add(getter);
-    });
+    return new Promise<Entry<T>>((resolve, reject) => new Getter(wait, group, this.getters, onLoan, resolve, reject));
   }
 
   /** The items were handled: their places are free. */
@@ -240,41 +293,4 @@ export class MemoryStore<T> {
     for (const getter of [...this.getters])
       getter.fail(new QueueShutDownError('The queue was shut down and nothing is left in it.'));
   }
-}
-
-/** One wait: ends by being served, by its timeout, by its signal or by its handle, whichever is first, and leaves nothing behind. */
-function startWaiting(
-  wait: Wait,
-  group: WaiterGroup,
-  reject: (reason: unknown) => void,
-  timedOut: () => Error,
-  leaveQueue: () => void,
-): Waiter & { end(): void } {
-  let referenced = false;
-  const setReferenced = (next: boolean): void => {
-    if (next === referenced) return;
-    referenced = next;
-    if (next) keepAlive.hold();
-    else keepAlive.drop();
-  };
-  const waiter: Waiter = {
-    fail: (reason) => {
-      end();
-      reject(reason);
-    },
-    setReferenced,
-  };
-  const onAbort = (): void => waiter.fail(wait.signal?.reason);
-  const alarm = wait.timeoutMs === Infinity ? undefined : new Alarm(deadlineOf(wait), () => waiter.fail(timedOut()));
-  const end = (): void => {
-    alarm?.cancel();
-    wait.signal?.removeEventListener('abort', onAbort);
-    group.waiters.delete(waiter);
-    setReferenced(false);
-    leaveQueue();
-  };
-  wait.signal?.addEventListener('abort', onAbort, { once: true });
-  group.waiters.add(waiter);
-  setReferenced(group.referenced);
-  return { ...waiter, end };
 }
