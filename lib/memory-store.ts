@@ -4,8 +4,8 @@
  * Two invariants hold between calls: nobody waits to get while an item lies ready, and nobody waits to put while there is room.
  */
 import { QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
-import { Alarm, deadlineOf, keepAlive } from './wait';
 import type { Wait } from './wait';
+import { WaitingCall } from './waiting-call';
 
 export interface Entry<T> {
   readonly item: T;
@@ -16,62 +16,30 @@ export interface Entry<T> {
 
 /** Whoever waits; closing a handle ends its waiters, ref and unref reach their timers. */
 export interface WaiterGroup {
-  readonly waiters: Set<Waiter>;
+  readonly waiters: Set<WaitingCall>;
   referenced: boolean;
 }
 
-export interface Waiter {
-  fail(reason: unknown): void;
-  setReferenced(referenced: boolean): void;
-}
-
-/** One wait: ends by being served, by its timeout, by its signal or by its handle, whichever is first, and leaves nothing behind. */
-abstract class WaitingCall implements Waiter {
-  private readonly alarm: Alarm | undefined;
-  private referenced = false;
-
+abstract class LineCall extends WaitingCall {
   constructor(
-    private readonly wait: Wait,
+    wait: Wait,
+    reject: (reason: unknown) => void,
     private readonly group: WaiterGroup,
-    private readonly line: Set<WaitingCall>,
-    private readonly reject: (reason: unknown) => void,
+    private readonly line: Set<LineCall>,
   ) {
-    if (wait.timeoutMs !== Infinity) this.alarm = new Alarm(deadlineOf(wait), () => this.fail(this.timedOut()));
-    wait.signal?.addEventListener('abort', this, { once: true });
+    super(wait, reject);
     group.waiters.add(this);
     line.add(this);
     this.setReferenced(group.referenced);
   }
 
-  protected abstract timedOut(): Error;
-
-  fail(reason: unknown): void {
-    this.end();
-    this.reject(reason);
-  }
-
-  setReferenced(referenced: boolean): void {
-    if (referenced === this.referenced) return;
-    this.referenced = referenced;
-    if (referenced) keepAlive.hold();
-    else keepAlive.drop();
-  }
-
-  /** What the signal calls. */
-  handleEvent(): void {
-    this.fail(this.wait.signal?.reason);
-  }
-
-  protected end(): void {
-    this.alarm?.cancel();
-    this.wait.signal?.removeEventListener('abort', this);
+  protected override leave(): void {
     this.group.waiters.delete(this);
     this.line.delete(this);
-    this.setReferenced(false);
   }
 }
 
-class Getter<T> extends WaitingCall {
+class Getter<T> extends LineCall {
   constructor(
     wait: Wait,
     group: WaiterGroup,
@@ -81,7 +49,7 @@ class Getter<T> extends WaitingCall {
     private readonly resolve: (entry: Entry<T>) => void,
     reject: (reason: unknown) => void,
   ) {
-    super(wait, group, line as Set<WaitingCall>, reject);
+    super(wait, reject, group, line as Set<LineCall>);
   }
 
   give(entry: Entry<T>): void {
@@ -94,7 +62,7 @@ class Getter<T> extends WaitingCall {
   }
 }
 
-class Putter<T> extends WaitingCall {
+class Putter<T> extends LineCall {
   constructor(
     wait: Wait,
     group: WaiterGroup,
@@ -104,7 +72,7 @@ class Putter<T> extends WaitingCall {
     private readonly resolve: () => void,
     reject: (reason: unknown) => void,
   ) {
-    super(wait, group, line as Set<WaitingCall>, reject);
+    super(wait, reject, group, line as Set<LineCall>);
   }
 
   accept(): void {

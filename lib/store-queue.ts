@@ -3,15 +3,16 @@ import { BaseQueue, withAccepted } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError } from './errors';
-import type { Entry, MemoryStore, Waiter, WaiterGroup } from './memory-store';
+import type { Entry, MemoryStore, WaiterGroup } from './memory-store';
 import type { Lease, QueueStats, WaitOptions } from './queue';
 import { SealedItem } from './sealed-item';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
 import type { Wait } from './wait';
+import type { WaitingCall } from './waiting-call';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
 export class Attachment implements WaiterGroup {
-  readonly waiters = new Set<Waiter>();
+  readonly waiters = new Set<WaitingCall>();
   readonly leases = new Set<Entry<unknown>>();
   readonly runs = new Set<LeaseRun<unknown>>();
   referenced = true;

@@ -1,24 +1,56 @@
 /** Calls that wait on one side of one handle: served in order, each ended by its item, timeout, signal or the handle's close. */
 import type { Direction, NativeHandle } from '../../native';
-import { Alarm, deadlineOf, keepAlive } from '../../wait';
 import type { Wait } from '../../wait';
+import { WaitingCall } from '../../waiting-call';
 import type { BellPull } from './doorbell';
 
 /** As many are served before other work of the loop gets its turn. */
 const BATCH = 64;
 
-interface Waiter {
-  /** False: nothing yet. True: settled, one way or the other. */
-  attempt(): boolean;
-  fail(reason: unknown): void;
-  setReferenced(referenced: boolean): void;
-}
-
 /** What one try brought: undefined for "nothing yet". */
 export type Attempt<R> = () => { value: R } | undefined;
 
+class Waiter<R> extends WaitingCall {
+  constructor(
+    wait: Wait,
+    private readonly waiters: Waiters,
+    private readonly late: () => Error,
+    private readonly attempt: Attempt<R>,
+    private readonly resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, reject);
+  }
+
+  /** False: nothing yet. True: settled, one way or the other. */
+  tryNow(): boolean {
+    try {
+      const outcome = this.attempt();
+      if (outcome === undefined) return false;
+      this.end();
+      this.resolve(outcome.value);
+    } catch (error) {
+      super.fail(error);
+    }
+    return true;
+  }
+
+  override fail(reason: unknown): void {
+    super.fail(reason);
+    this.waiters.restIfIdle();
+  }
+
+  protected override timedOut(): Error {
+    return this.late();
+  }
+
+  protected override leave(): void {
+    this.waiters.left(this as Waiter<unknown>);
+  }
+}
+
 export class Waiters {
-  private readonly waiting = new Set<Waiter>();
+  private readonly waiting = new Set<Waiter<unknown>>();
   private parked = false;
   private again = false;
   referenced = true;
@@ -35,46 +67,15 @@ export class Waiters {
 
   add<R>(wait: Wait, timedOut: () => Error, attempt: Attempt<R>): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      let referenced = false;
-      const onAbort = (): void => waiter.fail(wait.signal?.reason);
-      const end = (): void => {
-        alarm?.cancel();
-        wait.signal?.removeEventListener('abort', onAbort);
-        waiter.setReferenced(false);
-        this.waiting.delete(waiter);
-      };
-      const waiter: Waiter = {
-        attempt: () => {
-          try {
-            const outcome = attempt();
-            if (outcome === undefined) return false;
-            end();
-            resolve(outcome.value);
-          } catch (error) {
-            end();
-            reject(error as Error);
-          }
-          return true;
-        },
-        fail: (reason) => {
-          end();
-          reject(reason as Error);
-          this.restIfIdle();
-        },
-        setReferenced: (next) => {
-          if (next === referenced) return;
-          referenced = next;
-          if (next) keepAlive.hold();
-          else keepAlive.drop();
-        },
-      };
-      const alarm =
-        wait.timeoutMs === Infinity ? undefined : new Alarm(deadlineOf(wait), () => waiter.fail(timedOut()));
-      wait.signal?.addEventListener('abort', onAbort, { once: true });
-      this.waiting.add(waiter);
+      const waiter = new Waiter(wait, this, timedOut, attempt, resolve, reject);
+      this.waiting.add(waiter as Waiter<unknown>);
       waiter.setReferenced(this.referenced);
       if (!this.parked) this.serve();
     });
+  }
+
+  left(waiter: Waiter<unknown>): void {
+    this.waiting.delete(waiter);
   }
 
   /** The bell rang. */
@@ -94,7 +95,7 @@ export class Waiters {
       this.bell.watch();
       let progress = false;
       for (const waiter of this.waiting) {
-        if (served === BATCH || !waiter.attempt()) break;
+        if (served === BATCH || !waiter.tryNow()) break;
         progress = true;
         served++;
       }
@@ -115,7 +116,7 @@ export class Waiters {
   }
 
   /** Nobody waits any more: the bell comes down, and a wake that nobody used is passed on. */
-  private restIfIdle(): void {
+  restIfIdle(): void {
     if (this.waiting.size > 0 || !this.parked) return;
     this.parked = false;
     this.handle.unpark(this.direction);
