@@ -5,28 +5,17 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
 import { decodeItem, encodeItem, encodeItemSpan } from '../../codec';
 import type { CodecName } from '../../codec';
-import { asyncDispose, syncDispose } from '../../dispose';
+import { syncDispose } from '../../dispose';
 import type { QueueDescriptor } from '../../descriptor';
+import { ConfigMismatchError, QueueClosedError, QueueShutDownError } from '../../errors';
 import {
-  ConfigMismatchError,
-  ItemTooLargeError,
-  QueueClosedError,
-  QueueEmptyError,
-  QueueFullError,
-  QueueShutDownError,
-} from '../../errors';
-import {
-  EMPTY,
-  FULL,
   GETTERS,
   LARGE,
   MAX_BATCH,
   PUTTERS,
   REGISTER_CODEC,
-  REGISTER_DELIVERIES,
   REGISTER_LENGTH,
   REGISTER_TABLE,
-  SHUT,
   TOO_LARGE,
   native,
   openHandle,
@@ -35,10 +24,15 @@ import type { NativeHandle } from '../../native';
 import type { NativeLease, NativeQueue, QueueStats, ResolveOptions, SyncWaitOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
 import type { Wait } from '../../wait';
+import { Batches } from './batches';
+import type { Batch } from './batches';
 import { BellPull } from './doorbell';
 import { ownerOf, segmentName } from './naming';
-import { outboxMemory, packSmall } from './outbox';
+import { leaseEncoded, tryLease } from './leases';
+import type { EncodedLeases } from './leases';
+import { outboxMemory } from './outbox';
 import { Pool } from './pool';
+import { emptyError, fullError, refuseGet, refusePut } from './statuses';
 import { Waiters } from './waiters';
 
 const DEFAULT_MAXSIZE = 1000;
@@ -51,9 +45,6 @@ export function defaultCapacityBytes(maxsize: number): number {
   return capacity;
 }
 
-const emptyError = (): QueueEmptyError => new QueueEmptyError();
-const fullError = (): QueueFullError => new QueueFullError('The queue has no room for the item (items or bytes).');
-
 /** As many calls are answered at once before the event loop gets a turn. */
 const ANSWERS_PER_TURN = 512;
 let answers = 0;
@@ -65,28 +56,11 @@ const nextTurn = (): Promise<void> =>
     }),
   );
 
-/** Items on their way in. Without `items` they lie in the outbox. */
-interface Batch {
-  count: number;
-  items?: { bytes: Uint8Array[]; codecs: Uint8Array };
-  /** Why the item behind them is not among them. */
-  failure?: unknown;
-}
-
-/** Items on loan, one after the other in `data`; each loan is ended once. */
-export interface EncodedLeases {
-  data: Buffer;
-  /** Where each item ends. */
-  ends: readonly number[];
-  codecs: readonly number[];
-  deliveries: number[];
-  end(from: number, to: number, acknowledge: boolean): void;
-}
-
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
   protected readonly handle: NativeHandle;
   private readonly codec: CodecName;
   private readonly pool: Pool;
+  private readonly batches: Batches;
   private readonly bell: BellPull;
   private readonly getters: Waiters;
   private readonly putters: Waiters;
@@ -127,6 +101,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.existingMaxsize = existing.maxsize;
     this.handle.setOutbox(outboxMemory());
     this.pool = new Pool(this.handle);
+    this.batches = new Batches(this.handle, this.codec, this.capacityBytes);
     this.bell = new BellPull(this.handle, { rung: () => this.rung() });
     this.getters = new Waiters(this.handle, GETTERS, this.bell);
     this.putters = new Waiters(this.handle, PUTTERS, this.bell);
@@ -141,6 +116,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.putters.rung();
   }
 
+  private readonly isOpen = (): boolean => !this.closed;
+
   protected check(): void {
     if (this.closed) throw new QueueClosedError();
   }
@@ -151,26 +128,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return this.codec === 'auto' && item instanceof Uint8Array;
   }
 
-  /** Throws what `status` stands for, unless that is "not yet". */
-  private refusePut(status: number, bytes: number): void {
-    if (status === FULL || status === EMPTY) return;
-    if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
-    if (status === TOO_LARGE) {
-      throw new ItemTooLargeError(
-        `An item of ${bytes} bytes can never fit into the ${this.capacityBytes} bytes of this queue. Make it with a larger capacityBytes.`,
-      );
-    }
-  }
-
-  private refuseGet(status: number): void {
-    if (status === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
-  }
-
   /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
   private received(status: number): { value: T } | undefined {
     if (status >= 0) return { value: this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T };
     if (status === LARGE) return this.fetchLarge();
-    this.refuseGet(status);
+    refuseGet(status);
     return undefined;
   }
 
@@ -225,12 +187,12 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
     let status = native(() => this.handle.put(buffer, start, end, codecId, 0));
     if (status === 0) return;
-    this.refusePut(status, end - start);
+    refusePut(status, end - start, this.capacityBytes);
     const deadline = deadlineOf(wait);
     for (let left = wait.timeoutMs; left > 0; left = remainingMs(deadline)) {
       status = native(() => this.handle.put(buffer, start, end, codecId, Math.min(1000, Math.ceil(left))));
       if (status === 0) return;
-      this.refusePut(status, end - start);
+      refusePut(status, end - start, this.capacityBytes);
     }
     throw fullError();
   }
@@ -254,9 +216,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     let accepted = 0;
     try {
       while (accepted < items.length) {
-        const batch = this.nextBatch(items, accepted);
+        const batch = this.batches.next(items, accepted);
         for (let done = 0; done < batch.count;) {
-          const outcome = this.putBatch(batch, done, 0) ?? this.putBatchWaiting(batch, done, wait, deadline);
+          const outcome = this.batches.put(batch, done, 0) ?? this.putBatchWaiting(batch, done, wait, deadline);
           done += outcome;
           accepted += outcome;
         }
@@ -293,7 +255,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   leaseSync(options?: SyncWaitOptions): NativeLease<T> {
-    return this.block(options, emptyError, (waitMs) => this.tryLease(waitMs)).value;
+    return this.block(options, emptyError, (waitMs) => tryLease<T>(this.handle, this.isOpen, waitMs)).value;
   }
 
   unlinkSync(): void {
@@ -327,15 +289,15 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
         if (++answers > ANSWERS_PER_TURN) await nextTurn();
         return;
       }
-      this.refusePut(status, end - start);
+      refusePut(status, end - start, this.capacityBytes);
     }
     if (wait.timeoutMs === 0) throw fullError();
     const { codecId, bytes } = encodeItem(item, this.codec);
-    if (bytes.length > this.capacityBytes) this.refusePut(TOO_LARGE, bytes.length);
+    if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
     await this.putters.add(wait, fullError, () => {
       const status = native(() => this.handle.put(bytes, 0, bytes.length, codecId, 0));
       if (status === 0) return { value: undefined };
-      this.refusePut(status, bytes.length);
+      refusePut(status, bytes.length, this.capacityBytes);
       return undefined;
     });
   }
@@ -368,8 +330,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     try {
       while (accepted < items.length) {
         if (this.putters.size === 0) {
-          const batch = this.nextBatch(items as T[], accepted);
-          const outcome = batch.count === 0 ? 0 : this.putBatch(batch, 0, 0);
+          const batch = this.batches.next(items as T[], accepted);
+          const outcome = batch.count === 0 ? 0 : this.batches.put(batch, 0, 0);
           if (outcome !== undefined) {
             accepted += outcome;
             if (outcome === batch.count && batch.failure !== undefined) throw batch.failure;
@@ -378,7 +340,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
           }
         }
         // Others wait, or there is no room: from here on the bytes have to be this call's own.
-        const batch = this.encodeBatch(items as T[], accepted);
+        const batch = this.batches.encode(items as T[], accepted);
         for (let done = 0; done < batch.count;) {
           const outcome = await this.putBatchLater(batch, done, {
             timeoutMs: remainingMs(deadline),
@@ -416,11 +378,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     const wait = readWait(options);
     if (this.getters.size === 0) {
-      const outcome = native(() => this.tryLease(0));
+      const outcome = native(() => tryLease<T>(this.handle, this.isOpen, 0));
       if (outcome !== undefined) return outcome.value;
     }
     if (wait.timeoutMs === 0) throw emptyError();
-    return this.getters.add(wait, emptyError, () => native(() => this.tryLease(0)));
+    return this.getters.add(wait, emptyError, () => native(() => tryLease<T>(this.handle, this.isOpen, 0)));
   }
 
   override async empty(): Promise<boolean> {
@@ -469,44 +431,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── batches ──────────────────────────────────────────────────────────────
 
-  /** The next items as bytes: small ones packed into the outbox, where they stay until anything else is put, others as they are. */
-  private nextBatch(items: readonly T[], from: number): Batch {
-    const count = packSmall(items, from, this.codec, this.capacityBytes);
-    return count > 0 ? { count } : this.encodeBatch(items, from);
-  }
-
-  /** Up to MAX_BATCH items as bytes of their own. Those before one that cannot be encoded go in; `failure` says what stopped there. */
-  private encodeBatch(items: readonly T[], from: number): Batch {
-    const bytes: Uint8Array[] = [];
-    const codecs = new Uint8Array(Math.min(MAX_BATCH, items.length - from));
-    let failure: unknown;
-    try {
-      for (let index = 0; index < codecs.length; index++) {
-        const encoded = encodeItem(items[from + index], this.codec);
-        if (encoded.bytes.length > this.capacityBytes) this.refusePut(TOO_LARGE, encoded.bytes.length);
-        codecs[index] = encoded.codecId;
-        bytes.push(encoded.bytes);
-      }
-    } catch (error) {
-      failure = error;
-    }
-    return { count: bytes.length, items: { bytes, codecs }, failure };
-  }
-
-  private putBatch({ count, items }: Batch, from: number, waitMs: number): number | undefined {
-    const outcome = native(() =>
-      items === undefined
-        ? this.handle.putManyOut(from, count - from, waitMs)
-        : this.handle.putMany(items.bytes, from, count - from, items.codecs, waitMs),
-    );
-    if (outcome > 0) return outcome;
-    this.refusePut(outcome, 0);
-    return undefined;
-  }
-
   private putBatchWaiting(batch: Batch, from: number, wait: Wait, deadline: number): number {
     for (let left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
-      const outcome = this.putBatch(batch, from, Math.min(1000, Math.ceil(left)));
+      const outcome = this.batches.put(batch, from, Math.min(1000, Math.ceil(left)));
       if (outcome !== undefined) return outcome;
     }
     throw fullError();
@@ -516,7 +443,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     if (wait.timeoutMs === 0) throw fullError();
     return this.putters.add(wait, fullError, () => {
-      const outcome = this.putBatch(batch, from, 0);
+      const outcome = this.batches.put(batch, from, 0);
       return outcome === undefined ? undefined : { value: outcome };
     });
   }
@@ -565,85 +492,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── leases ───────────────────────────────────────────────────────────────
 
-  private tryLease(waitMs: number): { value: NativeLease<T> } | undefined {
-    const id = this.handle.lease(waitMs);
-    if (id < 0) {
-      this.refuseGet(id);
-      return undefined;
-    }
-    const { registers } = this.handle;
-    const codec = registers[REGISTER_CODEC]!;
-    const deliveries = registers[REGISTER_DELIVERIES]!;
-    const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
-    this.handle.copyLease(id, bytes);
-    let open = true;
-    const end = (acknowledge: boolean): void => {
-      if (!open) return;
-      open = false;
-      if (!this.closed) native(() => this.handle.endLease(id, acknowledge));
-    };
-    let item: T;
-    try {
-      item = decodeItem(codec, bytes) as T;
-    } catch (error) {
-      end(true);
-      throw error;
-    }
-    const value: NativeLease<T> = {
-      item,
-      deliveries,
-      ackSync: () => end(true),
-      releaseSync: () => end(false),
-      ack: async () => end(true),
-      release: async () => end(false),
-      [syncDispose]: () => end(false),
-      [asyncDispose]: async () => end(false),
-    };
-    return { value };
-  }
-
   /** Up to `max` items on loan as they lie, the last one when they have `maxBytes` together. Undefined: none, or others wait for them. */
   leaseEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     this.check();
-    if (this.getters.size > 0) return undefined;
-    const { handle } = this;
-    const { registers } = handle;
-    const ids: number[] = [];
-    const ends: number[] = [];
-    const codecs: number[] = [];
-    const deliveries: number[] = [];
-    let data = Buffer.alloc(0);
-    let used = 0;
-    native(() => {
-      while (ids.length < max && used < maxBytes) {
-        const id = handle.lease(0);
-        if (id < 0) {
-          if (ids.length === 0) this.refuseGet(id);
-          break;
-        }
-        const length = registers[REGISTER_LENGTH]!;
-        codecs.push(registers[REGISTER_CODEC]!);
-        deliveries.push(registers[REGISTER_DELIVERIES]!);
-        if (used + length > data.length) {
-          const larger = Buffer.allocUnsafeSlow(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
-          larger.set(data.subarray(0, used));
-          data = larger;
-        }
-        handle.copyLease(id, data.subarray(used, used + length));
-        used += length;
-        ids.push(id);
-        ends.push(used);
-      }
-    });
-    if (ids.length === 0) return undefined;
-    const end = (from: number, to: number, acknowledge: boolean): void => {
-      if (this.closed) return;
-      native(() => {
-        if (acknowledge) for (let index = from; index < to; index++) handle.endLease(ids[index]!, true);
-        else for (let index = to - 1; index >= from; index--) handle.endLease(ids[index]!, false);
-      });
-    };
-    return { data: data.subarray(0, used), ends, codecs, deliveries, end };
+    return this.getters.size > 0 ? undefined : leaseEncoded(this.handle, this.isOpen, max, maxBytes);
   }
 
   /** A stream that is destroyed with items in hand; they were taken for good, so they go in again at the end. */
