@@ -2,7 +2,7 @@
  * Gets of one handle. A delivery is a loan: it is settled before the program sees its items, and the program sees them only once
  * the server has confirmed that. So an item reaches one program once, however often the connection breaks in between.
  */
-import { QueueConnectionError } from '../../../errors';
+import { QueueConnectionError, QueueEmptyError } from '../../../errors';
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../failures';
 import type { LinkFailure } from '../failures';
@@ -27,6 +27,7 @@ export interface RemoteLease {
 }
 
 interface Call {
+  /** The number of the last time it was sent. */
   request: number;
   max: number;
   lease: boolean;
@@ -51,7 +52,13 @@ interface OpenSettle {
 
 export class GetLedger {
   /** In the order in which they were made. */
-  private calls: Call[] = [];
+  private readonly calls = new Set<Call>();
+  /** Those that are to be sent, in the same order. */
+  private unsent: Call[] = [];
+  /** Those that were sent and not answered, by request. */
+  private readonly sent = new Map<number, Call>();
+  /** The most that may be sent and not answered. */
+  private window = 1;
   private readonly openSettles = new Map<number, OpenSettle>();
   private settlesToSend: Settle[] = [];
   private cancels: Cancel[] = [];
@@ -68,7 +75,7 @@ export class GetLedger {
   ) {}
 
   get busy(): boolean {
-    return this.calls.length > 0 || this.openSettles.size > 0;
+    return this.calls.size > 0 || this.openSettles.size > 0;
   }
 
   get holdsLeases(): boolean {
@@ -102,7 +109,8 @@ export class GetLedger {
         wait.signal.addEventListener('abort', call.onAbort, { once: true });
       }
       call.deadline.arm(() => this.expire(call), false);
-      this.calls.push(call);
+      this.calls.add(call);
+      this.unsent.push(call);
       this.host.stir();
     });
   }
@@ -118,15 +126,21 @@ export class GetLedger {
   collect(frame: ClientFrame): void {
     this.collectSettles(frame);
     if (this.cancels.length > 0) frame.cancels = [...(frame.cancels ?? []), ...this.cancels.splice(0)];
+    const ready = Math.min(this.unsent.length, this.window - this.sent.size);
+    if (ready <= 0) return;
     const gets: Get[] = [];
-    for (const call of this.calls) {
-      if (call.state !== 'unsent') continue;
+    let last: Get | undefined;
+    for (const call of this.unsent.splice(0, ready)) {
       call.state = 'sent';
       call.request = this.requestNumber();
-      gets.push({ request: call.request, max: call.max, waitMs: call.deadline.remainingMs() });
-      if (call.deadline.waitMs !== 0) call.deadline.arm(() => this.expire(call), true);
+      this.sent.set(call.request, call);
+      const waitMs = call.deadline.remainingMs();
+      // Neighbours that ask for the same are asked for, delivered and settled together.
+      if (last !== undefined && call.max === 1 && last.max === 1 && last.waitMs === waitMs) last.count!++;
+      else gets.push((last = { request: call.request, max: call.max, waitMs, count: 1 }));
+      if (waitMs !== undefined && call.deadline.waitMs !== 0) call.deadline.arm(() => this.expire(call), true);
     }
-    if (gets.length > 0) frame.gets = gets;
+    frame.gets = gets;
   }
 
   /** For Open: what was asked and not answered. */
@@ -136,40 +150,75 @@ export class GetLedger {
 
   onDelivery(delivery: Delivery): void {
     const request = toNumber(delivery.request);
-    const call = this.calls.find((candidate) => candidate.request === request && candidate.state === 'sent');
     const items = ItemBatch.fromWire(delivery.items);
     const tag = toNumber(delivery.tag);
-    if (call === undefined) {
-      // Its get was given up in the meantime.
-      this.settle(
-        { tag, count: items.count, release: true },
-        () => {},
-        () => {},
-        () => {},
-      );
-      return;
+    const { deliveries } = delivery;
+    if (delivery.each === true) {
+      // Runs of neighbours that were not given up are confirmed together.
+      let taking: Call[] = [];
+      for (let index = 0; index < items.count; index++) {
+        const call = this.sent.get(request + index);
+        if (call !== undefined && !call.lease) {
+          taking.push(call);
+          continue;
+        }
+        this.take(taking, tag + index - taking.length, items.slice(index - taking.length, index), false);
+        taking = [];
+        this.deliver(call, tag + index, items.slice(index, index + 1), deliveries?.[index], false);
+      }
+      const from = items.count - taking.length;
+      this.take(taking, tag + from, items.slice(from), false);
+    } else {
+      this.deliver(this.sent.get(request), tag, items, deliveries?.[0], delivery.more === true);
     }
-    if (call.lease) return this.lend(call, tag, items, delivery.deliveries?.[0] ?? 1);
-    call.state = 'settling';
+    if (this.unsent.length > 0) this.host.stir();
+  }
+
+  /** To one call; undefined: it was given up in the meantime. */
+  private deliver(call: Call | undefined, tag: number, items: ItemBatch, deliveries = 1, more: boolean): void {
+    if (call?.lease === true) return this.lend(call, tag, items, deliveries);
+    if (call !== undefined) return this.take([call], tag, items, more);
+    const nothing = (): void => {};
+    this.settle({ tag, count: items.count, release: true }, nothing, nothing, nothing);
+  }
+
+  /** Confirms the items: all of them for a single call, one each for several. */
+  private take(calls: readonly Call[], tag: number, items: ItemBatch, more: boolean): void {
+    if (calls.length === 0) return;
+    for (const call of calls) {
+      call.state = 'settling';
+      this.sent.delete(call.request);
+    }
     const accept = (): void => {
-      if (call.state === 'settling') this.finish(call, () => call.resolve({ items, more: delivery.more === true }));
-      else this.restore(items);
+      const [only] = calls;
+      if (calls.length === 1) {
+        if (!this.resolve(only!, { items, more })) this.restore(items);
+        return;
+      }
+      // Those whose get gave up go back together, so that they keep their order.
+      const left: ItemBatch[] = [];
+      for (let index = 0; index < calls.length; index++) {
+        const item = items.slice(index, index + 1);
+        if (!this.resolve(calls[index]!, { items: item, more })) left.push(item);
+      }
+      if (left.length > 0) this.restore(ItemBatch.join(left));
     };
     const lost = (): void => {
-      if (call.state !== 'settling') return;
-      const { reason } = call;
-      if (reason !== undefined) return this.finish(call, () => call.reject(reason.error));
-      call.state = 'unsent';
-      this.host.stir();
+      for (const call of calls) {
+        if (call.state !== 'settling') continue;
+        if (call.reason !== undefined) this.reject(call, call.reason.error);
+        else call.state = 'unsent';
+      }
+      this.queueUp();
     };
     this.settle({ tag, count: items.count }, accept, lost, accept);
   }
 
   onFailure(failure: Failure): boolean {
-    const request = toNumber(failure.request);
-    const call = this.calls.find((candidate) => candidate.request === request && candidate.state === 'sent');
+    const call = this.sent.get(toNumber(failure.request));
     if (call === undefined) return false;
-    this.finish(call, () => call.reject(errorFromCode(failure.code!, failure.message!)));
+    this.reject(call, errorFromCode(failure.code!, failure.message!));
+    if (this.unsent.length > 0) this.host.stir();
     return true;
   }
 
@@ -180,6 +229,7 @@ export class GetLedger {
 
   onOpened(opened: Opened, sameInstance: boolean): void {
     this.epoch++;
+    this.window = opened.windowItems ?? 1;
     this.cancels = [];
     this.settlesToSend = [];
     const settled = new Set((opened.settled ?? []).map(toNumber));
@@ -193,23 +243,25 @@ export class GetLedger {
     for (const call of [...this.calls]) {
       const { reason } = call;
       if (reason !== undefined) {
-        this.finish(call, () => call.reject(reason.error));
+        this.reject(call, reason.error);
       } else if (failure.permanent || call.deadline.waitMs === 0) {
-        this.finish(call, () => call.reject(failure.error));
+        this.reject(call, failure.error);
       } else {
         if (call.state === 'sent') call.state = 'unsent';
         call.deadline.arm(() => this.expire(call), false);
       }
     }
+    this.sent.clear();
+    this.queueUp();
   }
 
   failAll(error: unknown): void {
-    for (const call of [...this.calls]) this.finish(call, () => call.reject(error));
+    for (const call of [...this.calls]) this.reject(call, error);
   }
 
   /** The server is going down: what waits for an item fails; what has one goes on. */
   failWaiting(error: QueueError): void {
-    for (const call of [...this.calls]) if (call.state !== 'settling') this.finish(call, () => call.reject(error));
+    for (const call of [...this.calls]) if (call.state !== 'settling') this.reject(call, error);
   }
 
   setReferenced(referenced: boolean): void {
@@ -274,17 +326,35 @@ export class GetLedger {
       });
       return ended;
     };
-    this.finish(call, () => call.resolve({ items, deliveries, ack: () => end(false), release: () => end(true) }));
+    if (this.finish(call)) call.resolve({ items, deliveries, ack: () => end(false), release: () => end(true) });
   }
 
-  private finish(call: Call, tell: () => void): void {
-    if (call.state === 'done') return;
+  /** @returns whether the call still wanted it. */
+  private resolve(call: Call, taken: Taken): boolean {
+    if (!this.finish(call)) return false;
+    call.resolve(taken);
+    return true;
+  }
+
+  private reject(call: Call, error: unknown): void {
+    if (this.finish(call)) call.reject(error);
+  }
+
+  private finish(call: Call): boolean {
+    if (call.state === 'done') return false;
+    if (call.state === 'sent') this.sent.delete(call.request);
+    else if (call.state === 'unsent') this.unsent = this.unsent.filter((other) => other !== call);
     call.state = 'done';
     call.deadline.clear();
     if (call.onAbort !== undefined) call.signal!.removeEventListener('abort', call.onAbort);
-    const index = this.calls.indexOf(call);
-    if (index >= 0) this.calls.splice(index, 1);
-    tell();
+    this.calls.delete(call);
+    return true;
+  }
+
+  /** After calls have become unsent again: they keep their places. */
+  private queueUp(): void {
+    this.unsent = [...this.calls].filter((call) => call.state === 'unsent');
+    if (this.unsent.length > 0 && this.host.isOpen) this.host.stir();
   }
 
   /** The program stops waiting. What is on its way to it goes back, or to the next get. */
@@ -295,7 +365,7 @@ export class GetLedger {
       return;
     }
     if (call.state === 'sent' && this.host.isOpen) this.cancels.push({ get: call.request });
-    this.finish(call, () => call.reject(reason));
+    this.reject(call, reason);
     this.host.stir();
   }
 
@@ -303,10 +373,11 @@ export class GetLedger {
     const { where, isOpen, lastFailure } = this.host;
     if (!isOpen && call.deadline.extend(() => this.expire(call))) return;
     if (!isOpen) return this.abandon(call, unreachable('get', where, call.deadline, lastFailure));
+    // More gets wait than the server takes at a time.
+    if (call.state === 'unsent') return this.reject(call, new QueueEmptyError());
     const waited = Math.round(call.deadline.elapsedMs());
-    const error = new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`);
     if (call.state === 'sent') this.cancels.push({ get: call.request });
-    this.finish(call, () => call.reject(error));
+    this.reject(call, new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`));
     this.host.stir();
   }
 }

@@ -9,14 +9,21 @@ import { LoanBook } from './loan-book';
 import type { LoanRange } from './loan-book';
 import type { Loans, ServedQueue, Taken } from './served-queue';
 
+/** A client has no more gets waiting than this. */
+const MOST_WAITING = 16_384;
+
+/** One get, or as many of one item each as `count` says. */
 interface Want {
   request: number;
   max: number;
+  count: number;
   patience: Patience;
 }
 
 export class GetPump {
   private readonly wants: Want[] = [];
+  /** Gets in `wants`. */
+  private waiting = 0;
   private readonly loans = new LoanBook();
   private readonly settling = new Set<Promise<void>>();
   private active: AbortController | undefined;
@@ -33,31 +40,48 @@ export class GetPump {
     private readonly outbox: Outbox,
   ) {}
 
-  get waiting(): number {
-    return this.wants.length;
-  }
-
+  /** @throws RangeError for more gets than a client may have waiting, or several that want more than one item each */
   push(get: Get): void {
     const want: Want = {
       request: toNumber(get.request),
       max: Math.max(1, get.max ?? 1),
+      count: Math.max(1, get.count ?? 1),
       patience: new Patience(get.waitMs),
     };
+    if (want.count > 1 && want.max > 1)
+      throw new RangeError(`${want.count} gets together want one item each, found max ${want.max}`);
+    this.waiting += want.count;
+    if (this.waiting > MOST_WAITING) throw new RangeError(`${this.waiting} gets wait; at most ${MOST_WAITING} may`);
     if (this.stopping !== undefined) return this.fail(want, this.stopping);
     this.wants.push(want);
-    if (this.wants.length > 1)
-      want.patience.standInLine(
-        () => this.giveUp(want),
-        () => this.progress,
-      );
+    this.standInLine(want);
     this.start();
   }
 
+  private standInLine(want: Want): void {
+    if (this.wants[0] === want) return;
+    want.patience.standInLine(
+      () => this.giveUp(want),
+      () => this.progress,
+    );
+  }
+
   cancel(request: number): void {
-    const index = this.wants.findIndex((want) => want.request === request);
-    if (index < 0) return;
-    this.wants[index]!.patience.clear();
-    this.wants.splice(index, 1);
+    const index = this.wants.findIndex((want) => want.request <= request && request < want.request + want.count);
+    const want = this.wants[index];
+    if (want === undefined) return;
+    this.waiting--;
+    const after = want.request + want.count - 1 - request;
+    want.count = request - want.request;
+    if (after > 0) {
+      const rest: Want = { request: request + 1, max: 1, count: after, patience: want.patience.copy() };
+      this.wants.splice(index + 1, 0, rest);
+      this.standInLine(rest);
+    }
+    if (want.count === 0) {
+      want.patience.clear();
+      this.wants.splice(index, 1);
+    }
     if (index === 0) this.active?.abort(new Error('cancelled'));
   }
 
@@ -140,14 +164,11 @@ export class GetPump {
   private serveAtOnce(want: Want): boolean {
     let taken: Taken | undefined;
     try {
-      taken = this.served.takeNow(want.max);
+      taken = this.served.takeNow(want.max * want.count);
     } catch {
       // serve() meets it too, and says so.
     }
     if (taken === undefined) return false;
-    want.patience.clear();
-    this.wants.shift();
-    this.progress++;
     this.deliver(want, taken);
     return true;
   }
@@ -157,38 +178,63 @@ export class GetPump {
     const active = (this.active = new AbortController());
     const unwatch = this.served.watchFront(() => active.abort(new Error('nudged')));
     try {
-      const taken = await this.served.take(want.max, want.patience.remainingMs, active.signal);
-      if (this.wants[0] !== want || this.ended) return await release([whole(taken.loans)]);
-      this.wants.shift();
-      this.progress++;
+      const taken = await this.served.take(want.max * want.count, want.patience.remainingMs, active.signal);
+      // It was cancelled meanwhile, or some of its gets were.
+      if (this.wants[0] !== want || this.ended || taken.loans.items.count > want.max * want.count)
+        return await release([whole(taken.loans)]);
       this.deliver(want, taken);
     } catch (error) {
       if (active.signal.aborted && error === active.signal.reason) return;
       if (error instanceof QueueShutDownError) this.served.shutDown = true;
-      if (this.wants[0] === want) this.wants.shift();
       this.progress++;
-      this.fail(want, error);
+      // Gets asked for together have one deadline; any other error may be of one item only.
+      this.fail(want, error, error instanceof QueueEmptyError ? want.count : 1);
+      if (this.wants[0] === want && want.count === 0) this.wants.shift();
     } finally {
       unwatch();
       this.active = undefined;
     }
   }
 
+  /** To the first in line, or as many of its gets as there are items. */
   private deliver(want: Want, { loans, more }: Taken): void {
     const tag = this.nextTag;
+    const { request } = want;
     const { items, deliveries } = loans;
+    const each = want.count > 1;
+    const answered = each ? items.count : 1;
     this.nextTag += items.count;
+    this.progress++;
+    this.waiting -= answered;
+    want.request += answered;
+    want.count -= answered;
+    if (want.count === 0) {
+      want.patience.clear();
+      this.wants.shift();
+    }
     this.loans.add(tag, loans);
-    this.outbox.delivery({ request: want.request, tag, items: items.toWire(), deliveries: deliveries ?? [], more });
+    this.outbox.delivery({
+      request,
+      tag,
+      items: items.toWire(),
+      deliveries: deliveries ?? [],
+      more: more && !each,
+      each,
+    });
   }
 
-  private fail(want: Want, error: unknown): void {
+  private fail(want: Want, error: unknown, count = want.count): void {
     want.patience.clear();
     const known =
       error instanceof QueueError
         ? error
         : new QueueConnectionError(`the server could not get an item: ${(error as Error).message}`);
-    this.outbox.failure({ request: want.request, code: known.code, message: known.message });
+    const end = want.request + Math.min(count, want.count);
+    while (want.request < end) {
+      this.outbox.failure({ request: want.request++, code: known.code, message: known.message });
+      want.count--;
+      this.waiting--;
+    }
   }
 
   /** Its time is over while others are still before it. */

@@ -4,12 +4,17 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const IN_LINE_MS = 5;
 
 export class Patience {
-  readonly deadline: number;
   private timer: NodeJS.Timeout | undefined;
 
   /** @param waitMs undefined or null: for ever */
-  constructor(private readonly waitMs: number | null | undefined) {
-    this.deadline = waitMs === null || waitMs === undefined ? Infinity : performance.now() + waitMs;
+  constructor(
+    private readonly waitMs: number | null | undefined,
+    readonly deadline = waitMs === null || waitMs === undefined ? Infinity : performance.now() + waitMs,
+  ) {}
+
+  /** The same wait, for another call. */
+  copy(): Patience {
+    return new Patience(this.waitMs, this.deadline);
   }
 
   get remainingMs(): number {

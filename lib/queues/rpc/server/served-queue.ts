@@ -112,7 +112,7 @@ export class ServedQueue {
       if (raw === undefined) throw error;
       return { loans: raw, more: true };
     }
-    if (max === 1) return { loans: lent(leases, items), more: false };
+    if (max === 1) return { loans: this.lent(leases, items), more: false };
     if (this.queue instanceof StoreQueue || this.queue instanceof ShmQueue) {
       let rest: Taken | undefined;
       try {
@@ -120,7 +120,7 @@ export class ServedQueue {
       } catch {
         // It comes again at the next take.
       }
-      const first = lent(leases, items);
+      const first = this.lent(leases, items);
       return rest === undefined ? { loans: first, more: false } : { loans: both(first, rest.loans), more: rest.more };
     }
     // Asking beforehand costs less than the error of a lease that finds nothing.
@@ -140,7 +140,11 @@ export class ServedQueue {
       if (raw !== undefined) this.restore(raw.items);
       if (!(error instanceof QueueEmptyError)) left = raw === undefined ? 0 : 1;
     }
-    return { loans: lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
+    return { loans: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
+  }
+
+  private lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): Loans {
+    return lent(leases, parts, (items) => this.restore(items));
   }
 
   private takeFront(max: number): Taken {
@@ -269,14 +273,27 @@ function both(first: Loans, rest: Loans): Loans {
   };
 }
 
-/** Loans of a queue that lends one item at a time. */
-function lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): Loans {
+/** Loans of a queue that lends one item at a time. @param restore for items that were taken for good and are not wanted */
+function lent(
+  leases: readonly Lease<unknown>[],
+  parts: readonly ItemBatch[],
+  restore: (items: ItemBatch) => void,
+): Loans {
   const again = leases.some((lease) => lease.deliveries !== 1);
+  const items = ItemBatch.join(parts);
   return {
-    items: ItemBatch.join(parts),
+    items,
     deliveries: again ? leases.map((lease) => lease.deliveries) : undefined,
     ack: async (from, to) => {
-      for (let index = from; index < to; index++) await leases[index]!.ack();
+      for (let index = from; index < to; index++) {
+        try {
+          await leases[index]!.ack();
+        } catch (error) {
+          // They stand or fall together: the client will have none of them.
+          if (index > from) restore(items.slice(from, index));
+          throw error;
+        }
+      }
     },
     release: async (from, to) => {
       for (let index = to - 1; index >= from; index--) await leases[index]!.release();
