@@ -28,13 +28,16 @@ export interface Host {
 
 /** A call's clock: when the queue's patience ends, and when the server's does. */
 export class Deadline {
-  private readonly started = performance.now();
+  private readonly started: number;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(
     readonly waitMs: number,
     private readonly host: Host,
-  ) {}
+  ) {
+    // A wait without end never asks.
+    this.started = waitMs === Infinity ? 0 : performance.now();
+  }
 
   /** For the wire: undefined is for ever. */
   remainingMs(): number | undefined {

@@ -124,7 +124,7 @@ export class ServedQueue {
       return rest === undefined ? { loans: first, more: false } : { loans: both(first, rest.loans), more: rest.more };
     }
     // Asking beforehand costs less than the error of a lease that finds nothing.
-    let left = await this.queue.qsize();
+    let left = await this.queue.qsize().catch(() => 0);
     const { leaseSync } = this.queue as Partial<NativeQueue>;
     try {
       while (leases.length < Math.min(max, DELIVERY_ITEMS) && bytes < BATCH_BYTES && left-- > 0) {
@@ -290,6 +290,7 @@ function lent(
           await leases[index]!.ack();
         } catch (error) {
           // They stand or fall together: the client will have none of them.
+          for (let later = to - 1; later > index; later--) await leases[later]!.release().catch(() => {});
           if (index > from) restore(items.slice(from, index));
           throw error;
         }

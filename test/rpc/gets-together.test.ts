@@ -1,0 +1,226 @@
+/** Gets that are made in one turn of the loop travel as one: asked for, delivered and confirmed together, and yet each is its own. */
+import * as grpc from '@grpc/grpc-js';
+import { QueueDescriptor, QueueEmptyError } from '../../lib';
+import type { Lease, Queue, WaitOptions } from '../../lib';
+import { attachMethod, toNumber } from '../../lib/queues/rpc/protocol';
+import type { ClientFrame, ServerFrame } from '../../lib/queues/rpc/protocol';
+import { BaseQueue } from '../../lib/base-queue';
+import { StubQueue } from '../../lib/testing';
+import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
+
+const fixture = new Fixture();
+afterEach(() => fixture.end());
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
+const gets = <T>(queue: Queue<T>, count: number, options?: WaitOptions): Promise<T>[] =>
+  range(count).map(() => queue.get(options));
+
+/** A stream as a client of the protocol has it; the frames that came are kept. */
+async function stream(
+  port: number,
+): Promise<{ send(frame: ClientFrame): void; frames: ServerFrame[]; status: Promise<grpc.StatusObject> }> {
+  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+  fixture.later(async () => client.close());
+  const method = attachMethod();
+  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
+  const frames: ServerFrame[] = [];
+  call.on('data', (frame: ServerFrame) => frames.push(frame));
+  call.on('error', () => {});
+  const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
+  fixture.later(async () => call.cancel());
+  call.write({ open: { protocolVersion: 1, queueId: 'q' } });
+  await until(() => frames.length === 1);
+  return { send: (frame) => void call.write(frame), frames, status };
+}
+
+test('each gets the item of its turn, whether the items are there or come later, one by one or many', async () => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  await queue.putMany(range(100));
+  expect(await Promise.all(gets(queue, 100))).toEqual(range(100));
+
+  const waiting = Promise.all(gets(queue, 10));
+  await until(async () => (await backing.stats()).waitingGetters === 1);
+  await backing.put(0);
+  await backing.putMany([1, 2, 3]);
+  await turn();
+  await backing.putMany(range(10).slice(4));
+  expect(await waiting).toEqual(range(10));
+  expect((await backing.stats()).getTotal).toBe(110);
+});
+
+test('those whose time is over fail, and only they', async () => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  await queue.putMany([0, 1, 2]);
+  const mixed = [...gets(queue, 5, { timeoutMs: 100 }), ...gets(queue, 2)];
+  const outcomes = Promise.all(mixed.map((got) => got.catch((error: unknown) => (error as Error).constructor)));
+  await Promise.allSettled(mixed.slice(0, 5));
+  await backing.putMany([3, 4]);
+  expect(await outcomes).toEqual([0, 1, 2, QueueEmptyError, QueueEmptyError, 3, 4]);
+  const now = await Promise.all(gets(queue, 20, { block: false }).map((got) => errorOf(got)));
+  expect(now.every((error) => error instanceof QueueEmptyError)).toBe(true);
+});
+
+test.each([[[0]], [[9]], [[3, 4]], [[0, 2, 4, 6, 8]], [range(10)]])(
+  'of ten that wait, %j are aborted: the others get what comes, in order',
+  async (aborted) => {
+    const { port, backing } = await fixture.serve();
+    const queue = fixture.client<number>(port);
+    const reason = new Error('enough');
+    const controllers = range(10).map(() => new AbortController());
+    const waiting = controllers.map(({ signal }) => queue.get({ signal }));
+    const outcomes = Promise.all(waiting.map((got) => got.catch((error: unknown) => error)));
+    await until(async () => (await backing.stats()).waitingGetters === 1);
+    for (const index of aborted) controllers[index]!.abort(reason);
+    // The server has heard of it once it answers what was asked afterwards.
+    await queue.qsize();
+    await backing.putMany(range(10));
+    const kept = 10 - aborted.length;
+    let next = 0;
+    expect(await outcomes).toEqual(range(10).map((index) => (aborted.includes(index) ? reason : next++)));
+    expect(next).toBe(kept);
+    expect(await queue.getMany(20, { block: false }).catch(() => [])).toEqual(range(10).slice(kept));
+  },
+);
+
+test('aborts at any moment of a group lose nothing and give nothing twice', async () => {
+  const next = random(newSeed());
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  let put = 0;
+  const got: number[] = [];
+  for (let round = 0; round < 150; round++) {
+    const size = 1 + Math.floor(next() * 12);
+    const controllers = range(size).map(() => new AbortController());
+    const waiting = controllers.map(({ signal }) =>
+      queue.get({ signal }).then(
+        (item) => void got.push(item),
+        () => {},
+      ),
+    );
+    for (let turns = Math.floor(next() * 4); turns > 0; turns--) await turn();
+    await backing.putMany(range(size).map(() => put++));
+    for (let turns = Math.floor(next() * 10); turns > 0; turns--) await turn();
+    for (const controller of controllers) if (next() < 0.5) controller.abort(new Error('enough'));
+    await Promise.all(waiting);
+  }
+  while (got.length < put) got.push(...(await queue.getMany(put, { timeoutMs: 2000 })));
+  expect(got.sort((a, b) => a - b)).toEqual(range(put));
+  await until(async () => (await backing.qsize()) === 0);
+});
+
+test('connections that break at any moment of a group: each item once', async () => {
+  const next = random(newSeed());
+  const { port: direct, backing } = await fixture.serve();
+  const { proxy, port } = await fixture.proxy(direct);
+  const queue = fixture.client<number>(port);
+  expect(await queue.qsize()).toBe(0);
+  let put = 0;
+  const got: number[] = [];
+  for (let round = 0; round < 40; round++) {
+    const size = 1 + Math.floor(next() * 30);
+    const waiting = Promise.all(gets(queue, size));
+    await backing.putMany(range(size).map(() => put++));
+    for (let turns = Math.floor(next() * 20); turns > 0; turns--) await turn();
+    proxy.cut();
+    got.push(...(await waiting));
+  }
+  expect(got.sort((a, b) => a - b)).toEqual(range(put));
+  expect(await backing.qsize()).toBe(0);
+}, 30_000);
+
+test('leases among gets are lent one by one', async () => {
+  const { port } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  await queue.putMany(range(6));
+  const calls = [queue.get(), queue.lease(), queue.get(), queue.get(), queue.lease(), queue.get()] as const;
+  const [zero, one, two, three, four, five] = await Promise.all(calls);
+  expect([zero, one.item, two, three, four.item, five]).toEqual(range(6));
+  await four.release();
+  await one.release();
+  const again = await queue.lease();
+  expect([again.item, again.deliveries]).toEqual([1, 2]);
+  await again.ack();
+  expect(await queue.get()).toBe(4);
+});
+
+test('more gets than a server lets wait at a time', async () => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  const total = 20_000;
+  const waiting = Promise.all(gets(queue, total));
+  await until(async () => (await backing.stats()).waitingGetters === 1);
+  await backing.putMany(range(total));
+  expect(await waiting).toEqual(range(total));
+}, 30_000);
+
+test('on the wire: one request, deliveries that answer several, cancels and failures by number', async () => {
+  const { port, backing } = await fixture.serve();
+  const { send, frames } = await stream(port);
+  await backing.putMany([Buffer.from('a'), Buffer.from('b')]);
+  send({ gets: [{ request: 1, max: 1, count: 5, waitMs: 500 }] });
+  await until(() => frames.length === 2);
+  const [first] = frames[1]!.deliveries!;
+  expect([toNumber(first!.request), first!.items!.count, first!.each]).toEqual([1, 2, true]);
+  send({ cancels: [{ get: 4 }], settles: [{ settle: 1, tag: first!.tag, count: 2 }] });
+  await until(() => frames.length === 3);
+  expect(frames[2]!.settled!.done!.map(toNumber)).toEqual([1]);
+  await backing.put(Buffer.from('c'));
+  await until(() => frames.length === 4);
+  expect(toNumber(frames[3]!.deliveries![0]!.request)).toBe(3);
+  await until(() => frames.length === 5);
+  expect(frames[4]!.failures!.map(({ request, code }) => [toNumber(request), code])).toEqual([[5, 'ERR_QUEUE_EMPTY']]);
+});
+
+test.each([
+  ['several that want many each', { request: 1, max: 2, count: 2 }, /one item each/],
+  ['more than may wait', { request: 1, max: 1, count: 2 ** 32 - 1 }, /gets wait/],
+])('on the wire: %s end the stream', async (_, get, message) => {
+  const { port } = await fixture.serve();
+  const { send, status } = await stream(port);
+  send({ gets: [get] });
+  const { code, details } = await status;
+  expect(code).toBe(grpc.status.INVALID_ARGUMENT);
+  expect(details).toMatch(message);
+});
+
+test('a queue that takes back what it had lent: the others of the group are not lost with it', async () => {
+  /** A queue that lends one item at a time; item 2 refuses its first acknowledgement and comes again. */
+  class Refusing extends BaseQueue<number> {
+    private readonly inner = new StubQueue<number>(this.descriptor);
+    private refused = false;
+    override put(item: number, options?: WaitOptions): Promise<void> {
+      return this.inner.put(item, options);
+    }
+    override get(options?: WaitOptions): Promise<number> {
+      return this.inner.get(options);
+    }
+    override empty(): Promise<boolean> {
+      return this.inner.empty();
+    }
+    override qsize(): Promise<number> {
+      return this.inner.qsize();
+    }
+    override async lease(options?: WaitOptions): Promise<Lease<number>> {
+      const lease = await this.inner.lease(options);
+      const { item, deliveries } = lease;
+      const release = (): Promise<void> => lease.release();
+      const ack = async (): Promise<void> => {
+        if (item !== 2 || this.refused) return lease.ack();
+        this.refused = true;
+        await release();
+        throw new Error('taken back');
+      };
+      return { item, deliveries, ack, release } as Lease<number>;
+    }
+  }
+  const behind = new Refusing(new QueueDescriptor({ queueId: 'refusing', queueType: 'stub' }));
+  const { port } = await fixture.serve({ queues: { q: behind } });
+  const queue = fixture.client<number>(port);
+  await behind.putMany(range(5));
+  const got = await Promise.all(gets(queue, 5));
+  expect(got.sort()).toEqual(range(5));
+  expect(await behind.qsize()).toBe(0);
+});
