@@ -85,6 +85,21 @@ test.each([[[0]], [[9]], [[3, 4]], [[0, 2, 4, 6, 8]], [range(10)]])(
   },
 );
 
+test('what was on its way to gets that gave up goes back in its order', async () => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  await queue.putMany(range(6));
+  const controllers = range(6).map(() => new AbortController());
+  const waiting = controllers.map(({ signal }) => queue.get({ signal }));
+  // The server has lent them in this turn, so that the delivery has not been read.
+  while ((await backing.qsize()) > 0) await turn();
+  for (const index of [1, 2, 4]) controllers[index]!.abort(new Error('enough'));
+  const got = (await Promise.allSettled(waiting)).map((end) => (end.status === 'fulfilled' ? end.value : 'gave up'));
+  expect(got).toEqual([0, 'gave up', 'gave up', 3, 'gave up', 5]);
+  await until(async () => (await backing.qsize()) === 3);
+  expect(await backing.getMany(6)).toEqual([1, 2, 4]);
+});
+
 test('aborts at any moment of a group lose nothing and give nothing twice', async () => {
   const next = random(newSeed());
   const { port, backing } = await fixture.serve();

@@ -156,6 +156,7 @@ export class GetLedger {
     if (delivery.each === true) {
       // Runs of neighbours that were not given up are confirmed together.
       let taking: Call[] = [];
+      const unwanted: number[] = [];
       for (let index = 0; index < items.count; index++) {
         const call = this.sent.get(request + index);
         if (call !== undefined && !call.lease) {
@@ -164,22 +165,26 @@ export class GetLedger {
         }
         this.take(taking, tag + index - taking.length, items.slice(index - taking.length, index), false);
         taking = [];
-        this.deliver(call, tag + index, items.slice(index, index + 1), deliveries?.[index], false);
+        if (call === undefined) unwanted.push(tag + index);
+        else this.lend(call, tag + index, items.slice(index, index + 1), deliveries?.[index]);
       }
       const from = items.count - taking.length;
       this.take(taking, tag + from, items.slice(from), false);
+      // The newest first, each ahead of everything: so they keep their order.
+      for (const back of unwanted.reverse()) this.giveBack(back, 1);
     } else {
-      this.deliver(this.sent.get(request), tag, items, deliveries?.[0], delivery.more === true);
+      const call = this.sent.get(request);
+      if (call === undefined) this.giveBack(tag, items.count);
+      else if (call.lease) this.lend(call, tag, items, deliveries?.[0]);
+      else this.take([call], tag, items, delivery.more === true);
     }
     if (this.unsent.length > 0) this.host.stir();
   }
 
-  /** To one call; undefined: it was given up in the meantime. */
-  private deliver(call: Call | undefined, tag: number, items: ItemBatch, deliveries = 1, more: boolean): void {
-    if (call?.lease === true) return this.lend(call, tag, items, deliveries);
-    if (call !== undefined) return this.take([call], tag, items, more);
+  /** Items whose get was given up in the meantime. */
+  private giveBack(tag: number, count: number): void {
     const nothing = (): void => {};
-    this.settle({ tag, count: items.count, release: true }, nothing, nothing, nothing);
+    this.settle({ tag, count, release: true }, nothing, nothing, nothing);
   }
 
   /** Confirms the items: all of them for a single call, one each for several. */
@@ -293,7 +298,7 @@ export class GetLedger {
     open[result]();
   }
 
-  private lend(call: Call, tag: number, items: ItemBatch, deliveries: number): void {
+  private lend(call: Call, tag: number, items: ItemBatch, deliveries = 1): void {
     const { epoch } = this;
     this.leases++;
     let ended: Promise<void> | undefined;
