@@ -201,25 +201,42 @@ test.each([
   expect(details).toMatch(message);
 });
 
+/** A queue that is not of this process's memory, as far as the server can tell: it lends one item at a time. */
+class OneByOne extends BaseQueue<number> {
+  protected readonly inner = new StubQueue<number>(this.descriptor);
+
+  constructor() {
+    super(new QueueDescriptor({ queueId: 'one-by-one', queueType: 'stub' }));
+  }
+
+  override put(item: number, options?: WaitOptions): Promise<void> {
+    return this.inner.put(item, options);
+  }
+
+  override get(options?: WaitOptions): Promise<number> {
+    return this.inner.get(options);
+  }
+
+  override empty(): Promise<boolean> {
+    return this.inner.empty();
+  }
+
+  override qsize(): Promise<number> {
+    return this.inner.qsize();
+  }
+
+  override lease(options?: WaitOptions): Promise<Lease<number>> {
+    return this.inner.lease(options);
+  }
+}
+
 test('a queue that takes back what it had lent: the others of the group are not lost with it', async () => {
-  /** A queue that lends one item at a time; item 2 refuses its first acknowledgement and comes again. */
-  class Refusing extends BaseQueue<number> {
-    private readonly inner = new StubQueue<number>(this.descriptor);
+  /** Item 2 refuses its first acknowledgement and comes again. */
+  class Refusing extends OneByOne {
     private refused = false;
-    override put(item: number, options?: WaitOptions): Promise<void> {
-      return this.inner.put(item, options);
-    }
-    override get(options?: WaitOptions): Promise<number> {
-      return this.inner.get(options);
-    }
-    override empty(): Promise<boolean> {
-      return this.inner.empty();
-    }
-    override qsize(): Promise<number> {
-      return this.inner.qsize();
-    }
+
     override async lease(options?: WaitOptions): Promise<Lease<number>> {
-      const lease = await this.inner.lease(options);
+      const lease = await super.lease(options);
       const { item, deliveries } = lease;
       const release = (): Promise<void> => lease.release();
       const ack = async (): Promise<void> => {
@@ -231,11 +248,47 @@ test('a queue that takes back what it had lent: the others of the group are not 
       return { item, deliveries, ack, release } as Lease<number>;
     }
   }
-  const behind = new Refusing(new QueueDescriptor({ queueId: 'refusing', queueType: 'stub' }));
+  const behind = new Refusing();
   const { port } = await fixture.serve({ queues: { q: behind } });
   const queue = fixture.client<number>(port);
   await behind.putMany(range(5));
   const got = await Promise.all(gets(queue, 5));
   expect(got.sort()).toEqual(range(5));
+  expect(await behind.qsize()).toBe(0);
+});
+
+test('gets that are aborted while the server takes items for the whole group', async () => {
+  /** Says how long it is once it is told to. */
+  class Hesitating extends OneByOne {
+    asked = false;
+    tell = (): void => {};
+    hesitates = false;
+
+    override async qsize(): Promise<number> {
+      this.asked = true;
+      if (this.hesitates) await new Promise<void>((resolve) => (this.tell = resolve));
+      return super.qsize();
+    }
+  }
+  const behind = new Hesitating();
+  const { port } = await fixture.serve({ queues: { q: behind } });
+  const queue = fixture.client<number>(port);
+  const other = fixture.client<number>(port);
+  await Promise.all([queue.qsize(), other.qsize()]);
+  behind.hesitates = true;
+  behind.asked = false;
+  const controller = new AbortController();
+  const kept = queue.get();
+  const aborted = gets(queue, 2, { signal: controller.signal }).map((got) => errorOf(got));
+  await behind.putMany(range(3));
+  await until(() => behind.asked);
+  controller.abort(new Error('enough'));
+  await Promise.all(aborted);
+  behind.hesitates = false;
+  // What one stream says is heard in order: this put is answered after the aborts were.
+  await queue.put(3);
+  behind.tell();
+  const got = [await kept, ...(await Promise.all(gets(other, 3)))];
+  expect(got.sort()).toEqual(range(4));
   expect(await behind.qsize()).toBe(0);
 });
