@@ -4,8 +4,12 @@
 //   model                        every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
 //   model mutate [NAME]          weakens every order and drops every look for sleepers, one at a time
+//   model exhaustive [NAME]      small histories, every schedule with a few preemptions
+//   model exhaustive-long [NAME] the same with one preemption more
+//   model exhaustive-mutate      what that search catches of the same mutations
 #include <chrono>
 
+#include "model/exhaustive.h"
 #include "model/suites.h"
 
 namespace {
@@ -57,15 +61,6 @@ constexpr Entry kSuites[] = {
     entry<LateRecoverer>(),  entry<PassedOn>(),      entry<TwoAroundALease>(),
     entry<Anything>(),
 };
-
-constexpr const char* kSiteNames[] = {
-    "kTailLoad",        "kTailClaim",      "kIntentStore",    "kIntentLoad", "kCommit",
-    "kCommitLast",      "kSlotLoad",       "kHeadLoad",       "kHeadTake",   "kReleaseLast",
-    "kReclaimSlotLoad", "kReclaimLoad",    "kReclaimAdvance", "kReturn",     "kReturnedLoad",
-    "kLeaseFill",       "kLeaseFieldLoad", "kLeaseLoad",      "kLeaseFree",  "kHintBump",
-    "kHintLoad",        "kDrainedFence",   "kParkedBump",     "kParkFence",  "kParkedLoad",
-};
-static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -153,5 +148,9 @@ int main(int argc, char** argv) {
     return good ? 0 : 1;
   }
   if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 3) ? 0 : 1;
+  const char* name = argc > 2 ? argv[2] : "";
+  if (mode == "exhaustive") return exhaust(name, false) ? 0 : 1;
+  if (mode == "exhaustive-long") return exhaust(name, true) ? 0 : 1;
+  if (mode == "exhaustive-mutate") return exhaust_mutated(name, argc > 3 ? std::atoi(argv[3]) : 1) ? 0 : 1;
   return 1;
 }

@@ -39,11 +39,21 @@
 #undef CHECK
 
 #include "core/memory.h"
+#include "model/search.h"
 
 namespace model {
 
 using sage::Point;
 using sage::Site;
+
+constexpr const char* kSiteNames[] = {
+    "kTailLoad",        "kTailClaim",      "kIntentStore",    "kIntentLoad", "kCommit",
+    "kCommitLast",      "kSlotLoad",       "kHeadLoad",       "kHeadTake",   "kReleaseLast",
+    "kReclaimSlotLoad", "kReclaimLoad",    "kReclaimAdvance", "kReturn",     "kReturnedLoad",
+    "kLeaseFill",       "kLeaseFieldLoad", "kLeaseLoad",      "kLeaseFree",  "kHintBump",
+    "kHintLoad",        "kDrainedFence",   "kParkedBump",     "kParkFence",  "kParkedLoad",
+};
+static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
 
 /// What a thread throws that dies: it runs nothing more.
 struct Died {};
@@ -64,6 +74,13 @@ inline Plan plan[2];
 
 inline void step() {
   const int self = static_cast<int>(rl::thread_index());
+  if (search.on) {
+    if (search.mortals >> self & 1 && search.choose(2) == 1) {
+      search.mortals &= ~(1u << self);
+      throw Died();
+    }
+    return;
+  }
   for (Plan& death : plan) {
     if (death.victim == self && --death.steps < 0) {
       death.victim = -1;
@@ -89,42 +106,63 @@ inline rl::memory_order converted(std::memory_order order) {
   }
 }
 
+/// What comes before an operation on an atomic: a place to die at and, unless nothing that others do can be told apart
+/// by it, to be interrupted at.
+class Turn {
+ public:
+  Turn(uint32_t word, bool write) {
+    const bool open = !search.on || search.touch(word, rl::thread_index(), write);
+    if (open || write) step();
+    if (open) return;
+    rl::ctx().disable_preemption();
+    closed_ = true;
+  }
+  ~Turn() {
+    if (closed_) rl::ctx().enable_preemption();
+  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  bool closed_ = false;
+};
+
 template <class T>
 class Atomic {
  public:
-  Atomic() { word_.store(T{}, rl::mo_relaxed, RL_INFO); }
+  Atomic() : number_(search.words++) { word_.store(T{}, rl::mo_relaxed, RL_INFO); }
 
   T load(std::memory_order order = std::memory_order_seq_cst) const {
-    step();
+    const Turn turn(number_, false);
     const rl::memory_order asked = converted(order);
     return word_.load(asked == rl::mo_acq_rel ? rl::mo_acquire : asked, RL_INFO);
   }
   void store(T value, std::memory_order order = std::memory_order_seq_cst) {
-    step();
+    const Turn turn(number_, true);
     const rl::memory_order asked = converted(order);
     word_.store(value, asked == rl::mo_acq_rel ? rl::mo_release : asked, RL_INFO);
     wrote(asked);
   }
   T exchange(T value, std::memory_order order = std::memory_order_seq_cst) {
-    step();
+    const Turn turn(number_, true);
     const T before = word_.exchange(value, converted(order), RL_INFO);
     wrote(converted(order));
     return before;
   }
   T fetch_add(T value, std::memory_order order = std::memory_order_seq_cst) {
-    step();
+    const Turn turn(number_, true);
     const T before = word_.fetch_add(value, converted(order), RL_INFO);
     wrote(converted(order));
     return before;
   }
   T fetch_or(T value, std::memory_order order = std::memory_order_seq_cst) {
-    step();
+    const Turn turn(number_, true);
     const T before = word_.fetch_or(value, converted(order), RL_INFO);
     wrote(converted(order));
     return before;
   }
   bool compare_exchange_strong(T& expected, T value, std::memory_order success, std::memory_order failure) {
-    step();
+    const Turn turn(number_, true);
     rl::memory_order fail = converted(failure);
     if (converted(success) == rl::mo_release || converted(success) == rl::mo_relaxed) fail = rl::mo_relaxed;
     const bool done = word_.compare_exchange_strong(expected, value, converted(success), RL_INFO, fail, RL_INFO);
@@ -132,7 +170,7 @@ class Atomic {
     return done;
   }
   bool compare_exchange_strong(T& expected, T value, std::memory_order order = std::memory_order_seq_cst) {
-    step();
+    const Turn turn(number_, true);
     const bool done = word_.compare_exchange_strong(expected, value, converted(order), RL_INFO);
     if (done) wrote(converted(order));
     return done;
@@ -153,6 +191,7 @@ class Atomic {
   }
 
   rl::atomic<T> word_;
+  const uint32_t number_;  // in the order of making, the same in every schedule
 };
 
 struct Memory {
@@ -221,6 +260,62 @@ class Scheduler : public rl::scheduler<Scheduler<kThreads>, rl::scheduler_thread
 
   uint64_t state_ = 0;
   unsigned stay_ = 1;
+};
+
+/// Every schedule in turn, depth first: each choice of a thread, of the value that a load returns, and of a death, is
+/// made in every way, with up to search.bound preemptions. A preemption is a switch away from a thread that could go on;
+/// a switch away from one that has ended, or sleeps, is free.
+template <rl::thread_id_t kThreads>
+class DepthFirst : public rl::scheduler<DepthFirst<kThreads>, rl::scheduler_thread_info, kThreads> {
+  using Base = rl::scheduler<DepthFirst<kThreads>, rl::scheduler_thread_info, kThreads>;
+
+ public:
+  using typename Base::shared_context_t;
+  struct task_t {};
+  DepthFirst(rl::test_params& params, shared_context_t& context, rl::thread_id_t dynamic)
+      : Base(params, context, dynamic) {}
+
+  rl::thread_id_t iteration_begin_impl() {
+    search.begin();
+    left_ = search.bound;
+    return any_running();
+  }
+  bool iteration_end_impl() { return !search.advance() || this->iter_ == this->params_.iteration_count; }
+  rl::thread_id_t schedule_impl(rl::unpark_reason& reason, unsigned) {
+    reason = rl::unpark_reason_normal;
+    const rl::thread_id_t self = this->thread_->index_;
+    if (this->thread_->state_ != rl::thread_state_running) return any_running();
+    if (this->running_threads_count == 1) return self;
+    if (left_ == 0) {
+      search.cut = true;
+      return self;
+    }
+    unsigned other = search.choose(static_cast<unsigned>(this->running_threads_count));
+    if (other == 0) return self;
+    --left_;
+    for (rl::thread_id_t index = 0;; ++index) {
+      const rl::thread_id_t thread = this->running_threads[index];
+      if (thread != self && --other == 0) return thread;
+    }
+  }
+  /// A load asks once for each older value that it may return, 0 meaning that it does not go further back. When freed
+  /// memory is used again is no choice: there is none among what the queue shares.
+  unsigned rand_impl(unsigned limit, rl::sched_type type) {
+    return type == rl::sched_type_mem_realloc ? limit - 1 : search.choose(limit);
+  }
+  rl::iteration_t iteration_count_impl() { return this->params_.iteration_count; }
+  void get_state_impl(std::ostream&) {}
+  void set_state_impl(std::istream&) {}
+  void on_thread_block(rl::thread_id_t, bool) {}
+  void thread_finished_impl() {}
+  void purge_blocked_threads() {}
+
+ private:
+  rl::thread_id_t any_running() {
+    return this->running_threads[search.choose(static_cast<unsigned>(this->running_threads_count))];
+  }
+
+  unsigned left_ = 0;  // preemptions
 };
 
 }  // namespace model

@@ -14,9 +14,15 @@ struct Base : rl::test_suite<Suite, kThreads> {
     world = static_cast<World*>(std::aligned_alloc(128, (sizeof(World) + 127) / 128 * 128));
     ::new (static_cast<void*>(world)) World(suite.shape());
     suite.prepare();
+    world->active = kThreads;
+    search.concurrent = true;
   }
-  void thread(unsigned index) { static_cast<Suite&>(*this).run(static_cast<int>(index)); }
+  void thread(unsigned index) {
+    static_cast<Suite&>(*this).run(static_cast<int>(index));
+    world->thread_ended();
+  }
   void after() {
+    search.concurrent = false;
     world->judge(static_cast<Suite&>(*this).fifo());
     world->~World();
     std::free(world);

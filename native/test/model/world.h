@@ -198,7 +198,9 @@ class World {
   void wake(Direction direction, bool all) {
     const bool others = parking.wake(direction, all, now_ms, [&](uint32_t index, uint32_t) {
       step();
+      if (search.on) rl::ctx().sched();  // marked, and not yet rung
       rung[index] = true;
+      if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
     });
     if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;
   }
@@ -210,9 +212,14 @@ class World {
   }
   /// Sleeps until it is rung, but not for ever: then it lies asleep, and the end of the schedule judges it.
   bool sleep(int who, Direction direction) {
-    for (int patience = 0; patience < (over ? 0 : 10); ++patience) {
-      if (rung[who]) break;
-      rl::ctx().yield(1, RL_INFO);
+    if (search.on) {
+      sleeps_in[who] = rl::thread_index() + 1;
+      if (!rung[who] && !over) block(kRing);
+    } else {
+      for (int patience = 0; patience < (over ? 0 : 10); ++patience) {
+        if (rung[who]) break;
+        rl::ctx().yield(1, RL_INFO);
+      }
     }
     if (!rung[who]) {
       asleep[who] = true;
@@ -261,24 +268,72 @@ class World {
     }
   }
 
+  // ── blocked threads, where every schedule is explored ──
+
+  /// The current thread runs no more until unblock(): a sleeper at the latest when nobody is left who could ring it.
+  void block(int awaited) {
+    if (--active == 0) {
+      end_of_sleep();
+      if (awaited == kRing) {
+        ++active;
+        return;
+      }
+    }
+    awaits[rl::thread_index()] = awaited;
+    // Relacy hides from a thread that yielded what it had already seen to be old. Sleep promises no such thing.
+    const rl::timestamp_t yielded = rl::ctx().threadx_->last_yield_;
+    rl::ctx().park_current_thread(false, false, false, RL_INFO);
+    rl::ctx().threadx_->last_yield_ = yielded;
+  }
+  void unblock(unsigned thread) {
+    awaits[thread] = 0;
+    ++active;
+    rl::ctx().unpark_thread(static_cast<rl::thread_id_t>(thread), false, RL_INFO);
+  }
+  void unblock_all(int awaited) {
+    for (unsigned thread = 0; thread < kMaxActors; ++thread) {
+      if (awaits[thread] == awaited) unblock(thread);
+    }
+  }
+  void end_of_sleep() { unblock_all(kRing); }
+  void thread_ended() {
+    if (--active == 0) end_of_sleep();
+  }
+
   // ── death ──
 
   /// Runs `body` as the thread that may die; remembers that it ended, and how.
   template <class Body>
   void mortal(int who, Body body) {
+    const uint32_t self = 1u << rl::thread_index();
+    if (search.on) search.mortals |= self;
     try {
       body();
+      if (search.on) step();
     } catch (const Died&) {
       dead[who] = true;
     }
+    search.mortals &= ~self;
     for (Plan& death : plan) {
       if (death.victim == static_cast<int>(rl::thread_index())) death.victim = -1;
     }
-    ended[who].store(1, std::memory_order_release);
+    if (!search.on) return ended[who].store(1, std::memory_order_release);
+    rl::ctx().disable_preemption();
+    ended[who].exchange(1, std::memory_order_release);
+    rl::ctx().enable_preemption();
+    has_ended[who] = true;
+    unblock_all(who);
   }
   /// Waits for the end of `who`. True: it died, and this caller may recover it.
   bool died(int who) {
-    while (ended[who].load(std::memory_order_acquire) == 0) rl::ctx().yield(1, RL_INFO);
+    if (!search.on) {
+      while (ended[who].load(std::memory_order_acquire) == 0) rl::ctx().yield(1, RL_INFO);
+      return dead[who];
+    }
+    if (!has_ended[who]) block(who);
+    rl::ctx().disable_preemption();
+    ended[who].exchange(1, std::memory_order_acquire);
+    rl::ctx().enable_preemption();
     return dead[who];
   }
   /// As membership.cc does it. True: the entry is free now.
@@ -376,7 +431,7 @@ class World {
     expect(queue.drained(), "not drained");
     expect(queue.used() == 0 && queue.used_bytes() == 0, "something is left in use");
     if ((control_.tail.load() & Cursor::kShut) != 0) return;
-    for (int lap = 0; lap < 3; ++lap) {  // all of the room came back
+    for (int lap = 0; lap < (search.on ? 1 : 3); ++lap) {  // all of the room came back
       expect(put(judge_index, kMaxIds - 1, 1, shape_.capacity_units) == 1, "the bytes did not come back");
       expect(get(judge_index), "the bytes did not come out");
       for (uint64_t item = 0; item < shape_.item_limit; ++item) {
@@ -473,6 +528,11 @@ class World {
   Direction sleeps_for[kMaxActors] = {};
   bool dead[kMaxActors] = {};
   Atomic<uint32_t> ended[kMaxActors];
+  bool has_ended[kMaxActors] = {};
+  int active = 0;  // threads that neither ended nor are blocked
+  static constexpr int kRing = -1;
+  int awaits[kMaxActors] = {};  // by thread: an actor's end, a ring, or nothing
+  unsigned sleeps_in[kMaxActors] = {};  // by actor: one more than the thread
   bool follow_up[2] = {};
   Item held_lease{0, 0, 0, 0, 0, -1};
   uint32_t now_ms = 0;

@@ -1,0 +1,14 @@
+// Every schedule of the small histories, and whether that search notices what is wrong.
+#pragma once
+
+namespace model {
+
+/// Explores every history (whose name contains `name`) and says what was explored. False when a schedule failed, or
+/// when a search did not end.
+bool exhaust(const char* name, bool is_long);
+
+/// Weakens every order and drops every look for sleepers (whose name contains `name`), one at a time, and says which
+/// history notices with up to `bound` preemptions. False when one is not noticed that is known to be.
+bool exhaust_mutated(const char* name, unsigned bound);
+
+}  // namespace model

@@ -1,0 +1,475 @@
+// Histories small enough to explore every schedule of: two or three threads with an operation or two each.
+#pragma once
+
+#include "model/suites.h"
+
+namespace model::small {
+
+/// put ∥ get, and room for one.
+struct PutGet : Base<PutGet, 2> {
+  static constexpr const char* kName = "put; get";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void run(int thread) {
+    if (thread == 0) {
+      world->put(1, 10);
+    } else {
+      world->get(2);
+    }
+  }
+};
+
+/// Two laps of a queue of one: the second put needs the room of the first item.
+struct Laps : Base<Laps, 2> {
+  static constexpr const char* kName = "put, put; get, get: room for one";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void run(int thread) {
+    if (thread == 0) {
+      const int first = world->put(1, 10);
+      world->put(1, 10 + static_cast<uint32_t>(first));
+    } else {
+      world->get(2);
+      world->get(2);
+    }
+  }
+};
+
+/// Two producers, one room, and a consumer that makes it.
+struct PutPutGet : Base<PutPutGet, 3> {
+  static constexpr const char* kName = "put; put; get: room for one, taken";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void prepare() { world->put(4, 50); }
+  void run(int thread) {
+    if (thread < 2) {
+      world->put(thread + 1, 10 * (static_cast<uint32_t>(thread) + 1));
+    } else {
+      world->get(3);
+    }
+  }
+};
+
+/// Two producers race for the claim, one with a batch.
+struct PutPut : Base<PutPut, 2> {
+  static constexpr const char* kName = "put of two; put";
+  static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
+  void run(int thread) {
+    if (thread == 0) {
+      world->put(1, 10, 2);
+    } else {
+      world->put(2, 20);
+    }
+  }
+};
+
+/// The second claim of one producer hides where its first one ended from nobody.
+struct PutTwicePut : Base<PutTwicePut, 2> {
+  static constexpr const char* kName = "put, put; put: of different lengths";
+  static Shape shape() { return {3, 8, 1, 4, 4, 3}; }
+  void run(int thread) {
+    if (thread == 0) {
+      world->put(1, 10);
+      world->put(1, 11);
+    } else {
+      world->put(2, 20, 1, 2);
+    }
+  }
+};
+
+/// Two consumers race for two items.
+struct GetGet : Base<GetGet, 3> {
+  static constexpr const char* kName = "get; get; put: one item there";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() { world->put(4, 50); }
+  void run(int thread) {
+    if (thread < 2) {
+      world->get(thread + 1);
+    } else {
+      world->put(3, 30);
+    }
+  }
+};
+
+/// A batch, taken as a batch, released one by one, while a put waits for the room.
+struct Batch : Base<Batch, 3> {
+  static constexpr const char* kName = "put of two; take of two, one by one; put";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void run(int thread) {
+    if (thread == 0) {
+      world->put(1, 10, 2);
+    } else if (thread == 1) {
+      Item items[kMaxRun];
+      const uint32_t taken = world->take(2, 2, items);
+      for (uint32_t index = 0; index < taken; ++index) world->finish_first(2, items + index, taken - index);
+    } else {
+      world->put(3, 30);
+    }
+  }
+};
+
+/// A claim given up in front of a put and under a get.
+struct Abandon : Base<Abandon, 3> {
+  static constexpr const char* kName = "claim, give up; put; get";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void run(int thread) {
+    if (thread == 0) {
+      world->abandon(1, 60);
+    } else if (thread == 1) {
+      world->put(2, 20);
+    } else {
+      world->get(3);
+    }
+  }
+};
+
+/// A lease comes and goes while a put needs its room.
+struct LeasePut : Base<LeasePut, 2> {
+  static constexpr const char* kName = "lease, ack; put, put: room for two, one taken";
+  static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    if (thread == 0) {
+      Item item;
+      if (world->lease(1, &item)) world->finish(1, &item, 1);
+    } else {
+      const int first = world->put(2, 20);
+      world->put(2, 20 + static_cast<uint32_t>(first));
+    }
+  }
+};
+
+/// Two producers around leased bytes: who loses the race looked behind the lease, and has to look again.
+struct TwoAroundALease : Base<TwoAroundALease, 2> {
+  static constexpr const char* kName = "put of two; put: around a lease";
+  static Shape shape() { return {6, 16, 1, 8, 8, 3}; }
+  void prepare() {
+    Item item;
+    world->put(3, 50);
+    world->lease(2, &item);
+    world->held_lease = item;
+    world->put(3, 51, 1, 5);
+    world->get(3);
+  }
+  void run(int thread) {
+    if (thread == 0) {
+      world->put(1, 10, 2, 2);
+    } else {
+      world->put(2, 20);
+    }
+  }
+};
+
+/// An item goes into a lease and comes back while somebody looks for it.
+struct LeaseBack : Base<LeaseBack, 2> {
+  static constexpr const char* kName = "lease, give back; get, get";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    if (thread == 0) {
+      Item item;
+      if (world->lease(1, &item)) world->give_back(1, &item, 1);
+    } else {
+      world->get(2);
+      world->get(2);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// Two give back while a third looks: nobody may lower the mark of what another one gave back.
+struct BackBack : Base<BackBack, 3> {
+  static constexpr const char* kName = "take, give back; lease, give back; get";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() { world->put(4, 50, 2); }
+  void run(int thread) {
+    Item item;
+    if (thread == 0) {
+      if (world->take(1, 1, &item) > 0) world->give_back(1, &item, 1);
+    } else if (thread == 1) {
+      if (world->lease(2, &item)) world->give_back(2, &item, 1);
+    } else {
+      world->get(3);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// wait ∥ wake.
+struct WaitPut : Base<WaitPut, 2> {
+  static constexpr const char* kName = "wait; put";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1); });
+    } else {
+      w->put(2, 20);
+    }
+  }
+};
+
+/// wait ∥ wake ∥ shutdown.
+struct WaitPutShut : Base<WaitPutShut, 3> {
+  static constexpr const char* kName = "wait; put; shut down";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1) || w->shut_seen(); });
+    } else if (thread == 1) {
+      w->put(2, 20);
+    } else {
+      w->shut_down();
+    }
+  }
+};
+
+/// Two that sleep, one ring for two items.
+struct WaitWaitPut : Base<WaitWaitPut, 3> {
+  static constexpr const char* kName = "wait; wait; put of two, no follow-up";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() { world->ignore_follow_up = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread < 2) {
+      w->wait(thread + 1, kGetters, [=] { return w->get(thread + 1); });
+    } else {
+      w->put(3, 30, 2);
+    }
+  }
+};
+
+/// A putter sleeps for the room that a get makes.
+struct PutWaitGet : Base<PutWaitGet, 2> {
+  static constexpr const char* kName = "wait to put; get";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      w->get(2);
+    }
+  }
+};
+
+/// A putter sleeps for the room that the end of a lease makes.
+struct PutWaitLease : Base<PutWaitLease, 2> {
+  static constexpr const char* kName = "wait to put; lease, ack";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      Item item;
+      if (w->lease(2, &item)) w->finish(2, &item, 1);
+    }
+  }
+};
+
+/// Given back beside a sleeper.
+struct WaitBack : Base<WaitBack, 2> {
+  static constexpr const char* kName = "wait; take, give back";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1); });
+    } else {
+      Item item;
+      if (w->take(2, 1, &item) > 0) w->give_back(2, &item, 1);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// The last two items of a queue that is shut down: one of the two who finish them tells the sleeper.
+struct Drained : Base<Drained, 3> {
+  static constexpr const char* kName = "get; get; wait: shut down, two items there";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() {
+    world->put(4, 50, 2);
+    world->shut_down();
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread < 2) {
+      w->get(thread + 1);
+    } else {
+      w->wait(3, kGetters, [=] { return w->get(3) || w->shut_seen(); });
+    }
+  }
+};
+
+/// put ∥ death ∥ recover: at every step of a put, and a put behind it.
+struct PutDies : Base<PutDies, 3> {
+  static constexpr const char* kName = "put, dies; recover; put";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] { w->put(1, 10); });
+    } else if (thread == 1) {
+      if (w->died(1)) w->recover(1);
+    } else {
+      w->put(3, 30);
+    }
+  }
+};
+
+/// The same in a batch, with a get.
+struct BatchDies : Base<BatchDies, 3> {
+  static constexpr const char* kName = "put of two, dies; recover; get";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] { w->put(1, 10, 2); });
+    } else if (thread == 1) {
+      if (w->died(1)) w->recover(1);
+    } else {
+      w->get(3);
+    }
+  }
+};
+
+/// take ∥ death ∥ recover, and a get that takes what comes back or what follows.
+struct GetDies : Base<GetDies, 3> {
+  static constexpr const char* kName = "take of two, dies; recover; get";
+  static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
+  void prepare() {
+    world->may_die = true;
+    world->put(4, 50, 3);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] { w->get(1, 2); });
+    } else if (thread == 1) {
+      if (w->died(1)) w->recover(1);
+    } else {
+      w->get(3);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A take that nobody has stamped, of an item put a moment ago: who takes next must see that item to stamp the take.
+struct TakerDies : Base<TakerDies, 4> {
+  static constexpr const char* kName = "put; put; take, dies; get";
+  static Shape shape() { return {2, 4, 1, 2, 2, 5}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread < 2) {
+      w->put(thread + 1, 10 * (static_cast<uint32_t>(thread) + 1));
+    } else if (thread == 2) {
+      w->mortal(3, [=] { w->get(3); });
+    } else {
+      w->get(4);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A lease holder dies at every step of the lease's life.
+struct HolderDies : Base<HolderDies, 3> {
+  static constexpr const char* kName = "lease, ack, dies; recover; get";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void prepare() {
+    world->may_die = true;
+    world->put(4, 50);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] {
+        Item item;
+        if (w->lease(1, &item)) w->finish(1, &item, 1);
+      });
+    } else if (thread == 1) {
+      if (w->died(1)) w->recover(1);
+    } else {
+      w->get(3);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// Who rings dies between the item and the ring; who recovers it wakes.
+struct RingerDies : Base<RingerDies, 3> {
+  static constexpr const char* kName = "wait; put, dies; recover";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1); });
+    } else if (thread == 1) {
+      w->mortal(2, [=] { w->put(2, 20); });
+    } else {
+      if (w->died(2)) w->recover(2);
+    }
+  }
+};
+
+/// Two recover one that is dead already, behind a claim and a take; one of the two dies in it.
+struct RecoverRecover : Base<RecoverRecover, 2> {
+  static constexpr const char* kName = "recover, dies; recover: a claim and a take";
+  static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
+  void prepare() {
+    const uint32_t length = kUnitBytes;
+    const uint32_t id = 60;
+    Item item;
+    uint32_t claimed = 0;
+    world->may_die = true;
+    world->put(4, 50);
+    world->take(1, 1, &item);
+    world->tried[id] = true;
+    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->put(4, 51);
+    world->dead[1] = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(2, [=] { w->recover(1); });
+    } else {
+      w->recover(1);
+      w->get(3);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A recoverer comes late, when the entry it recovers is a newcomer's.
+struct LateRecoverer : Base<LateRecoverer, 2> {
+  static constexpr const char* kName = "recover; recover, join in its place, put, take";
+  static Shape shape() { return {4, 8, 1, 4, 4, 4}; }
+  void prepare() {
+    const uint32_t length = kUnitBytes;
+    const uint32_t id = 60;
+    Item item;
+    uint32_t claimed = 0;
+    world->may_die = true;
+    world->leave_empty(2);
+    world->tried[id] = true;
+    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->put(4, 50);
+    world->dead[1] = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    w->recover(1);
+    if (thread == 0 || !w->join_at(2, 1, 7)) return;
+    w->put(2, 20);
+    w->get(2);
+  }
+  bool fifo() const { return false; }
+};
+
+}  // namespace model::small
