@@ -157,6 +157,25 @@ struct TwoAroundALease : Base<TwoAroundALease, 2> {
   }
 };
 
+/// An entry's second life, under a producer that still looks at its first.
+struct LeaseTwice : Base<LeaseTwice, 2> {
+  static constexpr const char* kName = "lease, ack, lease; put: where the first lay";
+  static Shape shape() { return {3, 8, 1, 2, 2, 3}; }
+  void prepare() {
+    world->put(3, 50);
+    world->put(3, 51);
+  }
+  void run(int thread) {
+    Item item;
+    if (thread == 0) {
+      if (world->lease(2, &item)) world->finish(2, &item, 1);
+      if (world->lease(2, &item)) world->held_lease = item;
+    } else {
+      world->put(1, 10);
+    }
+  }
+};
+
 /// An item goes into a lease and comes back while somebody looks for it.
 struct LeaseBack : Base<LeaseBack, 2> {
   static constexpr const char* kName = "lease, give back; get, get";
@@ -268,6 +287,73 @@ struct PutWaitLease : Base<PutWaitLease, 2> {
   }
 };
 
+/// A lease opens room of which its holder keeps nothing: what was released behind the leased item.
+struct PutWaitMove : Base<PutWaitMove, 2> {
+  static constexpr const char* kName = "wait to put; lease: room behind it";
+  static Shape shape() { return {3, 8, 1, 4, 4, 3}; }
+  void prepare() {
+    Item item;
+    world->put(3, 50);
+    world->put(3, 51, 1, 3);
+    world->take(2, 1, &item);
+    world->get(3);
+    world->give_back(2, &item, 1);
+    world->putter_units = 2;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 2) != 0; });
+    } else {
+      Item item;
+      if (w->lease(2, &item)) w->held_lease = item;
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A commit shows that bytes in front of a lease stayed free.
+struct PutWaitPut : Base<PutWaitPut, 2> {
+  static constexpr const char* kName = "wait to put; put: past a lease";
+  static Shape shape() { return {6, 16, 1, 8, 8, 3}; }
+  void prepare() {
+    Item item;
+    world->put(3, 50);
+    world->lease(2, &item);
+    world->held_lease = item;
+    world->put(3, 51, 1, 5);
+    world->get(3);
+    world->putter_units = 4;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 4) != 0; });
+    } else {
+      w->put(2, 20, 1, 3);
+    }
+  }
+};
+
+/// Who is rung is too busy to answer; another one sleeps, too.
+struct WaitBusy : Base<WaitBusy, 2> {
+  static constexpr const char* kName = "wait; put: beside a sleeper that does not answer";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void prepare() {
+    world->busy[1] = true;
+    world->parking.park(world->actors[1], kGetters, Bell::kParked);
+    world->asleep[1] = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(2, kGetters, [=] { return w->get(2); });
+    } else {
+      w->put(3, 30);
+    }
+  }
+};
+
 /// Given back beside a sleeper.
 struct WaitBack : Base<WaitBack, 2> {
   static constexpr const char* kName = "wait; take, give back";
@@ -368,7 +454,8 @@ struct TakerDies : Base<TakerDies, 4> {
     if (thread < 2) {
       w->put(thread + 1, 10 * (static_cast<uint32_t>(thread) + 1));
     } else if (thread == 2) {
-      w->mortal(3, [=] { w->get(3); });
+      Item item;
+      w->dead[3] = w->take(3, 1, &item) > 0;
     } else {
       w->get(4);
     }
