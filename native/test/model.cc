@@ -4,9 +4,9 @@
 //   model                        every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
 //   model mutate [NAME]          weakens every order and drops every look for sleepers, one at a time
-//   model exhaustive [NAME]      small histories, every schedule with a few preemptions
-//   model exhaustive-long [NAME] the same with one preemption more
-//   model exhaustive-mutate      what that search catches of the same mutations
+//   model exhaustive [NAME]      small histories: every schedule, with no more than a few preemptions
+//   model exhaustive-long [NAME] the same with more of them
+//   model exhaustive-mutate [NAME [PREEMPTIONS]]   which history notices each mutation in that search
 #include <chrono>
 
 #include "model/exhaustive.h"

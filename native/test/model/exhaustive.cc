@@ -72,36 +72,16 @@ constexpr Entry entry(unsigned bound, unsigned long_bound) {
 }
 
 constexpr Entry kHistories[] = {
-    entry<small::PutGet>(kAll, kAll),
-    entry<small::Laps>(3, 4),
-    entry<small::PutPutGet>(2, 3),
-    entry<small::PutPut>(3, kAll),
-    entry<small::PutTwicePut>(2, 3),
-    entry<small::GetGet>(2, 3),
-    entry<small::Batch>(1, 2),
-    entry<small::Abandon>(1, 2),
-    entry<small::LeasePut>(2, 3),
-    entry<small::TwoAroundALease>(3, 4),
-    entry<small::LeaseTwice>(2, 3),
-    entry<small::LeaseBack>(3, 4),
-    entry<small::BackBack>(1, 2),
-    entry<small::WaitPut>(3, 4),
-    entry<small::WaitPutShut>(2, 3),
-    entry<small::WaitWaitPut>(1, 2),
-    entry<small::PutWaitGet>(3, 4),
-    entry<small::PutWaitLease>(2, 3),
-    entry<small::PutWaitMove>(2, 3),
-    entry<small::PutWaitPut>(2, 3),
-    entry<small::WaitBusy>(3, 4),
-    entry<small::WaitBack>(3, 4),
-    entry<small::Drained>(2, 3),
-    entry<small::PutDies>(1, 2),
-    entry<small::BatchDies>(2, 3),
-    entry<small::GetDies>(2, 3),
-    entry<small::TakerDies>(1, 2),
-    entry<small::HolderDies>(2, 3),
-    entry<small::RingerDies>(1, 2),
-    entry<small::RecoverRecover>(1, 2),
+    entry<small::PutGet>(kAll, kAll),    entry<small::Laps>(3, 4),        entry<small::PutPutGet>(2, 3),
+    entry<small::PutPut>(3, kAll),       entry<small::PutTwicePut>(2, 3), entry<small::GetGet>(2, 3),
+    entry<small::Batch>(1, 2),           entry<small::Abandon>(1, 2),     entry<small::LeasePut>(2, 3),
+    entry<small::TwoAroundALease>(3, 4), entry<small::LeaseTwice>(2, 3),  entry<small::LeaseBack>(3, 4),
+    entry<small::BackBack>(1, 2),        entry<small::WaitPut>(3, 4),     entry<small::WaitPutShut>(2, 3),
+    entry<small::WaitWaitPut>(1, 2),     entry<small::PutWaitGet>(3, 4),  entry<small::PutWaitLease>(2, 3),
+    entry<small::PutWaitMove>(2, 3),     entry<small::PutWaitPut>(2, 3),  entry<small::WaitBusy>(3, 4),
+    entry<small::WaitBack>(3, 4),        entry<small::Drained>(2, 3),     entry<small::PutDies>(1, 2),
+    entry<small::BatchDies>(2, 3),       entry<small::GetDies>(2, 3),     entry<small::TakerDies>(1, 2),
+    entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),  entry<small::RecoverRecover>(1, 2),
     entry<small::LateRecoverer>(2, 3),
 };
 
@@ -152,14 +132,15 @@ bool exhaust_mutated(const char* name, unsigned bound) {
       for (const Entry& history : kHistories) {
         const Result result = history.explore(preemptions, false);
         if (result.code == rl::test_result_success) continue;
-        std::printf("  %-6s %-18s %s: %s in schedule %llu with up to %u preemptions, %.1f s\n", kind, what, history.name,
-                    rl::test_result_str(result.code), static_cast<unsigned long long>(result.schedules), preemptions,
-                    seconds() - start);
+        std::printf("  %-6s %-18s %s: %s in schedule %llu with up to %u preemptions, %.1f s\n", kind, what,
+                    history.name, rl::test_result_str(result.code), static_cast<unsigned long long>(result.schedules),
+                    preemptions, seconds() - start);
         std::fflush(stdout);
         return;
       }
     }
-    std::printf("  %-6s %-18s not noticed, %.1f s\n", kind, what, seconds() - start);
+    good = false;
+    std::printf("  %-6s %-18s NOT NOTICED, %.1f s\n", kind, what, seconds() - start);
     std::fflush(stdout);
   };
   for (int site = 0; site < static_cast<int>(Site::kCount); ++site) {

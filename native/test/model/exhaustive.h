@@ -8,7 +8,7 @@ namespace model {
 bool exhaust(const char* name, bool is_long);
 
 /// Weakens every order and drops every look for sleepers (whose name contains `name`), one at a time, and says which
-/// history notices with up to `bound` preemptions. False when one is not noticed that is known to be.
+/// history notices with up to `bound` preemptions. False when one is not noticed.
 bool exhaust_mutated(const char* name, unsigned bound);
 
 }  // namespace model

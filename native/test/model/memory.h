@@ -263,8 +263,8 @@ class Scheduler : public rl::scheduler<Scheduler<kThreads>, rl::scheduler_thread
 };
 
 /// Every schedule in turn, depth first: each choice of a thread, of the value that a load returns, and of a death, is
-/// made in every way, with up to search.bound preemptions. A preemption is a switch away from a thread that could go on;
-/// a switch away from one that has ended, or sleeps, is free.
+/// made in every way, with up to search.bound preemptions. A preemption is a switch away from a thread that could go
+/// on; a switch away from one that has ended, or sleeps, is free.
 template <rl::thread_id_t kThreads>
 class DepthFirst : public rl::scheduler<DepthFirst<kThreads>, rl::scheduler_thread_info, kThreads> {
   using Base = rl::scheduler<DepthFirst<kThreads>, rl::scheduler_thread_info, kThreads>;

@@ -531,7 +531,7 @@ class World {
   bool has_ended[kMaxActors] = {};
   int active = 0;  // threads that neither ended nor are blocked
   static constexpr int kRing = -1;
-  int awaits[kMaxActors] = {};  // by thread: an actor's end, a ring, or nothing
+  int awaits[kMaxActors] = {};          // by thread: an actor's end, a ring, or nothing
   unsigned sleeps_in[kMaxActors] = {};  // by actor: one more than the thread
   bool follow_up[2] = {};
   Item held_lease{0, 0, 0, 0, 0, -1};
