@@ -4,8 +4,8 @@
 //   model                        every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
 //   model mutate [NAME]          weakens every order and drops every look for sleepers, one at a time
-//   model exhaustive [NAME]      small histories: every schedule, with no more than a few preemptions
-//   model exhaustive-long [NAME] the same with more of them
+//   model exhaustive [NAME [PREEMPTIONS]]          small histories: every schedule with so many preemptions
+//   model exhaustive-long [NAME]                   the same with more of them
 //   model exhaustive-mutate [NAME [PREEMPTIONS]]   which history notices each mutation in that search
 #include <chrono>
 
@@ -149,8 +149,9 @@ int main(int argc, char** argv) {
   }
   if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 3) ? 0 : 1;
   const char* name = argc > 2 ? argv[2] : "";
-  if (mode == "exhaustive") return exhaust(name, false) ? 0 : 1;
-  if (mode == "exhaustive-long") return exhaust(name, true) ? 0 : 1;
-  if (mode == "exhaustive-mutate") return exhaust_mutated(name, argc > 3 ? std::atoi(argv[3]) : 1) ? 0 : 1;
+  const unsigned preemptions = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1;
+  if (mode == "exhaustive") return exhaust(name, argc > 3 ? Form::kAsked : Form::kShort, preemptions) ? 0 : 1;
+  if (mode == "exhaustive-long") return exhaust(name, Form::kLong) ? 0 : 1;
+  if (mode == "exhaustive-mutate") return exhaust_mutated(name, preemptions) ? 0 : 1;
   return 1;
 }

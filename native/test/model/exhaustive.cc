@@ -72,13 +72,13 @@ constexpr Entry entry(unsigned bound, unsigned long_bound) {
 }
 
 constexpr Entry kHistories[] = {
-    entry<small::PutGet>(kAll, kAll),    entry<small::Laps>(3, 4),        entry<small::PutPutGet>(2, 3),
+    entry<small::PutGet>(kAll, kAll),    entry<small::Laps>(3, kAll),     entry<small::PutPutGet>(2, 3),
     entry<small::PutPut>(3, kAll),       entry<small::PutTwicePut>(2, 3), entry<small::GetGet>(2, 3),
-    entry<small::Batch>(1, 2),           entry<small::Abandon>(1, 2),     entry<small::LeasePut>(2, 3),
+    entry<small::Batch>(2, 3),           entry<small::Abandon>(2, 3),     entry<small::LeasePut>(2, 3),
     entry<small::TwoAroundALease>(3, 4), entry<small::LeaseTwice>(2, 3),  entry<small::LeaseBack>(3, 4),
-    entry<small::BackBack>(1, 2),        entry<small::WaitPut>(3, 4),     entry<small::WaitPutShut>(2, 3),
+    entry<small::BackBack>(2, 3),        entry<small::WaitPut>(3, 5),     entry<small::WaitPutShut>(2, 3),
     entry<small::WaitWaitPut>(1, 2),     entry<small::PutWaitGet>(3, 4),  entry<small::PutWaitLease>(2, 3),
-    entry<small::PutWaitMove>(2, 3),     entry<small::PutWaitPut>(2, 3),  entry<small::WaitBusy>(3, 4),
+    entry<small::PutWaitMove>(2, 3),     entry<small::PutWaitPut>(2, 3),  entry<small::WaitBusy>(3, kAll),
     entry<small::WaitBack>(3, 4),        entry<small::Drained>(2, 3),     entry<small::PutDies>(1, 2),
     entry<small::BatchDies>(2, 3),       entry<small::GetDies>(2, 3),     entry<small::TakerDies>(1, 2),
     entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),  entry<small::RecoverRecover>(1, 2),
@@ -91,12 +91,14 @@ bool named(const char* what, const char* name) { return std::strstr(what, name) 
 
 }  // namespace
 
-bool exhaust(const char* name, bool is_long) {
+bool exhaust(const char* name, Form form, unsigned preemptions_asked) {
   bool good = true;
   for (const Entry& history : kHistories) {
     if (!named(history.name, name)) continue;
     const double start = seconds();
-    const unsigned bound = is_long ? history.long_bound : history.bound;
+    const unsigned bound = form == Form::kAsked  ? std::min(preemptions_asked, kAll)
+                           : form == Form::kLong ? history.long_bound
+                                                 : history.bound;
     Result result;
     // From none up: what fails is shown with as few preemptions as it takes.
     for (unsigned preemptions = 0; preemptions <= bound; ++preemptions) {

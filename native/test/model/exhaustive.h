@@ -3,9 +3,12 @@
 
 namespace model {
 
+/// How many preemptions: as in the ordinary test run, as in the long one, or as asked for.
+enum class Form { kShort, kLong, kAsked };
+
 /// Explores every history (whose name contains `name`) and says what was explored. False when a schedule failed, or
 /// when a search did not end.
-bool exhaust(const char* name, bool is_long);
+bool exhaust(const char* name, Form form, unsigned preemptions_asked = 0);
 
 /// Weakens every order and drops every look for sleepers (whose name contains `name`), one at a time, and says which
 /// history notices with up to `bound` preemptions. False when one is not noticed.
