@@ -60,7 +60,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         accepted++;
       };
       // Not one `for await` for both: over a synchronous source it would await items that are themselves promises.
-      if (Symbol.iterator in items) for (const item of items) await putOne(item);
+      if (isIterable(items)) for (const item of items) await putOne(item);
       else for await (const item of items) await putOne(item);
     } catch (error) {
       throw withAccepted(error, accepted);
@@ -161,6 +161,10 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     await this.close();
   }
 }
+
+/** Not by `in`: a string is iterable too. */
+const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
+  typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
 
 /** The error itself where it can carry the count. */
 export function withAccepted(error: unknown, accepted: number): unknown {

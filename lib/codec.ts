@@ -36,11 +36,32 @@ const FIRST_CUSTOM_ID = 16;
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
+/**
+ * A Uint8Array whose memory went to another thread shows no bytes: to send it as an empty item would be a silent loss.
+ * @throws SerializationError
+ */
+export function refuseDetached(bytes: Uint8Array): void {
+  if (bytes.length > 0) return;
+  try {
+    new Uint8Array(bytes.buffer, 0, 0);
+  } catch (error) {
+    throw new SerializationError(
+      'The item is a Uint8Array whose memory was transferred away. The queue is unchanged.',
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
 const raw: Codec = {
   name: 'raw',
   id: CODEC_RAW,
   encode: (value) => {
-    if (value instanceof Uint8Array) return value;
+    if (value instanceof Uint8Array) {
+      refuseDetached(value);
+      return value;
+    }
     throw new SerializationError(
       `The codec 'raw' takes a Uint8Array, found ${describeValue(value)}. Use 'auto' for other items.`,
     );
@@ -145,12 +166,9 @@ function encodeWith(codec: Codec, value: unknown): Uint8Array {
  */
 export function encodeItem(value: unknown, codecName: CodecName = 'auto'): EncodedItem {
   if (value instanceof SealedItem) return { codecId: value.codec, bytes: value.bytes };
-  if (codecName === 'auto') {
-    return value instanceof Uint8Array
-      ? { codecId: CODEC_RAW, bytes: value }
-      : { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
-  }
-  const codec = findCodec(codecName);
+  if (codecName === 'auto' && !(value instanceof Uint8Array))
+    return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
+  const codec = codecName === 'auto' ? raw : findCodec(codecName);
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
 }
 

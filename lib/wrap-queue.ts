@@ -75,11 +75,13 @@ interface Delivery<T> {
 interface Waiter<T> {
   give(delivery: Delivery<T>): void;
   leave(reason: unknown): void;
+  setReferenced(referenced: boolean): void;
 }
 
 class WrappedQueue<T> extends BaseQueue<T> {
   private closed = false;
   private shutDown = false;
+  private referenced = true;
   /** Items that came after their waiter had left, or came back from a lease: first to go out again. */
   private readonly returned: Delivery<T>[] = [];
   /** Oldest first. */
@@ -194,9 +196,10 @@ class WrappedQueue<T> extends BaseQueue<T> {
   private whileWaiting(taken: PromiseLike<T>, deadline: number, signal: AbortSignal | undefined): Promise<Delivery<T>> {
     return new Promise((resolve, reject) => {
       let left = false;
+      let referenced = false;
       const finish = (): void => {
         left = true;
-        keepAlive.drop();
+        waiter.setReferenced(false);
         alarm?.cancel();
         signal?.removeEventListener('abort', onAbort);
         this.waiting.delete(waiter);
@@ -204,6 +207,12 @@ class WrappedQueue<T> extends BaseQueue<T> {
       const waiter: Waiter<T> = {
         give: (delivery) => (finish(), resolve(delivery)),
         leave: (reason) => (finish(), reject(reason)),
+        setReferenced: (next) => {
+          if (next === referenced) return;
+          referenced = next;
+          if (next) keepAlive.hold();
+          else keepAlive.drop();
+        },
       };
       const onAbort = (): void => waiter.leave(signal?.reason);
       // The inner queue's own timeout comes first where it has one.
@@ -211,7 +220,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
         deadline === Infinity ? undefined : new Alarm(deadline + 20, () => waiter.leave(new QueueEmptyError()));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.waiting.add(waiter);
-      keepAlive.hold();
+      waiter.setReferenced(this.referenced);
       taken.then(
         (item) => (left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
         (error) => (left ? undefined : waiter.leave(error)),
@@ -308,11 +317,17 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override ref(): this {
     this.inner.ref?.();
-    return this;
+    return this.setReferenced(true);
   }
 
   override unref(): this {
     this.inner.unref?.();
+    return this.setReferenced(false);
+  }
+
+  private setReferenced(referenced: boolean): this {
+    this.referenced = referenced;
+    for (const waiter of this.waiting) waiter.setReferenced(referenced);
     return this;
   }
 

@@ -18,7 +18,7 @@ export interface ContractOptions {
 export type Tests<Q> = Readonly<Record<string, (queue: Q) => Promise<void>>>;
 
 /**
- * Runs the contract of `QueueLike` against an implementation, inside jest, vitest (with `globals: true`), mocha or node:test. Where
+ * Runs the contract of `QueueLike` against an implementation, inside jest, vitest, mocha or node:test. Where
  * the queue offers all of `Queue`, that is tested too. `make` is called for each test and must give a queue that is empty;
  * each is emptied and closed afterwards.
  *

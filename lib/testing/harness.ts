@@ -7,23 +7,50 @@ export interface Runner {
   it(name: string, body: () => Promise<void>): void;
 }
 
-/** jest, vitest (with `globals: true`) and mocha put theirs on the global object; node:test is imported. */
+let imported: Runner | undefined;
+
+/** For runners that can only be imported: the ESM face of the package hands over vitest. */
+export function useRunner(runner: Runner): void {
+  imported = runner;
+}
+
+/** jest, vitest and mocha put theirs on the global object, the first two unless told not to; node:test is imported. */
 export function findRunner(): Runner {
   const { describe, it } = globalThis as unknown as Partial<Runner>;
   if (typeof describe === 'function' && typeof it === 'function') return { describe, it };
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- only where there is no other runner
+  if (imported !== undefined) return imported;
+  if (Object.hasOwn(globalThis, '__vitest_worker__')) {
+    throw new TypeError(
+      "describeQueueContract cannot reach vitest from here. Import 'sage-queue/testing' instead of requiring it, or set `globals: true`.",
+    );
+  }
+  /* eslint-disable @typescript-eslint/no-require-imports -- only where there is no other runner */
+  if (process.env.JEST_WORKER_ID !== undefined) {
+    try {
+      return require('@jest/globals') as Runner;
+    } catch {
+      // A process that a jest test started inherits the variable.
+    }
+  }
   return require('node:test') as Runner;
+  /* eslint-enable @typescript-eslint/no-require-imports */
 }
 
 export type MakeQueue = () => Awaitable<QueueLike>;
 
 /** Runs one test on a fresh queue, then empties and closes it, so that the next queue of that name starts from nothing. */
 export async function withQueue(make: MakeQueue, body: (queue: QueueLike) => Promise<void>): Promise<void> {
-  const queue = await make();
+  // A queue need not keep the process while it waits, and node:test gives up a test that nothing keeps.
+  const awake = setInterval(() => {}, 2 ** 30);
   try {
-    await body(queue);
+    const queue = await make();
+    try {
+      await body(queue);
+    } finally {
+      await emptyAndClose(queue);
+    }
   } finally {
-    await emptyAndClose(queue);
+    clearInterval(awake);
   }
 }
 

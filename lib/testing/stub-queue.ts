@@ -1,4 +1,5 @@
 import type { QueueDescriptor } from '../descriptor';
+import { withAccepted } from '../base-queue';
 import { MemoryStore } from '../memory-store';
 import type { Lease, QueueStats, WaitOptions } from '../queue';
 import { Attachment, StoreQueue } from '../store-queue';
@@ -35,7 +36,7 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
     };
   }
 
-  /** The next call rejects with this error and changes nothing; several are used up in order. */
+  /** The next call, of any but close(), rejects with this error and changes nothing; several are used up in order. */
   failNext(error: Error): void {
     this.faults.push(error);
   }
@@ -53,6 +54,15 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
   override async get(options?: WaitOptions): Promise<T> {
     this.useFault();
     return super.get(options);
+  }
+
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    try {
+      this.useFault();
+    } catch (error) {
+      throw withAccepted(error, 0);
+    }
+    return super.putMany(items, options);
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {

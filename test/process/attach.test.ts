@@ -1,4 +1,5 @@
 import { QueueDescriptor } from '../../lib';
+import type { SageOptions } from '../../lib';
 import { attach, describeQueue, errorOf, freshName, run, segmentFiles, start, types } from './child';
 import type { Child } from './child';
 
@@ -88,6 +89,12 @@ describe.each(types)('%s', (type) => {
       const error = await errorOf(() => attach(describeQueue(type, options, name)));
       expect(error.code).toBe('ERR_QUEUE_CONFIG_MISMATCH');
     }
+    const others: SageOptions[] = [{ mode: 0o640 }, ...(type === 'sage_queue' ? [{ autoCleanup: false }] : [])];
+    for (const options of others) {
+      const error = await errorOf(() => attach(describeQueue(type, options, name)));
+      expect(error.code).toBe('ERR_QUEUE_CONFIG_MISMATCH');
+    }
+    attach(describeQueue(type, { maxsize: 5, capacityBytes: 4096, mode: 0o600 }, name)).closeSync();
     const plain = attach(describeQueue(type, {}, name));
     expect(await plain.stats()).toMatchObject({ maxsize: 5, capacityBytes: 4096 });
     expect((await queue.stats()).attached).toHaveLength(2);

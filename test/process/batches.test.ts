@@ -79,6 +79,45 @@ describe.each(types)('%s', (type) => {
     queue.closeSync();
   });
 
+  test('any iterable is a batch for putMany, a string too; putManySync takes arrays only', async () => {
+    const queue = attach(describeQueue(type));
+    expect(await queue.putMany('ab')).toBe(2);
+    expect(queue.getManySync(9)).toEqual(['a', 'b']);
+    for (const items of [new Set([1]), 'ab', 5, {}, undefined])
+      expect(caught(() => queue.putManySync(items as unknown[]))).toMatchObject({ name: 'TypeError' });
+    for (const items of [5, {}, undefined, null])
+      await expect(queue.putMany(items as unknown as unknown[])).rejects.toMatchObject({ name: 'TypeError' });
+    expect(queue.qsizeSync()).toBe(0);
+    queue.closeSync();
+  });
+
+  test('an abort ends a long batch that finds room all the way', async () => {
+    const queue = attach(describeQueue(type, { maxsize: 100_000 }));
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    setImmediate(() => controller.abort(reason));
+    const outcome = queue.putMany(Array<number>(100_000).fill(1), { signal: controller.signal });
+    const error = (await outcome.catch((thrown: unknown) => thrown)) as Error & { accepted: number };
+    expect(error).toBe(reason);
+    expect(error.accepted).toBe(queue.qsizeSync());
+    expect(error.accepted).toBeLessThan(100_000);
+    queue.unlinkSync();
+    queue.closeSync();
+  });
+
+  test('bytes whose memory was transferred away are refused, not sent as none', async () => {
+    const queue = attach(describeQueue(type));
+    const gone = Buffer.from(new ArrayBuffer(8));
+    structuredClone(gone.buffer, { transfer: [gone.buffer as ArrayBuffer] });
+    expect(caught(() => queue.putSync(gone))).toBeInstanceOf(SerializationError);
+    await expect(queue.put(gone)).rejects.toThrow(SerializationError);
+    expect(caught(() => queue.putManySync([Buffer.alloc(0), gone]))).toMatchObject({ accepted: 1 });
+    await expect(queue.putMany([Buffer.alloc(0), gone])).rejects.toMatchObject({ accepted: 1 });
+    await expect(queue.put({ gone })).rejects.toThrow(SerializationError);
+    expect(queue.getManySync(9)).toEqual([Buffer.alloc(0), Buffer.alloc(0)]);
+    queue.closeSync();
+  });
+
   test('an item of more bytes than a tiny queue has is refused by its size', () => {
     const queue = attach(describeQueue(type, { maxsize: 2, capacityBytes: 64 }));
     const refused = caught(() => queue.putManySync([Buffer.alloc(5000)]));

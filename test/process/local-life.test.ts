@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(__dirname, '../..');
@@ -34,6 +35,19 @@ test.each([
   expect(performance.now() - start).toBeLessThan(15_000);
 });
 
+test('a custom type with the four methods does as it is told by ref and unref', () => {
+  const custom = `
+    const { QueueDescriptor, registerQueueImplementation, resolveDescriptor } = require('sage-queue');
+    registerQueueImplementation('never', () => ({ put() {}, get: () => new Promise(() => {}), empty: () => true, qsize: () => 0 }));
+    const queue = resolveDescriptor(new QueueDescriptor({ queueId: 'life', queueType: 'never' }));
+    const ended = () => console.log('ended');
+    setTimeout(() => queue.close(), 200).unref();`;
+  for (const calls of ['queue.unref().get()', 'queue.get(); queue.unref()'])
+    expect(run(`${custom} ${calls}`).stdout).toBe('');
+  for (const calls of ['queue.get().catch(ended)', 'queue.unref(); queue.get().catch(ended); queue.ref()'])
+    expect(run(`${custom} ${calls}`).stdout).toBe('ended\n');
+});
+
 test('ref after unref keeps it alive again', () => {
   const { stdout } = run(`${queue} queue.unref(); queue.get().then((item) => console.log(item)); queue.ref(); setTimeout(() => queue.put('came'), 100).unref();`); // prettier-ignore
   expect(stdout).toBe('came\n');
@@ -53,12 +67,43 @@ test('the contract suite runs under node:test', () => {
   const { stdout, status } = run(
     `
     const { describeQueueContract, StubQueue } = require('sage-queue/testing');
-    const { QueueDescriptor } = require('sage-queue');
+    const { QueueDescriptor, getSageQueue } = require('sage-queue');
     describeQueueContract('here', () => new StubQueue(QueueDescriptor.createLocalQueue(undefined, { maxsize: 3 })), { bounded: true });
+    let next = 0;
+    const name = () => \`test-node-test-\${process.pid}-\${next++}\`;
+    describeQueueContract('shared', () => getSageQueue(name(), { maxsize: 3 }), { bounded: true, shared: true });
     `,
     '--test-reporter=tap',
   );
-  expect(stdout).toMatch(/# fail 0/);
+  expect(stdout).toMatch(/# fail 0\n# cancelled 0/);
   expect(Number(/# pass (\d+)/.exec(stdout)?.[1])).toBeGreaterThan(50);
   expect(status).toBe(0);
+});
+
+test('the contract suite runs under jest without its globals', () => {
+  const folder = mkdtempSync(join(root, 'build/no-globals-'));
+  try {
+    writeFileSync(join(folder, 'jest.config.json'), JSON.stringify({ injectGlobals: false, testMatch: ['**/*.cjs'] }));
+    writeFileSync(
+      join(folder, 'contract.cjs'),
+      `const { describeQueueContract, StubQueue } = require('sage-queue/testing');
+      const { QueueDescriptor } = require('sage-queue');
+      describeQueueContract('here', () => new StubQueue(QueueDescriptor.createLocalQueue()));`,
+    );
+    const jest = [require.resolve('jest/bin/jest'), '--config', 'jest.config.json', '--json'];
+    const { stdout } = spawnSync(process.execPath, jest, { cwd: folder, encoding: 'utf8', timeout: 20_000 });
+    const { numPassedTests, numFailedTests } = JSON.parse(stdout) as Record<string, number>;
+    expect(numFailedTests).toBe(0);
+    expect(numPassedTests).toBeGreaterThan(30);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('the contract suite asks vitest to be imported where it has no globals', () => {
+  const { stderr } = run(`
+    globalThis.__vitest_worker__ = {};
+    require('sage-queue/testing').describeQueueContract('here', () => {});
+  `);
+  expect(stderr).toMatch(/TypeError: describeQueueContract cannot reach vitest/);
 });

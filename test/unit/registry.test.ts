@@ -143,6 +143,26 @@ test('closeAllQueues closes what was resolved', async () => {
   await expect(one.qsize()).rejects.toThrow(QueueClosedError);
 });
 
+test('a fault of the stub strikes whatever call is next, a batch and a stream too', async () => {
+  const calls: Record<string, (queue: StubQueue) => Promise<unknown>> = {
+    putMany: (queue) => queue.putMany([1, 2]),
+    'putMany of an iterable': (queue) => queue.putMany(new Set([1, 2])),
+    getMany: (queue) => queue.getMany(2),
+    lease: (queue) => queue.lease(),
+    iteration: (queue) => queue[Symbol.asyncIterator]().next(),
+    writable: (queue) =>
+      new Promise((resolve, reject) => queue.writable().on('error', reject).on('finish', resolve).end(1)),
+  };
+  for (const [name, call] of Object.entries(calls)) {
+    const queue = new StubQueue(custom);
+    const fault = Object.assign(new Error(`scripted for ${name}`), {});
+    queue.failNext(fault);
+    await expect(call(queue)).rejects.toBe(fault);
+    if (name.startsWith('putMany')) expect(fault).toHaveProperty('accepted', 0);
+    expect(await queue.qsize()).toBe(0);
+  }
+});
+
 test('the stub fails as scripted, once per fault, and stands in for any type', async () => {
   registerQueueImplementation('my_custom', StubQueue.sharing());
   const [one, two] = [resolveDescriptor(custom) as unknown as StubQueue, resolveDescriptor(custom)];

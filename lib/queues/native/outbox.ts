@@ -2,7 +2,7 @@
  * Where the small items of a batch lie for the addon to pick up: memory that it knows already. To ask one array after the other for
  * its memory costs it more than the copy into here.
  */
-import { CODEC_RAW, encodeItemSpan } from '../../codec';
+import { CODEC_RAW, encodeItemSpan, refuseDetached } from '../../codec';
 import type { CodecName } from '../../codec';
 import { MAX_BATCH } from '../../native';
 
@@ -52,6 +52,7 @@ export function packSmall(items: readonly unknown[], from: number, codec: CodecN
       if (codec === 'auto' && item instanceof Uint8Array) {
         length = item.length;
         if (length > largest) break;
+        if (length === 0) refuseDetached(item);
         memory.set(item, offset);
       } else {
         const span = encodeItemSpan(item, codec);

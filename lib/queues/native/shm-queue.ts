@@ -20,6 +20,7 @@ import {
   native,
   openHandle,
 } from '../../native';
+import { describeValue } from '../../metadata';
 import type { NativeHandle } from '../../native';
 import type { NativeLease, NativeQueue, QueueStats, ResolveOptions, SyncWaitOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
@@ -36,6 +37,7 @@ import { emptyError, fullError, refuseGet, refusePut } from './statuses';
 import { Waiters } from './waiters';
 
 const DEFAULT_MAXSIZE = 1000;
+const DEFAULT_MODE = 0o600;
 const MEBIBYTE = 1024 * 1024;
 
 /** 1 MiB, or 1 KiB for each of maxsize items where that is more, at most 16 MiB. */
@@ -43,6 +45,21 @@ export function defaultCapacityBytes(maxsize: number): number {
   let capacity = MEBIBYTE;
   while (capacity < Math.min(maxsize * 1024, 16 * MEBIBYTE)) capacity *= 2;
   return capacity;
+}
+
+/** What an existing queue has otherwise than the descriptor asks for. A default asks for nothing. */
+function differencesOf({ metadata }: QueueDescriptor, existing: ReturnType<NativeHandle['configuration']>): string[] {
+  const { maxsize, capacity_bytes: capacityBytes, auto_cleanup: autoCleanup, mode } = metadata;
+  const octal = (bits: number): string => `0o${bits.toString(8)}`;
+  const differences: string[] = [];
+  if (typeof maxsize === 'number' && maxsize !== DEFAULT_MAXSIZE && maxsize !== existing.maxsize)
+    differences.push(`maxsize ${existing.maxsize}, asked for is ${maxsize}`);
+  if (typeof capacityBytes === 'number' && capacityBytes !== existing.capacityBytes)
+    differences.push(`capacityBytes ${existing.capacityBytes}, asked for is ${capacityBytes}`);
+  if (autoCleanup === false && existing.autoCleanup) differences.push('autoCleanup true, asked for is false');
+  if (typeof mode === 'number' && mode !== DEFAULT_MODE && mode !== existing.mode)
+    differences.push(`mode ${octal(existing.mode)}, asked for is ${octal(mode)}`);
+  return differences;
 }
 
 /** As many calls are answered at once before the event loop gets a turn. */
@@ -82,19 +99,19 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
         queueId: descriptor.queueId,
         maxsize,
         capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
-        mode: typeof metadata.mode === 'number' ? metadata.mode : 0o600,
+        mode: typeof metadata.mode === 'number' ? metadata.mode : DEFAULT_MODE,
         autoCleanup: metadata.auto_cleanup !== false,
         ownerUid: ownerOf(descriptor) ?? -1,
         create: options.create ?? 'if-missing',
       }),
     );
     const existing = this.handle.configuration();
-    const otherSize = maxsize !== DEFAULT_MAXSIZE && maxsize !== existing.maxsize;
-    if (otherSize || (typeof asked === 'number' && asked !== existing.capacityBytes)) {
+    const differences = differencesOf(descriptor, existing);
+    if (differences.length > 0) {
       this.handle.close();
       throw new ConfigMismatchError(
-        `The queue '${descriptor.queueId}' exists with maxsize ${existing.maxsize} and capacityBytes ${existing.capacityBytes}; the descriptor asks for ` +
-          `${maxsize} and ${asked ?? 'the default'}. Ask for the same, or leave both out to take it as it is.`,
+        `The queue '${descriptor.queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
+          'Ask for the same, or leave it out to take the queue as it is.',
       );
     }
     this.capacityBytes = existing.capacityBytes;
@@ -124,8 +141,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── statuses ─────────────────────────────────────────────────────────────
 
+  /** Bytes that go in as they are. Empty ones take the way of other items, where it shows whether their memory is still theirs. */
   private isRaw(item: unknown): item is Uint8Array {
-    return this.codec === 'auto' && item instanceof Uint8Array;
+    return this.codec === 'auto' && item instanceof Uint8Array && item.length > 0;
   }
 
   /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
@@ -211,6 +229,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   putManySync(items: readonly T[], options?: SyncWaitOptions): number {
     this.check();
+    if (!Array.isArray(items)) {
+      throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
+    }
     const wait = readWait(options);
     const deadline = deadlineOf(wait);
     let accepted = 0;
@@ -335,7 +356,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
           if (outcome !== undefined) {
             accepted += outcome;
             if (outcome === batch.count && batch.failure !== undefined) throw batch.failure;
-            if ((answers += outcome) > ANSWERS_PER_TURN) await nextTurn();
+            if ((answers += outcome) > ANSWERS_PER_TURN) {
+              await nextTurn();
+              if (accepted < items.length) wait.signal?.throwIfAborted();
+            }
             continue;
           }
         }
