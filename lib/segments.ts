@@ -7,6 +7,10 @@ export interface SegmentInfo {
   name: string;
   queueType: 'shm' | 'sage_queue';
   queueId: string;
+  /** sage_queue: the namespace it was made in, where there is one. */
+  namespace?: string;
+  /** sage_queue, where it is not this user's own: the user whose queue of this name it is; null where it is shared by all users. */
+  tenantUid?: number | null;
   /** Of shared memory, all in all. */
   bytes: number;
   qsize: number;
@@ -24,11 +28,22 @@ export interface UnreadableSegment {
   error: Error;
 }
 
-/** What the user called it: the last of the parts that a full name joins by '+'. */
-const userName = (fullName: string): string => fullName.slice(fullName.lastIndexOf('+') + 1);
+/** The parts that a full name joins by '+': the kind, for a sage_queue the user and the namespace, and what the user called it. */
+function partsOf(fullName: string): Pick<SegmentInfo, 'name' | 'namespace' | 'tenantUid'> {
+  const parts = fullName.split('+');
+  const name = parts.at(-1)!;
+  if (parts.length !== 4) return { name };
+  const [, tenant, namespace] = parts as [string, string, string, string];
+  const tenantUid = tenant === '' ? null : Number(tenant.slice(1));
+  return {
+    name,
+    ...(namespace === '' ? {} : { namespace }),
+    ...(tenantUid === (process.getuid?.() ?? null) ? {} : { tenantUid }),
+  };
+}
 
 const infoOf = (segment: NativeSegment): SegmentInfo => ({
-  name: userName(segment.fullName),
+  ...partsOf(segment.fullName),
   queueType: segment.kind,
   queueId: segment.queueId,
   bytes: segment.bytes,

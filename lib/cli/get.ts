@@ -1,4 +1,6 @@
-import { QueueEmptyError, QueueShutDownError } from '../errors';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { QueueDescriptor } from '../descriptor';
+import { QueueEmptyError, QueueNotFoundError, QueueShutDownError } from '../errors';
 import type { Lease, Queue } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
@@ -11,6 +13,8 @@ import { naming, parseQueue } from './queue-uri';
 import { ClosedPipeError, StandardOutput } from './standard-output';
 import { count } from './table';
 
+/** A queue that is not there yet is looked for as often. */
+const LOOK_AGAIN_MS = 20;
 /** Items on loan at a time. */
 const MOST_LEASES = 64;
 
@@ -23,6 +27,7 @@ An item counts as taken once it is written; what could not be written goes back 
   --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130)
   --count N            wait for N items, and stop after them
   --timeout-ms N       wait at most N ms for each item; status 3 when that was too short
+                       with --follow or --timeout-ms a queue that is not there yet is waited for too
   --ndjson             write every item as a line of JSON, text and bytes (as base64) too
   --raw                write text without a newline too
   --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
@@ -64,11 +69,11 @@ async function run(args: Arguments): Promise<number> {
     capacityBytes: args.integer('capacity-bytes', 1),
   });
   const signal = interruption();
-  let queue: Queue;
-  try {
-    queue = resolveDescriptor(descriptor, { create: args.flag('create') ? 'if-missing' : 'never' });
-  } catch (error) {
-    throw naming(name, error);
+  const patienceMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
+  const queue = await attach(name, descriptor, args.flag('create'), patienceMs, signal);
+  if (queue === undefined) {
+    process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
+    return EXIT_TIMEOUT;
   }
   // Where stdout is the terminal itself, the items are the progress.
   const progress = new Progress(
@@ -109,6 +114,30 @@ async function run(args: Arguments): Promise<number> {
   } finally {
     progress.stop();
     await queue.close();
+  }
+}
+
+/** Waits for somebody to make the queue, if told to. Undefined: nobody did in time. */
+async function attach(
+  name: string,
+  descriptor: QueueDescriptor,
+  create: boolean,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<Queue | undefined> {
+  const deadline = performance.now() + patienceMs;
+  for (let told = false; ; told = true) {
+    try {
+      return resolveDescriptor(descriptor, { create: create ? 'if-missing' : 'never' });
+    } catch (error) {
+      if (!(error instanceof QueueNotFoundError) || patienceMs === 0) throw naming(name, error);
+    }
+    if (performance.now() >= deadline) return undefined;
+    if (!told && patienceMs === Infinity)
+      process.stderr.write(`sage-queue: there is no queue ${name} yet; waiting for it.\n`);
+    await delay(Math.min(LOOK_AGAIN_MS, Math.max(1, deadline - performance.now())), undefined, { signal }).catch(() => {
+      throw signal.reason;
+    });
   }
 }
 

@@ -10,7 +10,7 @@ export const ls: Command = {
   usage: 'ls [--json]',
   help: `Looking at a queue does not attach to it. Queues that cannot be read (another user's, damaged) are named on stderr.
 
-  --json   an array of { uri, name, queueType, queueId, bytes, qsize, maxsize, attached, shutDown, layoutVersion, createdTimestamp }`,
+  --json   an array of { uri, name, namespace?, tenantUid?, queueType, queueId, bytes, qsize, maxsize, attached, shutDown, layoutVersion, createdTimestamp }`,
   examples: ['sage-queue ls', "sage-queue ls --json | jq -r '.[] | select(.qsize > 0).uri'"],
   options: { json: { type: 'boolean' } },
   operands: [0, 0],

@@ -95,25 +95,39 @@ function oneLine(error: unknown): string {
   return typeof code === 'string' && code.startsWith('ERR_') ? `${text} (${code})` : text;
 }
 
+/** Resolves when what was written to the stream is out, or never will be. */
+const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
+  stream.writableLength === 0 || stream.destroyed
+    ? Promise.resolve()
+    : new Promise((resolve) => {
+        stream.once('close', resolve);
+        stream.write('', () => resolve());
+      });
+
 /** What was written is out before the process ends, which is then not kept by what else may still be open. */
 function leave(status: number, streams: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr]): void {
   process.exitCode = status;
-  const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
-    stream.writableLength === 0 || stream.destroyed
-      ? Promise.resolve()
-      : new Promise((resolve) => {
-          stream.once('close', resolve);
-          stream.write('', () => resolve());
-        });
   void Promise.all(streams.map(flushed)).then(() => process.exit(status));
 }
 
-// The commands that stream look at each write themselves; for the others a reader that has gone is no news.
-process.stdout.on('error', () => {});
+// The commands that stream look at each write themselves; for the others a reader that has gone is no news, a full disk is.
+let outputError: NodeJS.ErrnoException | undefined;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => (outputError = error));
 process.stderr.on('error', () => {});
 
+/** The status of a command that ended well, as far as its output did. */
+async function written(status: number): Promise<number> {
+  if (status !== EXIT_OK) return status;
+  await flushed(process.stdout);
+  // What became of the last write is told in a turn of its own.
+  await new Promise(setImmediate);
+  if (outputError === undefined || outputError.code === 'EPIPE') return status;
+  process.stderr.write(`sage-queue: The output could not be written: ${oneLine(outputError)}.\n`);
+  return EXIT_FAILED;
+}
+
 run(process.argv.slice(2)).then(
-  (status) => leave(status),
+  async (status) => leave(await written(status)),
   (error: unknown) => {
     if (error instanceof Interrupted) {
       if (error.message !== '') process.stderr.write(`sage-queue: ${error.message}\n`);

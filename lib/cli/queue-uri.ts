@@ -16,8 +16,8 @@ const FORMS =
 
 /** @throws UsageError that says what was expected; InvalidDescriptorError for a descriptor that is none. */
 export function parseQueue(text: string, configuration: QueueConfiguration = {}): QueueDescriptor {
-  if (text.startsWith('@')) return withConfiguration(readDescriptor(text.slice(1)), configuration);
-  if (text.trimStart().startsWith('{')) return withConfiguration(QueueDescriptor.fromJSON(text), configuration);
+  if (text.startsWith('@')) return described(readDescriptor(text.slice(1)), configuration);
+  if (text.trimStart().startsWith('{')) return described(QueueDescriptor.fromJSON(text), configuration);
   const { maxsize, capacityBytes } = configuration;
   const native = /^(shm|sage):(?!\/\/)(.+)$/s.exec(text);
   if (native !== null) {
@@ -63,11 +63,13 @@ function readDescriptor(file: string): QueueDescriptor {
   return QueueDescriptor.fromJSON(text);
 }
 
-/** What the options say goes before what the descriptor says. */
-function withConfiguration(
-  descriptor: QueueDescriptor,
-  { maxsize, capacityBytes }: QueueConfiguration,
-): QueueDescriptor {
+/** What the options say goes before what the descriptor says. @throws UsageError for a queue that no other process could reach. */
+function described(descriptor: QueueDescriptor, { maxsize, capacityBytes }: QueueConfiguration): QueueDescriptor {
+  if (descriptor.queueType === 'local') {
+    throw new UsageError(
+      `The queue '${descriptor.queueId}' is of type local: it lives in the memory of one process, and what this command put would be gone with it. Use shm: or sage:.`,
+    );
+  }
   if (maxsize === undefined && capacityBytes === undefined) return descriptor;
   return new QueueDescriptor({
     queueId: descriptor.queueId,
@@ -81,9 +83,22 @@ function withConfiguration(
   });
 }
 
-/** The URI that leads to a segment. */
-export const segmentUri = ({ queueType, name }: Pick<SegmentInfo, 'queueType' | 'name'>): string =>
-  `${queueType === 'shm' ? 'shm' : 'sage'}:${name}`;
+/** What leads to a segment: its URI, or a descriptor where it lies in a namespace, is shared by all users, or is another user's. */
+export function segmentUri({ queueType, name, namespace, tenantUid }: NamedSegment): string {
+  if (queueType === 'shm') return `shm:${name}`;
+  if (namespace === undefined && tenantUid === undefined) return `sage:${name}`;
+  return JSON.stringify({
+    queue_id: name,
+    queue_type: queueType,
+    metadata: {
+      namespace,
+      enable_multi_tenant: tenantUid === null ? false : undefined,
+      owner_uid: tenantUid ?? undefined,
+    },
+  });
+}
+
+type NamedSegment = Pick<SegmentInfo, 'queueType' | 'name' | 'namespace' | 'tenantUid'>;
 
 /** An error of a queue, with the queue's name as the user typed it in front. */
 export function naming(queue: string, error: unknown): unknown {

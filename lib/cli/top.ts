@@ -37,7 +37,7 @@ async function sampleOf(segment: SegmentInfo): Promise<Sample | undefined> {
     const { putTotal, getTotal } = await statsOf(segmentUri(segment));
     return { atMs: performance.now(), putTotal, getTotal };
   } catch {
-    // Gone in the meantime, or not reachable by its bare name (a namespace, another user's).
+    // Gone in the meantime, or another user's.
     return undefined;
   }
 }

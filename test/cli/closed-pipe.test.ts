@@ -44,6 +44,14 @@ test('a full disk behind stdout: an error, and the items stay', async () => {
   expect(lines(await command(['get', queue]))).toEqual(['a', 'b']);
 });
 
+test('a full disk behind the output of the other commands is an error too', async () => {
+  for (const call of ['ls', 'doctor --json', '--help', 'prune --dry-run']) {
+    const outcome = await shell(`sq ${call} > /dev/full`);
+    expect(outcome.status).toBe(1);
+    expect(outcome.stderr).toMatch(/^sage-queue: The output could not be written: ENOSPC.*\n$/);
+  }
+});
+
 test('the other commands end quietly when nobody reads', async () => {
   const outcome = await shell('sq ls | true; sq --help | true; sq top --interval-ms 10 | true; echo done');
   expect(lines(outcome)).toEqual(['done']);

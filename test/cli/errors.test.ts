@@ -27,6 +27,7 @@ test.each([
   [['get', '@/nonexistent.json'], /descriptor file/],
   [['rm', 'rpc://127.0.0.1:1/x'], /rm removes/],
   [['demo', '--type', 'local'], /--type/],
+  [['put', '{"queue_id":"x","queue_type":"local","metadata":{}}'], /'x' is of type local.*shm: or sage:/],
   [['demo', '--workers', '1', '--kill-a-worker'], /--workers/],
 ])('%j is a wrong command line: status 2', async (args, message) => {
   const outcome = await command(args);
@@ -94,6 +95,20 @@ test('a timeout that strikes: status 3, for get and for put', async () => {
   expect(got.status).toBe(3);
   expect(lines(got)).toEqual(['a', 'b']);
   expectOneLine(got.stderr, /within 50 ms; 2 items were taken/);
+});
+
+test('a get that waits, waits for the queue too', async () => {
+  const late = await command(['get', queue, '--timeout-ms', '50']);
+  expect(late.status).toBe(3);
+  expectOneLine(late.stderr, /no queue .* within 50 ms/);
+  expect(segmentsNamed(name)).toEqual([]);
+  const first = start(['get', queue, '--follow']);
+  await new Promise((resolve) => first.child.stderr.once('data', resolve));
+  await command(['put', queue, '--shutdown'], 'a\nb\n');
+  const followed = await first.outcome;
+  expect(followed.status).toBe(0);
+  expect(lines(followed)).toEqual(['a', 'b']);
+  expectOneLine(followed.stderr, /no queue .* yet/);
 });
 
 test('a file that is not there makes no queue; a directory is no input', async () => {

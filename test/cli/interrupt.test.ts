@@ -35,6 +35,13 @@ test('a get that follows an empty queue', async () => {
   expectOneLine(stderr, /interrupted; 0 items were written/);
 });
 
+test('a get that waits for its queue', async () => {
+  const { child, outcome } = start(['get', queue, '--follow']);
+  await new Promise((resolve) => child.stderr.once('data', resolve));
+  child.kill('SIGINT');
+  expect(await outcome).toMatchObject({ status: 130, signal: null });
+});
+
 test('a get whose reader does not read gives back what it could not write', async () => {
   const items = Array.from({ length: 5000 }, (_, index) => `${index} ${'x'.repeat(100)}`);
   await command(['put', queue, '--maxsize', '5000'], `${items.join('\n')}\n`);

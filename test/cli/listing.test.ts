@@ -42,6 +42,22 @@ test('ls --json and stat --json show a queue, and looking leaves it as it is', a
   expect(lines(await command(['get', queue]))).toEqual(['a', 'b', 'c']);
 });
 
+test('what is listed leads to the queue, also in a namespace and where users share it', async () => {
+  const sharing = { maxsize: 5, enable_multi_tenant: false };
+  const places = [{ namespace: 'first' }, { namespace: 'second' }, sharing, { ...sharing, namespace: 'first' }, {}];
+  for (const [index, metadata] of places.entries()) {
+    const descriptor = JSON.stringify({ queue_id: name, queue_type: 'sage_queue', metadata });
+    expect((await command(['put', descriptor], `${index}\n`)).status).toBe(0);
+  }
+  const segments = (await jsonOf('ls', '--json')) as { name: string; uri: string }[];
+  const uris = segments.filter((segment) => segment.name === name).map(({ uri }) => uri);
+  expect(new Set(uris).size).toBe(places.length);
+  expect(uris).toContain(`sage:${name}`);
+  const got: string[] = [];
+  for (const uri of uris) got.push(...lines(await command(['get', uri])));
+  expect(got.sort()).toEqual(['0', '1', '2', '3', '4']);
+});
+
 test('prune removes an empty queue whose last process was killed, with --dry-run it only says so', async () => {
   const { child, outcome } = start(['get', queue, '--follow', '--create']);
   await until('it is attached', async () => (await listed(queue))?.attached.some(({ alive }) => alive) === true);
