@@ -183,6 +183,12 @@ describe.each(types)('%s', (type) => {
     expect(await peer.next()).toBe('to another user');
     expect(await queue.get({ timeoutMs: 5000 })).toBe('from another user');
     await peer.clean();
+    // The other user may not write into this one's pipe, and comes when this one waits already.
+    const waiting = queue.get({ timeoutMs: 5000 });
+    await run(`const queue = open({ create: 'never' }); queue.putSync('later'); queue.closeSync();`, descriptor, [], {
+      uid: NOBODY,
+    });
+    expect(await waiting).toBe('later');
     queue.closeSync();
   });
 

@@ -9,6 +9,9 @@ import { nodeNet } from '../../node-modules';
 
 /** As often does a handle look by itself that some peer cannot ring (another user's process, a runtime without pipes). */
 const POLL_MS = 10;
+/** As often does it look whether such a peer has come, where the permissions of the segment let one. */
+const OPEN_POLL_MS = 100;
+const OTHERS_MAY = 0o066;
 const TAG_BYTES = 4;
 const BUFFER_BYTES = 64 * 1024;
 
@@ -98,11 +101,15 @@ const doorbell = new Doorbell();
 export class BellPull {
   private tag: number | undefined;
   private poll: NodeJS.Timeout | undefined;
+  private pollMs = Infinity;
+  private readonly open: boolean;
 
   constructor(
     private readonly handle: NativeHandle,
     private readonly listener: Ringable,
-  ) {}
+  ) {
+    this.open = (handle.configuration().mode & OTHERS_MAY) !== 0;
+  }
 
   /** Before the handle parks for the first time. */
   attach(): void {
@@ -111,14 +118,18 @@ export class BellPull {
 
   /** While something waits. */
   watch(): void {
-    if (this.poll === undefined && (!doorbell.works || this.handle.mustPoll())) {
-      this.poll = setInterval(() => this.listener.rung(), POLL_MS).unref();
-    }
+    if (this.pollMs === POLL_MS) return;
+    const pollMs = !doorbell.works || this.handle.mustPoll() ? POLL_MS : this.open ? OPEN_POLL_MS : Infinity;
+    if (pollMs === this.pollMs) return;
+    this.rest();
+    this.pollMs = pollMs;
+    if (pollMs < Infinity) this.poll = setInterval(() => this.listener.rung(), pollMs).unref();
   }
 
   rest(): void {
     clearInterval(this.poll);
     this.poll = undefined;
+    this.pollMs = Infinity;
   }
 
   detach(): void {
