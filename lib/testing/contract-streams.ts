@@ -19,6 +19,8 @@ export const streamTests: Tests<Queue> = {
     };
     assert.equal(await queue.putMany(slowly()), 2);
     assert.deepEqual(await take(queue, 2), ['e', 'f']);
+    assert.equal(await queue.putMany('gh'), 2);
+    assert.deepEqual(await take(queue, 2), ['g', 'h']);
     assert.equal(await queue.putMany([]), 0);
   },
 

@@ -184,7 +184,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     };
     try {
       // Without an await between them, so that all go in one call.
-      if (Symbol.iterator in items) {
+      if (typeof items === 'string' || Symbol.iterator in items) {
         for (const item of items) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();

@@ -234,7 +234,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         while (next < list.length && !add(list[next++]!));
         if (parts.length > 0) yield take();
       }
-    } else if (Symbol.iterator in items) {
+    } else if (typeof items === 'string' || Symbol.iterator in items) {
       const source = items[Symbol.iterator]();
       let over = false;
       try {
