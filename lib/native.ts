@@ -38,7 +38,8 @@ export interface NativeHandle {
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
   /** Offset of the room in `mapping()`, or a status. */
   claim(bytes: number, codec: number, waitMs: number): number;
-  endClaim(commit: boolean, bytes?: Uint8Array): void;
+  /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
+  endClaim(commit: boolean, bytes?: Uint8Array): number;
   /** Length of the item, now at `offset` of the pool, or a status. */
   get(offset: number, waitMs: number): number;
   /** get() without waiting. */

@@ -135,12 +135,12 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
       napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
       std::memcpy(handle.queue->data(handle.claim), data, std::min<size_t>(length, handle.claim.length));
     }
-    if (commit) {
+    if (commit && !handle.queue->drops()) {
       handle.queue->commit(handle.claim);
-    } else {
-      handle.queue->abandon(handle.claim);
+      return integer(env, 0);
     }
-    return integer(env, 0);
+    handle.queue->abandon(handle.claim);
+    return integer(env, commit ? kShut : 0);
   });
 }
 

@@ -311,13 +311,18 @@ bool Queue::must_poll() const {
   return false;
 }
 
+bool Queue::is_alive(uint32_t index) const {
+  const uint64_t identity = shared().participants[index].identity.load();
+  return identity != 0 && Identity::state(identity) == Identity::kLive && !is_dead(identity);
+}
+
 std::vector<Attached> Queue::attached() const {
   std::vector<Attached> list;
   const uint32_t high = parking_.participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const uint64_t identity = shared().participants[index].identity.load();
     if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
-    list.push_back({Identity::pid(identity), Identity::state(identity) == Identity::kLive && !is_dead(identity)});
+    list.push_back({Identity::pid(identity), is_alive(index)});
   }
   return list;
 }

@@ -283,7 +283,7 @@ QueueTotals Queue::totals() const {
     totals.redelivered += entry.redelivered.load(std::memory_order_relaxed);
     const auto waits = [&](Direction direction) {
       const uint32_t state = entry.bell[direction].load(std::memory_order_relaxed);
-      return state == Bell::kSleeping || state == Bell::kParked;
+      return (state == Bell::kSleeping || state == Bell::kParked) && is_alive(index);  // its owner may have died asleep
     };
     totals.waiting_getters += waits(kGetters);
     totals.waiting_putters += waits(kPutters);

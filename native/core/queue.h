@@ -86,6 +86,8 @@ class Queue final : public Watcher::Client {
   bool must_poll() const;
 
   void shut_down(bool immediate);
+  /// Shut down at once: what is put from here on is dropped.
+  bool drops() const { return shared().control->shut.load(std::memory_order_acquire) > 1; }
   bool is_shut() const { return shared().control->shut.load(std::memory_order_acquire) != 0; }
   /// Takes the name away; those attached keep working.
   void unlink();
@@ -121,6 +123,7 @@ class Queue final : public Watcher::Client {
   void recover_entry(uint32_t index, uint64_t dead);
   void free_entry(uint32_t index, uint64_t dead);
   bool others_alive() const;
+  bool is_alive(uint32_t index) const;
   bool retire(bool even_with_items);
   void wake(Direction direction, bool all);
   void ring(uint32_t index, Direction direction, uint32_t kind);

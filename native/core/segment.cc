@@ -256,9 +256,10 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   std::memcpy(header.name, options.name.data(), options.name.size());
   std::memcpy(header.queue_id, options.queue_id.data(), options.queue_id.size());
   if (header.maxsize > kMaxItems || header.capacity_bytes == 0 || header.capacity_bytes > kMaxCapacity) {
-    throw SegmentFailure("ERR_SEGMENT_NO_SPACE", "maxsize is at most " + std::to_string(kMaxItems) +
-                                                     " items and capacityBytes from 1 to " +
-                                                     std::to_string(kMaxCapacity));
+    throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
+                         "a queue holds at most " + std::to_string(kMaxItems) + " items and from 1 to " +
+                             std::to_string(kMaxCapacity) + " bytes, found maxsize " + std::to_string(header.maxsize) +
+                             " and capacityBytes " + std::to_string(header.capacity_bytes) + ": ask for less");
   }
   lay_out(&header);
   header.checksum = checksum(header);

@@ -54,6 +54,18 @@ const survivorOf = (how: 'sync' | 'async') => `
   })();`;
 
 describe.each(types)('%s', (type) => {
+  test('who was killed asleep is not counted among those who wait', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    const sleepers = ['queue.getSync()', 'await queue.get()'].map((get) =>
+      start(`(async () => { const queue = open(); ${get}; })();`, descriptor),
+    );
+    await until('both wait', async () => (await queue.stats()).waitingGetters === 2);
+    for (const sleeper of sleepers) await sleeper.kill();
+    expect((await queue.stats()).waitingGetters).toBe(0);
+    queue.closeSync();
+  });
+
   test.each(['sync', 'async'] as const)(
     'the holder of the only item is killed while every consumer (%s) sleeps: one of them gets it within 100 ms',
     async (how) => {

@@ -165,3 +165,13 @@ test('a process that ends with a claim open leaves no hole behind', async () => 
   expect((await keeper.stats()).usedBytes).toBe(0);
   keeper.closeSync();
 });
+
+test('a claim that ends after the queue was shut down at once says that it was dropped', async () => {
+  const queue = attachSage(make());
+  const claim = queue.claimSync(5);
+  await queue.shutdown({ immediate: true });
+  const error = await errorOf(() => claim.commit());
+  expect(error.code).toBe('ERR_QUEUE_SHUT_DOWN');
+  expect((await queue.stats()).usedBytes).toBe(0);
+  queue.closeSync();
+});

@@ -2,6 +2,8 @@ import * as grpc from '@grpc/grpc-js';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { QueueConnectionError, QueueExistsError, QueueNotFoundError, ConfigMismatchError } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
+import type { QueueServerOptions } from '../../lib/rpc';
 import { attachMethod } from '../../lib/queues/rpc/protocol';
 import { errorOf, Fixture } from './support/fixture';
 
@@ -118,4 +120,26 @@ test('version skew, either way', async () => {
   fixture.later(async () => newer.forceShutdown());
   const error = await within(1000, () => errorOf(fixture.client(newerPort).get()));
   expect(error.message).toMatch(/version 2.*version 1/);
+});
+
+test('options that would leave the server open, or make it fail later', () => {
+  for (const wrong of [{ token: '' }, { token: 7 }, { host: 5 }, { queues: 5 }, { queues: null }, { queues: [] }]) {
+    expect(() => new QueueServer(wrong as unknown as QueueServerOptions)).toThrow(TypeError);
+  }
+  expect(() => new QueueServer({ token: 12345 as unknown as string })).not.toThrow(/12345/);
+});
+
+test('what the function of the queues throws stays with the server', async () => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const { port } = await fixture.serve({
+    queues: () => {
+      throw new Error('disk of host 17');
+    },
+  });
+  const error = await within(1000, () => errorOf(fixture.client(port).get()));
+  expect(error).toBeInstanceOf(QueueConnectionError);
+  expect(error.message).toContain('the server could not open the queue');
+  expect(error.message).not.toContain('17');
+  expect(String(warned.mock.calls[0])).toContain('disk of host 17');
+  warned.mockRestore();
 });

@@ -90,7 +90,10 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
 
   private readonly endClaim = (commit: boolean, view: Buffer): void => {
     this.claimOpen = false;
-    if (!this.closed) native(() => this.handle.endClaim(commit, this.memory === undefined ? view : undefined));
+    if (this.closed) return;
+    const status = native(() => this.handle.endClaim(commit, this.memory === undefined ? view : undefined));
+    if (status === SHUT)
+      throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
   };
   private readonly checkClaim = (): void => this.check();
 

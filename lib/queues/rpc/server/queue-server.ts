@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { QueueDescriptor } from '../../../descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../../../errors';
+import { describeValue } from '../../../metadata';
 import type { QueueLike } from '../../../queue';
 import { resolveDescriptor } from '../../../registry';
 import { wrapQueue } from '../../../wrap-queue';
@@ -66,8 +67,22 @@ export class QueueServer {
   private sweeper: NodeJS.Timeout | undefined;
   private stopping: Promise<void> | undefined;
 
-  /** @throws RangeError for a limit that is not a positive whole number */
+  /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
   constructor(private readonly options: QueueServerOptions = {}) {
+    const { host, token, queues } = options;
+    if (host !== undefined && typeof host !== 'string')
+      throw new TypeError(`host must be a name or an address, found ${describeValue(host)}`);
+    // An unset variable of the environment must not open the server to everybody.
+    if (token !== undefined && (typeof token !== 'string' || token === ''))
+      throw new TypeError(
+        `token must be a string that is not empty, found ${token === '' ? 'an empty one' : typeof token}. Leave it out for none`,
+      );
+    if (
+      queues !== undefined &&
+      typeof queues !== 'function' &&
+      (typeof queues !== 'object' || queues === null || Array.isArray(queues))
+    )
+      throw new TypeError(`queues must be an object of queues by id, or a function, found ${describeValue(queues)}`);
     for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
       const value = options[name];
       if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))

@@ -29,6 +29,12 @@ export interface SessionHost {
   ended(session: Session, served: ServedQueue | undefined): void;
 }
 
+/** What a function of the server's owner threw is for the eyes of whoever runs the server. */
+function keptFromClients(error: unknown): QueueConnectionError {
+  process.emitWarning(`A queue could not be opened for a client: ${String(error)}`);
+  return new QueueConnectionError('the server could not open the queue; what it printed says why');
+}
+
 export class Session {
   private readonly outbox: Outbox;
   private readonly grpc = loadGrpc();
@@ -143,10 +149,7 @@ export class Session {
     this.open(open).then(
       () => this.call.resume(),
       (error: unknown) => {
-        const known =
-          error instanceof QueueError
-            ? error
-            : new QueueConnectionError(`the server could not open the queue: ${(error as Error).message}`);
+        const known = error instanceof QueueError ? error : keptFromClients(error);
         const status =
           known.code === 'ERR_QUEUE_NOT_FOUND' ? this.grpc.status.NOT_FOUND : this.grpc.status.FAILED_PRECONDITION;
         this.refuse(status, known.code, known.message);
