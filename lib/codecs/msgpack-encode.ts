@@ -296,9 +296,49 @@ function writeProperties(value: object, depth: number): void {
   writeCount(length, 0x80, 0xde);
   for (let i = 0; i < length; i++) {
     const key = keys[i] as string;
-    writeString(key);
+    writeKey(key, ((length & 15) << 4) | (i & 15));
     write((value as Record<string, unknown>)[key], depth + 1);
   }
+}
+
+/** A key as it is written, in words of which the last is filled up with zeros. */
+interface WrittenKey {
+  readonly key: string;
+  readonly bytes: number;
+  readonly words: readonly number[];
+}
+
+const KEPT_KEYS = 1024;
+const LONGEST_KEPT = 24;
+/** Short keys that came before: the same few come in every item. */
+const writtenKeys = new Map<string, WrittenKey>();
+/** Those of the last objects, by how many keys these had and which key it was. */
+const lastKeys: (WrittenKey | undefined)[] = new Array<WrittenKey | undefined>(256).fill(undefined);
+
+function writeKey(key: string, slot: number): void {
+  let written = lastKeys[slot];
+  if (written === undefined || written.key !== key) {
+    written = writtenKeys.get(key);
+    if (written === undefined) return writeNewKey(key);
+    lastKeys[slot] = written;
+  }
+  if (position > limit) reserve(MARGIN);
+  const { words } = written;
+  // What is too much is overwritten by what follows.
+  for (let i = 0, at = position; i < words.length; i++, at += 4) view.setUint32(at, words[i] as number);
+  position += written.bytes;
+}
+
+function writeNewKey(key: string): void {
+  const from = position - start;
+  writeString(key);
+  const bytes = position - start - from;
+  if (bytes > LONGEST_KEPT || writtenKeys.size === KEPT_KEYS) return;
+  const padded = Buffer.alloc((bytes + 3) & ~3);
+  target.copy(padded, 0, start + from, position);
+  const words: number[] = [];
+  for (let at = 0; at < padded.length; at += 4) words.push(padded.readUInt32BE(at));
+  writtenKeys.set(key, { key, bytes, words });
 }
 
 function writeInstance(value: object, depth: number): void {

@@ -117,6 +117,20 @@ test('whatever goes in comes out, by copy and by span', () => {
   }
 });
 
+test('keys come out whichever came before: many, of every length, in any alphabet, at the end of the memory', () => {
+  const random = seeded('keys');
+  const letters = [...'abcxyz_$09é日😀\u0000'];
+  const text = (): string => Array.from({ length: random.below(30) }, () => random.pick(letters)).join('');
+  const keys = Array.from({ length: 2500 }, text).filter((key) => key !== '__proto__');
+  for (let round = 0; round < 5000; round++) {
+    // The same objects again and again, and now and then another.
+    const from = round % 10 === 0 ? random.below(keys.length) : 3 * (round % 4);
+    const item = Object.fromEntries(keys.slice(from, from + random.below(20)).map((key, at) => [key, at]));
+    const { codecId, bytes } = encodeItem(item);
+    expect(decodeItem(codecId, bytes)).toEqual(item);
+  }
+});
+
 test('random bytes decode to a value or a SerializationError that carries them', () => {
   const random = seeded('codec fuzz');
   const valid = Buffer.from(
