@@ -150,10 +150,14 @@ function readArray(length: number): unknown[] {
   return array;
 }
 
+/** As `{}`, with room for more than four properties in the object itself. */
+const PlainObject = function () {} as unknown as new () => Record<string, unknown>;
+PlainObject.prototype = Object.prototype;
+
 function readObject(length: number): Record<string, unknown> {
   if (length * 2 > end - position) throw truncated();
   enter();
-  const object: Record<string, unknown> = {};
+  const object = new PlainObject();
   for (let i = 0; i < length; i++) {
     const key = readKey();
     if (key === '__proto__') setOwn(object, key, read());
@@ -209,6 +213,19 @@ function readString(length: number): string {
   if (length > 15) return source.toString('utf8', from, position);
   let text = '';
   let at = from;
+  if (length >= 8) {
+    const a = source[at] as number;
+    const b = source[at + 1] as number;
+    const c = source[at + 2] as number;
+    const d = source[at + 3] as number;
+    const e = source[at + 4] as number;
+    const f = source[at + 5] as number;
+    const g = source[at + 6] as number;
+    const h = source[at + 7] as number;
+    if (((a | b | c | d | e | f | g | h) & 0x80) !== 0) return source.toString('utf8', from, position);
+    text = fromCharCode(a, b, c, d, e, f, g, h);
+    at += 8;
+  }
   for (; position - at >= 4; at += 4) {
     const a = source[at] as number;
     const b = source[at + 1] as number;
