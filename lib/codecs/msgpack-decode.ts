@@ -159,7 +159,7 @@ function readObject(length: number): Record<string, unknown> {
   enter();
   const object = new PlainObject();
   for (let i = 0; i < length; i++) {
-    const key = readKey();
+    const key = readKey(((length & 15) << 4) | (i & 15));
     if (key === '__proto__') setOwn(object, key, read());
     else object[key] = read();
   }
@@ -167,35 +167,51 @@ function readObject(length: number): Record<string, unknown> {
   return object;
 }
 
-const KEY_CACHE_SIZE = 1024;
-/** Short ASCII keys that came before: the same few come in every item. */
-const keyCache: (string | undefined)[] = new Array<string | undefined>(KEY_CACHE_SIZE).fill(undefined);
+/** A short ASCII key that came before, and the bytes it came in. */
+interface KnownKey {
+  readonly key: string;
+  readonly codes: readonly number[];
+}
 
-function readKey(): string {
+const KNOWN_KEYS = 1024;
+/** The same few keys come in every item. */
+const knownKeys = new Array<KnownKey | undefined>(KNOWN_KEYS).fill(undefined);
+/** The keys of the last objects, by how many these had and which it was. */
+const lastKeys = new Array<KnownKey | undefined>(256).fill(undefined);
+
+/** Whether it is the text of its length that begins at `from`. */
+function isAt(from: number, { codes }: KnownKey): boolean {
+  for (let i = 0; i < codes.length; i++) if (codes[i] !== source[from + i]) return false;
+  return true;
+}
+
+function readKey(slot: number): string {
   const token = source[position] as number;
   if (position < end && token > 0xa0 && token < 0xc0) {
     const length = token & 0x1f;
     const from = position + 1;
     if (length > end - from) throw truncated();
-    const slot =
+    const last = lastKeys[slot];
+    if (last !== undefined && last.codes.length === length && isAt(from, last)) {
+      position = from + length;
+      return last.key;
+    }
+    const hash =
       ((((source[from] as number) * 31 + (source[from + length - 1] as number)) * 31 +
         (source[from + (length >> 1)] as number)) *
         31 +
         length) &
-      (KEY_CACHE_SIZE - 1);
-    const known = keyCache[slot];
-    if (known !== undefined && known.length === length) {
-      let i = 0;
-      while (i < length && known.charCodeAt(i) === source[from + i]) i++;
-      if (i === length) {
-        position = from + length;
-        return known;
-      }
+      (KNOWN_KEYS - 1);
+    const known = knownKeys[hash];
+    if (known !== undefined && known.codes.length === length && isAt(from, known)) {
+      lastKeys[slot] = known;
+      position = from + length;
+      return known.key;
     }
     position = from;
     const key = readString(length);
     // As many characters as bytes: ASCII.
-    if (key.length === length) keyCache[slot] = key;
+    if (key.length === length) knownKeys[hash] = { key, codes: [...source.subarray(from, from + length)] };
     return key;
   }
   const key = read();
