@@ -5,7 +5,9 @@ import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError, QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
 import { describeValue } from './metadata';
 import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
-import { Alarm, deadlineOf, keepAlive, readWait, remainingMs } from './wait';
+import { Alarm, deadlineOf, readWait, remainingMs } from './wait';
+import type { Wait } from './wait';
+import { WaitingCall } from './waiting-call';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -66,16 +68,40 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
 
 /** How long a wait goes on in an inner queue before signals and shutdown are looked at. */
 const SLICE_MS = 20;
+/** So much later than the inner queue is a waiting get ended from here. */
+const INNER_GRACE_MS = 20;
 
 interface Delivery<T> {
   readonly item: T;
   readonly deliveries: number;
 }
 
-interface Waiter<T> {
-  give(delivery: Delivery<T>): void;
-  leave(reason: unknown): void;
-  setReferenced(referenced: boolean): void;
+class Waiter<T> extends WaitingCall {
+  left = false;
+
+  constructor(
+    wait: Wait,
+    private readonly line: Set<Waiter<T>>,
+    private readonly resolve: (delivery: Delivery<T>) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, reject);
+    line.add(this);
+  }
+
+  give(delivery: Delivery<T>): void {
+    this.end();
+    this.resolve(delivery);
+  }
+
+  protected override timedOut(): Error {
+    return new QueueEmptyError();
+  }
+
+  protected override leave(): void {
+    this.left = true;
+    this.line.delete(this);
+  }
 }
 
 class WrappedQueue<T> extends BaseQueue<T> {
@@ -185,45 +211,21 @@ class WrappedQueue<T> extends BaseQueue<T> {
     if (first !== undefined) return first;
     if (this.shutDown && this.open.size === 0 && (await this.inner.empty())) throw new QueueShutDownError();
     const taken = this.inner.get(options);
-    const delivery = isThenable(taken)
-      ? await this.whileWaiting(taken, wait.timeoutMs === 0 ? Infinity : deadlineOf(wait), wait.signal)
-      : { item: taken, deliveries: 1 };
+    const delivery = isThenable(taken) ? await this.whileWaiting(taken, wait) : { item: taken, deliveries: 1 };
     this.getTotal++;
     return delivery;
   }
 
   /** The inner get may know nothing of timeouts, signals and closing. What it brings after the waiter has left is kept for the next one. */
-  private whileWaiting(taken: PromiseLike<T>, deadline: number, signal: AbortSignal | undefined): Promise<Delivery<T>> {
+  private whileWaiting(taken: PromiseLike<T>, { timeoutMs, signal }: Wait): Promise<Delivery<T>> {
     return new Promise((resolve, reject) => {
-      let left = false;
-      let referenced = false;
-      const finish = (): void => {
-        left = true;
-        waiter.setReferenced(false);
-        alarm?.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        this.waiting.delete(waiter);
-      };
-      const waiter: Waiter<T> = {
-        give: (delivery) => (finish(), resolve(delivery)),
-        leave: (reason) => (finish(), reject(reason)),
-        setReferenced: (next) => {
-          if (next === referenced) return;
-          referenced = next;
-          if (next) keepAlive.hold();
-          else keepAlive.drop();
-        },
-      };
-      const onAbort = (): void => waiter.leave(signal?.reason);
       // The inner queue's own timeout comes first where it has one.
-      const alarm =
-        deadline === Infinity ? undefined : new Alarm(deadline + 20, () => waiter.leave(new QueueEmptyError()));
-      signal?.addEventListener('abort', onAbort, { once: true });
-      this.waiting.add(waiter);
+      const patience = { timeoutMs: timeoutMs === 0 ? Infinity : timeoutMs + INNER_GRACE_MS, signal };
+      const waiter = new Waiter(patience, this.waiting, resolve, reject);
       waiter.setReferenced(this.referenced);
       taken.then(
-        (item) => (left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
-        (error) => (left ? undefined : waiter.leave(error)),
+        (item) => (waiter.left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
+        (error) => (waiter.left ? undefined : waiter.fail(error)),
       );
     });
   }
@@ -267,7 +269,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   /** Once shut down and drained, nothing will come any more for those who wait. */
   private async finishIfDrained(): Promise<void> {
     if (!this.shutDown || this.open.size > 0 || this.returned.length > 0 || !(await this.inner.empty())) return;
-    for (const waiter of [...this.waiting]) waiter.leave(new QueueShutDownError());
+    for (const waiter of [...this.waiting]) waiter.fail(new QueueShutDownError());
   }
 
   override async empty(): Promise<boolean> {
@@ -334,7 +336,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const waiter of [...this.waiting]) waiter.leave(new QueueClosedError());
+    for (const waiter of [...this.waiting]) waiter.fail(new QueueClosedError());
     for (const lease of [...this.open]) await lease.release();
     // What this handle still holds belongs to the queue.
     for (const { item } of this.returned.splice(0)) await this.inner.put(item);
