@@ -47,7 +47,10 @@ export interface NativeHandle {
   copyTaken(into: Uint8Array): void;
   /** The item of LARGE is done with, or goes back. */
   endTaken(finish: boolean): void;
-  /** How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. */
+  /**
+   * How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. They are
+   * done with when REGISTER_CODEC says that all are raw; otherwise endMany() follows.
+   */
   getMany(offset: number, max: number, waitMs: number): number;
   /** The first `done` items of the batch are done with, the others go back. */
   endMany(done: number): void;

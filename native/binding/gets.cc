@@ -78,18 +78,40 @@ napi_value end_taken(napi_env env, napi_callback_info info) {
   });
 }
 
+/// Copies items that were taken together into the pool at `offset`, one after the other, and writes down their lengths
+/// and codecs. Returns whether all of them are raw. Neighbours of whole units lie in one piece in the segment, too.
+bool copy_run(Handle& handle, const Item* items, uint32_t count, uint32_t offset) {
+  int32_t* table = handle.registers + kTable;
+  bool raw = true;
+  for (uint32_t index = 0; index < count;) {
+    const uint8_t* data = handle.queue->data(items[index]);
+    uint32_t bytes = 0;
+    do {
+      table[2 * index] = static_cast<int32_t>(items[index].length);
+      table[2 * index + 1] = static_cast<int32_t>(items[index].codec);
+      raw &= items[index].codec == kRawCodec;
+      bytes += items[index].length;
+      ++index;
+    } while (index < count && handle.queue->data(items[index]) == data + bytes);
+    std::memcpy(handle.pool + offset, data, bytes);
+    offset += bytes;
+  }
+  return raw;
+}
+
 /// getMany(offset, max, waitMs): how many items now lie one after the other in the pool; lengths and codecs in the
-/// registers from kTable on. Or a status; kLarge as for get(). endMany() follows, once they are decoded.
+/// registers from kTable on. Or a status; kLarge as for get(). Where kCodec says raw they all are, and done with;
+/// otherwise endMany() follows, once they are decoded.
 napi_value get_many(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    uint32_t offset = call.number(env, 0);
+    const uint32_t offset = std::min(call.number(env, 0), handle.pool_bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxRun);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
                      Item* items = handle.batch;
                      uint32_t taken = 0;
-                     const uint64_t room = handle.pool_bytes - std::min(offset, handle.pool_bytes);
+                     const uint64_t room = handle.pool_bytes - offset;
                      const Outcome outcome = handle.queue->take(max, items, &taken, room);
                      if (outcome != Outcome::kOk) return status_of(outcome);
                      if (items[0].length > room) {
@@ -100,13 +122,13 @@ napi_value get_many(napi_env env, napi_callback_info info) {
                        handle.has_large = true;
                        return kLarge;
                      }
-                     for (uint32_t index = 0; index < taken; ++index) {
-                       std::memcpy(handle.pool + offset, handle.queue->data(items[index]), items[index].length);
-                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(items[index].length);
-                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(items[index].codec);
-                       offset += items[index].length;
+                     if (copy_run(handle, items, taken, offset)) {
+                       handle.registers[kCodec] = kRawCodec;
+                       handle.queue->finish(items, taken);
+                     } else {
+                       handle.registers[kCodec] = 0;
+                       handle.batch_count = taken;
                      }
-                     handle.batch_count = taken;
                      return static_cast<int32_t>(taken);
                    }));
   });

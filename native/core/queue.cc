@@ -42,17 +42,31 @@ Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
     outcome = algorithm_.claim(actor_, lengths, codecs, count, items, accepted);
   }
   if (outcome != Outcome::kOk) return outcome;
-  uint64_t bytes = 0;
-  for (uint32_t index = 0; index < *accepted; ++index) {
-    std::memcpy(segment_->at(items[index].position), pieces[index].data, pieces[index].length);
-    bytes += pieces[index].length;
-  }
+  const uint64_t bytes = fill(items, pieces, *accepted);
   algorithm_.commit(actor_, items, *accepted);
   add(self().put_total, *accepted);
   add(self().put_bytes, bytes);
   made_item();
   if (algorithm_.reveals_room(actor_, items[0])) made_room();
   return Outcome::kOk;
+}
+
+/// Copies the pieces to where their items lie; those that follow each other on both sides are copied as one. Returns
+/// how many bytes they are.
+uint64_t Queue::fill(const Item* items, const Piece* pieces, uint32_t count) {
+  uint64_t total = 0;
+  for (uint32_t index = 0; index < count;) {
+    uint8_t* to = segment_->at(items[index].position);
+    const uint8_t* from = pieces[index].data;
+    uint64_t bytes = 0;
+    do {
+      bytes += pieces[index].length;
+      ++index;
+    } while (index < count && pieces[index].data == from + bytes && segment_->at(items[index].position) == to + bytes);
+    std::memcpy(to, from, bytes);
+    total += bytes;
+  }
+  return total;
 }
 
 Outcome Queue::claim(uint32_t length, uint32_t codec, Item* item) {

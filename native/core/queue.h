@@ -131,7 +131,7 @@ class Queue final : public Watcher::Client {
   void announce();
   void leave();
   bool reap_is_due();
-  void check_lengths(const Piece* pieces, uint32_t count) const;
+  uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   void made_room();
   void made_item();
   void write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);

@@ -22,7 +22,7 @@ export function tryLease<T>(
   isOpen: () => boolean,
   waitMs: number,
 ): { value: NativeLease<T> } | undefined {
-  const id = handle.lease(waitMs);
+  const id = native(() => handle.lease(waitMs));
   if (id < 0) {
     refuseGet(id);
     return undefined;
@@ -31,7 +31,7 @@ export function tryLease<T>(
   const codec = registers[REGISTER_CODEC]!;
   const deliveries = registers[REGISTER_DELIVERIES]!;
   const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
-  handle.copyLease(id, bytes);
+  native(() => handle.copyLease(id, bytes));
   let open = true;
   const end = (acknowledge: boolean): void => {
     if (!open) return;

@@ -2,7 +2,7 @@
  * Where the small items of a batch lie for the addon to pick up: memory that it knows already. To ask one array after the other for
  * its memory costs it more than the copy into here.
  */
-import { CODEC_RAW, encodeItemSpan, refuseDetached } from '../../codec';
+import { CODEC_RAW, encodeItemSpan } from '../../codec';
 import type { CodecName } from '../../codec';
 import { MAX_BATCH } from '../../native';
 
@@ -15,6 +15,7 @@ const SMALL_BYTES = 1024;
 
 /** One for all queues of a thread: what is packed is put before anything else is packed. */
 let outbox: { memory: Buffer; table: Int32Array } | undefined;
+/** What is put from within, by an item's getters or a codec, has to go another way. */
 let packing = false;
 
 function open(): { memory: Buffer; table: Int32Array } {
@@ -25,7 +26,9 @@ function open(): { memory: Buffer; table: Int32Array } {
   return outbox;
 }
 
-/** Without the view that set() would need of a part of a buffer. */
+/** For whole arrays; loaded once, since V8 looks methods of typed arrays up at each call. */
+const { set } = Uint8Array.prototype;
+/** For parts of a buffer, of which set() would need a view. */
 const { copy } = Buffer.prototype;
 
 /** For a handle to be told of. */
@@ -44,26 +47,25 @@ export function packSmall(items: readonly unknown[], from: number, codec: CodecN
   let offset = FIRST_BYTE;
   let packed = 0;
   packing = true;
+  // Most batches are bytes only. No try block lies around them: V8 works on typed arrays half as fast in one.
+  for (; codec === 'auto' && packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
+    const item = items[from + packed];
+    if (!(item instanceof Uint8Array)) break;
+    const { length } = item;
+    if (length === 0 || length > largest) break;
+    set.call(memory, item, offset);
+    table[2 * packed] = length;
+    table[2 * packed + 1] = CODEC_RAW;
+    offset += length;
+  }
   try {
     for (; packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
-      const item = items[from + packed];
-      let length: number;
-      let codecId = CODEC_RAW;
-      if (codec === 'auto' && item instanceof Uint8Array) {
-        length = item.length;
-        if (length > largest) break;
-        if (length === 0) refuseDetached(item);
-        memory.set(item, offset);
-      } else {
-        const span = encodeItemSpan(item, codec);
-        length = span.end - span.start;
-        if (length > largest) break;
-        codecId = span.codecId;
-        copy.call(span.buffer, memory, offset, span.start, span.end);
-      }
-      table[2 * packed] = length;
+      const { codecId, buffer, start, end } = encodeItemSpan(items[from + packed], codec);
+      if (end - start > largest) break;
+      copy.call(buffer, memory, offset, start, end);
+      table[2 * packed] = end - start;
       table[2 * packed + 1] = codecId;
-      offset += length;
+      offset += end - start;
     }
   } catch {
     // It comes first in the next batch, and fails again where its error belongs.

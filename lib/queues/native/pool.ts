@@ -1,5 +1,6 @@
 /** Where items land on their way out: memory of JavaScript's own, handed out in pieces. */
 import { CODEC_RAW, decodesByCopy, decodeItem } from '../../codec';
+import { REGISTER_TABLE } from '../../native';
 import type { NativeHandle } from '../../native';
 import { viewOf } from '../../buffer-view';
 
@@ -37,7 +38,20 @@ export class Pool {
     return decodeItem(codec, this.buffer.subarray(start, end));
   }
 
-  /** Items that lie one after the other. */
+  /** Adds a view of each of `count` raw items that lie one after the other from the offset on. */
+  addRaw(items: unknown[], count: number): void {
+    const { memory } = this;
+    const { registers } = this.handle;
+    let start = this.offset;
+    for (let index = 0; index < count; index++) {
+      const length = registers[REGISTER_TABLE + 2 * index]!;
+      items.push(viewOf(memory, start, length));
+      start += length;
+    }
+    this.offset = (start + 7) & ~7;
+  }
+
+  /** One of several items that lie one after the other. */
   takeAt(start: number, length: number, codec: number): unknown {
     if (codec === CODEC_RAW) return viewOf(this.memory, start, length);
     if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, start + length);

@@ -62,7 +62,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       options,
       () => new QueueFullError('The queue has no room for the claim (items or bytes).'),
       (waitMs) => {
-        const status = this.handle.claim(bytes, CODEC_RAW, waitMs);
+        const status = native(() => this.handle.claim(bytes, CODEC_RAW, waitMs));
         if (status >= 0) return status;
         if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
         if (status === TOO_LARGE) {
@@ -105,7 +105,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
     const take = (waitMs: number, left: number): number | undefined => {
-      const count = this.handle.takeRun(Math.min(MAX_BATCH, left), waitMs);
+      const count = native(() => this.handle.takeRun(Math.min(MAX_BATCH, left), waitMs));
       if (count === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
       return count > 0 ? count : undefined;
     };
@@ -119,7 +119,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       this.handleRun(handler, count);
       handled += count;
       if (handled >= limit || this.closed || this.handle.isShut()) break;
-      count = native(() => take(0, limit - handled));
+      count = take(0, limit - handled);
     }
     return handled;
   }
@@ -132,10 +132,11 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     const table = this.run;
     for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
     for (let index = 0; index < count; index++) {
+      const offset = table[2 * index]!;
+      const length = table[2 * index + 1]!;
+      // Outside the try block, as in ShmQueue.block().
+      const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
       try {
-        const offset = table[2 * index]!;
-        const length = table[2 * index + 1]!;
-        const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
         if (memory === undefined) handle.copyFirst(view);
         this.consuming = true;
         const returned: unknown = handler(view);
