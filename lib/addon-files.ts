@@ -1,28 +1,27 @@
 /** Which files may be the addon of this machine, best first. Also read by the install script, so it needs nothing else of the package. */
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * node-gyp-build's choice, then every other binary for this platform and CPU: it takes a system for musl only where it finds
- * Alpine's release file. A binary for the wrong libc fails to load without harm, so that trying is how to find out.
+ * What was compiled here, then every prebuilt binary for this platform and CPU, first that for the likelier libc. A binary for the wrong
+ * libc fails to load without harm, so that trying is how to find out. node-gyp-build, which the install script compiles with, looks in the
+ * same places; but to load it and ask takes longer than all the rest of an attach.
  */
 export function addonFiles(root: string): string[] {
-  const files: string[] = [];
+  const likelier = existsSync('/etc/alpine-release') ? '.musl.' : '.glibc.';
+  const prebuilt = addonsIn(join(root, 'prebuilds', `${process.platform}-${process.arch}`));
+  return [
+    ...addonsIn(join(root, 'build', 'Release')),
+    ...prebuilt.filter((file) => file.includes(likelier)),
+    ...prebuilt.filter((file) => !file.includes(likelier)),
+  ];
+}
+
+function addonsIn(folder: string): string[] {
   try {
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- only where the addon is wanted
-    files.push((require('node-gyp-build') as { resolve(directory: string): string }).resolve(root));
+    const names = readdirSync(folder).filter((name) => name.endsWith('.node'));
+    return names.sort().map((name) => join(folder, name));
   } catch {
-    // It has no match; the loop below may.
+    return []; // no such folder
   }
-  const folder = join(root, 'prebuilds', `${process.platform}-${process.arch}`);
-  let names: string[] = [];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    // No prebuilt binary for this platform.
-  }
-  for (const name of names.sort()) {
-    if (name.endsWith('.node') && !files.includes(join(folder, name))) files.push(join(folder, name));
-  }
-  return files;
 }
