@@ -172,6 +172,12 @@ export function encodeItem(value: unknown, codecName: CodecName = 'auto'): Encod
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
 }
 
+/** encodeItem() for bytes that have to last: those of a Uint8Array are copied, since their owner may go on to use them. */
+export function encodeOwnItem(value: unknown, codecName?: CodecName): EncodedItem {
+  const { codecId, bytes } = encodeItem(value, codecName);
+  return { codecId, bytes: value instanceof Uint8Array ? Buffer.from(bytes) : bytes };
+}
+
 /** An encoded item inside a larger buffer. */
 export interface ItemSpan {
   codecId: number;
@@ -211,9 +217,15 @@ export const decodesByCopy = (codecId: number): boolean => codecId === CODEC_MSG
 /**
  * Raw items come as a Buffer over the very bytes given; for codecs that do not decode by copy (`decodesByCopy`), hand in bytes that
  * nobody else will write to.
- * @throws SerializationError carrying a copy of the `bytes`, and the `codecId`.
+ * @throws SerializationError carrying a copy of the `bytes`, and the `codecId`; its text says what became of the item (`fate`).
  */
-export function decodeItem(codecId: number, bytes: Uint8Array, start = 0, end = bytes.length): unknown {
+export function decodeItem(
+  codecId: number,
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+  fate = 'It was removed from the queue',
+): unknown {
   try {
     if (codecId === CODEC_MSGPACK) return decodeMessagePack(bytes, start, end);
     const part = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
@@ -223,7 +235,7 @@ export function decodeItem(codecId: number, bytes: Uint8Array, start = 0, end = 
   } catch (error) {
     throw new SerializationError(
       `The item (${end - start} bytes, codec ${codecId}) cannot be decoded: ${(error as Error)?.message ?? error}. ` +
-        'It was removed from the queue; its bytes are in the `bytes` of this error.',
+        `${fate}; its bytes are in the \`bytes\` of this error.`,
       { cause: error, bytes: Buffer.from(bytes.subarray(start, end)), codecId },
     );
   }

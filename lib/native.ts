@@ -66,7 +66,8 @@ export interface NativeHandle {
   endLease(id: number, acknowledge: boolean): void;
   park(direction: Direction): void;
   unpark(direction: Direction): number;
-  settle(direction: Direction): void;
+  /** Passes a wake on; `goesOnWaiting` says that this handle could not use it and still waits. */
+  settle(direction: Direction, goesOnWaiting: boolean): void;
   setPool(pool: Uint8Array): void;
   setOutbox(outbox: Uint8Array): void;
   setBell(writeFd: number, inode: number, tag: number): void;

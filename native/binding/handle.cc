@@ -70,11 +70,15 @@ Napi::Value mapping(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value qsize(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(handle_of(info).queue->size()));
+  sage::Queue& queue = *handle_of(info).queue;
+  queue.refresh();
+  return Napi::Number::New(info.Env(), static_cast<double>(queue.size()));
 }
 
 Napi::Value full(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), handle_of(info).queue->full());
+  sage::Queue& queue = *handle_of(info).queue;
+  queue.refresh();
+  return Napi::Boolean::New(info.Env(), queue.full());
 }
 
 Napi::Value is_shut(const Napi::CallbackInfo& info) {
@@ -93,7 +97,8 @@ Napi::Value unlink_name(const Napi::CallbackInfo& info) {
 
 Napi::Value stats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const sage::Queue& queue = *handle_of(info).queue;
+  sage::Queue& queue = *handle_of(info).queue;
+  queue.refresh();
   const sage::QueueTotals totals = queue.totals();
   const sage::Header& header = queue.segment().header();
   Napi::Object result = Napi::Object::New(env);

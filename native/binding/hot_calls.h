@@ -97,7 +97,7 @@ int32_t try_or_sleep(Handle& handle, sage::Direction direction, uint32_t wait_ms
     if (!done()) queue.sleep(direction, limit - passed);
     queue.unpark(direction);
     if (!done()) result = attempt();
-    queue.settle(direction);
+    queue.settle(direction, !done());
     if (done()) break;
   }
   return result;

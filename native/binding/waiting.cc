@@ -15,17 +15,21 @@ napi_value park(napi_env env, napi_callback_info info) {
   });
 }
 
-/// unpark(direction): 1 when it was rung; settle(direction) passes the wake on afterwards.
+/// unpark(direction): takes the bell down.
 napi_value unpark(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle,
                  [&] { return integer(env, call.handle->queue->unpark(direction_of(call.number(env, 0)))); });
 }
 
+/// settle(direction, goesOnWaiting): passes on a wake that came to this handle alone, if there is something to wake
+/// for.
 napi_value settle(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
+  const Call<2> call(env, info);
   return guarded(env, call.handle, [&] {
-    call.handle->queue->settle(direction_of(call.number(env, 0)));
+    bool goes_on_waiting = false;
+    napi_get_value_bool(env, call.arguments[1], &goes_on_waiting);
+    call.handle->queue->settle(direction_of(call.number(env, 0)), goes_on_waiting);
     return integer(env, 0);
   });
 }

@@ -26,6 +26,7 @@ enum class Point : int {
   kRecoverClaims,   // its claims recovered
   kRecoverTakes,    // its takes recovered
   kRecoverDone,     // its entry about to be freed
+  kShutHalf,        // no more claims, gets not yet told
   kRingChosen,      // a sleeper chosen, not yet rung
   kRingOwed,        // its bell says rung, but it was not rung
   kParked,          // parked, about to sleep

@@ -203,8 +203,9 @@ struct Mark {
   static constexpr uint64_t lowered(uint64_t word) { return word & ~uint64_t{1}; }
 };
 
+/// Of two kinds of ring: alone, so that this sleeper has to pass on what it cannot use, or along with all others.
 struct Bell {
-  enum : uint32_t { kAwake, kSleeping, kParked, kRung };
+  enum : uint32_t { kAwake, kSleeping, kParked, kRung, kRungWithAll };
 };
 
 struct Life {

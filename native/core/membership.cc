@@ -35,7 +35,7 @@ std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create)
     if (created) return queue;
     queue->reap();
     // A queue that is shut down and drained is finished: the next to come, when nobody is attached, starts a new one.
-    if (queue->is_shut() && queue->retire(queue->shared().control->shut.load() > 1)) {
+    if (queue->is_shut() && queue->retire(queue->drops())) {
       queue->segment_->unlink_name();
       continue;
     }
@@ -154,7 +154,6 @@ uint32_t Queue::reap() {
       identity = dead;
     }
     if (Identity::state(identity) == Identity::kDead) {
-      if (identity == Identity::with(own, Identity::kDead)) continue;  // one of our own handles, leaving right now
       failpoint(Point::kRecoverMarked);
       recover_entry(index, identity);
       ++found;
@@ -162,17 +161,16 @@ uint32_t Queue::reap() {
       entry.identity.compare_exchange_strong(identity, 0);
     }
   }
-  if (found > 0) {
-    // The dead may have been given the only wake.
-    wake(kGetters, true);
-    wake(kPutters, true);
-  }
   return found;
 }
 
 /// Everything the dead one left, then its entry. Safe for any number of recoverers, each of which may die at any point.
 void Queue::recover_entry(uint32_t index, uint64_t dead) {
   const bool unnamed = algorithm_.recover(index, dead);
+  // The dead may have been given the only wake. Before the entry is freed: until then whoever comes upon it does the
+  // same, also when this process is stopped or killed right here.
+  wake(kGetters, true);
+  wake(kPutters, true);
   failpoint(Point::kRecoverDone);
   Participant<StdMemory>& entry = shared().participants[index];
   uint64_t expected = dead;
@@ -255,23 +253,19 @@ void Queue::leave() {
   }
   entry.watching.store(0);
   entry.bell_inode.store(0);
-  uint64_t mine = self_identity();
   if (held_ > 0) {
-    const uint64_t leaving = Identity::with(mine, Identity::kDead);
-    entry.identity.store(leaving);
-    mine = leaving;
-    algorithm_.recover(actor_.index, leaving);
+    // Under the word of the living: "dead" would stand there again when this process leaves the next time.
+    algorithm_.recover(actor_.index, self_identity());
     held_ = 0;
     wake(kGetters, true);
     wake(kPutters, true);
   }
-  // Others may have finished a leaving that looked like a death: then the entry is no longer ours.
-  entry.identity.compare_exchange_strong(mine, 0);
+  entry.identity.store(0);
   joined_ = false;
   failpoint(Point::kLeaveEntry);
   if (segment_->header().auto_cleanup == 0 || segment_->retired()) return;
   reap();
-  if (!retire(false)) return;
+  if (!retire(drops())) return;
   failpoint(Point::kRetireMarked);
   segment_->unlink_name();
 }

@@ -34,10 +34,10 @@ class Parking {
     Memory::point(Point::kParked);
   }
 
-  /// Takes the bell down. True when it was rung: the wake is this caller's, and must be used or passed on.
-  bool unpark(const Actor& actor, Direction direction) {
+  /// Takes the bell down and returns what it said. kRung: the wake is this caller's, and must be used or passed on.
+  uint32_t unpark(const Actor& actor, Direction direction) {
     // Who still sees it rung relies on the caller to look again: either now, or after the fence of its next park().
-    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel) == Bell::kRung;
+    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel);
   }
 
   /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent
@@ -47,12 +47,13 @@ class Parking {
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
-  /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to
-  /// follow up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too,
-  /// unless its ringer was stopped or died before it rang: so that one is followed up as well, and rung again when all
-  /// are.
+  /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`. True when others are left asleep, so that somebody
+  /// has to follow up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this
+  /// publication too, unless its ringer was stopped or died before it rang: so that one is followed up as well, and
+  /// rung again when all are. Who is woken with all others has nobody to pass the wake on to: only a wake of one does
+  /// it.
   template <class Ring>
-  bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring) {
+  bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring, uint32_t except = 0) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
     const uint32_t high = participant_high();
     bool handed_out = false;
@@ -60,6 +61,10 @@ class Parking {
     for (uint32_t index = 1; index < high; ++index) {
       uint32_t state = bell(index, direction).load(std::memory_order_relaxed);  // as of the mark loaded above, or later
       if (state == Bell::kAwake) continue;
+      if (index == except) {
+        others = true;
+        continue;
+      }
       const Participant<Memory>& entry = shared_.participants[index];
       if (entry.identity.load(std::memory_order_acquire) == 0) continue;  // its last owner died asleep
       auto& rung_ms = shared_.participants[index].rung_ms[direction];
@@ -72,6 +77,10 @@ class Parking {
         }
         continue;
       }
+      if (state == Bell::kRungWithAll && all) {
+        ring(index, state);
+        continue;
+      }
       if (handed_out && !all) {
         others = true;
         continue;
@@ -79,7 +88,8 @@ class Parking {
       rung_ms.store(now_ms, std::memory_order_relaxed);
       Memory::point(Point::kRingChosen);
       const uint32_t kind = state;
-      if (bell(index, direction).compare_exchange_strong(state, Bell::kRung, std::memory_order_acq_rel)) {
+      if (bell(index, direction)
+              .compare_exchange_strong(state, all ? Bell::kRungWithAll : Bell::kRung, std::memory_order_acq_rel)) {
         Memory::point(Point::kRingOwed);
         ring(index, kind);
         handed_out = true;

@@ -28,5 +28,7 @@ int open_pipe_of(uint64_t identity, uint32_t fd, uint64_t inode);
 
 /// Milliseconds of the monotonic clock, wrapping.
 uint32_t monotonic_ms();
+/// The same as of the last tick, some milliseconds old, for a fraction of the price.
+uint32_t coarse_ms();
 
 }  // namespace sage

@@ -9,7 +9,8 @@
 namespace sage {
 namespace {
 
-constexpr uint32_t kReapEveryMs = 10;  // how often calls that find nothing ask after the dead
+constexpr uint32_t kReapEveryMs = 10;      // how often calls that find nothing, and questions, ask after the dead …
+constexpr uint32_t kReapBusyEveryMs = 50;  // … and those that find something
 
 void add(std::atomic<uint64_t>& counter, uint64_t amount) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
@@ -38,7 +39,7 @@ Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
     codecs[index] = pieces[index].codec;
   }
   Outcome outcome = algorithm_.claim(actor_, lengths, codecs, count, items, accepted);
-  if (outcome == Outcome::kFull && reap_is_due()) {
+  if (outcome == Outcome::kFull && reap_if_due(kReapEveryMs)) {
     outcome = algorithm_.claim(actor_, lengths, codecs, count, items, accepted);
   }
   if (outcome != Outcome::kOk) return outcome;
@@ -47,7 +48,7 @@ Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
   add(self().put_total, *accepted);
   add(self().put_bytes, bytes);
   made_item();
-  if (algorithm_.reveals_room(actor_, items[0])) made_room();
+  if (algorithm_.may_reveal_room()) made_room();
   return Outcome::kOk;
 }
 
@@ -73,7 +74,7 @@ Outcome Queue::claim(uint32_t length, uint32_t codec, Item* item) {
   current();
   uint32_t claimed = 0;
   Outcome outcome = algorithm_.claim(actor_, &length, &codec, 1, item, &claimed);
-  if (outcome == Outcome::kFull && reap_is_due()) {
+  if (outcome == Outcome::kFull && reap_if_due(kReapEveryMs)) {
     outcome = algorithm_.claim(actor_, &length, &codec, 1, item, &claimed);
   }
   if (outcome != Outcome::kOk) return outcome;
@@ -88,7 +89,7 @@ void Queue::commit(const Item& item) {
   add(self().put_total, 1);
   add(self().put_bytes, item.length);
   made_item();
-  if (algorithm_.reveals_room(actor_, item)) made_room();
+  if (algorithm_.may_reveal_room()) made_room();
 }
 
 void Queue::abandon(const Item& item) {
@@ -105,7 +106,8 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   current();
   const Control<StdMemory>& control = *shared().control;
   if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
-  bool reaped = false;
+  // What the dead held comes before everything that was never taken, also where nobody ever finds the queue empty.
+  reap_if_due(kReapBusyEveryMs);
   for (;;) {
     if (algorithm_.may_be_returned() && algorithm_.retake(actor_, items) == Outcome::kOk) {
       *taken = 1;
@@ -118,10 +120,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
       return outcome;
     }
     if (outcome == Outcome::kCorrupt) return outcome;
-    if (!reaped && reap_is_due()) {
-      reaped = true;
-      continue;
-    }
+    if (reap_if_due(kReapEveryMs)) continue;
     if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
     return Outcome::kEmpty;
   }
@@ -181,7 +180,7 @@ void Queue::release_lease(const Item& item) {
 }
 
 bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {
-  current();
+  refresh();
   for (;;) {
     Item item;
     uint64_t seen = 0;
@@ -210,15 +209,19 @@ void Queue::sleep(Direction direction, uint32_t timeout_ms) {
 
 bool Queue::unpark(Direction direction) {
   if (forks_ != fork_generation()) return false;
-  if (parking_.unpark(actor_, direction)) rung_[direction] = true;
-  return rung_[direction];
+  const uint32_t bell = parking_.unpark(actor_, direction);
+  if (bell == Bell::kRung) rung_[direction] = true;
+  return bell == Bell::kRung || bell == Bell::kRungWithAll;
 }
 
-void Queue::settle(Direction direction) {
+void Queue::settle(Direction direction, bool goes_on_waiting) {
   if (!rung_[direction]) return;
   rung_[direction] = false;
   // Only where there is something to wake for: two sleepers would else hand an idle wake to each other for ever.
-  if (parking_.anybody(direction) && (direction == kGetters ? size() > 0 : !full())) wake(direction, false);
+  if (!parking_.anybody(direction) || (direction == kGetters ? size() == 0 : full())) return;
+  // What this one cannot use may suit any of the others: all are woken, and none of them passes that on. One that was
+  // used, or whose caller has gone, goes to one other.
+  wake(direction, goes_on_waiting, actor_.index);
 }
 
 void Queue::set_bell(uint32_t fd, uint64_t inode, uint32_t tag) {
@@ -237,9 +240,9 @@ void Queue::made_room() {
   if (shared().control->shut.load() != 0 && algorithm_.drained()) wake(kGetters, true);
 }
 
-void Queue::wake(Direction direction, bool all) {
-  const bool others = parking_.wake(direction, all, monotonic_ms(),
-                                    [&](uint32_t index, uint32_t kind) { ring(index, direction, kind); });
+void Queue::wake(Direction direction, bool all, uint32_t except) {
+  const bool others = parking_.wake(
+      direction, all, monotonic_ms(), [&](uint32_t index, uint32_t kind) { ring(index, direction, kind); }, except);
   if (!others || all) return;
   watch();  // so that close() takes this handle out of the watcher again
   Watcher::instance().schedule(this, direction);
@@ -254,15 +257,12 @@ void Queue::follow_up(int direction) {
 
 void Queue::shut_down(bool immediate) {
   current();
-  Control<StdMemory>& control = *shared().control;
-  control.tail.fetch_or(Cursor::kShut, std::memory_order_seq_cst);
-  uint32_t expected = 0;
-  control.shut.compare_exchange_strong(expected, 1);
+  algorithm_.shut_down();
   if (immediate) {
     // Nobody else takes any more once this stands; what is left goes here.
     Item items[kMaxRun];
     uint32_t taken = 0;
-    control.shut.store(2);
+    shared().control->shut.store(2);
     while (algorithm_.retake(actor_, items) == Outcome::kOk) {
       if (items[0].lease >= 0) {
         algorithm_.acknowledge(actor_, items[0]);
@@ -277,6 +277,11 @@ void Queue::shut_down(bool immediate) {
 }
 
 // ── questions ──────────────────────────────────────────────────────────────
+
+void Queue::refresh() {
+  current();
+  reap_if_due(kReapEveryMs);
+}
 
 uint64_t Queue::size() const {
   return shared().control->shut.load(std::memory_order_relaxed) > 1 ? 0 : algorithm_.size();
@@ -309,9 +314,9 @@ QueueTotals Queue::totals() const {
   return totals;
 }
 
-bool Queue::reap_is_due() {
-  const uint32_t now = monotonic_ms();
-  if (now - last_reap_ms_ < kReapEveryMs) return false;
+bool Queue::reap_if_due(uint32_t every_ms) {
+  const uint32_t now = coarse_ms();
+  if (now - last_reap_ms_ < every_ms) return false;
   last_reap_ms_ = now;
   return reap() > 0;
 }

@@ -77,9 +77,11 @@ class Queue final : public Watcher::Client {
   // Waiting. Park, try once more, then sleep or leave it to the bell; unpark before anything else.
   void park(Direction direction, uint32_t kind);
   void sleep(Direction direction, uint32_t timeout_ms);
-  /// True when it was rung; settle() then passes the wake on, once it was used or turned out to be of no use.
+  /// True when it was rung; settle() then passes on a wake that came alone, once it was used or turned out to be of no
+  /// use.
   bool unpark(Direction direction);
-  void settle(Direction direction);
+  /// `goes_on_waiting`: the caller has looked, could not use what there is, and its bell is up again or will be.
+  void settle(Direction direction, bool goes_on_waiting);
   /// How rings reach this handle's event loop: `tag` is written into the pipe.
   void set_bell(uint32_t fd, uint64_t inode, uint32_t tag);
   /// Whether some peer cannot ring this handle, so that it has to look by itself now and then.
@@ -96,6 +98,8 @@ class Queue final : public Watcher::Client {
   /// Looks for dead peers and recovers what they held. Returns how many.
   uint32_t reap();
 
+  /// Before a question: what the dead held counts among what there is.
+  void refresh();
   uint64_t size() const;
   bool full() const;
   /// How many items this handle has finished taking.
@@ -125,12 +129,12 @@ class Queue final : public Watcher::Client {
   bool others_alive() const;
   bool is_alive(uint32_t index) const;
   bool retire(bool even_with_items);
-  void wake(Direction direction, bool all);
+  void wake(Direction direction, bool all, uint32_t except = 0);
   void ring(uint32_t index, Direction direction, uint32_t kind);
   void watch();
   void announce();
   void leave();
-  bool reap_is_due();
+  bool reap_if_due(uint32_t every_ms);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   void made_room();
   void made_item();

@@ -65,7 +65,6 @@ class SageQueue {
       Memory::point(Point::kClaimWon);
       actor.last_tail = 0;  // until it is committed others may have to stamp it, and so may we
       actor.last_end = end;
-      actor.stepped_aside = items[0].position != start;
       *claimed = fitted;
       return Outcome::kOk;
     }
@@ -104,12 +103,12 @@ class SageQueue {
     Memory::point(Point::kCommitAfter);
   }
 
-  /// Whether the commit that begins with `first` showed where it lies to those who, not knowing it, may have found the
-  /// queue full: bytes left free in front of it, or those of a void whose extent nobody wrote.
-  bool reveals_room(const Actor& actor, const Item& first) const {
-    if (actor.stepped_aside) return true;
-    return control().voids.load(std::memory_order_relaxed) != 0 &&
-           SlotWord::state(shared_.slot(first.number - 1).word.load(std::memory_order_relaxed)) == SlotWord::kVoid;
+  /// Whether a commit may have shown where it lies to those who, not knowing it, found the queue full: bytes left free
+  /// in front of it or within it, where it stepped past a lease, or those of a void whose extent nobody wrote.
+  bool may_reveal_room() const {
+    // SYNC POINT: after the commit; a putter that looked before it and saw the void has its bell up. Pairs with the
+    // fence in park().
+    return lease_high() > 0 || control().voids.load(std::memory_order_seq_cst) != 0;
   }
 
   /// Gives a claim up: its numbers become void and are passed over.
@@ -304,6 +303,13 @@ class SageQueue {
     raise_hint();
   }
 
+  /// No more claims from here on; gets end once nothing is left. Who dies between the steps is finished by recover().
+  void shut_down() {
+    control().tail.fetch_or(Cursor::kShut, std::memory_order_seq_cst);
+    Memory::point(Point::kShutHalf);
+    finish_shutdown();
+  }
+
   // ── the dead ───────────────────────────────────────────────────────────
 
   /// Undoes what the participant `index`, marked dead as `identity`, left unfinished. Any number of recoverers may run
@@ -313,6 +319,7 @@ class SageQueue {
     recover_leases(index, identity);
     Memory::point(Point::kRecoverLeases);
     const Word tail = control().tail.load(std::memory_order_acquire);
+    if (tail & Cursor::kShut) finish_shutdown();
     if (Cursor::owner(tail) == index) stamp_claim(tail);
     for_each_slot(Cursor::number(tail), [&](uint64_t number, Word word) {
       if (SlotWord::state(word) == SlotWord::kClaimed && SlotWord::owner(word) == index && is_dead(index, identity)) {
@@ -472,6 +479,11 @@ class SageQueue {
     while (!control().returned_hint.compare_exchange_weak(
         seen, Mark::raised(seen), order(Site::kHintBump, std::memory_order_seq_cst), std::memory_order_relaxed)) {
     }
+  }
+
+  void finish_shutdown() {
+    uint32_t expected = 0;
+    control().shut.compare_exchange_strong(expected, 1);
   }
 
   void remember_claim(Actor& actor, const Item* items, uint32_t count) {

@@ -46,7 +46,6 @@ struct Actor {
   uint64_t last_tail = 0;  // the tail as this handle last claimed it, 0 when that claim may still need a stamp
   uint32_t last_end = 0;   // where that claim ends
   uint64_t last_head = 0;
-  bool stepped_aside = false;   // the last claim begins behind a lease, not where the one before it ends
   uint64_t number_limit = 0;    // up to here items may be claimed …
   uint32_t position_limit = 0;  // … and up to here bytes, as long as both hold
 };

@@ -139,7 +139,7 @@ class Worker {
     if (!done) queue.sleep(direction, 5);
     queue.unpark(direction);
     if (!done) done = attempt();
-    queue.settle(direction);
+    queue.settle(direction, !done);
     return done;
   }
 

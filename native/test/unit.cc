@@ -283,7 +283,7 @@ TEST(a_bell_that_is_up_is_rung) {
   CHECK(put(*putter, "a") == Outcome::kOk);
   CHECK(getter->unpark(kGetters));
   CHECK(get(*getter) == "a");
-  getter->settle(kGetters);
+  getter->settle(kGetters, false);
   getter->park(kGetters, Bell::kSleeping);
   CHECK(!getter->unpark(kGetters));
 }

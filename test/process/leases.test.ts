@@ -22,6 +22,27 @@ describe.each(types)('%s', (type) => {
     queue.closeSync();
   });
 
+  test('ack says that the item went back when its handle was closed before; release and disposal do not', async () => {
+    const descriptor = describeQueue(type);
+    const [keeper, queue] = [attach(descriptor), attach(descriptor)];
+    queue.putManySync(['a', 'b', 'c']);
+    const [first, second, third] = [queue.leaseSync(), queue.leaseSync(), queue.leaseSync()];
+    queue.closeSync();
+    await expect(first.ack()).rejects.toMatchObject({ code: 'ERR_QUEUE_CLOSED' });
+    await second.release();
+    third[Symbol.dispose]?.();
+    expect(drain(keeper)).toEqual(['a', 'b', 'c']);
+    keeper.closeSync();
+  });
+
+  test('the segment goes with the last handle after an immediate shutdown, items on lease or not', async () => {
+    const queue = attach(describeQueue(type));
+    queue.putManySync(['a', 'b']);
+    queue.leaseSync();
+    await queue.shutdown({ immediate: true });
+    queue.closeSync(); // that nothing is left is looked at after the last test
+  });
+
   test('an item given back is seen by other processes, with its count', async () => {
     const descriptor = describeQueue(type);
     const queue = attach(descriptor);
@@ -94,7 +115,7 @@ describe.each(types)('%s', (type) => {
     const other = attach(descriptor);
     const lease = other.leaseSync();
     other.closeSync();
-    await lease.ack(); // too late: it went back
+    await expect(lease.ack()).rejects.toMatchObject({ code: 'ERR_QUEUE_CLOSED' }); // too late: it went back
     expect(queue.qsizeSync()).toBe(3);
     const [seen] = await start(
       `

@@ -27,14 +27,17 @@ export class Batches {
     return count > 0 ? { count } : this.encode(items, from);
   }
 
-  /** Up to MAX_BATCH items as bytes of their own. Those before one that cannot be encoded go in; `failure` says what stopped there. */
-  encode(items: readonly unknown[], from: number): Batch {
+  /**
+   * Up to MAX_BATCH items, each as bytes outside of the outbox. Those before one that cannot be encoded go in; `failure` says what
+   * stopped there.
+   */
+  encode(items: readonly unknown[], from: number, encodeOne = encodeItem): Batch {
     const bytes: Uint8Array[] = [];
     const codecs = new Uint8Array(Math.min(MAX_BATCH, items.length - from));
     let failure: unknown;
     try {
       for (let index = 0; index < codecs.length; index++) {
-        const encoded = encodeItem(items[from + index], this.codec);
+        const encoded = encodeOne(items[from + index], this.codec);
         if (encoded.bytes.length > this.capacityBytes) refusePut(TOO_LARGE, encoded.bytes.length, this.capacityBytes);
         codecs[index] = encoded.codecId;
         bytes.push(encoded.bytes);

@@ -116,16 +116,15 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       (waitMs) => take(waitMs, limit),
     );
     while (count !== undefined) {
-      this.handleRun(handler, count);
-      handled += count;
+      handled += this.handleRun(handler, count);
       if (handled >= limit || this.closed || this.handle.isShut()) break;
       count = take(0, limit - handled);
     }
     return handled;
   }
 
-  /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. */
-  private handleRun(handler: (view: Uint8Array) => void, count: number): void {
+  /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many it is done with. */
+  private handleRun(handler: (view: Uint8Array) => void, count: number): number {
     const { handle } = this;
     const memory = this.bytesInPlace();
     const { registers } = handle;
@@ -151,8 +150,10 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
         if (!this.closed) native(() => handle.giveBackRun());
         throw error;
       }
-      if (this.closed) return;
+      // The handler closed the queue: this item went back, too.
+      if (this.closed) return index;
       handle.finishFirst();
     }
+    return count;
   }
 }

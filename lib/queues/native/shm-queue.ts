@@ -3,7 +3,7 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, decodeItem, encodeItem, encodeItemSpan } from '../../codec';
+import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem } from '../../codec';
 import type { CodecName } from '../../codec';
 import { syncDispose } from '../../dispose';
 import type { QueueDescriptor } from '../../descriptor';
@@ -177,8 +177,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   /**
-   * Repeats `attempt` in slices that the addon keeps short, until it brings something or the time is over. No try block lies around
-   * it: V8 makes the Buffers in one half as fast.
+   * Tries, and then waits as `options` say. No try block lies around the attempts that bring something at once: V8 makes the Buffers
+   * in one half as fast.
    */
   protected block<R>(
     options: SyncWaitOptions | undefined,
@@ -187,14 +187,23 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   ): R {
     this.check();
     const wait = readWait(options);
-    const first = attempt(0);
-    if (first !== undefined) return first;
-    const deadline = deadlineOf(wait);
-    for (let left = wait.timeoutMs; left > 0; left = remainingMs(deadline)) {
-      const outcome = attempt(Math.min(1000, Math.ceil(left)));
-      if (outcome !== undefined) return outcome;
+    const outcome = attempt(0) ?? this.blockUntil(deadlineOf(wait), attempt);
+    if (outcome === undefined) throw late();
+    return outcome;
+  }
+
+  /** Repeats `attempt` in slices that the addon keeps short, until it brings something or the time is over. */
+  private blockUntil<R>(deadline: number, attempt: (waitMs: number) => R | undefined): R | undefined {
+    try {
+      for (let left = remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
+        const outcome = attempt(Math.min(1000, Math.ceil(left)));
+        if (outcome !== undefined) return outcome;
+      }
+      return undefined;
+    } finally {
+      // The handle has one bell for each direction, and this wait took it down: the calls that wait beside it put it up again.
+      this.rung();
     }
-    throw late();
   }
 
   // ── synchronous ──────────────────────────────────────────────────────────
@@ -203,18 +212,13 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     // The way of most calls: bytes, and there is room.
     if (options === undefined && this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) return;
-    const wait = readWait(options);
     const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
-    let status = native(() => this.handle.put(buffer, start, end, codecId, 0));
-    if (status === 0) return;
-    refusePut(status, end - start, this.capacityBytes);
-    const deadline = deadlineOf(wait);
-    for (let left = wait.timeoutMs; left > 0; left = remainingMs(deadline)) {
-      status = native(() => this.handle.put(buffer, start, end, codecId, Math.min(1000, Math.ceil(left))));
-      if (status === 0) return;
+    this.block(options, fullError, (waitMs) => {
+      const status = native(() => this.handle.put(buffer, start, end, codecId, waitMs));
+      if (status === 0) return true;
       refusePut(status, end - start, this.capacityBytes);
-    }
-    throw fullError();
+      return undefined;
+    });
   }
 
   getSync(options?: SyncWaitOptions): T {
@@ -234,14 +238,15 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (!Array.isArray(items)) {
       throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
     }
-    const wait = readWait(options);
-    const deadline = deadlineOf(wait);
+    const deadline = deadlineOf(readWait(options));
     let accepted = 0;
     try {
       while (accepted < items.length) {
         const batch = this.batches.next(items, accepted);
         for (let done = 0; done < batch.count;) {
-          const outcome = this.batches.put(batch, done, 0) ?? this.putBatchWaiting(batch, done, wait, deadline);
+          const put = (waitMs: number): number | undefined => this.batches.put(batch, done, waitMs);
+          const outcome = put(0) ?? this.blockUntil(deadline, put);
+          if (outcome === undefined) throw fullError();
           done += outcome;
           accepted += outcome;
         }
@@ -274,7 +279,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   peekSync(): { item: T } | undefined {
     this.check();
     const bytes = native(() => this.handle.peek());
-    return bytes === undefined ? undefined : { item: decodeItem(this.handle.registers[REGISTER_CODEC]!, bytes) as T };
+    if (bytes === undefined) return undefined;
+    const codec = this.handle.registers[REGISTER_CODEC]!;
+    return { item: decodeItem(codec, bytes, 0, bytes.length, 'It is still in the queue') as T };
   }
 
   leaseSync(options?: SyncWaitOptions): NativeLease<T> {
@@ -315,7 +322,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       refusePut(status, end - start, this.capacityBytes);
     }
     if (wait.timeoutMs === 0) throw fullError();
-    const { codecId, bytes } = encodeItem(item, this.codec);
+    const { codecId, bytes } = encodeOwnItem(item, this.codec);
     if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
     await this.putters.add(wait, fullError, () => {
       const status = native(() => this.handle.put(bytes, 0, bytes.length, codecId, 0));
@@ -366,7 +373,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
           }
         }
         // Others wait, or there is no room: from here on the bytes have to be this call's own.
-        const batch = this.batches.encode(items as T[], accepted);
+        const batch = this.batches.encode(items as T[], accepted, encodeOwnItem);
         for (let done = 0; done < batch.count;) {
           const outcome = await this.putBatchLater(batch, done, {
             timeoutMs: remainingMs(deadline),
@@ -456,14 +463,6 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   // ── batches ──────────────────────────────────────────────────────────────
-
-  private putBatchWaiting(batch: Batch, from: number, wait: Wait, deadline: number): number {
-    for (let left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
-      const outcome = this.batches.put(batch, from, Math.min(1000, Math.ceil(left)));
-      if (outcome !== undefined) return outcome;
-    }
-    throw fullError();
-  }
 
   private async putBatchLater(batch: Batch, from: number, wait: Wait): Promise<number> {
     this.check();

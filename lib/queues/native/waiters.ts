@@ -36,8 +36,10 @@ class Waiter<R> extends WaitingCall {
   }
 
   override fail(reason: unknown): void {
+    const first = this.waiters.isFirst(this as Waiter<unknown>);
     super.fail(reason);
-    this.waiters.restIfIdle();
+    // What the first one waited for in vain may be more than the next one needs.
+    if (first) this.waiters.rung();
   }
 
   protected override timedOut(): Error {
@@ -74,11 +76,15 @@ export class Waiters {
     });
   }
 
+  isFirst(waiter: Waiter<unknown>): boolean {
+    return this.waiting.values().next().value === waiter;
+  }
+
   left(waiter: Waiter<unknown>): void {
     this.waiting.delete(waiter);
   }
 
-  /** The bell rang. */
+  /** The bell rang, or may be down. */
   rung(): void {
     if (this.waiting.size === 0) return this.restIfIdle();
     this.serve();
@@ -103,7 +109,7 @@ export class Waiters {
       if (served === BATCH) return this.continueLater();
       if (!progress) break;
     }
-    this.handle.settle(this.direction);
+    this.handle.settle(this.direction, true);
   }
 
   private continueLater(): void {
@@ -120,7 +126,7 @@ export class Waiters {
     if (this.waiting.size > 0 || !this.parked) return;
     this.parked = false;
     this.handle.unpark(this.direction);
-    this.handle.settle(this.direction);
+    this.handle.settle(this.direction, false);
     this.bell.rest();
   }
 
@@ -129,7 +135,11 @@ export class Waiters {
     for (const waiter of this.waiting) waiter.setReferenced(referenced);
   }
 
+  /** The end of all of them: none of those behind gets a turn any more. */
   failAll(reason: () => unknown): void {
-    for (const waiter of [...this.waiting]) waiter.fail(reason());
+    const all = [...this.waiting];
+    this.waiting.clear();
+    for (const waiter of all) waiter.fail(reason());
+    this.restIfIdle();
   }
 }

@@ -25,6 +25,12 @@ struct Stat {
   uint64_t start = 0;
 };
 
+uint32_t clock_ms(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<uint32_t>(static_cast<uint64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000);
+}
+
 /// Reads the status of a process's first thread, which is that of the process. Not /proc/PID/stat: qemu-user answers
 /// that itself when a process asks about itself, with another start time than everybody else reads. The name in it may
 /// hold anything, so fields are counted from the last parenthesis.
@@ -126,10 +132,7 @@ int open_pipe_of(uint64_t identity, uint32_t fd, uint64_t inode) {
   return pipe;
 }
 
-uint32_t monotonic_ms() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint32_t>(static_cast<uint64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1000000);
-}
+uint32_t monotonic_ms() { return clock_ms(CLOCK_MONOTONIC); }
+uint32_t coarse_ms() { return clock_ms(CLOCK_MONOTONIC_COARSE); }
 
 }  // namespace sage

@@ -106,5 +106,6 @@ uint32_t monotonic_ms() {
   clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint32_t>(static_cast<uint64_t>(now.tv_sec) * 1000 + static_cast<uint64_t>(now.tv_nsec) / 1000000);
 }
+uint32_t coarse_ms() { return monotonic_ms(); }
 
 }  // namespace sage

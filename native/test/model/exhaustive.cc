@@ -72,17 +72,18 @@ constexpr Entry entry(unsigned bound, unsigned long_bound) {
 }
 
 constexpr Entry kHistories[] = {
-    entry<small::PutGet>(kAll, kAll),    entry<small::Laps>(3, kAll),     entry<small::PutPutGet>(2, 3),
-    entry<small::PutPut>(3, kAll),       entry<small::PutTwicePut>(2, 3), entry<small::GetGet>(2, 3),
-    entry<small::Batch>(2, 3),           entry<small::Abandon>(2, 3),     entry<small::LeasePut>(2, 3),
-    entry<small::TwoAroundALease>(3, 4), entry<small::LeaseTwice>(2, 3),  entry<small::LeaseBack>(3, 4),
-    entry<small::BackBack>(2, 3),        entry<small::WaitPut>(3, 5),     entry<small::WaitPutShut>(2, 3),
-    entry<small::WaitWaitPut>(1, 2),     entry<small::PutWaitGet>(3, 4),  entry<small::PutWaitLease>(2, 3),
-    entry<small::PutWaitMove>(2, 3),     entry<small::PutWaitPut>(2, 3),  entry<small::WaitBusy>(3, kAll),
-    entry<small::WaitBack>(3, 4),        entry<small::Drained>(2, 3),     entry<small::PutDies>(1, 2),
-    entry<small::BatchDies>(2, 3),       entry<small::GetDies>(2, 3),     entry<small::TakerDies>(1, 2),
-    entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),  entry<small::RecoverRecover>(1, 2),
-    entry<small::LateRecoverer>(2, 3),
+    entry<small::PutGet>(kAll, kAll),    entry<small::Laps>(3, kAll),         entry<small::PutPutGet>(2, 3),
+    entry<small::PutPut>(3, kAll),       entry<small::PutTwicePut>(2, 3),     entry<small::GetGet>(2, 3),
+    entry<small::Batch>(2, 3),           entry<small::Abandon>(2, 3),         entry<small::LeasePut>(2, 3),
+    entry<small::TwoAroundALease>(3, 4), entry<small::LeaseTwice>(2, 3),      entry<small::LeaseBack>(3, 4),
+    entry<small::BackBack>(2, 3),        entry<small::WaitPut>(3, 5),         entry<small::WaitPutShut>(2, 3),
+    entry<small::WaitWaitPut>(1, 2),     entry<small::PutWaitGet>(3, 4),      entry<small::PutWaitLease>(2, 3),
+    entry<small::PutWaitMove>(2, 3),     entry<small::PutWaitPut>(2, 3),      entry<small::WaitBusy>(3, kAll),
+    entry<small::WaitBack>(3, 4),        entry<small::Drained>(2, 3),         entry<small::PutDies>(1, 2),
+    entry<small::BatchDies>(2, 3),       entry<small::GetDies>(2, 3),         entry<small::TakerDies>(1, 2),
+    entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),      entry<small::RecoverRecover>(1, 2),
+    entry<small::LateRecoverer>(2, 3),   entry<small::BatchPastALease>(1, 2), entry<small::CommitBehindAVoid>(0, 0),
+    entry<small::ShutDies>(1, 2),        entry<small::LeaverDies>(1, 2),      entry<small::UnfitPassesOn>(1, 2),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

@@ -559,4 +559,118 @@ struct LateRecoverer : Base<LateRecoverer, 2> {
   bool fifo() const { return false; }
 };
 
+/// A batch whose second item steps past a lease; its first one is gone before the second shows where it lies.
+struct BatchPastALease : Base<BatchPastALease, 3> {
+  static constexpr const char* kName = "wait to put; put of two, the second past a lease; get";
+  static Shape shape() { return {6, 16, 1, 7, 8, 4}; }
+  void prepare() {
+    Item item;
+    world->put(3, 50);
+    world->lease(2, &item);
+    world->held_lease = item;
+    world->put(3, 51, 1, 5);
+    world->get(3);
+    world->putter_units = 5;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 5) != 0; });
+    } else if (thread == 1) {
+      w->put(2, 20, 2, 2);
+    } else {
+      w->get(3);
+    }
+  }
+};
+
+/// A commit behind a void shows room; the recoverer that made the void has woken everybody before.
+struct CommitBehindAVoid : Base<CommitBehindAVoid, 3> {
+  static constexpr const char* kName = "wait to put; put; recover a claim in front";
+  static Shape shape() { return {2, 4, 1, 4, 4, 4}; }
+  void prepare() {
+    const uint32_t length = 3 * kUnitBytes;
+    const uint32_t id = 60;
+    Item item;
+    uint32_t claimed = 0;
+    world->may_die = true;
+    world->tried[id] = true;
+    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->dead[1] = true;
+    world->putter_units = 3;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(2, kPutters, [=] { return w->put(2, 10, 1, 3) != 0; });
+    } else if (thread == 1) {
+      w->put(3, 20);
+    } else {
+      w->recover(1);
+    }
+  }
+};
+
+/// Who shuts down dies beside a sleeping getter.
+struct ShutDies : Base<ShutDies, 3> {
+  static constexpr const char* kName = "wait; shut down, dies; recover";
+  static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
+  void prepare() { world->may_die = true; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1) || w->shut_seen(); });
+    } else if (thread == 1) {
+      w->mortal(2, [=] { w->shut_down(); });
+    } else {
+      if (w->died(2)) w->recover(2);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// A handle is closed with an item in hand, and dies over it; another one gets what it gives back.
+struct LeaverDies : Base<LeaverDies, 3> {
+  static constexpr const char* kName = "leave with a lease, dies; get; recover";
+  static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
+  void prepare() {
+    Item item;
+    world->may_die = true;
+    world->put(3, 50, 2);
+    world->lease(1, &item);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->mortal(1, [=] { w->leave_holding(1); });
+    } else if (thread == 1) {
+      w->get(2);
+    } else {
+      if (w->died(1)) w->recover(1);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// Room that is too small for the putter that is woken is told to the other one.
+struct UnfitPassesOn : Base<UnfitPassesOn, 3> {
+  static constexpr const char* kName = "wait to put a large one; wait to put a small one; get";
+  static Shape shape() { return {4, 8, 1, 4, 4, 4}; }
+  void prepare() {
+    world->put(3, 50);
+    world->put(3, 51, 1, 3);
+    world->ignore_follow_up = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 3) != 0; });
+    } else if (thread == 1) {
+      w->wait(2, kPutters, [=] { return w->put(2, 20) != 0; });
+    } else {
+      w->get(3);
+    }
+  }
+};
+
 }  // namespace model::small

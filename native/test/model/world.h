@@ -97,7 +97,7 @@ class World {
     queue.commit(actors[who], items, claimed);
     for (uint32_t index = 0; index < claimed; ++index) acknowledged[id + index] = true;
     if (looks(Wake::kPut)) made_item();
-    if (queue.reveals_room(actors[who], items[0]) && looks(Wake::kReveal)) made_room();
+    if (queue.may_reveal_room() && looks(Wake::kReveal)) made_room();
     return static_cast<int>(claimed);
   }
 
@@ -175,9 +175,7 @@ class World {
     return true;
   }
   void shut_down() {
-    control_.tail.fetch_or(Cursor::kShut, std::memory_order_seq_cst);
-    uint32_t expected = 0;
-    control_.shut.compare_exchange_strong(expected, 1);
+    queue.shut_down();
     if (!looks(Wake::kShut)) return;
     wake(kGetters, true);
     wake(kPutters, true);
@@ -195,20 +193,22 @@ class World {
     if (parking.anybody(kPutters)) wake(kPutters, false);
     if (control_.shut.load() != 0 && queue.drained() && looks(Wake::kDrained)) wake(kGetters, true);
   }
-  void wake(Direction direction, bool all) {
-    const bool others = parking.wake(direction, all, now_ms, [&](uint32_t index, uint32_t) {
+  void wake(Direction direction, bool all, uint32_t except = 0) {
+    const auto ring = [&](uint32_t index, uint32_t) {
       step();
       if (search.on) rl::ctx().sched();  // marked, and not yet rung
       rung[index] = true;
       if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
-    });
+    };
+    const bool others = parking.wake(direction, all, now_ms, ring, except);
     if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;
   }
-  void settle(int who, Direction direction) {
+  void settle(int who, Direction direction, bool goes_on_waiting) {
     if (!owes[who]) return;
     owes[who] = false;
     if (!looks(Wake::kSettle) || !parking.anybody(direction)) return;
-    if (direction == kGetters ? queue.size() > 0 : queue.used() < shape_.item_limit) wake(direction, false);
+    if (direction == kGetters ? queue.size() == 0 : queue.used() >= shape_.item_limit) return;
+    wake(direction, goes_on_waiting, actors[who].index);
   }
   /// Sleeps until it is rung, but not for ever: then it lies asleep, and the end of the schedule judges it.
   bool sleep(int who, Direction direction) {
@@ -227,7 +227,7 @@ class World {
       return false;
     }
     rung[who] = false;
-    if (parking.unpark(actors[who], direction)) owes[who] = true;
+    if (parking.unpark(actors[who], direction) == Bell::kRung) owes[who] = true;
     return true;
   }
 
@@ -238,15 +238,16 @@ class World {
       if (attempt()) break;
       parking.park(actors[who], direction, Bell::kParked);
       if (looks(Wake::kLastLook) && attempt()) {
-        if (parking.unpark(actors[who], direction)) owes[who] = true;
+        if (parking.unpark(actors[who], direction) == Bell::kRung) owes[who] = true;
         break;
       }
+      settle(who, direction, true);
       if (!sleep(who, direction)) {
         resume[who] = attempt;
         return;
       }
     }
-    settle(who, direction);
+    settle(who, direction, false);
   }
   /// After the end: whoever was rung goes on, and may ring others.
   void go_on() {
@@ -261,7 +262,7 @@ class World {
         if (!asleep[who] || !rung[who] || dead[who] || busy[who]) continue;
         moved = true;
         rung[who] = asleep[who] = false;
-        if (parking.unpark(actors[who], sleeps_for[who])) owes[who] = true;
+        if (parking.unpark(actors[who], sleeps_for[who]) == Bell::kRung) owes[who] = true;
         const std::function<bool()> attempt = std::move(resume[who]);
         wait(who, sleeps_for[who], attempt);
       }
@@ -352,15 +353,21 @@ class World {
       return seen == 0;
     }
     const bool unnamed = queue.recover(static_cast<uint32_t>(who), mark);
-    uint64_t expected = mark;
-    const bool freed =
-        identity.compare_exchange_strong(expected, unnamed ? 0 : Identity::with(live(who), Identity::kSettled)) &&
-        unnamed;
     if (!first_only && looks(Wake::kRecovered)) {
       wake(kGetters, true);
       wake(kPutters, true);
     }
-    return freed;
+    uint64_t expected = mark;
+    return identity.compare_exchange_strong(expected, unnamed ? 0 : Identity::with(live(who), Identity::kSettled)) &&
+           unnamed;
+  }
+  /// Closes a handle that holds something, as Queue::leave() does.
+  void leave_holding(int who) {
+    hands[who].clear();
+    queue.recover(static_cast<uint32_t>(who), live(who));
+    wake(kGetters, true);
+    wake(kPutters, true);
+    participants_[who].identity.store(0);
   }
   /// Takes an actor's own entry away: it will join at somebody else's.
   void leave_empty(int who) {
@@ -407,6 +414,8 @@ class World {
                "a putter sleeps beside room");
       }
     }
+    const bool half_shut = (control_.tail.load() & Cursor::kShut) != 0 && control_.shut.load() == 0;
+    expect(!half_shut, "puts are refused, and gets wait for ever");
     const int judge_index = shape_.actors;
     while (get(judge_index, 4)) {
     }
