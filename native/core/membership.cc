@@ -114,8 +114,7 @@ void Queue::announce() {
 
 void Queue::watch() {
   if (watched_) return;
-  watched_ = true;
-  Watcher::instance().add(this);
+  watched_ = Watcher::instance().add(this);
 }
 
 void Queue::watched_by(uint32_t fd, uint64_t inode) {
@@ -301,7 +300,7 @@ void Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* by
 }
 
 bool Queue::must_poll() const {
-  if (!can_ring_pipes()) return true;
+  if (!can_ring_pipes() || !watched_) return true;
   const uint32_t high = parking_.participant_high();
   const uint32_t uid = geteuid();
   for (uint32_t index = 1; index < high; ++index) {

@@ -29,10 +29,13 @@ class Watcher {
 
   static Watcher& instance();
 
-  void add(Client* client);
+  /// False: there is no thread to be had now, and nothing is watched.
+  bool add(Client* client);
   void remove(Client* client);
-  /// Calls client.follow_up(direction) after kFollowUpMs.
+  /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later.
   void schedule(Client* client, int direction);
+  /// Whether the caller is called by the watcher. It must not add or remove then.
+  static bool is_this_thread();
 
  private:
   struct Run;
@@ -43,6 +46,8 @@ class Watcher {
 
   Watcher() = default;
   void forget_parent();
+  bool start();
+  void follow_up_at(Client* client, int direction, uint32_t due_ms);
   void loop(Run* run);
   int build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities);
   void poke();
