@@ -3,12 +3,19 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/errors.h"
 #include "core/futex.h"
 #include "core/queue.h"
 
 namespace sage {
+namespace {
+
+/// Whether a failure passes: the same may be possible a moment later.
+bool out_of_descriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+}  // namespace
 
 Queue::Queue(std::unique_ptr<Segment> segment)
     : segment_(std::move(segment)),
@@ -96,8 +103,15 @@ bool Queue::join() {
   }
 }
 
-/// Tells the watchers of those attached that there is somebody new to watch.
+/// Tells the watchers of those attached that there is somebody new to watch; later, where that cannot be now.
 void Queue::announce() {
+  if (announce_once()) return;
+  watch();
+  Watcher::instance().schedule(this, kAnnouncement);
+}
+
+/// False: this process has no descriptor left to do it with.
+bool Queue::announce_once() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const uint32_t high = parking_.participant_high();
   const char byte = 0;
@@ -106,14 +120,16 @@ void Queue::announce() {
     const uint64_t identity = entry.identity.load();
     if (identity == 0 || identity == self_identity() || entry.watching.load() == 0) continue;
     const int pipe = open_pipe_of(identity, entry.watch_fd.load(), entry.watch_inode.load());
+    if (pipe < 0 && out_of_descriptors(errno)) return false;
     if (pipe < 0) continue;
     (void)!::write(pipe, &byte, 1);
     ::close(pipe);
   }
+  return true;
 }
 
 void Queue::watch() {
-  if (watched_) return;
+  if (Watcher::is_this_thread() || watched_) return;
   watched_ = Watcher::instance().add(this);
 }
 
@@ -237,6 +253,7 @@ void Queue::close() {
     watched_ = false;
     Watcher::instance().remove(this);
   }
+  closing_ = true;  // nothing puts it into the watcher again
   if (joined_ && forks_ == fork_generation()) leave();
   joined_ = false;
   for (CachedPipe& pipe : pipes_) {
@@ -277,26 +294,30 @@ void Queue::leave() {
 
 // ── ringing ────────────────────────────────────────────────────────────────
 
-void Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
+/// False: it is still to be rung.
+bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
   Participant<StdMemory>& entry = shared().participants[index];
   if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
-  if (kind == Bell::kSleeping) return;
+  if (kind == Bell::kSleeping) return true;
   const uint32_t tag = entry.bell_tag.load(std::memory_order_relaxed);
-  write_to(index, entry.bell_fd.load(std::memory_order_relaxed), entry.bell_inode.load(std::memory_order_acquire), &tag,
-           sizeof tag);
+  return write_to(index, entry.bell_fd.load(std::memory_order_relaxed),
+                  entry.bell_inode.load(std::memory_order_acquire), &tag, sizeof tag);
 }
 
-void Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
-  if (inode == 0) return;
+/// False: this process has no descriptor left to do it with.
+bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
+  if (inode == 0) return true;
   const uint64_t identity = shared().participants[index].identity.load(std::memory_order_acquire);
   const std::lock_guard<std::mutex> lock(pipes_mutex_);
   CachedPipe& pipe = pipes_[index];
   if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe = {identity, inode, open_pipe_of(identity, fd, inode)};
+    if (pipe.fd < 0) return !out_of_descriptors(errno);
   }
   // A full pipe is readable already.
-  if (pipe.fd >= 0) (void)!::write(pipe.fd, bytes, count);
+  (void)!::write(pipe.fd, bytes, count);
+  return true;
 }
 
 bool Queue::must_poll() const {

@@ -47,10 +47,10 @@ class Parking {
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
-  /// Wakes one sleeper, or all, by `ring(index, bell)`. True when others are left asleep, so that somebody has to
-  /// follow up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this publication too,
-  /// unless its ringer was stopped or died before it rang: so that one is followed up as well, and rung again when all
-  /// are.
+  /// Wakes one sleeper, or all, by `ring(index, bell)`, which says whether the ring could be sent. True when others are
+  /// left asleep, or one could not be rung, so that somebody has to follow up. A wake that was handed out less than
+  /// kFollowUpMs ago and not yet answered serves this publication too, unless its ringer was stopped or died before it
+  /// rang: so that one is followed up as well, and rung again when all are.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
@@ -65,7 +65,7 @@ class Parking {
       auto& rung_ms = shared_.participants[index].rung_ms[direction];
       if (state == Bell::kRung) {
         if (all) {
-          ring(index, state);
+          others = !ring(index, state) || others;
         } else {
           handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
           others = true;
@@ -81,8 +81,9 @@ class Parking {
       const uint32_t kind = state;
       if (bell(index, direction).compare_exchange_strong(state, Bell::kRung, std::memory_order_acq_rel)) {
         Memory::point(Point::kRingOwed);
-        ring(index, kind);
-        handed_out = true;
+        const bool sent = ring(index, kind);
+        handed_out = handed_out || sent;
+        others = others || !sent;
       }
     }
     // Whoever parked since raised the mark, and this exchange fails.

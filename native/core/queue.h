@@ -126,20 +126,24 @@ class Queue final : public Watcher::Client {
   bool is_alive(uint32_t index) const;
   bool retire(bool even_with_items);
   void wake(Direction direction, bool all);
-  void ring(uint32_t index, Direction direction, uint32_t kind);
+  bool ring(uint32_t index, Direction direction, uint32_t kind);
   void watch();
   void announce();
+  bool announce_once();
   void leave();
   bool reap_is_due();
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   void made_room();
   void made_item();
-  void write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
+  bool write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
 
   std::vector<uint64_t> peers() override;
   void follow_up(int direction) override;
   void watched_by(uint32_t fd, uint64_t inode) override;
   void peer_died() override;
+
+  /// What is scheduled beside the follow-ups of the two directions.
+  static constexpr int kAnnouncement = 2;
 
   struct CachedPipe {
     uint64_t identity = 0;
@@ -154,6 +158,7 @@ class Queue final : public Watcher::Client {
   bool created_ = false;
   bool joined_ = false;
   bool watched_ = false;
+  bool closing_ = false;
   bool rung_[2] = {false, false};
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;

@@ -101,6 +101,24 @@ class NoDescriptors {
   std::vector<int> taken_;
 };
 
+/// A pipe by which an event loop is rung.
+struct LoopBell {
+  int ends[2];
+  struct stat info;
+  LoopBell() {
+    CHECK(pipe(ends) == 0 && fstat(ends[1], &info) == 0);
+    for (const int end : ends) fcntl(end, F_SETFL, O_NONBLOCK);
+  }
+  ~LoopBell() {
+    for (const int end : ends) close(end);
+  }
+  void hang_up(Queue& queue) const { queue.set_bell(static_cast<uint32_t>(ends[1]), info.st_ino, 1); }
+  bool rings(int milliseconds) const {
+    pollfd asked{ends[0], POLLIN, 0};
+    return poll(&asked, 1, milliseconds) == 1;
+  }
+};
+
 /// A client of the watcher that nobody's death matters to.
 struct Onlooker : Watcher::Client {
   std::atomic<int> asked{0};
@@ -163,6 +181,40 @@ TEST(a_watcher_without_a_pipe_notices_deaths_and_newcomers) {
   waitpid(watcher, nullptr, 0);
   CHECK(onlooker->remove_if_unused(true));
   for (const int end : word) close(end);
+}
+
+TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
+  for (const bool shut : {false, true}) {
+    const SegmentOptions options = options_for("rung");
+    auto queue = Queue::open(options, Create::kIfMissing);
+    const LoopBell bell;
+    bell.hang_up(*queue);
+    queue->park(kGetters, Bell::kParked);
+    int word[2];
+    CHECK(pipe(word) == 0);
+    const pid_t ringer = in_child([&] {
+      auto own = Queue::open(options, Create::kIfMissing);
+      {
+        const NoDescriptors none;
+        if (shut) {
+          own->shut_down(false);
+        } else {
+          CHECK(put(*own));
+        }
+        CHECK(!bell.rings(200));
+      }
+      CHECK(write(word[1], "f", 1) == 1);
+      for (;;) pause();
+    });
+    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    CHECK(bell.rings(2000));
+    CHECK(queue->unpark(kGetters));
+    kill(ringer, SIGKILL);
+    waitpid(ringer, nullptr, 0);
+    CHECK(shut || take(*queue));
+    for (const int end : word) close(end);
+  }
 }
 
 TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {

@@ -344,11 +344,37 @@ TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
   shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
   shared.participants[1].rung_ms[kGetters].store(1000);
   int rings = 0;
-  const auto ring = [&](uint32_t index, uint32_t) { rings += index == 1; };
+  const auto ring = [&](uint32_t index, uint32_t) {
+    rings += index == 1;
+    return true;
+  };
   CHECK(parking.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
   CHECK(parking.anybody(kGetters));
   CHECK(!parking.wake(kGetters, true, 1003, ring) && rings == 1);
   CHECK(!parking.anybody(kGetters));
+}
+
+TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
+  struct Block {
+    Control<StdMemory> control;
+    Participant<StdMemory> participants[kParticipants];
+  };
+  auto block = std::make_unique<Block>();
+  Shared<StdMemory> shared;
+  shared.control = &block->control;
+  shared.participants = block->participants;
+  block->control.participant_high.store(3);
+  Parking<StdMemory> parking(shared);
+  for (const uint32_t index : {1, 2}) {
+    Actor sleeper;
+    sleeper.index = index;
+    shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+    parking.park(sleeper, kGetters, Bell::kParked);
+  }
+  int rung[3] = {0, 0, 0};
+  const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0 && index == 2; };
+  CHECK(parking.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
+  CHECK(parking.wake(kGetters, true, 1003, ring) && rung[1] == 2 && parking.anybody(kGetters));
 }
 
 TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {

@@ -201,6 +201,7 @@ class World {
       if (search.on) rl::ctx().sched();  // marked, and not yet rung
       rung[index] = true;
       if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
+      return true;
     });
     if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;
   }
