@@ -21,8 +21,7 @@ Queue::Queue(std::unique_ptr<Segment> segment)
     : segment_(std::move(segment)),
       algorithm_(segment_->shared()),
       parking_(segment_->shared()),
-      forks_(fork_generation()),
-      pipes_(kParticipants) {}
+      forks_(fork_generation()) {}
 
 Queue::~Queue() { close(); }
 
@@ -232,19 +231,34 @@ bool Queue::remove_if_unused(bool even_with_items) {
 }
 
 void Queue::unlink() {
-  shared().control->life.fetch_or(Life::kRetired);
+  shared().control->life.fetch_or(Life::kRetired | Life::kUnlinked);
   segment_->unlink_name();
+}
+
+/// The parent's watcher may have been at them during the fork: they are of no use to the child, nor is their lock.
+void Queue::forget_pipes() {
+  (void)pipes_.release();
+  pipes_ = std::make_unique<Pipes>();
 }
 
 void Queue::after_fork() {
   // The entry and everything held through it are the parent's.
-  forks_ = fork_generation();
   watched_ = false;
   rung_[0] = rung_[1] = false;
   held_ = 0;
   joined_ = false;
   if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
-  shared().control->life.fetch_add(1);
+  const uint64_t life = shared().control->life.fetch_add(1);
+  if ((life & (Life::kRetired | Life::kUnlinked)) == Life::kRetired) {
+    self().identity.store(0);
+    joined_ = false;
+    throw SegmentFailure("ERR_QUEUE_NOT_FOUND",
+                         "the queue " + segment_->name() +
+                             " was removed when its last handle was closed, before this forked child used its own. "
+                             "Open it anew in the child.");
+  }
+  forget_pipes();
+  forks_ = fork_generation();
   announce();
 }
 
@@ -256,7 +270,8 @@ void Queue::close() {
   closing_ = true;  // nothing puts it into the watcher again
   if (joined_ && forks_ == fork_generation()) leave();
   joined_ = false;
-  for (CachedPipe& pipe : pipes_) {
+  if (forks_ != fork_generation()) forget_pipes();
+  for (CachedPipe& pipe : pipes_->cached) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe.fd = -1;
   }
@@ -308,8 +323,8 @@ bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
 bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
   if (inode == 0) return true;
   const uint64_t identity = shared().participants[index].identity.load(std::memory_order_acquire);
-  const std::lock_guard<std::mutex> lock(pipes_mutex_);
-  CachedPipe& pipe = pipes_[index];
+  const std::lock_guard<std::mutex> lock(pipes_->mutex);
+  CachedPipe& pipe = pipes_->cached[index];
   if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe = {identity, inode, open_pipe_of(identity, fd, inode)};

@@ -116,6 +116,7 @@ class Queue final : public Watcher::Client {
   bool take_entry();
   bool join();
   void after_fork();
+  void forget_pipes();
   /// A forked child is a participant of its own.
   void current() {
     if (forks_ != fork_generation()) after_fork();
@@ -150,6 +151,11 @@ class Queue final : public Watcher::Client {
     uint64_t inode = 0;
     int fd = -1;
   };
+  /// By participant. The watcher's thread rings, too.
+  struct Pipes {
+    std::mutex mutex;
+    std::vector<CachedPipe> cached = std::vector<CachedPipe>(kParticipants);
+  };
 
   std::unique_ptr<Segment> segment_;
   SageQueue<StdMemory> algorithm_;
@@ -163,8 +169,7 @@ class Queue final : public Watcher::Client {
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
   uint32_t held_ = 0;  // claims, takes and leases open by this handle
-  std::vector<CachedPipe> pipes_;
-  std::mutex pipes_mutex_;
+  std::unique_ptr<Pipes> pipes_ = std::make_unique<Pipes>();
 };
 
 }  // namespace sage

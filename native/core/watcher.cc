@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <system_error>
 
 #include "core/layout.h"
@@ -74,19 +75,18 @@ struct Watcher::Run {
 };
 
 Watcher& Watcher::instance() {
-  static auto* watcher = new Watcher;  // outlives every static destructor: its thread may still run then
+  // A forked child has neither the thread nor the clients of its parent's, and perhaps its lock held for ever: so it
+  // has one of its own. None is ever deleted: the thread may still run when static destructors do.
+  static std::atomic<Watcher*> current{nullptr};
+  Watcher* watcher = current.load(std::memory_order_acquire);
+  while (watcher == nullptr || watcher->forks_ != fork_generation()) {
+    std::unique_ptr<Watcher> fresh(new Watcher);
+    if (current.compare_exchange_strong(watcher, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+  }
   return *watcher;
 }
 
-void Watcher::forget_parent() {
-  if (forks_ == fork_generation()) return;
-  // In a forked child the thread does not exist, and its clients were the parent's.
-  forks_ = fork_generation();
-  clients_.clear();
-  follow_ups_.clear();
-  if (run_ != nullptr) run_->thread.detach();
-  (void)run_.release();
-}
+Watcher::Watcher() : forks_(fork_generation()) {}
 
 bool Watcher::is_this_thread() { return on_watchers_thread; }
 
@@ -106,7 +106,6 @@ bool Watcher::start() {
 
 bool Watcher::add(Client* client) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  forget_parent();
   if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return true;
   if (run_ == nullptr && !start()) return false;
   clients_.push_back(client);
@@ -119,7 +118,6 @@ void Watcher::remove(Client* client) {
   std::unique_ptr<Run> ended;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    forget_parent();
     clients_.erase(std::remove(clients_.begin(), clients_.end(), client), clients_.end());
     follow_ups_.erase(client);
     if (!clients_.empty() || run_ == nullptr) return;

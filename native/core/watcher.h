@@ -27,6 +27,7 @@ class Watcher {
     virtual void watched_by(uint32_t fd, uint64_t inode) = 0;
   };
 
+  /// This process's.
   static Watcher& instance();
 
   /// False: there is no thread to be had now, and nothing is watched.
@@ -44,8 +45,7 @@ class Watcher {
     int direction;
   };
 
-  Watcher() = default;
-  void forget_parent();
+  Watcher();
   bool start();
   void follow_up_at(Client* client, int direction, uint32_t due_ms);
   void loop(Run* run);
@@ -56,7 +56,7 @@ class Watcher {
   std::vector<Client*> clients_;
   std::multimap<Client*, FollowUp> follow_ups_;
   std::unique_ptr<Run> run_;
-  uint32_t forks_ = 0;
+  const uint32_t forks_;  // the generation of forks that it belongs to
 };
 
 }  // namespace sage

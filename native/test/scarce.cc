@@ -119,11 +119,14 @@ struct LoopBell {
   }
 };
 
-/// A client of the watcher that nobody's death matters to.
+/// A client of the watcher that nobody's death matters to, and that keeps it until it may go on.
 struct Onlooker : Watcher::Client {
+  std::atomic<bool>* const go_on;
   std::atomic<int> asked{0};
+  explicit Onlooker(std::atomic<bool>* goes_on = nullptr) : go_on(goes_on) {}
   std::vector<uint64_t> peers() override {
     ++asked;
+    while (go_on != nullptr && !*go_on) nap();
     return {};
   }
   void peer_died() override {}
@@ -241,6 +244,59 @@ TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {
     third->close();
   });
   CHECK(ends_well(child));
+}
+
+TEST(a_child_forked_while_the_watcher_is_at_work_can_wait_and_close) {
+  std::atomic<bool> go_on{false};
+  Onlooker onlooker(&go_on);
+  Watcher::instance().add(&onlooker);
+  CHECK(within(2000, [&] { return onlooker.asked > 0; }));  // the watcher's lock is held from here on
+  const pid_t child = in_child([] {
+    auto queue = Queue::open(options_for("child"), Create::kIfMissing);
+    queue->park(kGetters, Bell::kSleeping);
+    queue->unpark(kGetters);
+    queue->close();
+  });
+  const bool well = ends_well(child);
+  go_on = true;
+  Watcher::instance().remove(&onlooker);
+  CHECK(well);
+}
+
+TEST(a_child_whose_queue_was_removed_before_its_first_call_is_told_so) {
+  const SegmentOptions options = options_for("removed");
+  auto queue = Queue::open(options, Create::kIfMissing);
+  int word[2];
+  CHECK(pipe(word) == 0);
+  const pid_t child = in_child([&] {
+    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      std::string code;
+      try {
+        put(*queue);
+      } catch (const SegmentFailure& failure) {
+        code = failure.code();
+      }
+      CHECK(code == "ERR_QUEUE_NOT_FOUND");
+    }
+    queue->close();
+  });
+  queue->close();
+  CHECK(Queue::open(options, Create::kIfMissing)->created());
+  CHECK(write(word[1], "c", 1) == 1);
+  CHECK(ends_well(child));
+  for (const int end : word) close(end);
+}
+
+TEST(a_child_goes_on_with_a_queue_whose_name_was_taken_away) {
+  auto queue = Queue::open(options_for("unlinked"), Create::kIfMissing);
+  queue->unlink();
+  CHECK(ends_well(in_child([&] {
+    CHECK(put(*queue));
+    queue->close();
+  })));
+  CHECK(take(*queue));
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }
