@@ -176,7 +176,7 @@ void Segment::map(int fd, const std::string& file) {
   if (static_cast<uint64_t>(info.st_size) < sizeof(Header)) {
     corrupt(file, "it has only " + std::to_string(info.st_size) + " bytes");
   }
-  Header header;
+  Header& header = header_;
   if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) corrupt(file, "it cannot be read");
   validate(header, static_cast<uint64_t>(info.st_size), file);
   if (header.owner_uid != info.st_uid)
@@ -201,14 +201,13 @@ void Segment::map(int fd, const std::string& file) {
            static_cast<off_t>(header.payload_offset)) == MAP_FAILED) {
     fail_system("map", file, errno);
   }
-  header_ = reinterpret_cast<Header*>(base_);
   file_ = file;
   inode_ = info.st_ino;
   view();
 }
 
 void Segment::view() {
-  const Header& header = *header_;
+  const Header& header = header_;
   payload_ = base_ + header.payload_offset;
   shared_.control = reinterpret_cast<Control<StdMemory>*>(base_ + header.control_offset);
   shared_.participants = reinterpret_cast<Participant<StdMemory>*>(base_ + header.participants_offset);

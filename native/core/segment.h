@@ -36,9 +36,9 @@ class Segment {
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
-  const Header& header() const { return *header_; }
-  std::string name() const { return {header_->name, header_->name_bytes}; }
-  std::string queue_id() const { return {header_->queue_id, header_->queue_id_bytes}; }
+  const Header& header() const { return header_; }
+  std::string name() const { return {header_.name, header_.name_bytes}; }
+  std::string queue_id() const { return {header_.queue_id, header_.queue_id_bytes}; }
   const Shared<StdMemory>& shared() const { return shared_; }
   /// The payload area, mapped twice back to back: an item is contiguous wherever it starts.
   uint8_t* payload() const { return payload_; }
@@ -59,7 +59,7 @@ class Segment {
   void view();
   static std::unique_ptr<Segment> create_file(const SegmentOptions& options, const std::string& file);
 
-  Header* header_ = nullptr;
+  Header header_{};  // as it was checked: in the mapping anybody who may write it can change it afterwards
   uint8_t* base_ = nullptr;
   uint8_t* payload_ = nullptr;
   uint64_t mapped_bytes_ = 0;
