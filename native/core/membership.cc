@@ -12,6 +12,9 @@
 namespace sage {
 namespace {
 
+/// How often a removal meets another one under way, each for a millisecond, before its remover must be stopped.
+constexpr int kRemovalAttempts = 200;
+
 /// Whether a failure passes: the same may be possible a moment later.
 bool out_of_descriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
@@ -226,8 +229,10 @@ bool Queue::retire(bool even_with_items) {
 bool Queue::remove_if_unused(bool even_with_items) {
   reap();
   if (!segment_->retired() && !retire(even_with_items)) return false;
-  segment_->unlink_name();
-  return true;
+  for (int attempt = 0; attempt < kRemovalAttempts; ++attempt) {
+    if (segment_->unlink_name()) return true;
+  }
+  return false;
 }
 
 void Queue::unlink() {

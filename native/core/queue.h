@@ -105,7 +105,8 @@ class Queue final : public Watcher::Client {
 
   /// For listing and pruning: looks at a segment without joining it.
   static std::unique_ptr<Queue> inspect(std::unique_ptr<Segment> segment);
-  /// Retires and unlinks a segment that nobody alive is attached to. False: somebody is, or items are left.
+  /// Retires and unlinks a segment that nobody alive is attached to. False: somebody is, items are left, or the
+  /// name still stands, because another process that removes it is stopped.
   bool remove_if_unused(bool even_with_items);
 
  private:

@@ -337,20 +337,22 @@ std::unique_ptr<Segment> Segment::open_file(const std::string& file) {
   return segment;
 }
 
-void Segment::unlink_name() {
+bool Segment::unlink_name() {
   const std::string path = directory() + "/" + file_;
   const Descriptor named(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (named.fd < 0) return;
+  if (named.fd < 0) return errno == ENOENT;
   struct stat info;
-  if (fstat(named.fd, &info) != 0 || info.st_ino != inode_) return;
+  if (fstat(named.fd, &info) != 0) return false;
+  if (info.st_ino != inode_) return true;
   // Whoever unlinks holds this inode's lock, so the name cannot pass to another segment between the check and the
   // unlink. The kernel lets go of the lock when its holder dies.
   if (flock(named.fd, LOCK_EX | LOCK_NB) != 0) {
     usleep(1000);
-    return;
+    return false;
   }
   struct stat now;
-  if (stat(path.c_str(), &now) == 0 && now.st_ino == inode_) unlink(path.c_str());
+  if (stat(path.c_str(), &now) != 0) return errno == ENOENT;
+  return now.st_ino != inode_ || unlink(path.c_str()) == 0;
 }
 
 }  // namespace sage

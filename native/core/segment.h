@@ -45,8 +45,9 @@ class Segment {
   uint8_t* at(uint32_t position) const { return payload_ + uint64_t{position & (shared_.area_units - 1)} * kUnitBytes; }
 
   bool retired() const { return (shared_.control->life.load() & Life::kRetired) != 0; }
-  /// Takes the name away from this segment, if it still has it. Only for a retired one.
-  void unlink_name();
+  /// Takes the name away from this segment, if it still has it. Only for a retired one. False: the name still stands,
+  /// because somebody else is at it or the system refuses.
+  bool unlink_name();
 
   static std::string directory();
   static std::string file_of(const std::string& name);

@@ -1,5 +1,6 @@
 // One thread, one process: what each call promises.
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -430,6 +431,27 @@ TEST(leases_that_fill_the_area_end_a_search_that_has_no_end_of_its_own) {
   CHECK(put(*other, std::string(kUnitBytes, 'b')) == Outcome::kFull);
   alarm(0);
   queue->unlink();
+}
+
+TEST(a_name_that_another_remover_holds_on_to_is_not_said_to_be_gone) {
+  auto queue = make(__func__);
+  const std::string file = Segment::file_of(queue->segment().name());
+  const auto looking = Queue::inspect(Segment::open_file(file));
+  const int remover = open((Segment::directory() + "/" + file).c_str(), O_RDWR);
+  CHECK(remover >= 0 && flock(remover, LOCK_EX) == 0);  // stopped between its lock and its unlink
+  queue->close();
+  CHECK(!looking->remove_if_unused(false) && access((Segment::directory() + "/" + file).c_str(), F_OK) == 0);
+  const uint32_t start = monotonic_ms();
+  std::string code;
+  try {
+    make(__func__);
+  } catch (const SegmentFailure& failure) {
+    code = failure.code();
+  }
+  CHECK(code == "ERR_SEGMENT_CORRUPT" && monotonic_ms() - start < 20000);
+  close(remover);
+  CHECK(looking->remove_if_unused(false) && access((Segment::directory() + "/" + file).c_str(), F_OK) != 0);
+  CHECK(looking->remove_if_unused(false));
 }
 
 TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
