@@ -82,7 +82,7 @@ bool ends_well(pid_t child) {
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/// Takes every descriptor of this process while it stands.
+/// Takes every descriptor of this process while it stands. UBSan needs one to look at an object's type, and complains.
 class NoDescriptors {
  public:
   NoDescriptors() {
