@@ -72,7 +72,7 @@ struct Control {
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
   Atomic<uint32_t> voids;                       // not 0: some claim was given up, numbers may be empty
-  alignas(128) Atomic<uint64_t> life;           // bit 63 retired, below it the number of joins
+  alignas(128) Atomic<uint64_t> life;           // Life: bit 63 retired, bit 62 unlinked, below them the number of joins
   Atomic<uint64_t> recovered;                   // dead participants recovered
 };
 static_assert(sizeof(Control<StdMemory>) == 5 * 128);
@@ -209,7 +209,8 @@ struct Bell {
 };
 
 struct Life {
-  static constexpr uint64_t kRetired = uint64_t{1} << 63;
+  static constexpr uint64_t kRetired = uint64_t{1} << 63;   // nobody may join any more
+  static constexpr uint64_t kUnlinked = uint64_t{1} << 62;  // … but those attached, and their children, go on
 };
 
 static_assert(StdMemory::Atomic<uint64_t>::is_always_lock_free && StdMemory::Atomic<uint32_t>::is_always_lock_free);

@@ -3,19 +3,28 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "core/errors.h"
 #include "core/futex.h"
 #include "core/queue.h"
 
 namespace sage {
+namespace {
+
+/// How often a removal meets another one under way, each for a millisecond, before its remover must be stopped.
+constexpr int kRemovalAttempts = 200;
+
+/// Whether a failure passes: the same may be possible a moment later.
+bool out_of_descriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
+
+}  // namespace
 
 Queue::Queue(std::unique_ptr<Segment> segment)
     : segment_(std::move(segment)),
       algorithm_(segment_->shared()),
       parking_(segment_->shared()),
-      forks_(fork_generation()),
-      pipes_(kParticipants) {}
+      forks_(fork_generation()) {}
 
 Queue::~Queue() { close(); }
 
@@ -96,8 +105,15 @@ bool Queue::join() {
   }
 }
 
-/// Tells the watchers of those attached that there is somebody new to watch.
+/// Tells the watchers of those attached that there is somebody new to watch; later, where that cannot be now.
 void Queue::announce() {
+  if (announce_once()) return;
+  watch();
+  Watcher::instance().schedule(this, kAnnouncement);
+}
+
+/// False: this process has no descriptor left to do it with.
+bool Queue::announce_once() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
   const uint32_t high = parking_.participant_high();
   const char byte = 0;
@@ -106,16 +122,17 @@ void Queue::announce() {
     const uint64_t identity = entry.identity.load();
     if (identity == 0 || identity == self_identity() || entry.watching.load() == 0) continue;
     const int pipe = open_pipe_of(identity, entry.watch_fd.load(), entry.watch_inode.load());
+    if (pipe < 0 && out_of_descriptors(errno)) return false;
     if (pipe < 0) continue;
     (void)!::write(pipe, &byte, 1);
     ::close(pipe);
   }
+  return true;
 }
 
 void Queue::watch() {
-  if (watched_) return;
-  watched_ = true;
-  Watcher::instance().add(this);
+  if (Watcher::is_this_thread() || watched_) return;
+  watched_ = Watcher::instance().add(this);
 }
 
 void Queue::watched_by(uint32_t fd, uint64_t inode) {
@@ -210,24 +227,41 @@ bool Queue::retire(bool even_with_items) {
 bool Queue::remove_if_unused(bool even_with_items) {
   reap();
   if (!segment_->retired() && !retire(even_with_items)) return false;
-  segment_->unlink_name();
-  return true;
+  for (int attempt = 0; attempt < kRemovalAttempts; ++attempt) {
+    if (segment_->unlink_name()) return true;
+  }
+  return false;
 }
 
 void Queue::unlink() {
-  shared().control->life.fetch_or(Life::kRetired);
+  shared().control->life.fetch_or(Life::kRetired | Life::kUnlinked);
   segment_->unlink_name();
+}
+
+/// The parent's watcher may have been at them during the fork: they are of no use to the child, nor is their lock.
+void Queue::forget_pipes() {
+  (void)pipes_.release();
+  pipes_ = std::make_unique<Pipes>();
 }
 
 void Queue::after_fork() {
   // The entry and everything held through it are the parent's.
-  forks_ = fork_generation();
   watched_ = false;
   rung_[0] = rung_[1] = false;
   held_ = 0;
   joined_ = false;
   if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
-  shared().control->life.fetch_add(1);
+  const uint64_t life = shared().control->life.fetch_add(1);
+  if ((life & (Life::kRetired | Life::kUnlinked)) == Life::kRetired) {
+    self().identity.store(0);
+    joined_ = false;
+    throw SegmentFailure("ERR_QUEUE_NOT_FOUND",
+                         "the queue " + segment_->name() +
+                             " was removed when its last handle was closed, before this forked child used its own. "
+                             "Open it anew in the child.");
+  }
+  forget_pipes();
+  forks_ = fork_generation();
   announce();
 }
 
@@ -236,9 +270,11 @@ void Queue::close() {
     watched_ = false;
     Watcher::instance().remove(this);
   }
+  closing_ = true;  // nothing puts it into the watcher again
   if (joined_ && forks_ == fork_generation()) leave();
   joined_ = false;
-  for (CachedPipe& pipe : pipes_) {
+  if (forks_ != fork_generation()) forget_pipes();
+  for (CachedPipe& pipe : pipes_->cached) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe.fd = -1;
   }
@@ -272,30 +308,34 @@ void Queue::leave() {
 
 // ── ringing ────────────────────────────────────────────────────────────────
 
-void Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
+/// False: it is still to be rung.
+bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
   Participant<StdMemory>& entry = shared().participants[index];
   if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
-  if (kind == Bell::kSleeping) return;
+  if (kind == Bell::kSleeping) return true;
   const uint32_t tag = entry.bell_tag.load(std::memory_order_relaxed);
-  write_to(index, entry.bell_fd.load(std::memory_order_relaxed), entry.bell_inode.load(std::memory_order_acquire), &tag,
-           sizeof tag);
+  return write_to(index, entry.bell_fd.load(std::memory_order_relaxed),
+                  entry.bell_inode.load(std::memory_order_acquire), &tag, sizeof tag);
 }
 
-void Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
-  if (inode == 0) return;
+/// False: this process has no descriptor left to do it with.
+bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
+  if (inode == 0) return true;
   const uint64_t identity = shared().participants[index].identity.load(std::memory_order_acquire);
-  const std::lock_guard<std::mutex> lock(pipes_mutex_);
-  CachedPipe& pipe = pipes_[index];
+  const std::lock_guard<std::mutex> lock(pipes_->mutex);
+  CachedPipe& pipe = pipes_->cached[index];
   if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe = {identity, inode, open_pipe_of(identity, fd, inode)};
+    if (pipe.fd < 0) return !out_of_descriptors(errno);
   }
   // A full pipe is readable already.
-  if (pipe.fd >= 0) (void)!::write(pipe.fd, bytes, count);
+  (void)!::write(pipe.fd, bytes, count);
+  return true;
 }
 
 bool Queue::must_poll() const {
-  if (!can_ring_pipes()) return true;
+  if (!can_ring_pipes() || !watched_) return true;
   const uint32_t high = parking_.participant_high();
   const uint32_t uid = geteuid();
   for (uint32_t index = 1; index < high; ++index) {

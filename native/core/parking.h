@@ -47,38 +47,35 @@ class Parking {
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
-  /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`. True when others are left asleep, so that somebody
-  /// has to follow up. A wake that was handed out less than kFollowUpMs ago and not yet answered serves this
-  /// publication too, unless its ringer was stopped or died before it rang: so that one is followed up as well, and
-  /// rung again when all are. Who is woken with all others has nobody to pass the wake on to: only a wake of one does
-  /// it.
+  /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True
+  /// when others are left asleep, or one could not be rung, so that somebody has to follow up. A wake that was handed
+  /// out less than kFollowUpMs ago and not yet answered serves this publication too, unless its ringer was stopped or
+  /// died before it rang: so that one is followed up as well, and rung again when all are. Who is woken with all others
+  /// has nobody to pass the wake on to: only a wake of one does it.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring, uint32_t except = 0) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
     const uint32_t high = participant_high();
     bool handed_out = false;
     bool others = false;
+    bool stays = false;
     for (uint32_t index = 1; index < high; ++index) {
       uint32_t state = bell(index, direction).load(std::memory_order_relaxed);  // as of the mark loaded above, or later
       if (state == Bell::kAwake) continue;
       if (index == except) {
-        others = true;
+        stays = true;
         continue;
       }
       const Participant<Memory>& entry = shared_.participants[index];
       if (entry.identity.load(std::memory_order_acquire) == 0) continue;  // its last owner died asleep
       auto& rung_ms = shared_.participants[index].rung_ms[direction];
-      if (state == Bell::kRung) {
-        if (all) {
-          ring(index, state);
-        } else {
-          handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
-          others = true;
-        }
+      if (all && (state == Bell::kRung || state == Bell::kRungWithAll)) {
+        others = !ring(index, state) || others;
         continue;
       }
-      if (state == Bell::kRungWithAll && all) {
-        ring(index, state);
+      if (state == Bell::kRung) {
+        handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
+        others = true;
         continue;
       }
       if (handed_out && !all) {
@@ -91,12 +88,14 @@ class Parking {
       if (bell(index, direction)
               .compare_exchange_strong(state, all ? Bell::kRungWithAll : Bell::kRung, std::memory_order_acq_rel)) {
         Memory::point(Point::kRingOwed);
-        ring(index, kind);
-        handed_out = true;
+        const bool sent = ring(index, kind);
+        handed_out = handed_out || sent;
+        others = others || !sent;
       }
     }
     // Whoever parked since raised the mark, and this exchange fails.
-    if (!others) parked(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);
+    if (!others && !stays)
+      parked(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);
     return others;
   }
 

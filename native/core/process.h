@@ -23,7 +23,8 @@ int open_death_watch(uint64_t identity);
 /// Whether a process here can ring another one's pipe at all. Where not, whoever waits looks by itself now and then.
 bool can_ring_pipes();
 
-/// Rings another process's pipe: opens `fd` of the process if it still is the pipe with that inode. -1 when it cannot.
+/// Rings another process's pipe: opens `fd` of the process if it still is the pipe with that inode. -1 and errno when
+/// it cannot.
 int open_pipe_of(uint64_t identity, uint32_t fd, uint64_t inode);
 
 /// Milliseconds of the monotonic clock, wrapping.

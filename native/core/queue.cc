@@ -242,16 +242,18 @@ void Queue::made_room() {
 
 void Queue::wake(Direction direction, bool all, uint32_t except) {
   const bool others = parking_.wake(
-      direction, all, monotonic_ms(), [&](uint32_t index, uint32_t kind) { ring(index, direction, kind); }, except);
-  if (!others || all) return;
+      direction, all, monotonic_ms(), [&](uint32_t index, uint32_t kind) { return ring(index, direction, kind); },
+      except);
+  if (!others || closing_ || !joined_) return;
   watch();  // so that close() takes this handle out of the watcher again
   Watcher::instance().schedule(this, direction);
 }
 
 void Queue::follow_up(int direction) {
+  if (direction == kAnnouncement) return announce();
   const auto side = static_cast<Direction>(direction);
   if (!parking_.anybody(side)) return;
-  if (side == kGetters && algorithm_.size() == 0) return;
+  if (side == kGetters && algorithm_.size() == 0 && !is_shut()) return;
   wake(side, true);
 }
 

@@ -109,7 +109,8 @@ class Queue final : public Watcher::Client {
 
   /// For listing and pruning: looks at a segment without joining it.
   static std::unique_ptr<Queue> inspect(std::unique_ptr<Segment> segment);
-  /// Retires and unlinks a segment that nobody alive is attached to. False: somebody is, or items are left.
+  /// Retires and unlinks a segment that nobody alive is attached to. False: somebody is, items are left, or the
+  /// name still stands, because another process that removes it is stopped.
   bool remove_if_unused(bool even_with_items);
 
  private:
@@ -120,6 +121,7 @@ class Queue final : public Watcher::Client {
   bool take_entry();
   bool join();
   void after_fork();
+  void forget_pipes();
   /// A forked child is a participant of its own.
   void current() {
     if (forks_ != fork_generation()) after_fork();
@@ -130,25 +132,34 @@ class Queue final : public Watcher::Client {
   bool is_alive(uint32_t index) const;
   bool retire(bool even_with_items);
   void wake(Direction direction, bool all, uint32_t except = 0);
-  void ring(uint32_t index, Direction direction, uint32_t kind);
+  bool ring(uint32_t index, Direction direction, uint32_t kind);
   void watch();
   void announce();
+  bool announce_once();
   void leave();
   bool reap_if_due(uint32_t every_ms);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   void made_room();
   void made_item();
-  void write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
+  bool write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
 
   std::vector<uint64_t> peers() override;
   void follow_up(int direction) override;
   void watched_by(uint32_t fd, uint64_t inode) override;
   void peer_died() override;
 
+  /// What is scheduled beside the follow-ups of the two directions.
+  static constexpr int kAnnouncement = 2;
+
   struct CachedPipe {
     uint64_t identity = 0;
     uint64_t inode = 0;
     int fd = -1;
+  };
+  /// By participant. The watcher's thread rings, too.
+  struct Pipes {
+    std::mutex mutex;
+    std::vector<CachedPipe> cached = std::vector<CachedPipe>(kParticipants);
   };
 
   std::unique_ptr<Segment> segment_;
@@ -158,12 +169,12 @@ class Queue final : public Watcher::Client {
   bool created_ = false;
   bool joined_ = false;
   bool watched_ = false;
+  bool closing_ = false;
   bool rung_[2] = {false, false};
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
   uint32_t held_ = 0;  // claims, takes and leases open by this handle
-  std::vector<CachedPipe> pipes_;
-  std::mutex pipes_mutex_;
+  std::unique_ptr<Pipes> pipes_ = std::make_unique<Pipes>();
 };
 
 }  // namespace sage

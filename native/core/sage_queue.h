@@ -564,6 +564,7 @@ class SageQueue {
     const uint64_t number = Cursor::number(tail);
     uint64_t reclaimed = 0;
     if (!advance_reclaim(actor, number, &reclaimed)) return Outcome::kRetry;
+    if (number - reclaimed > shared_.slot_count) return still_at(tail) ? Outcome::kCorrupt : Outcome::kRetry;
 
     // Numbers first, then leases: an item moves from its slot to its lease, never back, so none is missed.
     int64_t free_items = static_cast<int64_t>(shared_.item_limit) - static_cast<int64_t>(number - reclaimed) -
@@ -697,6 +698,7 @@ class SageQueue {
   /// The first position from `position` on at which `units` overlap no leased bytes.
   uint32_t past_leases(uint32_t position, uint32_t units, uint32_t limit) const {
     const uint32_t high = lease_high();
+    const uint32_t begin = position;
     for (bool moved = high > 0 && units > 0; moved;) {
       moved = false;
       for (uint32_t index = 0; index < high; ++index) {
@@ -709,7 +711,11 @@ class SageQueue {
         if (!overlaps) continue;
         // Not reduced modulo the area: a lease that ends exactly one area ahead has to move us by that whole way.
         position += ahead + size > shared_.area_units ? ahead + size - shared_.area_units : ahead + size;
-        if (size == shared_.area_units || static_cast<int32_t>(position + units - limit) > 0) return limit;
+        // Never more than once around the area, whatever the words say.
+        if (size >= shared_.area_units || position - begin >= shared_.area_units ||
+            static_cast<int32_t>(position + units - limit) > 0) {
+          return limit;
+        }
         moved = true;
       }
     }

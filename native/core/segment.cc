@@ -176,7 +176,7 @@ void Segment::map(int fd, const std::string& file) {
   if (static_cast<uint64_t>(info.st_size) < sizeof(Header)) {
     corrupt(file, "it has only " + std::to_string(info.st_size) + " bytes");
   }
-  Header header;
+  Header& header = header_;
   if (pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) corrupt(file, "it cannot be read");
   validate(header, static_cast<uint64_t>(info.st_size), file);
   if (header.owner_uid != info.st_uid)
@@ -201,14 +201,13 @@ void Segment::map(int fd, const std::string& file) {
            static_cast<off_t>(header.payload_offset)) == MAP_FAILED) {
     fail_system("map", file, errno);
   }
-  header_ = reinterpret_cast<Header*>(base_);
   file_ = file;
   inode_ = info.st_ino;
   view();
 }
 
 void Segment::view() {
-  const Header& header = *header_;
+  const Header& header = header_;
   payload_ = base_ + header.payload_offset;
   shared_.control = reinterpret_cast<Control<StdMemory>*>(base_ + header.control_offset);
   shared_.participants = reinterpret_cast<Participant<StdMemory>*>(base_ + header.participants_offset);
@@ -338,20 +337,22 @@ std::unique_ptr<Segment> Segment::open_file(const std::string& file) {
   return segment;
 }
 
-void Segment::unlink_name() {
+bool Segment::unlink_name() {
   const std::string path = directory() + "/" + file_;
   const Descriptor named(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (named.fd < 0) return;
+  if (named.fd < 0) return errno == ENOENT;
   struct stat info;
-  if (fstat(named.fd, &info) != 0 || info.st_ino != inode_) return;
+  if (fstat(named.fd, &info) != 0) return false;
+  if (info.st_ino != inode_) return true;
   // Whoever unlinks holds this inode's lock, so the name cannot pass to another segment between the check and the
   // unlink. The kernel lets go of the lock when its holder dies.
   if (flock(named.fd, LOCK_EX | LOCK_NB) != 0) {
     usleep(1000);
-    return;
+    return false;
   }
   struct stat now;
-  if (stat(path.c_str(), &now) == 0 && now.st_ino == inode_) unlink(path.c_str());
+  if (stat(path.c_str(), &now) != 0) return errno == ENOENT;
+  return now.st_ino != inode_ || unlink(path.c_str()) == 0;
 }
 
 }  // namespace sage

@@ -36,17 +36,18 @@ class Segment {
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
-  const Header& header() const { return *header_; }
-  std::string name() const { return {header_->name, header_->name_bytes}; }
-  std::string queue_id() const { return {header_->queue_id, header_->queue_id_bytes}; }
+  const Header& header() const { return header_; }
+  std::string name() const { return {header_.name, header_.name_bytes}; }
+  std::string queue_id() const { return {header_.queue_id, header_.queue_id_bytes}; }
   const Shared<StdMemory>& shared() const { return shared_; }
   /// The payload area, mapped twice back to back: an item is contiguous wherever it starts.
   uint8_t* payload() const { return payload_; }
   uint8_t* at(uint32_t position) const { return payload_ + uint64_t{position & (shared_.area_units - 1)} * kUnitBytes; }
 
   bool retired() const { return (shared_.control->life.load() & Life::kRetired) != 0; }
-  /// Takes the name away from this segment, if it still has it. Only for a retired one.
-  void unlink_name();
+  /// Takes the name away from this segment, if it still has it. Only for a retired one. False: the name still stands,
+  /// because somebody else is at it or the system refuses.
+  bool unlink_name();
 
   static std::string directory();
   static std::string file_of(const std::string& name);
@@ -59,7 +60,7 @@ class Segment {
   void view();
   static std::unique_ptr<Segment> create_file(const SegmentOptions& options, const std::string& file);
 
-  Header* header_ = nullptr;
+  Header header_{};  // as it was checked: in the mapping anybody who may write it can change it afterwards
   uint8_t* base_ = nullptr;
   uint8_t* payload_ = nullptr;
   uint64_t mapped_bytes_ = 0;

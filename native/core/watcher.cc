@@ -7,6 +7,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
+#include <system_error>
 
 #include "core/layout.h"
 #include "core/parking.h"
@@ -18,6 +20,24 @@ namespace {
 /// How often peers are asked after whose death the kernel gives no word of.
 constexpr int kPollMs = 50;
 
+/// Signals are the business of the host's threads: a thread made while this stands gets none.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_;
+};
+
+thread_local bool on_watchers_thread = false;
+
 }  // namespace
 
 struct Watcher::Run {
@@ -28,9 +48,10 @@ struct Watcher::Run {
   std::map<uint64_t, int> death_watches;  // identity → descriptor, -1: has to be asked
   std::thread thread;
 
-  Run() {
+  /// False: no descriptor is left. The thread then looks every kPollMs, and tries again.
+  bool open_pipe() {
     int ends[2];
-    if (pipe(ends) != 0) return;
+    if (pipe(ends) != 0) return false;
     pipe_read = ends[0];
     pipe_write = ends[1];
     for (const int end : ends) {
@@ -39,56 +60,64 @@ struct Watcher::Run {
     }
     struct stat info;
     if (fstat(pipe_write, &info) == 0) inode = info.st_ino;
+    return true;
   }
+  Run() = default;
   ~Run() {
     for (const auto& watch : death_watches) {
       if (watch.second >= 0) close(watch.second);
     }
-    close(pipe_read);
-    close(pipe_write);
+    if (pipe_read >= 0) close(pipe_read);
+    if (pipe_write >= 0) close(pipe_write);
   }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
 };
 
 Watcher& Watcher::instance() {
-  static auto* watcher = new Watcher;  // outlives every static destructor: its thread may still run then
+  // A forked child has neither the thread nor the clients of its parent's, and perhaps its lock held for ever: so it
+  // has one of its own. None is ever deleted: the thread may still run when static destructors do.
+  static std::atomic<Watcher*> current{nullptr};
+  Watcher* watcher = current.load(std::memory_order_acquire);
+  while (watcher == nullptr || watcher->forks_ != fork_generation()) {
+    std::unique_ptr<Watcher> fresh(new Watcher);
+    if (current.compare_exchange_strong(watcher, fresh.get(), std::memory_order_acq_rel)) return *fresh.release();
+  }
   return *watcher;
 }
 
-void Watcher::forget_parent() {
-  if (forks_ == fork_generation()) return;
-  // In a forked child the thread does not exist, and its clients were the parent's.
-  forks_ = fork_generation();
-  clients_.clear();
-  follow_ups_.clear();
-  if (run_ != nullptr) run_->thread.detach();
-  (void)run_.release();
+Watcher::Watcher() : forks_(fork_generation()) {}
+
+bool Watcher::is_this_thread() { return on_watchers_thread; }
+
+/// False: the system gives no thread.
+bool Watcher::start() {
+  run_ = std::make_unique<Run>();
+  run_->open_pipe();
+  const SignalsBlocked blocked;
+  try {
+    run_->thread = std::thread(&Watcher::loop, this, run_.get());
+  } catch (const std::system_error&) {
+    run_.reset();
+    return false;
+  }
+  return true;
 }
 
-void Watcher::add(Client* client) {
+bool Watcher::add(Client* client) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  forget_parent();
-  if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return;
-  if (run_ == nullptr) {
-    run_ = std::make_unique<Run>();
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);  // signals are the business of the host's threads
-    run_->thread = std::thread(&Watcher::loop, this, run_.get());
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  }
+  if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return true;
+  if (run_ == nullptr && !start()) return false;
   clients_.push_back(client);
   client->watched_by(static_cast<uint32_t>(run_->pipe_write), run_->inode);
   poke();
+  return true;
 }
 
 void Watcher::remove(Client* client) {
   std::unique_ptr<Run> ended;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
-    forget_parent();
     clients_.erase(std::remove(clients_.begin(), clients_.end(), client), clients_.end());
     follow_ups_.erase(client);
     if (!clients_.empty() || run_ == nullptr) return;
@@ -100,26 +129,39 @@ void Watcher::remove(Client* client) {
 }
 
 void Watcher::schedule(Client* client, int direction) {
-  add(client);
+  if (is_this_thread()) {  // from a call to that client: it is in, and the lock is held
+    follow_up_at(client, direction, monotonic_ms() + kPollMs);
+    return;
+  }
+  if (!add(client)) return;
   const std::lock_guard<std::mutex> lock(mutex_);
+  follow_up_at(client, direction, monotonic_ms() + kFollowUpMs);
+  poke();
+}
+
+void Watcher::follow_up_at(Client* client, int direction, uint32_t due_ms) {
   const auto range = follow_ups_.equal_range(client);
   for (auto entry = range.first; entry != range.second; ++entry) {
     if (entry->second.direction == direction) return;
   }
-  follow_ups_.emplace(client, FollowUp{monotonic_ms() + kFollowUpMs, direction});
-  poke();
+  follow_ups_.emplace(client, FollowUp{due_ms, direction});
 }
 
 void Watcher::poke() {
+  if (run_->pipe_write < 0) return;
   const char byte = 0;
   (void)!write(run_->pipe_write, &byte, 1);
 }
 
 /// What to wait for, and for how long.
 int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities) {
+  if (run->pipe_read < 0 && run->open_pipe()) {
+    for (Client* client : clients_) client->watched_by(static_cast<uint32_t>(run->pipe_write), run->inode);
+  }
   std::map<uint64_t, int> watches;
   bool died = false;
-  int timeout = can_ring_pipes() ? -1 : kPollMs;  // newcomers announce themselves through the pipe
+  // Newcomers announce themselves through the pipe, and so does the end.
+  int timeout = can_ring_pipes() && run->pipe_read >= 0 ? -1 : kPollMs;
   for (Client* client : clients_) {
     for (const uint64_t identity : client->peers()) {
       if (watches.count(identity) != 0) continue;
@@ -162,6 +204,7 @@ int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint6
 void Watcher::loop(Run* run) {
   std::vector<pollfd> descriptors;
   std::vector<uint64_t> identities;
+  on_watchers_thread = true;
   std::unique_lock<std::mutex> lock(mutex_);
   while (!run->stop) {
     const int timeout = build(run, &descriptors, &identities);

@@ -27,12 +27,16 @@ class Watcher {
     virtual void watched_by(uint32_t fd, uint64_t inode) = 0;
   };
 
+  /// This process's.
   static Watcher& instance();
 
-  void add(Client* client);
+  /// False: there is no thread to be had now, and nothing is watched.
+  bool add(Client* client);
   void remove(Client* client);
-  /// Calls client.follow_up(direction) after kFollowUpMs.
+  /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later.
   void schedule(Client* client, int direction);
+  /// Whether the caller is called by the watcher. It must not add or remove then.
+  static bool is_this_thread();
 
  private:
   struct Run;
@@ -41,8 +45,9 @@ class Watcher {
     int direction;
   };
 
-  Watcher() = default;
-  void forget_parent();
+  Watcher();
+  bool start();
+  void follow_up_at(Client* client, int direction, uint32_t due_ms);
   void loop(Run* run);
   int build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities);
   void poke();
@@ -51,7 +56,7 @@ class Watcher {
   std::vector<Client*> clients_;
   std::multimap<Client*, FollowUp> follow_ups_;
   std::unique_ptr<Run> run_;
-  uint32_t forks_ = 0;
+  const uint32_t forks_;  // the generation of forks that it belongs to
 };
 
 }  // namespace sage

@@ -14,6 +14,8 @@ const OPEN_POLL_MS = 100;
 const OTHERS_MAY = 0o066;
 const TAG_BYTES = 4;
 const BUFFER_BYTES = 64 * 1024;
+/** No pipe holds less: one page. Most hold 64 KiB, but not the later ones of a user who has many (pipe-user-pages-soft). */
+const LEAST_PIPE_BYTES = 4096;
 
 export interface Ringable {
   /** Something may be ready: try again. */
@@ -80,8 +82,8 @@ class Doorbell {
   }
 
   private ring(bytes: Buffer): void {
-    // A pipe that was full may have dropped tags.
-    if (bytes.length === BUFFER_BYTES) return this.ringAll();
+    // A pipe that was full, as this one may have been, has dropped tags.
+    if (bytes.length >= LEAST_PIPE_BYTES) return this.ringAll();
     const all = this.rest.length === 0 ? bytes : Buffer.concat([this.rest, bytes]);
     const whole = all.length - (all.length % TAG_BYTES);
     const tags = new Set<number>();

@@ -127,6 +127,7 @@ int open_pipe_of(uint64_t identity, uint32_t fd, uint64_t inode) {
   struct stat info;
   if (fstat(pipe, &info) != 0 || !S_ISFIFO(info.st_mode) || info.st_ino != inode) {
     close(pipe);
+    errno = ENXIO;
     return -1;
   }
   return pipe;

@@ -99,7 +99,10 @@ int open_death_watch(uint64_t identity) {
 bool can_ring_pipes() { return false; }
 
 // There is no /proc: a descriptor of another process cannot be opened by its number.
-int open_pipe_of(uint64_t, uint32_t, uint64_t) { return -1; }
+int open_pipe_of(uint64_t, uint32_t, uint64_t) {
+  errno = ENOTSUP;
+  return -1;
+}
 
 uint32_t monotonic_ms() {
   timespec now;

@@ -199,6 +199,7 @@ class World {
       if (search.on) rl::ctx().sched();  // marked, and not yet rung
       rung[index] = true;
       if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
+      return true;
     };
     const bool others = parking.wake(direction, all, now_ms, ring, except);
     if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;

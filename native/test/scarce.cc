@@ -1,0 +1,302 @@
+// Processes that run out of descriptors or threads, or that fork beside the watcher's thread: they end, and wake
+// others.
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "check.h"
+#include "core/errors.h"
+#include "core/queue.h"
+
+using namespace sage;
+
+namespace {
+
+constexpr int kStuckSeconds = 10;
+
+std::atomic<bool> no_threads{false};
+
+SegmentOptions options_for(const char* test) {
+  SegmentOptions options;
+  options.name = std::string("test+") + test + "." + std::to_string(getpgrp()) + "." + std::to_string(getpid());
+  options.queue_id = test;
+  options.maxsize = 8;
+  options.capacity_bytes = 4096;
+  return options;
+}
+
+bool put(Queue& queue) {
+  const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 0};
+  uint32_t accepted = 0;
+  return queue.put(&piece, 1, &accepted) == Outcome::kOk;
+}
+
+bool take(Queue& queue) {
+  Item item;
+  uint32_t taken = 0;
+  if (queue.take(1, &item, &taken) != Outcome::kOk) return false;
+  queue.finish(&item, 1);
+  return true;
+}
+
+void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
+
+template <class Condition>
+bool within(uint32_t milliseconds, Condition condition) {
+  const uint32_t start = monotonic_ms();
+  while (!condition()) {
+    if (monotonic_ms() - start > milliseconds) return false;
+    nap();
+  }
+  return true;
+}
+
+/// A child that is killed when it gets stuck, and with which the test then fails.
+template <class Body>
+pid_t in_child(Body body) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child > 0) return child;
+  alarm(kStuckSeconds);
+  body();
+  _exit(0);
+}
+
+bool ends_well(pid_t child) {
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// Takes every descriptor of this process while it stands. UBSan needs one to look at an object's type, and complains.
+class NoDescriptors {
+ public:
+  NoDescriptors() {
+    rlimit limit;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 256);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = open("/dev/null", O_RDONLY)) taken_.push_back(fd);
+    CHECK(errno == EMFILE);
+  }
+  ~NoDescriptors() {
+    for (const int fd : taken_) close(fd);
+  }
+
+ private:
+  std::vector<int> taken_;
+};
+
+/// A pipe by which an event loop is rung.
+struct LoopBell {
+  int ends[2];
+  struct stat info;
+  LoopBell() {
+    CHECK(pipe(ends) == 0 && fstat(ends[1], &info) == 0);
+    for (const int end : ends) fcntl(end, F_SETFL, O_NONBLOCK);
+  }
+  ~LoopBell() {
+    for (const int end : ends) close(end);
+  }
+  void hang_up(Queue& queue) const { queue.set_bell(static_cast<uint32_t>(ends[1]), info.st_ino, 1); }
+  bool rings(int milliseconds) const {
+    pollfd asked{ends[0], POLLIN, 0};
+    return poll(&asked, 1, milliseconds) == 1;
+  }
+};
+
+/// A client of the watcher that nobody's death matters to, and that keeps it until it may go on.
+struct Onlooker : Watcher::Client {
+  std::atomic<bool>* const go_on;
+  std::atomic<int> asked{0};
+  explicit Onlooker(std::atomic<bool>* goes_on = nullptr) : go_on(goes_on) {}
+  std::vector<uint64_t> peers() override {
+    ++asked;
+    while (go_on != nullptr && !*go_on) nap();
+    return {};
+  }
+  void peer_died() override {}
+  void follow_up(int) override {}
+  void watched_by(uint32_t, uint64_t) override {}
+};
+
+}  // namespace
+
+extern "C" __attribute__((visibility("default"))) int pthread_create(pthread_t* thread, const pthread_attr_t* how,
+                                                                     void* (*start)(void*), void* given) noexcept {
+  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
+  static const auto create = reinterpret_cast<Create>(dlsym(RTLD_NEXT, "pthread_create"));
+  return no_threads ? EAGAIN : create(thread, how, start, given);
+}
+
+TEST(a_watcher_that_got_no_pipe_ends_with_its_last_client) {
+  const pid_t child = in_child([] {
+    Onlooker onlooker;
+    {
+      const NoDescriptors none;
+      Watcher::instance().add(&onlooker);
+      CHECK(within(2000, [&] { return onlooker.asked > 0; }));  // from here on it sleeps, or is about to
+    }
+    Watcher::instance().remove(&onlooker);
+  });
+  CHECK(ends_well(child));
+}
+
+TEST(a_watcher_without_a_pipe_notices_deaths_and_newcomers) {
+  const SegmentOptions options = options_for("deaths");
+  int word[2];
+  CHECK(pipe(word) == 0);
+  const pid_t watcher = in_child([&] {
+    auto queue = Queue::open(options, Create::kIfMissing);
+    const NoDescriptors none;
+    queue->park(kGetters, Bell::kParked);
+    CHECK(write(word[1], "p", 1) == 1);
+    for (;;) pause();
+  });
+  char byte = 0;
+  CHECK(read(word[0], &byte, 1) == 1);
+  // It only reads, and is nobody's peer: it neither asks after the dead nor gives the watcher a reason to.
+  const auto onlooker = Queue::inspect(Segment::open_file(Segment::file_of(options.name)));
+  const pid_t newcomer = in_child([&] {
+    auto queue = Queue::open(options, Create::kIfMissing);
+    CHECK(put(*queue));
+    Item item;
+    CHECK(queue->lease(&item) == Outcome::kOk);
+    kill(getpid(), SIGKILL);
+  });
+  CHECK(waitpid(newcomer, nullptr, 0) == newcomer);
+  CHECK(within(2000, [&] { return onlooker->totals().recovered == 1 && onlooker->size() == 1; }));
+  kill(watcher, SIGKILL);
+  waitpid(watcher, nullptr, 0);
+  CHECK(onlooker->remove_if_unused(true));
+  for (const int end : word) close(end);
+}
+
+TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
+  for (const bool shut : {false, true}) {
+    const SegmentOptions options = options_for("rung");
+    auto queue = Queue::open(options, Create::kIfMissing);
+    const LoopBell bell;
+    bell.hang_up(*queue);
+    queue->park(kGetters, Bell::kParked);
+    int word[2];
+    CHECK(pipe(word) == 0);
+    const pid_t ringer = in_child([&] {
+      auto own = Queue::open(options, Create::kIfMissing);
+      {
+        const NoDescriptors none;
+        if (shut) {
+          own->shut_down(false);
+        } else {
+          CHECK(put(*own));
+        }
+        CHECK(!bell.rings(200));
+      }
+      CHECK(write(word[1], "f", 1) == 1);
+      for (;;) pause();
+    });
+    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    CHECK(bell.rings(2000));
+    CHECK(queue->unpark(kGetters));
+    kill(ringer, SIGKILL);
+    waitpid(ringer, nullptr, 0);
+    CHECK(shut || take(*queue));
+    for (const int end : word) close(end);
+  }
+}
+
+TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {
+  const pid_t child = in_child([] {
+    auto queue = Queue::open(options_for("threads"), Create::kIfMissing);
+    no_threads = true;
+    queue->park(kGetters, Bell::kParked);
+    sigset_t blocked;
+    CHECK(pthread_sigmask(SIG_BLOCK, nullptr, &blocked) == 0 && sigismember(&blocked, SIGTERM) == 0);
+    CHECK(queue->must_poll());  // nobody else looks after its peers now
+    queue->unpark(kGetters);
+    CHECK(put(*queue) && take(*queue));
+    no_threads = false;
+    queue->park(kGetters, Bell::kParked);
+    CHECK(!queue->must_poll());
+    queue->unpark(kGetters);
+    no_threads = true;
+    auto second = Queue::open(options_for("second"), Create::kIfMissing);
+    second->close();
+    queue->close();
+    auto third = Queue::open(options_for("third"), Create::kIfMissing);
+    third->park(kGetters, Bell::kSleeping);
+    third->unpark(kGetters);
+    third->close();
+  });
+  CHECK(ends_well(child));
+}
+
+TEST(a_child_forked_while_the_watcher_is_at_work_can_wait_and_close) {
+  std::atomic<bool> go_on{false};
+  Onlooker onlooker(&go_on);
+  Watcher::instance().add(&onlooker);
+  CHECK(within(2000, [&] { return onlooker.asked > 0; }));  // the watcher's lock is held from here on
+  const pid_t child = in_child([] {
+    auto queue = Queue::open(options_for("child"), Create::kIfMissing);
+    queue->park(kGetters, Bell::kSleeping);
+    queue->unpark(kGetters);
+    queue->close();
+  });
+  const bool well = ends_well(child);
+  go_on = true;
+  Watcher::instance().remove(&onlooker);
+  CHECK(well);
+}
+
+TEST(a_child_whose_queue_was_removed_before_its_first_call_is_told_so) {
+  const SegmentOptions options = options_for("removed");
+  auto queue = Queue::open(options, Create::kIfMissing);
+  int word[2];
+  CHECK(pipe(word) == 0);
+  const pid_t child = in_child([&] {
+    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      std::string code;
+      try {
+        put(*queue);
+      } catch (const SegmentFailure& failure) {
+        code = failure.code();
+      }
+      CHECK(code == "ERR_QUEUE_NOT_FOUND");
+    }
+    queue->close();
+  });
+  queue->close();
+  CHECK(Queue::open(options, Create::kIfMissing)->created());
+  CHECK(write(word[1], "c", 1) == 1);
+  CHECK(ends_well(child));
+  for (const int end : word) close(end);
+}
+
+TEST(a_child_goes_on_with_a_queue_whose_name_was_taken_away) {
+  auto queue = Queue::open(options_for("unlinked"), Create::kIfMissing);
+  queue->unlink();
+  CHECK(ends_well(in_child([&] {
+    CHECK(put(*queue));
+    queue->close();
+  })));
+  CHECK(take(*queue));
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
