@@ -68,6 +68,8 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
 
 /** How long a wait goes on in an inner queue before signals and shutdown are looked at. */
 const SLICE_MS = 20;
+/** Between two tries of an inner queue that does not wait. The first pause is 1 ms, each one twice the last. */
+const LONGEST_PAUSE_MS = 10;
 /** So much later than the inner queue is a waiting get ended from here. */
 const INNER_GRACE_MS = 20;
 
@@ -181,7 +183,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   /** The inner put may know nothing of signals, shutdown or closing: it waits a little at a time, and what ends the wait is looked at in between. */
   private async putInSlices(item: T, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    for (;;) {
+    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
       this.checkOpenForPuts();
       if (signal?.aborted) throw signal.reason;
       const sliceMs = Math.min(remainingMs(deadline), SLICE_MS);
@@ -195,7 +197,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
         return;
       } catch (error) {
         if (!isFull(error) || remainingMs(deadline) === 0) throw error;
-        if (this.open.size > 0) await delay(sliceMs);
+        // An inner put that does not wait at all must not keep the event loop from whoever makes room.
+        await delay(Math.min(pauseMs, remainingMs(deadline)));
       }
     }
   }
