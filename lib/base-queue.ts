@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueShutDownError } from './errors';
+import { interruptible } from './interruptible-source';
 import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './queue';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
 
@@ -60,8 +61,13 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         accepted++;
       };
       // Not one `for await` for both: over a synchronous source it would await items that are themselves promises.
-      if (isIterable(items)) for (const item of items) await putOne(item);
-      else for await (const item of items) await putOne(item);
+      if (isIterable(items)) {
+        for (const item of items) await putOne(item);
+      } else {
+        // A closed handle says so before the source does anything.
+        await this.empty();
+        for await (const item of interruptible(items, this, wait.signal)) await putOne(item);
+      }
     } catch (error) {
       throw withAccepted(error, accepted);
     }

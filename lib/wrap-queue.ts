@@ -49,7 +49,8 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   const api = new Map<PropertyKey, unknown>([
     ['descriptor', descriptor],
     ...[...queueMethods, Symbol.asyncIterator, asyncDispose].map(
-      (key) => [key, (wrapped[key as 'close'] as () => unknown).bind(wrapped)] as [PropertyKey, unknown],
+      // Looked up at the call: a handle's methods may be covered later on.
+      (key) => [key, (...args: []) => (wrapped[key as 'close'] as () => unknown)(...args)] as [PropertyKey, unknown],
     ),
   ]);
   for (const key of ['ref', 'unref'] as const) api.set(key, () => (wrapped[key](), shown));
