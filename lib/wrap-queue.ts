@@ -2,12 +2,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BaseQueue } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueClosedError, QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
+import { QueueClosedError, QueueFullError, QueueShutDownError } from './errors';
+import { InnerGets } from './inner-gets';
+import type { Delivery } from './inner-gets';
+import { isEmpty, isFull, SLICE_MS, tellsOfAnItem } from './inner-queue';
 import { describeValue } from './metadata';
 import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
 import { Alarm, deadlineOf, readWait, remainingMs } from './wait';
 import type { Wait } from './wait';
-import { WaitingCall } from './waiting-call';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -67,54 +69,14 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   return shown;
 }
 
-/** How long a wait goes on in an inner queue before signals and shutdown are looked at. */
-const SLICE_MS = 20;
 /** Between two tries of an inner queue that does not wait. The first pause is 1 ms, each one twice the last. */
 const LONGEST_PAUSE_MS = 10;
-/** So much later than the inner queue is a waiting get ended from here. */
-const INNER_GRACE_MS = 20;
-
-interface Delivery<T> {
-  readonly item: T;
-  readonly deliveries: number;
-}
-
-class Waiter<T> extends WaitingCall {
-  left = false;
-
-  constructor(
-    wait: Wait,
-    private readonly line: Set<Waiter<T>>,
-    private readonly resolve: (delivery: Delivery<T>) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    super(wait, reject);
-    line.add(this);
-  }
-
-  give(delivery: Delivery<T>): void {
-    this.end();
-    this.resolve(delivery);
-  }
-
-  protected override timedOut(): Error {
-    return new QueueEmptyError();
-  }
-
-  protected override leave(): void {
-    this.left = true;
-    this.line.delete(this);
-  }
-}
+const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 
 class WrappedQueue<T> extends BaseQueue<T> {
   private closed = false;
   private shutDown = false;
-  private referenced = true;
-  /** Items that came after their waiter had left, or came back from a lease: first to go out again. */
-  private readonly returned: Delivery<T>[] = [];
-  /** Oldest first. */
-  private readonly waiting = new Set<Waiter<T>>();
+  private readonly gets: InnerGets<T>;
   private readonly open = new Set<Lease<T>>();
   /** Puts that wait for room; the first one asks. */
   private readonly putting: { begin(): void }[] = [];
@@ -124,6 +86,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     descriptor: QueueDescriptor,
   ) {
     super(descriptor);
+    this.gets = new InnerGets(inner, () => this.finishSoon());
   }
 
   private checkOpen(): void {
@@ -211,45 +174,26 @@ class WrappedQueue<T> extends BaseQueue<T> {
   private async take(options?: WaitOptions): Promise<Delivery<T>> {
     const wait = readWait(options);
     this.checkOpen();
-    const first = this.returned.shift();
-    if (first !== undefined) return first;
-    if (this.shutDown && this.open.size === 0 && (await this.inner.empty())) throw new QueueShutDownError();
-    const taken = this.inner.get(options);
-    const delivery = isThenable(taken) ? await this.whileWaiting(taken, wait) : { item: taken, deliveries: 1 };
-    this.getTotal++;
+    if (this.shutDown && (await this.isDrained())) throw new QueueShutDownError();
+    this.checkOpen();
+    const delivery = await this.gets.take(options, wait);
+    if (delivery.deliveries === 1) this.getTotal++;
+    this.finishSoon();
     return delivery;
   }
 
-  /** The inner get may know nothing of timeouts, signals and closing. What it brings after the waiter has left is kept for the next one. */
-  private whileWaiting(taken: PromiseLike<T>, { timeoutMs, signal }: Wait): Promise<Delivery<T>> {
-    return new Promise((resolve, reject) => {
-      // The inner queue's own timeout comes first where it has one.
-      const patience = { timeoutMs: timeoutMs === 0 ? Infinity : timeoutMs + INNER_GRACE_MS, signal };
-      const waiter = new Waiter(patience, this.waiting, resolve, reject);
-      waiter.setReferenced(this.referenced);
-      taken.then(
-        (item) => (waiter.left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
-        (error) => (waiter.left ? undefined : waiter.fail(error)),
-      );
-    });
-  }
-
-  private keep(delivery: Delivery<T>): void {
-    // Closed: back into the queue that others may still use.
-    if (this.closed) return void this.inner.put(delivery.item);
-    const [oldest] = this.waiting;
-    if (oldest === undefined) this.returned.unshift(delivery);
-    else oldest.give(delivery);
-  }
-
   protected override giveBack(item: T, deliveries: number): void {
-    this.keep({ item, deliveries: deliveries + 1 });
+    this.gets.keep({ item, deliveries: deliveries + 1 }, 'first');
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     this.checkOpen();
     if (typeof this.inner.lease === 'function') return this.inner.lease(options);
     const { item, deliveries } = await this.take(options);
+    if (this.closed) {
+      this.giveBack(item, deliveries);
+      throw new QueueClosedError();
+    }
     const loan = this.loan(item, deliveries);
     const release = async (): Promise<void> => {
       this.open.delete(lease);
@@ -270,20 +214,28 @@ class WrappedQueue<T> extends BaseQueue<T> {
     return lease;
   }
 
+  private async isDrained(): Promise<boolean> {
+    return this.open.size === 0 && this.gets.ready === 0 && (await this.inner.empty());
+  }
+
   /** Once shut down and drained, nothing will come any more for those who wait. */
   private async finishIfDrained(): Promise<void> {
-    if (!this.shutDown || this.open.size > 0 || this.returned.length > 0 || !(await this.inner.empty())) return;
-    for (const waiter of [...this.waiting]) waiter.fail(new QueueShutDownError());
+    if (this.shutDown && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
+  }
+
+  /** For callers that an inner queue which does not say whether it is empty should not fail. */
+  private finishSoon(): void {
+    if (this.shutDown) this.finishIfDrained().catch(() => {});
   }
 
   override async empty(): Promise<boolean> {
     this.checkOpen();
-    return this.returned.length === 0 && (await this.inner.empty());
+    return this.gets.ready === 0 && (await this.inner.empty());
   }
 
   override async qsize(): Promise<number> {
     this.checkOpen();
-    return this.returned.length + (await this.inner.qsize());
+    return this.gets.ready + (await this.inner.qsize());
   }
 
   override async full(): Promise<boolean> {
@@ -300,7 +252,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     this.checkOpen();
-    return typeof this.inner.getMany === 'function' && this.returned.length === 0
+    return typeof this.inner.getMany === 'function' && this.gets.ready === 0
       ? this.inner.getMany(max, options)
       : super.getMany(max, options);
   }
@@ -310,10 +262,21 @@ class WrappedQueue<T> extends BaseQueue<T> {
     // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
     this.shutDown = true;
     if (options?.immediate === true) {
-      this.returned.length = 0;
-      while (!(await this.inner.empty())) await this.inner.get({ block: false });
+      do this.gets.takeReturned();
+      while (!(await this.inner.empty()) && (await this.dropOne()));
     }
     await this.finishIfDrained();
+  }
+
+  /** Says whether there was one. */
+  private async dropOne(): Promise<boolean> {
+    try {
+      await this.gets.take({ block: false }, AT_ONCE);
+    } catch (error) {
+      if (isEmpty(error)) return false;
+      if (!tellsOfAnItem(error)) throw error;
+    }
+    return true;
   }
 
   override async stats(): Promise<QueueStats> {
@@ -323,33 +286,23 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override ref(): this {
     this.inner.ref?.();
-    return this.setReferenced(true);
+    this.gets.setReferenced(true);
+    return this;
   }
 
   override unref(): this {
     this.inner.unref?.();
-    return this.setReferenced(false);
-  }
-
-  private setReferenced(referenced: boolean): this {
-    this.referenced = referenced;
-    for (const waiter of this.waiting) waiter.setReferenced(referenced);
+    this.gets.setReferenced(false);
     return this;
   }
 
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const waiter of [...this.waiting]) waiter.fail(new QueueClosedError());
+    this.gets.close();
     for (const lease of [...this.open]) await lease.release();
     // What this handle still holds belongs to the queue.
-    for (const { item } of this.returned.splice(0)) await this.inner.put(item);
+    for (const item of this.gets.takeReturned()) await this.inner.put(item);
     await this.inner.close?.();
   }
 }
-
-const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
-
-/** By code: the inner queue may come from another copy of the package. */
-const isFull = (error: unknown): boolean => (error as { code?: unknown } | null | undefined)?.code === 'ERR_QUEUE_FULL';
