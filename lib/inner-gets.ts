@@ -49,6 +49,7 @@ class Getter<T> extends WaitingCall implements PollingCall {
   }
 
   ask(): void {
+    if (this.question !== undefined) return;
     this.gets.ask(this, Math.min(SLICE_MS, remainingMs(this.deadline)));
   }
 

@@ -1,14 +1,14 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { BaseQueue } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueClosedError, QueueFullError, QueueShutDownError } from './errors';
+import { QueueClosedError, QueueShutDownError } from './errors';
 import { InnerGets } from './inner-gets';
 import type { Delivery } from './inner-gets';
-import { isEmpty, isFull, SLICE_MS, tellsOfAnItem } from './inner-queue';
+import { InnerPuts } from './inner-puts';
+import { isEmpty, tellsOfAnItem } from './inner-queue';
 import { describeValue } from './metadata';
-import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
-import { Alarm, deadlineOf, readWait, remainingMs } from './wait';
+import type { Awaitable, Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
+import { readWait } from './wait';
 import type { Wait } from './wait';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
@@ -69,23 +69,28 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   return shown;
 }
 
-/** Between two tries of an inner queue that does not wait. The first pause is 1 ms, each one twice the last. */
-const LONGEST_PAUSE_MS = 10;
+const takesNoMore = (): QueueShutDownError =>
+  new QueueShutDownError('The queue was shut down and takes no more items.');
+
 const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 
 class WrappedQueue<T> extends BaseQueue<T> {
   private closed = false;
   private shutDown = false;
+  private readonly puts: InnerPuts<T>;
   private readonly gets: InnerGets<T>;
   private readonly open = new Set<Lease<T>>();
-  /** Puts that wait for room; the first one asks. */
-  private readonly putting: { begin(): void }[] = [];
 
   constructor(
     private readonly inner: Partially<T>,
     descriptor: QueueDescriptor,
   ) {
     super(descriptor);
+    this.puts = new InnerPuts(
+      inner,
+      () => this.hasRoom(),
+      () => this.putTotal++,
+    );
     this.gets = new InnerGets(inner, () => this.finishSoon());
   }
 
@@ -95,76 +100,24 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   private checkOpenForPuts(): void {
     this.checkOpen();
-    if (this.shutDown) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+    if (this.shutDown) throw takesNoMore();
   }
 
+  /**
+   * An inner put cannot be called off. At its timeout, an abort, shutdown or close the call ends a moment later than it should where the
+   * inner queue does not answer, and then with `outcome: 'unknown'` (but with the signal's own reason after an abort): the item may
+   * still go in. Until the inner queue has answered, it is asked for no other put of this handle; those wait, or find it full.
+   */
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
     this.checkOpenForPuts();
-    if (this.putting.length === 0 || wait.timeoutMs === 0) {
-      try {
-        await this.putNow(item);
-        return;
-      } catch (error) {
-        if (!isFull(error) || wait.timeoutMs === 0) throw error;
-      }
-    }
-    const deadline = deadlineOf(wait);
-    const turn = { begin: (): void => {} };
-    this.putting.push(turn);
-    try {
-      // One waiting put at a time asks the inner queue, so that they are served in order.
-      if (this.putting[0] !== turn) await this.putTurn(turn, deadline, wait.signal);
-      await this.putInSlices(item, deadline, wait.signal);
-    } finally {
-      this.putting.splice(this.putting.indexOf(turn), 1);
-      this.putting[0]?.begin();
-    }
+    await this.puts.put(item, wait);
   }
 
-  private async putNow(item: T): Promise<void> {
-    // Items on loan from here may come back, and need their room then.
-    if (this.open.size > 0 && this.maxsize > 0 && (await this.qsize()) + this.open.size >= this.maxsize)
-      throw new QueueFullError();
-    await this.inner.put(item, { block: false });
-    this.putTotal++;
-  }
-
-  private putTurn(turn: { begin(): void }, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => end(() => reject(signal?.reason));
-      const alarm =
-        deadline === Infinity ? undefined : new Alarm(deadline, () => end(() => reject(new QueueFullError())));
-      const end = (settle: () => void): void => {
-        alarm?.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        settle();
-      };
-      turn.begin = () => end(resolve);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
-  /** The inner put may know nothing of signals, shutdown or closing: it waits a little at a time, and what ends the wait is looked at in between. */
-  private async putInSlices(item: T, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
-      this.checkOpenForPuts();
-      if (signal?.aborted) throw signal.reason;
-      const sliceMs = Math.min(remainingMs(deadline), SLICE_MS);
-      try {
-        if (this.open.size > 0) {
-          await this.putNow(item);
-        } else {
-          await this.inner.put(item, { timeoutMs: sliceMs });
-          this.putTotal++;
-        }
-        return;
-      } catch (error) {
-        if (!isFull(error) || remainingMs(deadline) === 0) throw error;
-        // An inner put that does not wait at all must not keep the event loop from whoever makes room.
-        await delay(Math.min(pauseMs, remainingMs(deadline)));
-      }
-    }
+  /** Items on loan from here may come back, and need their room then. */
+  private hasRoom(): Awaitable<boolean> {
+    if (this.open.size === 0 || this.maxsize === 0) return true;
+    return this.qsize().then((qsize) => qsize + this.open.size < this.maxsize);
   }
 
   override async get(options?: WaitOptions): Promise<T> {
@@ -261,6 +214,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     if (typeof this.inner.shutdown === 'function') return this.inner.shutdown(options);
     // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
     this.shutDown = true;
+    this.puts.failAll(takesNoMore);
     if (options?.immediate === true) {
       do this.gets.takeReturned();
       while (!(await this.inner.empty()) && (await this.dropOne()));
@@ -286,12 +240,14 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override ref(): this {
     this.inner.ref?.();
+    this.puts.setReferenced(true);
     this.gets.setReferenced(true);
     return this;
   }
 
   override unref(): this {
     this.inner.unref?.();
+    this.puts.setReferenced(false);
     this.gets.setReferenced(false);
     return this;
   }
@@ -299,6 +255,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
     for (const lease of [...this.open]) await lease.release();
     // What this handle still holds belongs to the queue.
