@@ -80,10 +80,24 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     const items = [await this.get(options)];
     try {
       while (items.length < max) items.push(await this.get({ block: false }));
-    } catch {
-      // Empty is how a batch ends; any other error comes again at the next call, and what is taken must not be lost to it.
+    } catch (error) {
+      // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
+      if (!comesAgain(error)) this.throwNext(error);
     }
     return items;
+  }
+
+  /** The next get of this handle throws this error, and takes nothing: it may be all that is left of an item. */
+  protected throwNext(error: unknown): void {
+    // The types have a get of their own, which is covered for one call.
+    const { get } = this;
+    const covered = Object.hasOwn(this, 'get');
+    const value = async (): Promise<never> => {
+      if (covered) this.get = get;
+      else delete (this as Partial<this>).get;
+      throw error;
+    };
+    Object.defineProperty(this, 'get', { value, configurable: true, writable: true });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -167,6 +181,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     await this.close();
   }
 }
+
+/** What every get says for as long as it is so. By code: an inner queue may come from another copy of the package. */
+const comesAgain = (error: unknown): boolean =>
+  ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
+    (error as { code?: string } | null)?.code ?? '',
+  );
 
 /** Not by `in`: a string is iterable too. */
 const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>

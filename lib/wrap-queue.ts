@@ -135,6 +135,10 @@ class WrappedQueue<T> extends BaseQueue<T> {
     return delivery;
   }
 
+  protected override throwNext(error: unknown): void {
+    this.gets.keep({ error }, 'first');
+  }
+
   protected override giveBack(item: T, deliveries: number): void {
     this.gets.keep({ item, deliveries: deliveries + 1 }, 'first');
   }
