@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueShutDownError } from './errors';
+import { interruptible } from './interruptible-source';
 import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './queue';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
 
@@ -60,8 +61,13 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         accepted++;
       };
       // Not one `for await` for both: over a synchronous source it would await items that are themselves promises.
-      if (isIterable(items)) for (const item of items) await putOne(item);
-      else for await (const item of items) await putOne(item);
+      if (isIterable(items)) {
+        for (const item of items) await putOne(item);
+      } else {
+        // A closed handle says so before the source does anything.
+        await this.empty();
+        for await (const item of interruptible(items, this, wait.signal)) await putOne(item);
+      }
     } catch (error) {
       throw withAccepted(error, accepted);
     }
@@ -74,10 +80,24 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     const items = [await this.get(options)];
     try {
       while (items.length < max) items.push(await this.get({ block: false }));
-    } catch {
-      // Empty is how a batch ends; any other error comes again at the next call, and what is taken must not be lost to it.
+    } catch (error) {
+      // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
+      if (!comesAgain(error)) this.throwNext(error);
     }
     return items;
+  }
+
+  /** The next get of this handle throws this error, and takes nothing: it may be all that is left of an item. */
+  protected throwNext(error: unknown): void {
+    // The types have a get of their own, which is covered for one call.
+    const { get } = this;
+    const covered = Object.hasOwn(this, 'get');
+    const value = async (): Promise<never> => {
+      if (covered) this.get = get;
+      else delete (this as Partial<this>).get;
+      throw error;
+    };
+    Object.defineProperty(this, 'get', { value, configurable: true, writable: true });
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -161,6 +181,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     await this.close();
   }
 }
+
+/** What every get says for as long as it is so. By code: an inner queue may come from another copy of the package. */
+const comesAgain = (error: unknown): boolean =>
+  ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
+    (error as { code?: string } | null)?.code ?? '',
+  );
 
 /** Not by `in`: a string is iterable too. */
 const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>

@@ -3,7 +3,7 @@
  * The built-in ids and the MessagePack extension numbers are frozen: docs/wire-format.md.
  */
 import { decodeMessagePack } from './codecs/msgpack-decode';
-import { encodeMessagePack, encodeToSpan } from './codecs/msgpack-encode';
+import { encodeMessagePack, encodeToSpan, nothingToSend } from './codecs/msgpack-encode';
 import { SerializationError } from './errors';
 import { describeValue } from './metadata';
 import { nodeV8 } from './node-modules';
@@ -71,6 +71,12 @@ const raw: Codec = {
 
 const messagePack: Codec = { name: 'msgpack', id: CODEC_MSGPACK, encode: encodeMessagePack, decode: decodeMessagePack };
 
+const isInstance = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  ![Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+
 /** As JSON.stringify, except that what it would drop or turn into null is refused. Dates become strings, as in JSON. */
 const json: Codec = {
   name: 'json',
@@ -81,6 +87,10 @@ const json: Codec = {
         throw new SerializationError(
           `The codec 'json' cannot carry a ${entry instanceof Object ? entry.constructor.name : typeof entry}.`,
         );
+      }
+      if (isInstance(entry)) {
+        const refused = nothingToSend(entry);
+        if (refused !== undefined) throw new SerializationError(`The codec 'json' cannot carry ${refused}.`);
       }
       if (typeof entry === 'number' && !Number.isFinite(entry)) {
         throw new SerializationError(`The codec 'json' cannot carry ${entry}.`);
@@ -160,14 +170,31 @@ function encodeWith(codec: Codec, value: unknown): Uint8Array {
   }
 }
 
+/** Of a revoked proxy one cannot even ask what it is: that it is no Uint8Array, then, and the codec refuses it. */
+export function isBytes(value: unknown): value is Uint8Array {
+  try {
+    return value instanceof Uint8Array;
+  } catch {
+    return false;
+  }
+}
+
+/** … as above. */
+export function isSealed(value: unknown): value is SealedItem {
+  try {
+    return value instanceof SealedItem;
+  } catch {
+    return false;
+  }
+}
+
 /**
  * The item as bytes that the caller may keep. A raw Uint8Array passes through without a copy.
  * @throws SerializationError; nothing was put then.
  */
 export function encodeItem(value: unknown, codecName: CodecName = 'auto'): EncodedItem {
-  if (value instanceof SealedItem) return { codecId: value.codec, bytes: value.bytes };
-  if (codecName === 'auto' && !(value instanceof Uint8Array))
-    return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
+  if (isSealed(value)) return { codecId: value.codec, bytes: value.bytes };
+  if (codecName === 'auto' && !isBytes(value)) return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
   const codec = codecName === 'auto' ? raw : findCodec(codecName);
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
 }
@@ -194,8 +221,8 @@ const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end:
  * @throws SerializationError
  */
 export function encodeItemSpan(value: unknown, codecName: CodecName = 'auto'): ItemSpan {
-  const encode = codecName === 'msgpack' || (codecName === 'auto' && !(value instanceof Uint8Array));
-  if (encode && !(value instanceof SealedItem)) {
+  const encode = codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value));
+  if (encode && !isSealed(value)) {
     const { buffer, start, end } = encodeToSpan(value);
     itemSpan.codecId = CODEC_MSGPACK;
     itemSpan.buffer = buffer;

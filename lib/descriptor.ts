@@ -1,4 +1,5 @@
 import { InvalidDescriptorError, QueueError } from './errors';
+import { givenOptions } from './given-options';
 import { hostIdentity } from './host';
 import { checkBuiltInMetadata, copyMetadata, deepEqual, describeValue } from './metadata';
 import type { Metadata } from './metadata';
@@ -25,9 +26,9 @@ export interface QueueDescriptorJSON {
 /** `prefix` and eight random hex digits. */
 const madeUpId = (prefix: string): string => `${prefix}_${nodeCrypto().randomBytes(4).toString('hex')}`;
 
-/** Metadata without the keys whose option was not given. */
+/** Metadata without the keys whose option was not given; null counts as not given. */
 function given(entries: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined));
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null));
 }
 
 const nativeKeys = (options: NativeOptions): Record<string, unknown> =>
@@ -44,6 +45,11 @@ function sageMetadata(options: SageOptions, uid: number | null): Record<string, 
     ...nativeKeys(options),
   };
 }
+
+const rayMetadata = ({ maxsize, address, namespace, create }: RayOptions): Record<string, unknown> => ({
+  maxsize: maxsize ?? 0,
+  ...given({ address, namespace, create }),
+});
 
 /**
  * An immutable, serializable reference to a queue: what `resolveDescriptor` needs to find or make it, in this process,
@@ -82,64 +88,63 @@ export class QueueDescriptor<K extends string = string> {
     Object.freeze(this);
   }
 
-  static createLocalQueue(queueId?: string, options: LocalOptions = {}): QueueDescriptor<'local'> {
-    return make('local', queueId ?? madeUpId('local'), { maxsize: options.maxsize ?? 0 });
+  static createLocalQueue(queueId?: string, options?: LocalOptions): QueueDescriptor<'local'> {
+    return make('local', queueId ?? madeUpId('local'), { maxsize: givenOptions(options).maxsize ?? 0 });
   }
 
-  static createShmQueue(
-    queueId: string | undefined,
-    shmName: string,
-    options: ShmOptions = {},
-  ): QueueDescriptor<'shm'> {
+  static createShmQueue(queueId: string | undefined, shmName: string, options?: ShmOptions): QueueDescriptor<'shm'> {
+    const wanted = givenOptions(options);
     return make('shm', queueId ?? madeUpId('shm'), {
       shm_name: nonEmpty('shm_name', shmName),
-      maxsize: options.maxsize ?? 1000,
-      ...nativeKeys(options),
+      maxsize: wanted.maxsize ?? 1000,
+      ...nativeKeys(wanted),
     });
   }
 
-  static createSageQueue(queueId?: string, options: SageOptions = {}): QueueDescriptor<'sage_queue'> {
-    return make('sage_queue', queueId ?? madeUpId('sage'), sageMetadata(options, process.getuid?.() ?? null));
+  static createSageQueue(queueId?: string, options?: SageOptions): QueueDescriptor<'sage_queue'> {
+    return make(
+      'sage_queue',
+      queueId ?? madeUpId('sage'),
+      sageMetadata(givenOptions(options), process.getuid?.() ?? null),
+    );
   }
 
   static createRayActorQueue(
     queueId: string | undefined,
     actorName: string,
-    options: RayOptions = {},
+    options?: RayOptions,
   ): QueueDescriptor<'ray_actor'> {
     return make('ray_actor', queueId ?? madeUpId('ray_actor'), {
       actor_name: nonEmpty('actor_name', actorName),
-      maxsize: options.maxsize ?? 0,
-      ...given({ address: options.address, namespace: options.namespace, create: options.create }),
+      ...rayMetadata(givenOptions(options)),
     });
   }
 
-  static createRayQueue(queueId?: string, options: RayOptions = {}): QueueDescriptor<'ray_queue'> {
-    return make('ray_queue', queueId ?? madeUpId('ray_queue'), {
-      maxsize: options.maxsize ?? 0,
-      ...given({ address: options.address, namespace: options.namespace, create: options.create }),
-    });
+  static createRayQueue(queueId?: string, options?: RayOptions): QueueDescriptor<'ray_queue'> {
+    return make('ray_queue', queueId ?? madeUpId('ray_queue'), rayMetadata(givenOptions(options)));
   }
 
   static createRpcQueue(
     serverAddress: string,
     port: number,
     queueId?: string,
-    options: RpcOptions = {},
+    options?: RpcOptions,
   ): QueueDescriptor<'rpc'> {
+    const { maxsize, tls, codec } = givenOptions(options);
     return make('rpc', queueId ?? madeUpId('rpc'), {
       server_address: nonEmpty('server_address', serverAddress),
       port: requiredPort(port),
-      ...given({ maxsize: options.maxsize, tls: options.tls, codec: options.codec }),
+      ...given({ maxsize, tls, codec }),
     });
   }
 
   /** Says where it was made (boot id, device of /dev/shm, uid), so that a reader knows whether the owner's shared memory is within reach. */
-  static createAutoQueue(queueId?: string, options: AutoOptions = {}): QueueDescriptor<'auto'> {
+  static createAutoQueue(queueId?: string, options?: AutoOptions): QueueDescriptor<'auto'> {
     const host = hostIdentity();
-    const rpc = options.rpc;
+    const wanted = givenOptions(options);
+    const rpc = wanted.rpc ?? undefined;
     return make('auto', queueId ?? madeUpId('auto'), {
-      ...sageMetadata(options, host.uid),
+      ...sageMetadata(wanted, host.uid),
       owner_boot_id: host.bootId,
       owner_shm_device: host.shmDevice,
       owner_uid: host.uid,
@@ -199,12 +204,13 @@ export class QueueDescriptor<K extends string = string> {
    * Same type and metadata, by default under the same id: the same queue. Under another id it is another queue for the types
    * addressed by queue_id (local, sage_queue, ray_queue, rpc), the same one for those addressed by a name in the metadata (shm, ray_actor).
    */
-  clone(queueId: string = this.queueId): QueueDescriptor<K> {
+  clone(queueId?: string): QueueDescriptor<K> {
+    const id = queueId ?? this.queueId;
     return new QueueDescriptor<K>({
-      queueId,
+      queueId: id,
       queueType: this.queueType,
       metadata: this.metadata,
-      createdTimestamp: queueId === this.queueId ? this.createdTimestamp : undefined,
+      createdTimestamp: id === this.queueId ? this.createdTimestamp : undefined,
     });
   }
 

@@ -7,6 +7,7 @@
 export interface QueueErrorOptions {
   cause?: unknown;
   accepted?: number;
+  outcome?: 'unknown';
 }
 
 export class QueueError extends Error {
@@ -14,11 +15,14 @@ export class QueueError extends Error {
   readonly code: string;
   /** `putMany` only: how many items went in before the error. */
   readonly accepted?: number;
+  /** A put that was given up while the queue had the item in hand, and did not say whether it takes it: the item may be in, now or later. */
+  readonly outcome?: 'unknown';
 
   constructor(code: string, message: string, options: QueueErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     if (options.accepted !== undefined) this.accepted = options.accepted;
+    if (options.outcome !== undefined) this.outcome = options.outcome;
   }
 
   override get name(): string {

@@ -19,9 +19,18 @@ export function describeValue(value: unknown): string {
       return `a ${typeof value}`;
     case 'object':
       if (value === null) return 'null';
-      return Array.isArray(value) ? 'an array' : 'an object';
+      return isArray(value) ? 'an array' : 'an object';
     default:
       return Object.is(value, -0) ? '-0' : String(value);
+  }
+}
+
+/** What is known of a revoked proxy is that it is an object. */
+function isArray(value: object): boolean {
+  try {
+    return Array.isArray(value);
+  } catch {
+    return false;
   }
 }
 
@@ -40,10 +49,18 @@ export function setOwn(target: object, key: string, value: unknown): void {
 
 /** A deeply frozen copy. @throws InvalidDescriptorError for anything that JSON does not give back as it was. */
 export function copyMetadata(metadata: unknown): Metadata {
-  if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) {
+  if (typeof metadata !== 'object' || metadata === null || isArray(metadata)) {
     throw new InvalidDescriptorError(`metadata must be an object, found ${describeValue(metadata)}.`);
   }
-  return copyValue(metadata, 'metadata', 0) as Metadata;
+  try {
+    return copyValue(metadata, 'metadata', 0) as Metadata;
+  } catch (error) {
+    if (error instanceof InvalidDescriptorError) throw error;
+    // A getter or a proxy of the caller's.
+    throw new InvalidDescriptorError(`metadata cannot be read: ${(error as Error | null)?.message ?? String(error)}.`, {
+      cause: error,
+    });
+  }
 }
 
 function copyValue(value: unknown, path: string, depth: number): JsonValue {

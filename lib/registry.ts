@@ -1,6 +1,7 @@
 import { QueueDescriptor } from './descriptor';
 import type { QueueDescriptorJSON } from './descriptor';
 import { InvalidDescriptorError, UnknownQueueTypeError } from './errors';
+import { givenOptions } from './given-options';
 import { describeValue } from './metadata';
 import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from './queue';
 import { wrapQueue } from './wrap-queue';
@@ -58,8 +59,9 @@ export function getRegisteredQueueTypes(): string[] {
  */
 export function resolveDescriptor<T = unknown, K extends string = string>(
   descriptor: QueueDescriptor<K> | QueueDescriptorJSON | string,
-  options: ResolveOptions = {},
+  options?: ResolveOptions,
 ): QueueFor<K, T> {
+  const wanted = givenOptions(options);
   const known = QueueDescriptor.fromJSON(descriptor);
   const load = implementations.get(known.queueType);
   if (load === undefined) {
@@ -68,8 +70,8 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
         'Register one with registerQueueImplementation(type, implementation).',
     );
   }
-  checkCreate(options.create);
-  const made = instantiate(load(), known, options);
+  checkCreate(wanted.create);
+  const made = instantiate(load(), known, wanted);
   const queue = wrapQueue(made, known);
   const handle = new WeakRef<Queue>(queue);
   handles.add(handle);
@@ -92,7 +94,14 @@ function instantiate(
 }
 
 function checkCreate(create: unknown): void {
-  if (create === undefined || create === 'if-missing' || create === 'never' || create === 'exclusive') return;
+  if (
+    create === undefined ||
+    create === null ||
+    create === 'if-missing' ||
+    create === 'never' ||
+    create === 'exclusive'
+  )
+    return;
   throw new InvalidDescriptorError(
     `create must be 'if-missing', 'never' or 'exclusive', found ${describeValue(create)}.`,
   );

@@ -1,4 +1,5 @@
 /** Housekeeping over the shared-memory segments of this host. */
+import { givenOptions } from './given-options';
 import { fromNative, loadAddon, native } from './native';
 import type { NativeSegment } from './native';
 
@@ -83,7 +84,8 @@ export function listUnreadableSegments(): UnreadableSegment[] {
  * Removes segments that nobody alive is attached to and that hold no items (with `includeNonEmpty`: also those that do); never a
  * live one, never another user's. Returns what was, or with `dryRun` would be, removed.
  */
-export function pruneSegments(options: { dryRun?: boolean; includeNonEmpty?: boolean } = {}): SegmentInfo[] {
+export function pruneSegments(options?: { dryRun?: boolean; includeNonEmpty?: boolean }): SegmentInfo[] {
+  const { dryRun, includeNonEmpty } = givenOptions(options, (message) => new TypeError(message));
   const addon = loadAddon();
   const own = process.getuid?.();
   const unused = addon
@@ -93,11 +95,11 @@ export function pruneSegments(options: { dryRun?: boolean; includeNonEmpty?: boo
       (segment) =>
         segment.ownerUid === own &&
         segment.attached.every(({ alive }) => !alive) &&
-        (options.includeNonEmpty === true || segment.qsize === 0),
+        (includeNonEmpty === true || segment.qsize === 0),
     );
   const removed =
-    options.dryRun === true
+    dryRun === true
       ? unused
-      : unused.filter((segment) => native(() => addon.prune(segment.file, options.includeNonEmpty === true)));
+      : unused.filter((segment) => native(() => addon.prune(segment.file, includeNonEmpty === true)));
   return removed.map(infoOf);
 }

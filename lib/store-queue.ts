@@ -2,7 +2,7 @@
 import { BaseQueue, withAccepted } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueClosedError } from './errors';
+import { QueueClosedError, SerializationError } from './errors';
 import type { Entry, MemoryStore, WaiterGroup } from './memory-store';
 import type { Lease, QueueStats, WaitOptions } from './queue';
 import { SealedItem } from './sealed-item';
@@ -76,6 +76,18 @@ export class LeaseRun<T> {
   }
 }
 
+/** A promise cannot bring it to whoever gets it. @throws SerializationError */
+function refuseRevoked(item: unknown): void {
+  if (typeof item !== 'object' || item === null) return;
+  try {
+    Array.isArray(item);
+  } catch (error) {
+    throw new SerializationError('The item is a revoked proxy, which cannot be sent. The queue is unchanged.', {
+      cause: error,
+    });
+  }
+}
+
 const opened = <T>(item: T): T => (item instanceof SealedItem ? (item.open() as T) : item);
 
 const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
@@ -104,6 +116,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
+    refuseRevoked(item);
     await this.store.put(item, wait, this.attachment);
   }
 
@@ -122,6 +135,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     try {
       for (const item of items as T[]) {
         const left = deadline === Infinity ? wait : { timeoutMs: remainingMs(deadline), signal: wait.signal };
+        refuseRevoked(item);
         const waiting = store.put(item, left, this.attachment);
         if (waiting !== undefined) await waiting;
         accepted++;

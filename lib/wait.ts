@@ -16,6 +16,9 @@ const FOR_EVER: Wait = { timeoutMs: Infinity, signal: undefined };
 /** @throws RangeError for a negative or NaN timeout, TypeError for other types; the signal's reason when it has fired already. */
 export function readWait(options: WaitOptions | undefined): Wait {
   if (options === undefined || options === null) return FOR_EVER;
+  if (typeof options !== 'object') {
+    throw new TypeError(`The options of a call are { block, timeoutMs, signal }, found ${describeValue(options)}.`);
+  }
   const { block, timeoutMs, signal } = options;
   if (timeoutMs !== undefined && timeoutMs !== null) {
     if (typeof timeoutMs !== 'number')

@@ -1,13 +1,15 @@
-import { setTimeout as delay } from 'node:timers/promises';
 import { BaseQueue } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueClosedError, QueueEmptyError, QueueFullError, QueueShutDownError } from './errors';
+import { QueueClosedError, QueueShutDownError } from './errors';
+import { InnerGets } from './inner-gets';
+import type { Delivery } from './inner-gets';
+import { InnerPuts } from './inner-puts';
+import { isEmpty, tellsOfAnItem } from './inner-queue';
 import { describeValue } from './metadata';
-import type { Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
-import { Alarm, deadlineOf, readWait, remainingMs } from './wait';
+import type { Awaitable, Lease, Queue, QueueLike, QueueStats, WaitOptions } from './queue';
+import { readWait } from './wait';
 import type { Wait } from './wait';
-import { WaitingCall } from './waiting-call';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -49,7 +51,8 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   const api = new Map<PropertyKey, unknown>([
     ['descriptor', descriptor],
     ...[...queueMethods, Symbol.asyncIterator, asyncDispose].map(
-      (key) => [key, (wrapped[key as 'close'] as () => unknown).bind(wrapped)] as [PropertyKey, unknown],
+      // Looked up at the call: a handle's methods may be covered later on.
+      (key) => [key, (...args: []) => (wrapped[key as 'close'] as () => unknown)(...args)] as [PropertyKey, unknown],
     ),
   ]);
   for (const key of ['ref', 'unref'] as const) api.set(key, () => (wrapped[key](), shown));
@@ -66,61 +69,29 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   return shown;
 }
 
-/** How long a wait goes on in an inner queue before signals and shutdown are looked at. */
-const SLICE_MS = 20;
-/** So much later than the inner queue is a waiting get ended from here. */
-const INNER_GRACE_MS = 20;
+const takesNoMore = (): QueueShutDownError =>
+  new QueueShutDownError('The queue was shut down and takes no more items.');
 
-interface Delivery<T> {
-  readonly item: T;
-  readonly deliveries: number;
-}
-
-class Waiter<T> extends WaitingCall {
-  left = false;
-
-  constructor(
-    wait: Wait,
-    private readonly line: Set<Waiter<T>>,
-    private readonly resolve: (delivery: Delivery<T>) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    super(wait, reject);
-    line.add(this);
-  }
-
-  give(delivery: Delivery<T>): void {
-    this.end();
-    this.resolve(delivery);
-  }
-
-  protected override timedOut(): Error {
-    return new QueueEmptyError();
-  }
-
-  protected override leave(): void {
-    this.left = true;
-    this.line.delete(this);
-  }
-}
+const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 
 class WrappedQueue<T> extends BaseQueue<T> {
   private closed = false;
   private shutDown = false;
-  private referenced = true;
-  /** Items that came after their waiter had left, or came back from a lease: first to go out again. */
-  private readonly returned: Delivery<T>[] = [];
-  /** Oldest first. */
-  private readonly waiting = new Set<Waiter<T>>();
+  private readonly puts: InnerPuts<T>;
+  private readonly gets: InnerGets<T>;
   private readonly open = new Set<Lease<T>>();
-  /** Puts that wait for room; the first one asks. */
-  private readonly putting: { begin(): void }[] = [];
 
   constructor(
     private readonly inner: Partially<T>,
     descriptor: QueueDescriptor,
   ) {
     super(descriptor);
+    this.puts = new InnerPuts(
+      inner,
+      () => this.hasRoom(),
+      () => this.putTotal++,
+    );
+    this.gets = new InnerGets(inner, () => this.finishSoon());
   }
 
   private checkOpen(): void {
@@ -129,75 +100,24 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   private checkOpenForPuts(): void {
     this.checkOpen();
-    if (this.shutDown) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+    if (this.shutDown) throw takesNoMore();
   }
 
+  /**
+   * An inner put cannot be called off. At its timeout, an abort, shutdown or close the call ends a moment later than it should where the
+   * inner queue does not answer, and then with `outcome: 'unknown'` (but with the signal's own reason after an abort): the item may
+   * still go in. Until the inner queue has answered, it is asked for no other put of this handle; those wait, or find it full.
+   */
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
     this.checkOpenForPuts();
-    if (this.putting.length === 0 || wait.timeoutMs === 0) {
-      try {
-        await this.putNow(item);
-        return;
-      } catch (error) {
-        if (!isFull(error) || wait.timeoutMs === 0) throw error;
-      }
-    }
-    const deadline = deadlineOf(wait);
-    const turn = { begin: (): void => {} };
-    this.putting.push(turn);
-    try {
-      // One waiting put at a time asks the inner queue, so that they are served in order.
-      if (this.putting[0] !== turn) await this.putTurn(turn, deadline, wait.signal);
-      await this.putInSlices(item, deadline, wait.signal);
-    } finally {
-      this.putting.splice(this.putting.indexOf(turn), 1);
-      this.putting[0]?.begin();
-    }
+    await this.puts.put(item, wait);
   }
 
-  private async putNow(item: T): Promise<void> {
-    // Items on loan from here may come back, and need their room then.
-    if (this.open.size > 0 && this.maxsize > 0 && (await this.qsize()) + this.open.size >= this.maxsize)
-      throw new QueueFullError();
-    await this.inner.put(item, { block: false });
-    this.putTotal++;
-  }
-
-  private putTurn(turn: { begin(): void }, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const onAbort = (): void => end(() => reject(signal?.reason));
-      const alarm =
-        deadline === Infinity ? undefined : new Alarm(deadline, () => end(() => reject(new QueueFullError())));
-      const end = (settle: () => void): void => {
-        alarm?.cancel();
-        signal?.removeEventListener('abort', onAbort);
-        settle();
-      };
-      turn.begin = () => end(resolve);
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  }
-
-  /** The inner put may know nothing of signals, shutdown or closing: it waits a little at a time, and what ends the wait is looked at in between. */
-  private async putInSlices(item: T, deadline: number, signal: AbortSignal | undefined): Promise<void> {
-    for (;;) {
-      this.checkOpenForPuts();
-      if (signal?.aborted) throw signal.reason;
-      const sliceMs = Math.min(remainingMs(deadline), SLICE_MS);
-      try {
-        if (this.open.size > 0) {
-          await this.putNow(item);
-        } else {
-          await this.inner.put(item, { timeoutMs: sliceMs });
-          this.putTotal++;
-        }
-        return;
-      } catch (error) {
-        if (!isFull(error) || remainingMs(deadline) === 0) throw error;
-        if (this.open.size > 0) await delay(sliceMs);
-      }
-    }
+  /** Items on loan from here may come back, and need their room then. */
+  private hasRoom(): Awaitable<boolean> {
+    if (this.open.size === 0 || this.maxsize === 0) return true;
+    return this.qsize().then((qsize) => qsize + this.open.size < this.maxsize);
   }
 
   override async get(options?: WaitOptions): Promise<T> {
@@ -207,45 +127,30 @@ class WrappedQueue<T> extends BaseQueue<T> {
   private async take(options?: WaitOptions): Promise<Delivery<T>> {
     const wait = readWait(options);
     this.checkOpen();
-    const first = this.returned.shift();
-    if (first !== undefined) return first;
-    if (this.shutDown && this.open.size === 0 && (await this.inner.empty())) throw new QueueShutDownError();
-    const taken = this.inner.get(options);
-    const delivery = isThenable(taken) ? await this.whileWaiting(taken, wait) : { item: taken, deliveries: 1 };
-    this.getTotal++;
+    if (this.shutDown && (await this.isDrained())) throw new QueueShutDownError();
+    this.checkOpen();
+    const delivery = await this.gets.take(options, wait);
+    if (delivery.deliveries === 1) this.getTotal++;
+    this.finishSoon();
     return delivery;
   }
 
-  /** The inner get may know nothing of timeouts, signals and closing. What it brings after the waiter has left is kept for the next one. */
-  private whileWaiting(taken: PromiseLike<T>, { timeoutMs, signal }: Wait): Promise<Delivery<T>> {
-    return new Promise((resolve, reject) => {
-      // The inner queue's own timeout comes first where it has one.
-      const patience = { timeoutMs: timeoutMs === 0 ? Infinity : timeoutMs + INNER_GRACE_MS, signal };
-      const waiter = new Waiter(patience, this.waiting, resolve, reject);
-      waiter.setReferenced(this.referenced);
-      taken.then(
-        (item) => (waiter.left ? this.keep({ item, deliveries: 1 }) : waiter.give({ item, deliveries: 1 })),
-        (error) => (waiter.left ? undefined : waiter.fail(error)),
-      );
-    });
-  }
-
-  private keep(delivery: Delivery<T>): void {
-    // Closed: back into the queue that others may still use.
-    if (this.closed) return void this.inner.put(delivery.item);
-    const [oldest] = this.waiting;
-    if (oldest === undefined) this.returned.unshift(delivery);
-    else oldest.give(delivery);
+  protected override throwNext(error: unknown): void {
+    this.gets.keep({ error }, 'first');
   }
 
   protected override giveBack(item: T, deliveries: number): void {
-    this.keep({ item, deliveries: deliveries + 1 });
+    this.gets.keep({ item, deliveries: deliveries + 1 }, 'first');
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     this.checkOpen();
     if (typeof this.inner.lease === 'function') return this.inner.lease(options);
     const { item, deliveries } = await this.take(options);
+    if (this.closed) {
+      this.giveBack(item, deliveries);
+      throw new QueueClosedError();
+    }
     const loan = this.loan(item, deliveries);
     const release = async (): Promise<void> => {
       this.open.delete(lease);
@@ -266,20 +171,28 @@ class WrappedQueue<T> extends BaseQueue<T> {
     return lease;
   }
 
+  private async isDrained(): Promise<boolean> {
+    return this.open.size === 0 && this.gets.ready === 0 && (await this.inner.empty());
+  }
+
   /** Once shut down and drained, nothing will come any more for those who wait. */
   private async finishIfDrained(): Promise<void> {
-    if (!this.shutDown || this.open.size > 0 || this.returned.length > 0 || !(await this.inner.empty())) return;
-    for (const waiter of [...this.waiting]) waiter.fail(new QueueShutDownError());
+    if (this.shutDown && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
+  }
+
+  /** For callers that an inner queue which does not say whether it is empty should not fail. */
+  private finishSoon(): void {
+    if (this.shutDown) this.finishIfDrained().catch(() => {});
   }
 
   override async empty(): Promise<boolean> {
     this.checkOpen();
-    return this.returned.length === 0 && (await this.inner.empty());
+    return this.gets.ready === 0 && (await this.inner.empty());
   }
 
   override async qsize(): Promise<number> {
     this.checkOpen();
-    return this.returned.length + (await this.inner.qsize());
+    return this.gets.ready + (await this.inner.qsize());
   }
 
   override async full(): Promise<boolean> {
@@ -296,7 +209,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     this.checkOpen();
-    return typeof this.inner.getMany === 'function' && this.returned.length === 0
+    return typeof this.inner.getMany === 'function' && this.gets.ready === 0
       ? this.inner.getMany(max, options)
       : super.getMany(max, options);
   }
@@ -305,11 +218,23 @@ class WrappedQueue<T> extends BaseQueue<T> {
     if (typeof this.inner.shutdown === 'function') return this.inner.shutdown(options);
     // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
     this.shutDown = true;
+    this.puts.failAll(takesNoMore);
     if (options?.immediate === true) {
-      this.returned.length = 0;
-      while (!(await this.inner.empty())) await this.inner.get({ block: false });
+      do this.gets.takeReturned();
+      while (!(await this.inner.empty()) && (await this.dropOne()));
     }
     await this.finishIfDrained();
+  }
+
+  /** Says whether there was one. */
+  private async dropOne(): Promise<boolean> {
+    try {
+      await this.gets.take({ block: false }, AT_ONCE);
+    } catch (error) {
+      if (isEmpty(error)) return false;
+      if (!tellsOfAnItem(error)) throw error;
+    }
+    return true;
   }
 
   override async stats(): Promise<QueueStats> {
@@ -319,33 +244,26 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override ref(): this {
     this.inner.ref?.();
-    return this.setReferenced(true);
+    this.puts.setReferenced(true);
+    this.gets.setReferenced(true);
+    return this;
   }
 
   override unref(): this {
     this.inner.unref?.();
-    return this.setReferenced(false);
-  }
-
-  private setReferenced(referenced: boolean): this {
-    this.referenced = referenced;
-    for (const waiter of this.waiting) waiter.setReferenced(referenced);
+    this.puts.setReferenced(false);
+    this.gets.setReferenced(false);
     return this;
   }
 
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
-    for (const waiter of [...this.waiting]) waiter.fail(new QueueClosedError());
+    this.puts.failAll(() => new QueueClosedError());
+    this.gets.close();
     for (const lease of [...this.open]) await lease.release();
     // What this handle still holds belongs to the queue.
-    for (const { item } of this.returned.splice(0)) await this.inner.put(item);
+    for (const item of this.gets.takeReturned()) await this.inner.put(item);
     await this.inner.close?.();
   }
 }
-
-const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';
-
-/** By code: the inner queue may come from another copy of the package. */
-const isFull = (error: unknown): boolean => (error as { code?: unknown } | null | undefined)?.code === 'ERR_QUEUE_FULL';

@@ -359,13 +359,39 @@ function writeInstance(value: object, depth: number): void {
 }
 
 /** Objects whose substance is not in their properties: sending those would be a silent loss. */
-function nothingToSend(value: object): string | undefined {
+export function nothingToSend(value: object): string | undefined {
   if (types.isPromise(value)) return 'a Promise (await it first)';
   if (types.isRegExp(value)) return 'a RegExp (send its source and flags)';
   if (types.isWeakMap(value) || types.isWeakSet(value) || value instanceof WeakRef) return 'a weak reference';
   if (types.isSharedArrayBuffer(value)) return 'a SharedArrayBuffer';
   if (types.isGeneratorObject(value) || types.isMapIterator(value) || types.isSetIterator(value)) return 'an iterator';
+  if (isHollow(value)) return `${nameOf(value)} without properties of its own`;
   return undefined;
+}
+
+/**
+ * Whether an instance keeps what it is in places that no property shows (Blob, Response, a class with private fields): it has no
+ * properties, and methods or accessors that must be about something else. An instance of a class that is only a name goes as it is.
+ */
+function isHollow(value: object): boolean {
+  if (types.isBoxedPrimitive(value)) return false;
+  for (const key in value) if (Object.hasOwn(value, key)) return false;
+  let prototype = Object.getPrototypeOf(value) as object | null;
+  // Not the last one: it is the Object.prototype of this realm or another.
+  for (
+    let next;
+    prototype !== null && (next = Object.getPrototypeOf(prototype) as object | null) !== null;
+    prototype = next
+  ) {
+    if (Reflect.ownKeys(prototype).some((key) => key !== 'constructor')) return true;
+  }
+  return false;
+}
+
+function nameOf(value: object): string {
+  const { constructor } = value;
+  const name = typeof constructor === 'function' ? constructor.name : '';
+  return name === '' ? 'a class instance' : `an instance of ${name}`;
 }
 
 function writeExtensionHeader(type: number, length: number): void {

@@ -25,7 +25,7 @@ export type Tests<Q> = Readonly<Record<string, (queue: Q) => Promise<void>>>;
  * @example
  * describeQueueContract('my_custom', () => resolveDescriptor(QueueDescriptor.fromJSON(text)), { bounded: true });
  */
-export function describeQueueContract(name: string, make: MakeQueue, options: ContractOptions = {}): void {
+export function describeQueueContract(name: string, make: MakeQueue, options?: ContractOptions): void {
   const { describe, it } = findRunner();
   const add = (tests: Tests<QueueLike>): void => {
     for (const [title, body] of Object.entries(tests)) it(title, () => withQueue(make, body));
@@ -42,11 +42,11 @@ export function describeQueueContract(name: string, make: MakeQueue, options: Co
   };
   describe(`queue contract: ${name}`, () => {
     add(basicTests);
-    if (options.bounded === true) {
+    if (options?.bounded === true) {
       add(boundTests.four);
       addWhole(boundTests.whole);
     }
-    if (options.shared === true) add(serializationTests);
+    if (options?.shared === true) add(serializationTests);
     addWhole(streamTests);
     addWhole(endTests);
     addWhole(leaseTests);

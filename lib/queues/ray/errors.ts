@@ -4,7 +4,7 @@ import { PyException, PyObject } from './pickle/types';
 
 /** The session with the cluster ended while a call was under way: whether the call took effect is not known. */
 export class RaySessionLostError extends QueueConnectionError {
-  readonly outcome = 'unknown' as const;
+  override readonly outcome = 'unknown' as const;
 }
 
 /** The actor is dead, or its node is; whatever it held is gone. */

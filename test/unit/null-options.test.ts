@@ -1,0 +1,79 @@
+/** Options that are null count as left out, as they do where JSON or another language made them; anything but an object is refused. */
+import { getLocalQueue, pruneSegments, QueueDescriptor, resolveDescriptor } from '../../lib/index';
+import type { QueueFor, ResolveOptions } from '../../lib/index';
+
+type Made = Record<string, (options?: unknown) => QueueDescriptor>;
+
+const factories: Made = {
+  createLocalQueue: (options) => QueueDescriptor.createLocalQueue('q', options as object),
+  createShmQueue: (options) => QueueDescriptor.createShmQueue('q', 'name', options as object),
+  createSageQueue: (options) => QueueDescriptor.createSageQueue('q', options as object),
+  createRayActorQueue: (options) => QueueDescriptor.createRayActorQueue('q', 'actor', options as object),
+  createRayQueue: (options) => QueueDescriptor.createRayQueue('q', options as object),
+  createRpcQueue: (options) => QueueDescriptor.createRpcQueue('host', 1, 'q', options as object),
+  createAutoQueue: (options) => QueueDescriptor.createAutoQueue('q', options as object),
+};
+
+const allNull = {
+  maxsize: null,
+  capacityBytes: null,
+  codec: null,
+  mode: null,
+  autoCleanup: null,
+  namespace: null,
+  enableMultiTenant: null,
+  tls: null,
+  address: null,
+  create: null,
+  rpc: null,
+};
+
+describe.each(Object.entries(factories))('%s', (_name, make) => {
+  it('takes null for none, as a whole and for each option', () => {
+    expect(make(null).equals(make())).toBe(true);
+    expect(make(allNull).equals(make())).toBe(true);
+  });
+
+  it.each(['maxsize', 5, true, () => {}])('refuses %p', (options) => {
+    expect(() => make(options)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_DESCRIPTOR_INVALID',
+        message: expect.stringContaining('must be an object'),
+      }),
+    );
+  });
+});
+
+test('clone takes null for the same id', () => {
+  const descriptor = QueueDescriptor.createLocalQueue('fixwrap');
+  expect(descriptor.clone(null as unknown as string).queueId).toBe('fixwrap');
+});
+
+describe('resolveDescriptor', () => {
+  const resolve = (options: unknown): QueueFor<'local', unknown> =>
+    resolveDescriptor(QueueDescriptor.createLocalQueue('fixwrap-null'), options as ResolveOptions);
+
+  it.each([null, { create: null, credentials: null }])('takes %j', async (options) => {
+    await resolve(options).close();
+  });
+
+  it('refuses what is no object', () => {
+    expect(() => resolve('never')).toThrow(expect.objectContaining({ code: 'ERR_DESCRIPTOR_INVALID' }));
+  });
+});
+
+test('pruneSegments takes null, and refuses what is no object', () => {
+  expect(pruneSegments(null as unknown as undefined)).toEqual(expect.any(Array));
+  expect(() => pruneSegments('dryRun' as unknown as undefined)).toThrow(TypeError);
+});
+
+test('calls take null, and refuse what is no object', async () => {
+  const queue = getLocalQueue('fixwrap-null');
+  await queue.put(1, null as unknown as undefined);
+  expect(await queue.get(null as unknown as undefined)).toBe(1);
+  const options = 5 as unknown as undefined;
+  for (const call of [() => queue.put(2, options), () => queue.get(options), () => queue.lease(options)])
+    await expect(call()).rejects.toThrow('{ block, timeoutMs, signal }, found 5');
+  expect(await queue.empty()).toBe(true);
+  await queue.close();
+});
