@@ -1,5 +1,5 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, encodeItem } from '../../codec';
+import { CODEC_RAW, encodeItem, refuseDetached } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
@@ -11,17 +11,20 @@ import { Handle } from './client/handle';
 import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
 import { loadGrpc } from './grpc';
-import { BATCH_BYTES, BATCH_ITEMS, toNumber } from './protocol';
+import { BATCH_ITEMS, toNumber } from './protocol';
 import { ItemBatch } from './item-batch';
+import { ItemRun } from './item-run';
 
 /** Batches of one putMany that may be under way: enough to keep the wire busy, few enough to read little ahead. */
 const BATCHES_AHEAD = 8;
+/** From a source that does not tell how many it has. */
+const EXPECTED_ITEMS = 64;
 
 /**
  * A queue behind a `QueueServer`, on this machine or another.
  *
  * A put that resolved is in the queue. While the server lives no put is applied twice and no get loses or repeats an item, however often the
- * connection breaks; docs/rpc.md has the whole table. Bytes given to put must not change before its promise settles.
+ * connection breaks; docs/rpc.md has the whole table. Bytes given to put are copied before it returns.
  */
 export class RpcQueue<T = unknown> extends BaseQueue<T> {
   private readonly handle: Handle;
@@ -59,7 +62,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const { timeoutMs, signal } = readWait(options);
     this.handle.checkOpen();
-    const { failed } = await this.handle.puts.put(ItemBatch.single(encodeItem(item, this.codec)), {
+    const { failed } = await this.handle.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), {
       waitMs: timeoutMs,
       signal,
     });
@@ -194,45 +197,30 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   /** Encoded, in runs that fit a frame. An async source that makes us wait is not waited for with a run in hand. */
   private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<ItemBatch> {
-    let parts: Uint8Array[] = [];
-    let codec = 0;
-    /** Only where they differ. */
-    let codecs: number[] | undefined;
-    let bytes = 0;
-    const take = (): ItemBatch => {
-      const taken = ItemBatch.pack(parts, codecs ?? codec);
-      parts = [];
-      codecs = undefined;
-      bytes = 0;
-      return taken;
-    };
+    const run = new ItemRun(Array.isArray(items) ? Math.min(items.length, BATCH_ITEMS) : EXPECTED_ITEMS);
     const plain = this.codec === undefined || this.codec === 'auto';
     let bad: { error: unknown } | undefined;
     /** @returns whether the run is full. */
     const add = (item: T): boolean => {
-      let encoded: Uint8Array;
-      let id = CODEC_RAW;
+      let bytes: Uint8Array;
+      let codec = CODEC_RAW;
       try {
-        if (plain && item instanceof Uint8Array) encoded = item;
-        else ({ bytes: encoded, codecId: id } = encodeItem(item, this.codec));
-        if (encoded.byteLength > this.handle.maxItemBytes) throw tooLarge(encoded.byteLength, this.handle.maxItemBytes);
+        if (plain && item instanceof Uint8Array) refuseDetached((bytes = item));
+        else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
+        if (bytes.byteLength > this.handle.maxItemBytes) throw tooLarge(bytes.byteLength, this.handle.maxItemBytes);
       } catch (error) {
         bad = { error };
         return true;
       }
-      if (parts.length === 0) codec = id;
-      else if (codecs === undefined && id !== codec) codecs = new Array<number>(parts.length).fill(codec);
-      codecs?.push(id);
-      parts.push(encoded);
-      bytes += encoded.byteLength;
-      return parts.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
+      run.add(bytes, codec);
+      return run.full;
     };
     // Whatever stops the source, what came before it goes in.
     if (Array.isArray(items)) {
       const list = items as T[];
       for (let next = 0; next < list.length && bad === undefined;) {
         while (next < list.length && !add(list[next++]!));
-        if (parts.length > 0) yield take();
+        if (run.count > 0) yield run.take();
       }
     } else if (typeof items === 'string' || Symbol.iterator in items) {
       const source = items[Symbol.iterator]();
@@ -247,7 +235,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
             over = true;
             bad = { error };
           }
-          if (parts.length > 0) yield take();
+          if (run.count > 0) yield run.take();
         }
       } finally {
         if (!over) source.return?.();
@@ -259,7 +247,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         while (!over && bad === undefined) {
           try {
             const next = source.next();
-            if (parts.length > 0 && !(await settlesSoon(next))) yield take();
+            if (run.count > 0 && !(await settlesSoon(next))) yield run.take();
             const step = await next;
             over = step.done === true;
             if (step.done === true || !add(step.value)) continue;
@@ -267,12 +255,12 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
             over = true;
             bad = { error };
           }
-          if (parts.length > 0) yield take();
+          if (run.count > 0) yield run.take();
         }
       } finally {
         if (!over) await source.return?.();
       }
-      if (parts.length > 0) yield take();
+      if (run.count > 0) yield run.take();
     }
     if (bad !== undefined) throw bad.error;
   }
