@@ -4,6 +4,7 @@ import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
 import { InvalidDescriptorError, ItemTooLargeError } from '../../errors';
+import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
 import { isLoopback, pem } from './addresses';
@@ -84,26 +85,33 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const under: Promise<PutOutcome>[] = [];
     let accepted = 0;
     let failed: { error: unknown } | undefined;
+    /** What ends the call also while its source is silent. */
+    const ending = new AbortController();
+    const onAbort = (): void => ending.abort(wait.signal!.reason);
+    wait.signal?.addEventListener('abort', onAbort);
     const settleOldest = async (): Promise<void> => {
       const outcome = await under.shift()!;
       accepted += outcome.applied;
       failed ??= outcome.failed;
     };
     try {
-      for await (const batch of this.batches(items)) {
-        under.push(
-          this.handle.puts.put(
-            batch,
-            { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
-            { group },
-          ),
+      for await (const batch of this.batches(items, ending.signal)) {
+        if (ending.signal.aborted) throw ending.signal.reason;
+        this.handle.checkOpen();
+        const putting = this.handle.puts.put(
+          batch,
+          { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
+          { group },
         );
+        void putting.then((outcome) => outcome.failed !== undefined && ending.abort(outcome.failed.error));
+        under.push(putting);
         if (under.length >= BATCHES_AHEAD) await settleOldest();
         if (failed !== undefined) break;
       }
     } catch (error) {
       failed = { error };
     }
+    wait.signal?.removeEventListener('abort', onAbort);
     while (under.length > 0) await settleOldest();
     if (failed !== undefined) throw withAccepted(failed.error, accepted);
     return accepted;
@@ -196,7 +204,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   /** Encoded, in runs that fit a frame. An async source that makes us wait is not waited for with a run in hand. */
-  private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<ItemBatch> {
+  private async *batches(items: Iterable<T> | AsyncIterable<T>, ending: AbortSignal): AsyncGenerator<ItemBatch> {
     const run = new ItemRun(Array.isArray(items) ? Math.min(items.length, BATCH_ITEMS) : EXPECTED_ITEMS);
     const plain = this.codec === undefined || this.codec === 'auto';
     let bad: { error: unknown } | undefined;
@@ -241,14 +249,16 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
         if (!over) source.return?.();
       }
     } else {
-      const source = items[Symbol.asyncIterator]();
+      const source = interruptible(items, this, ending);
+      let next: Promise<IteratorResult<T>> | undefined;
       let over = false;
       try {
         while (!over && bad === undefined) {
           try {
-            const next = source.next();
+            next = source.next();
             if (run.count > 0 && !(await settlesSoon(next))) yield run.take();
             const step = await next;
+            next = undefined;
             over = step.done === true;
             if (step.done === true || !add(step.value)) continue;
           } catch (error) {
@@ -258,7 +268,10 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
           if (run.count > 0) yield run.take();
         }
       } finally {
-        if (!over) await source.return?.();
+        const left = over ? undefined : source.return();
+        // One that is silent leaves only when it speaks again.
+        if (next === undefined) await left;
+        else left?.catch(() => {});
       }
       if (run.count > 0) yield run.take();
     }
