@@ -65,6 +65,7 @@ export class QueueServer {
   private injector: ReturnType<Grpc.Server['createConnectionInjector']> | undefined;
   private listener: Listener | undefined;
   private sweeper: NodeJS.Timeout | undefined;
+  private starting: Promise<unknown> | undefined;
   private stopping: Promise<void> | undefined;
 
   /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
@@ -134,13 +135,17 @@ export class QueueServer {
     this.injector = server.createConnectionInjector(credentials);
     const { injector } = this;
     this.listener = new Listener((socket: Socket) => injector.injectConnection(socket), maxConnections);
+    const listening = this.listener.listen(host, port);
+    this.starting = listening;
     let bound: number;
     try {
-      bound = await this.listener.listen(host, port);
+      bound = await listening;
     } catch (cause) {
       server.forceShutdown();
       this.listener = undefined;
       throw new QueueConnectionError(`cannot listen on ${host}:${port}: ${(cause as Error).message}`, { cause });
+    } finally {
+      this.starting = undefined;
     }
     this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
     this.sweeper.unref();
@@ -149,9 +154,16 @@ export class QueueServer {
 
   /**
    * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
-   * have on loan. What they have not settled goes back to its queue. Idempotent.
+   * have on loan. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
    */
   stop(options: { graceMs?: number } = {}): Promise<void> {
+    // A port that is not open yet cannot be closed.
+    if (this.starting !== undefined)
+      return this.starting.then(
+        () => this.stop(options),
+        () => {},
+      );
+    if (this.listener === undefined) return Promise.resolve();
     return (this.stopping ??= this.drain(options.graceMs ?? DEFAULT_GRACE_MS));
   }
 
