@@ -13,6 +13,11 @@ export function isLoopback(host: string): boolean {
   return loopback.check(bare, bare.includes(':') ? 'ipv6' : 'ipv4');
 }
 
+/** Whether a header can carry it. What reports that it cannot must not repeat it, as the errors of gRPC would. */
+export function fitsHeader(token: string): boolean {
+  return /^[!-~](?:[ -~]*[!-~])?$/.test(token);
+}
+
 /** A PEM text as it is, anything else as the path of a file that holds one. */
 export function pem(textOrPath: string): Buffer {
   return textOrPath.includes('-----BEGIN') ? Buffer.from(textOrPath) : readFileSync(textOrPath);

@@ -3,11 +3,11 @@ import { CODEC_RAW, encodeItem, refuseDetached } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
-import { InvalidDescriptorError, ItemTooLargeError } from '../../errors';
+import { InvalidDescriptorError, ItemTooLargeError, QueueConnectionError } from '../../errors';
 import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
-import { isLoopback, pem } from './addresses';
+import { fitsHeader, isLoopback, pem } from './addresses';
 import { Handle } from './client/handle';
 import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
@@ -32,7 +32,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   private readonly codec: CodecName | undefined;
   private group = 0;
 
-  /** @throws InvalidDescriptorError when the metadata names no server; QueueConnectionError when gRPC is not installed. */
+  /** @throws InvalidDescriptorError when the metadata names no server; QueueConnectionError when gRPC is not installed, or
+   *  the credentials are of no use. */
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
     const { server_address: host, port, codec, maxsize } = descriptor.metadata;
@@ -52,7 +53,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       port: port as number,
       queueId: descriptor.queueId,
       credentials: channelCredentials(host, descriptor, options),
-      token: options.credentials?.token,
+      token: bearerToken(options),
     };
     this.handle = new Handle(remote, {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
@@ -299,6 +300,15 @@ function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
     };
     promise.then(settled, settled);
   });
+}
+
+/** An empty one is for the server to refuse. */
+function bearerToken({ credentials }: ResolveOptions): string | undefined {
+  const token: unknown = credentials?.token ?? undefined;
+  if (token === undefined || token === '' || (typeof token === 'string' && fitsHeader(token))) return token;
+  throw new QueueConnectionError(
+    'credentials.token must be a text of printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
+  );
 }
 
 /** Plain text where it cannot leave the machine or where the descriptor says `tls: 'off'`; TLS otherwise. */

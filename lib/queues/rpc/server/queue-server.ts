@@ -6,7 +6,7 @@ import { describeValue } from '../../../metadata';
 import type { QueueLike } from '../../../queue';
 import { resolveDescriptor } from '../../../registry';
 import { wrapQueue } from '../../../wrap-queue';
-import { isLoopback, pem } from '../addresses';
+import { fitsHeader, isLoopback, pem } from '../addresses';
 import type { Grpc } from '../grpc';
 import { loadGrpc } from '../grpc';
 import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../protocol';
@@ -77,6 +77,10 @@ export class QueueServer {
     if (token !== undefined && (typeof token !== 'string' || token === ''))
       throw new TypeError(
         `token must be a string that is not empty, found ${token === '' ? 'an empty one' : typeof token}. Leave it out for none`,
+      );
+    if (token !== undefined && !fitsHeader(token))
+      throw new TypeError(
+        'token must be printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
       );
     if (
       queues !== undefined &&
