@@ -120,8 +120,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     const wait = readWait(options);
-    if (readMax(max) === 0) return [];
+    const none = readMax(max) === 0;
     this.handle.checkOpen();
+    if (none) return [];
     let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), {
       waitMs: wait.timeoutMs,
       signal: wait.signal,
