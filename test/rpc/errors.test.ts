@@ -151,6 +151,15 @@ test('options that would leave the server open, or make it fail later', () => {
   expect(() => new QueueServer({ token: 12345 as unknown as string })).not.toThrow(/12345/);
 });
 
+test.each([5, null, 'jobs', {}, [], { put: () => {}, get: () => {} }])(
+  'queues that are none (%j) are refused by name when the server is made',
+  (wrong) => {
+    const options = { queues: { jobs: wrong } } as unknown as QueueServerOptions;
+    expect(() => new QueueServer(options)).toThrow(TypeError);
+    expect(() => new QueueServer(options)).toThrow(/^queues\.jobs must be a QueueDescriptor, or a queue with put, get/);
+  },
+);
+
 test('what the function of the queues throws stays with the server', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
   const { port } = await fixture.serve({

@@ -88,6 +88,13 @@ export class QueueServer {
       (typeof queues !== 'object' || queues === null || Array.isArray(queues))
     )
       throw new TypeError(`queues must be an object of queues by id, or a function, found ${describeValue(queues)}`);
+    for (const [queueId, queue] of typeof queues === 'object' ? Object.entries(queues) : []) {
+      // As elsewhere, a key without a value is no key.
+      if (queue !== undefined && !isDescriptor(queue) && !isQueueLike(queue))
+        throw new TypeError(
+          `queues.${queueId} must be a QueueDescriptor, or a queue with put, get, empty and qsize, found ${describeValue(queue)}`,
+        );
+    }
     for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
       const value = options[name];
       if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
@@ -285,10 +292,12 @@ function digest(token: string): Buffer {
 }
 
 /** Also one that was made by another copy of the package. */
-function isDescriptor(value: QueueDescriptor | QueueLike): value is QueueDescriptor {
-  return (
-    value instanceof QueueDescriptor ||
-    (typeof (value as unknown as QueueDescriptor).queueType === 'string' &&
-      typeof (value as QueueLike).put !== 'function')
-  );
+function isDescriptor(value: unknown): value is QueueDescriptor {
+  const { queueType, put } = (value ?? {}) as Partial<QueueDescriptor & QueueLike>;
+  return value instanceof QueueDescriptor || (typeof queueType === 'string' && typeof put !== 'function');
+}
+
+function isQueueLike(value: unknown): value is QueueLike {
+  const queue = (value ?? {}) as Partial<QueueLike>;
+  return (['put', 'get', 'empty', 'qsize'] as const).every((name) => typeof queue[name] === 'function');
 }
