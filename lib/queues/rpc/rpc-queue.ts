@@ -7,7 +7,7 @@ import { InvalidDescriptorError, ItemTooLargeError, QueueConnectionError } from 
 import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
-import { fitsHeader, isLoopback, pem } from './addresses';
+import { fitsHeader, isLoopback, pem, withCertificates } from './addresses';
 import { Handle } from './client/handle';
 import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
@@ -333,9 +333,13 @@ function channelCredentials(
     );
   }
   const authority = ca ?? named;
-  return grpc.credentials.createSsl(
-    authority === undefined ? null : pem(authority),
-    key === undefined ? null : pem(key),
-    cert === undefined ? null : pem(cert),
+  const given = (name: string, value: string | undefined): Buffer | null =>
+    value === undefined ? null : pem(name, value);
+  return withCertificates('credentials', () =>
+    grpc.credentials.createSsl(
+      given(ca === undefined ? 'metadata.tls.ca' : 'credentials.ca', authority),
+      given('credentials.key', key),
+      given('credentials.cert', cert),
+    ),
   );
 }

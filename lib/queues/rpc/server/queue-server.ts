@@ -6,7 +6,7 @@ import { describeValue } from '../../../metadata';
 import type { QueueLike } from '../../../queue';
 import { resolveDescriptor } from '../../../registry';
 import { wrapQueue } from '../../../wrap-queue';
-import { fitsHeader, isLoopback, pem } from '../addresses';
+import { fitsHeader, isLoopback, pem, withCertificates } from '../addresses';
 import type { Grpc } from '../grpc';
 import { loadGrpc } from '../grpc';
 import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../protocol';
@@ -113,7 +113,7 @@ export class QueueServer {
     if (options.token !== undefined) this.tokenDigest = digest(options.token);
   }
 
-  /** @throws QueueConnectionError when the address is taken, or plain text would leave the machine */
+  /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
   async start(): Promise<{ host: string; port: number }> {
     const { host = '127.0.0.1', port = 0, tls, maxConnections = 10_000 } = this.options;
     if (this.listener !== undefined)
@@ -134,16 +134,18 @@ export class QueueServer {
     server.addService({ Attach: attachMethod() }, { Attach: (call: Call) => this.attach(call) });
     this.health.addTo(server);
     addReflection(server);
-    const credentials =
-      tls === undefined
-        ? grpc.ServerCredentials.createInsecure()
-        : grpc.ServerCredentials.createSsl(
-            tls.clientCa === undefined ? null : pem(tls.clientCa),
-            [{ cert_chain: pem(tls.cert), private_key: pem(tls.key) }],
-            tls.clientCa !== undefined,
-          );
+    this.injector = withCertificates('tls', () =>
+      server.createConnectionInjector(
+        tls === undefined
+          ? grpc.ServerCredentials.createInsecure()
+          : grpc.ServerCredentials.createSsl(
+              tls.clientCa === undefined ? null : pem('tls.clientCa', tls.clientCa),
+              [{ cert_chain: pem('tls.cert', tls.cert), private_key: pem('tls.key', tls.key) }],
+              tls.clientCa !== undefined,
+            ),
+      ),
+    );
     this.grpcServer = server;
-    this.injector = server.createConnectionInjector(credentials);
     const { injector } = this;
     this.listener = new Listener((socket: Socket) => injector.injectConnection(socket), maxConnections);
     const listening = this.listener.listen(host, port);
