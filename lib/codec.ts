@@ -31,7 +31,8 @@ export const CODEC_MSGPACK = 2;
 export const CODEC_JSON = 3;
 export const CODEC_V8 = 4;
 
-const FIRST_CUSTOM_ID = 16;
+/** Up to 255. */
+export const FIRST_CUSTOM_ID = 16;
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -114,20 +114,23 @@ const count: Check = {
   expected: 'a non-negative integer (0 = no limit on the number of items)',
   holds: (v) => Number.isSafeInteger(v) && (v as number) >= 0,
 };
-const endpoint: Check = {
-  expected: '{ server_address, port }',
+/** A key, a certificate or a token here would go wherever the descriptor goes. */
+const tls: Check = {
+  expected: "'off', 'system' or { ca } (certificates, keys and tokens of a client go into ResolveOptions.credentials)",
   holds: (v) => {
-    if (typeof v !== 'object' || v === null || Array.isArray(v)) return false;
-    const { server_address: address, port: number } = v;
-    return address !== undefined && text.holds(address) && number !== undefined && port.holds(number);
+    if (v === 'off' || v === 'system') return true;
+    if (typeof v !== 'object' || v === null || Array.isArray(v) || Object.keys(v).length !== 1) return false;
+    return typeof v.ca === 'string' && !v.ca.includes('PRIVATE KEY-----');
   },
 };
-const tls: Check = {
-  expected: "'off', 'system' or { ca }",
-  holds: (v) =>
-    v === 'off' ||
-    v === 'system' ||
-    (typeof v === 'object' && v !== null && !Array.isArray(v) && typeof v.ca === 'string'),
+const endpoint: Check = {
+  expected: `{ server_address, port, tls }, where tls may be absent or ${tls.expected}`,
+  holds: (v) => {
+    if (typeof v !== 'object' || v === null || Array.isArray(v)) return false;
+    const { server_address: address, port: number, tls: security = null } = v;
+    if (security !== null && !tls.holds(security)) return false;
+    return address !== undefined && text.holds(address) && number !== undefined && port.holds(number);
+  },
 };
 
 const port = integer(1, 65535);

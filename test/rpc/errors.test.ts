@@ -65,7 +65,7 @@ test('wrong port: a gRPC server without our service', async () => {
 
 test('wrong or missing token: at once, and the token is in no message', async () => {
   const { port } = await fixture.serve({ token: 'the-right-one' });
-  for (const token of [undefined, 'the-wrong-one', 'the-right-one ', '']) {
+  for (const token of [undefined, 'the-wrong-one', 'the right-one', '']) {
     const error = await within(1000, () => errorOf(fixture.client(port, { credentials: { token } }).get()));
     expect(error).toBeInstanceOf(QueueConnectionError);
     expect(error.message).toContain('token');
@@ -75,6 +75,28 @@ test('wrong or missing token: at once, and the token is in no message', async ()
   await queue.put(1);
   expect(await queue.get()).toBe(1);
 });
+
+test.each(['secret\n', 'sec\0ret', 'secr€t', 'sécret', ' secret', 'secret ', 5])(
+  'a token that no header can carry (%j): refused where it is given, and not repeated',
+  (given) => {
+    const token = given as string;
+    const refusal = (make: () => unknown): unknown => {
+      try {
+        return make();
+      } catch (error) {
+        return error;
+      }
+    };
+    const atClient = refusal(() => fixture.client(1, { credentials: { token } }));
+    expect(atClient).toBeInstanceOf(QueueConnectionError);
+    const atServer = refusal(() => new QueueServer({ token }));
+    expect(atServer).toBeInstanceOf(TypeError);
+    for (const error of [atClient, atServer]) {
+      expect((error as Error).message).toContain('token');
+      expect((error as Error).message).not.toMatch(/s[eé]c|ret|5/);
+    }
+  },
+);
 
 test('unknown queue id', async () => {
   const { port } = await fixture.serve();
@@ -128,6 +150,15 @@ test('options that would leave the server open, or make it fail later', () => {
   }
   expect(() => new QueueServer({ token: 12345 as unknown as string })).not.toThrow(/12345/);
 });
+
+test.each([5, null, 'jobs', {}, [], { put: () => {}, get: () => {} }])(
+  'queues that are none (%j) are refused by name when the server is made',
+  (wrong) => {
+    const options = { queues: { jobs: wrong } } as unknown as QueueServerOptions;
+    expect(() => new QueueServer(options)).toThrow(TypeError);
+    expect(() => new QueueServer(options)).toThrow(/^queues\.jobs must be a QueueDescriptor, or a queue with put, get/);
+  },
+);
 
 test('what the function of the queues throws stays with the server', async () => {
   const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});

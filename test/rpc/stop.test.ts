@@ -1,4 +1,6 @@
-import { QueueConnectionError, QueueShutDownError } from '../../lib';
+import { QueueConnectionError, QueueDescriptor, QueueShutDownError } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
+import { StubQueue } from '../../lib/testing';
 import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
@@ -54,6 +56,28 @@ test('is idempotent, needs no client, and frees the port', async () => {
   await Promise.all([server.stop(), server.stop()]);
   const again = await fixture.serve({ port });
   expect(again.port).toBe(port);
+});
+
+test('before start() it is forgotten, and while the server starts it waits for that', async () => {
+  const { port: taken } = await fixture.serve();
+  const server = new QueueServer({ queues: { q: new StubQueue(QueueDescriptor.createLocalQueue('fixrpc')) } });
+  await server.stop();
+  const { port } = await server.start();
+  const queue = fixture.client(port);
+  await queue.put(1);
+  await server.stop();
+  await (await fixture.serve({ port })).server.stop();
+
+  const stoppedAtOnce = new QueueServer({ port, queues: {} });
+  const started = stoppedAtOnce.start();
+  await stoppedAtOnce.stop();
+  expect((await started).port).toBe(port);
+  await fixture.serve({ port });
+
+  const refused = new QueueServer({ port: taken, queues: {} });
+  const starting = errorOf(refused.start());
+  await refused.stop();
+  expect(await starting).toBeInstanceOf(QueueConnectionError);
 });
 
 test('a client goes on with the server that comes next on the port', async () => {

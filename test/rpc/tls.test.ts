@@ -84,3 +84,35 @@ test('plain text is refused beyond loopback unless the flag says so', async () =
     await server.stop();
   }
 });
+
+test('certificates and keys that are not there, or are none', async () => {
+  const good = authority.issue('localhost');
+  const refusal = async (make: () => unknown): Promise<string> => {
+    const error = await errorOf((async () => make())());
+    expect(error).toBeInstanceOf(QueueConnectionError);
+    return error.message;
+  };
+  const server = (tls: Partial<typeof good> & { clientCa?: string }): Promise<string> =>
+    refusal(() => new QueueServer({ tls: { ...good, ...tls } }).start());
+  const client = (credentials: Partial<typeof good> & { ca?: string }): Promise<string> =>
+    refusal(() => fixture.client(1, { credentials: { ca: authority.ca, ...credentials } }));
+
+  expect(await server({ cert: '/nowhere/cert.pem' })).toMatch(/^tls\.cert "\/nowhere\/cert\.pem" is neither .*ENOENT/);
+  expect(await server({ clientCa: 'ca.pem' })).toMatch(/^tls\.clientCa "ca\.pem" is neither/);
+  expect(await server({ cert: undefined })).toMatch(
+    /^tls\.cert must be a PEM text or the path of one, found undefined/,
+  );
+  expect(await client({ ca: '/nowhere/ca.pem' })).toMatch(/^credentials\.ca "\/nowhere\/ca\.pem" is neither .*ENOENT/);
+  expect(await client({ cert: 'cert.pem', key: good.key })).toMatch(/^credentials\.cert "cert\.pem" is neither/);
+  expect(await refusal(() => fixture.client(1, { tls: { ca: 'ca.pem' } }))).toMatch(/^metadata\.tls\.ca "ca\.pem"/);
+  // It may be the key itself, without the lines around it.
+  for (const message of [await server({ key: 'MIIEvQ/secret' }), await client({ ...good, key: 'MIIEvQ/secret' })]) {
+    expect(message).toMatch(/^(tls|credentials)\.key is neither .*ENOENT/);
+    expect(message).not.toContain('MIIEvQ');
+  }
+  expect(await server({ cert: __filename })).toMatch(/^TLS cannot use the certificates or the key in tls: /);
+  expect(await client({ ...good, cert: __filename })).toMatch(
+    /^TLS cannot use the certificates or the key in credentials: /,
+  );
+  expect(await client({ key: good.key })).toMatch(/accompanying certificate chain/);
+});

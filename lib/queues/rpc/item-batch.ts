@@ -3,7 +3,7 @@
  * so that items pass through a server without becoming anything else.
  */
 import { viewOf } from '../../buffer-view';
-import { CODEC_RAW, decodeItem } from '../../codec';
+import { CODEC_RAW, decodeItem, FIRST_CUSTOM_ID } from '../../codec';
 import type { EncodedItem } from '../../codec';
 import type { Sealing } from '../../sealed-item';
 import type { Items } from './generated/types';
@@ -37,22 +37,12 @@ export class ItemBatch implements Sealing {
     return new ItemBatch(asBuffer(bytes), 0, 1, bytes.byteLength, codecId);
   }
 
-  /** Copies the items together, but for one that is alone. */
-  static pack(parts: readonly Uint8Array[], codecs: Column): ItemBatch {
-    const [head] = parts;
-    if (parts.length === 1) return new ItemBatch(asBuffer(head!), 0, 1, head!.byteLength, codecs);
-    let total = 0;
-    let uniform = true;
-    const offsets = new Uint32Array(parts.length + 1);
-    for (let index = 0; index < parts.length; index++) {
-      const length = parts[index]!.byteLength;
-      uniform &&= length === parts[0]!.byteLength;
-      total += length;
-      offsets[index + 1] = total;
-    }
-    const data = Buffer.allocUnsafeSlow(total);
-    for (let index = 0; index < parts.length; index++) data.set(parts[index]!, offsets[index]);
-    return new ItemBatch(data, 0, parts.length, uniform ? (head?.byteLength ?? 0) : offsets, codecs);
+  /** Of bytes that stay as they are: raw ones are the program's own, and those of a codec of its own may be, so they are copied. */
+  static kept({ bytes, codecId }: EncodedItem): ItemBatch {
+    if (codecId !== CODEC_RAW && codecId < FIRST_CUSTOM_ID) return ItemBatch.single({ bytes, codecId });
+    const copy = Buffer.allocUnsafe(bytes.byteLength);
+    copy.set(bytes);
+    return ItemBatch.single({ bytes: copy, codecId });
   }
 
   /** Around bytes that lie one after the other already. */
@@ -60,6 +50,11 @@ export class ItemBatch implements Sealing {
     const offsets = new Uint32Array(ends.length + 1);
     offsets.set(ends, 1);
     return new ItemBatch(data, 0, ends.length, offsets, codecs);
+  }
+
+  /** The same where all items have one length. */
+  static even(data: Buffer, count: number, length: number, codecs: Column): ItemBatch {
+    return new ItemBatch(data, 0, count, length, codecs);
   }
 
   static join(batches: readonly ItemBatch[]): ItemBatch {

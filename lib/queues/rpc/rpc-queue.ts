@@ -1,34 +1,39 @@
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, encodeItem } from '../../codec';
+import { CODEC_RAW, encodeItem, refuseDetached } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
-import { InvalidDescriptorError, ItemTooLargeError } from '../../errors';
+import { InvalidDescriptorError, ItemTooLargeError, QueueConnectionError } from '../../errors';
+import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
-import { isLoopback, pem } from './addresses';
+import { fitsHeader, isLoopback, pem, withCertificates } from './addresses';
 import { Handle } from './client/handle';
 import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
 import { loadGrpc } from './grpc';
-import { BATCH_BYTES, BATCH_ITEMS, toNumber } from './protocol';
+import { BATCH_ITEMS, toNumber } from './protocol';
 import { ItemBatch } from './item-batch';
+import { ItemRun } from './item-run';
 
 /** Batches of one putMany that may be under way: enough to keep the wire busy, few enough to read little ahead. */
 const BATCHES_AHEAD = 8;
+/** From a source that does not tell how many it has. */
+const EXPECTED_ITEMS = 64;
 
 /**
  * A queue behind a `QueueServer`, on this machine or another.
  *
  * A put that resolved is in the queue. While the server lives no put is applied twice and no get loses or repeats an item, however often the
- * connection breaks; docs/rpc.md has the whole table. Bytes given to put must not change before its promise settles.
+ * connection breaks; docs/rpc.md has the whole table. Bytes given to put are copied before it returns.
  */
 export class RpcQueue<T = unknown> extends BaseQueue<T> {
   private readonly handle: Handle;
   private readonly codec: CodecName | undefined;
   private group = 0;
 
-  /** @throws InvalidDescriptorError when the metadata names no server; QueueConnectionError when gRPC is not installed. */
+  /** @throws InvalidDescriptorError when the metadata names no server; QueueConnectionError when gRPC is not installed, or
+   *  the credentials are of no use. */
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
     const { server_address: host, port, codec, maxsize } = descriptor.metadata;
@@ -48,7 +53,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       port: port as number,
       queueId: descriptor.queueId,
       credentials: channelCredentials(host, descriptor, options),
-      token: options.credentials?.token,
+      token: bearerToken(options),
     };
     this.handle = new Handle(remote, {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
@@ -59,7 +64,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const { timeoutMs, signal } = readWait(options);
     this.handle.checkOpen();
-    const { failed } = await this.handle.puts.put(ItemBatch.single(encodeItem(item, this.codec)), {
+    const { failed } = await this.handle.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), {
       waitMs: timeoutMs,
       signal,
     });
@@ -81,26 +86,33 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const under: Promise<PutOutcome>[] = [];
     let accepted = 0;
     let failed: { error: unknown } | undefined;
+    /** What ends the call also while its source is silent. */
+    const ending = new AbortController();
+    const onAbort = (): void => ending.abort(wait.signal!.reason);
+    wait.signal?.addEventListener('abort', onAbort);
     const settleOldest = async (): Promise<void> => {
       const outcome = await under.shift()!;
       accepted += outcome.applied;
       failed ??= outcome.failed;
     };
     try {
-      for await (const batch of this.batches(items)) {
-        under.push(
-          this.handle.puts.put(
-            batch,
-            { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
-            { group },
-          ),
+      for await (const batch of this.batches(items, ending.signal)) {
+        if (ending.signal.aborted) throw ending.signal.reason;
+        this.handle.checkOpen();
+        const putting = this.handle.puts.put(
+          batch,
+          { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
+          { group },
         );
+        void putting.then((outcome) => outcome.failed !== undefined && ending.abort(outcome.failed.error));
+        under.push(putting);
         if (under.length >= BATCHES_AHEAD) await settleOldest();
         if (failed !== undefined) break;
       }
     } catch (error) {
       failed = { error };
     }
+    wait.signal?.removeEventListener('abort', onAbort);
     while (under.length > 0) await settleOldest();
     if (failed !== undefined) throw withAccepted(failed.error, accepted);
     return accepted;
@@ -108,8 +120,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     const wait = readWait(options);
-    if (readMax(max) === 0) return [];
+    const none = readMax(max) === 0;
     this.handle.checkOpen();
+    if (none) return [];
     let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), {
       waitMs: wait.timeoutMs,
       signal: wait.signal,
@@ -193,46 +206,31 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   /** Encoded, in runs that fit a frame. An async source that makes us wait is not waited for with a run in hand. */
-  private async *batches(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<ItemBatch> {
-    let parts: Uint8Array[] = [];
-    let codec = 0;
-    /** Only where they differ. */
-    let codecs: number[] | undefined;
-    let bytes = 0;
-    const take = (): ItemBatch => {
-      const taken = ItemBatch.pack(parts, codecs ?? codec);
-      parts = [];
-      codecs = undefined;
-      bytes = 0;
-      return taken;
-    };
+  private async *batches(items: Iterable<T> | AsyncIterable<T>, ending: AbortSignal): AsyncGenerator<ItemBatch> {
+    const run = new ItemRun(Array.isArray(items) ? Math.min(items.length, BATCH_ITEMS) : EXPECTED_ITEMS);
     const plain = this.codec === undefined || this.codec === 'auto';
     let bad: { error: unknown } | undefined;
     /** @returns whether the run is full. */
     const add = (item: T): boolean => {
-      let encoded: Uint8Array;
-      let id = CODEC_RAW;
+      let bytes: Uint8Array;
+      let codec = CODEC_RAW;
       try {
-        if (plain && item instanceof Uint8Array) encoded = item;
-        else ({ bytes: encoded, codecId: id } = encodeItem(item, this.codec));
-        if (encoded.byteLength > this.handle.maxItemBytes) throw tooLarge(encoded.byteLength, this.handle.maxItemBytes);
+        if (plain && item instanceof Uint8Array) refuseDetached((bytes = item));
+        else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
+        if (bytes.byteLength > this.handle.maxItemBytes) throw tooLarge(bytes.byteLength, this.handle.maxItemBytes);
       } catch (error) {
         bad = { error };
         return true;
       }
-      if (parts.length === 0) codec = id;
-      else if (codecs === undefined && id !== codec) codecs = new Array<number>(parts.length).fill(codec);
-      codecs?.push(id);
-      parts.push(encoded);
-      bytes += encoded.byteLength;
-      return parts.length >= BATCH_ITEMS || bytes >= BATCH_BYTES;
+      run.add(bytes, codec);
+      return run.full;
     };
     // Whatever stops the source, what came before it goes in.
     if (Array.isArray(items)) {
       const list = items as T[];
       for (let next = 0; next < list.length && bad === undefined;) {
         while (next < list.length && !add(list[next++]!));
-        if (parts.length > 0) yield take();
+        if (run.count > 0) yield run.take();
       }
     } else if (typeof items === 'string' || Symbol.iterator in items) {
       const source = items[Symbol.iterator]();
@@ -247,32 +245,37 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
             over = true;
             bad = { error };
           }
-          if (parts.length > 0) yield take();
+          if (run.count > 0) yield run.take();
         }
       } finally {
         if (!over) source.return?.();
       }
     } else {
-      const source = items[Symbol.asyncIterator]();
+      const source = interruptible(items, this, ending);
+      let next: Promise<IteratorResult<T>> | undefined;
       let over = false;
       try {
         while (!over && bad === undefined) {
           try {
-            const next = source.next();
-            if (parts.length > 0 && !(await settlesSoon(next))) yield take();
+            next = source.next();
+            if (run.count > 0 && !(await settlesSoon(next))) yield run.take();
             const step = await next;
+            next = undefined;
             over = step.done === true;
             if (step.done === true || !add(step.value)) continue;
           } catch (error) {
             over = true;
             bad = { error };
           }
-          if (parts.length > 0) yield take();
+          if (run.count > 0) yield run.take();
         }
       } finally {
-        if (!over) await source.return?.();
+        const left = over ? undefined : source.return();
+        // One that is silent leaves only when it speaks again.
+        if (next === undefined) await left;
+        else left?.catch(() => {});
       }
-      if (parts.length > 0) yield take();
+      if (run.count > 0) yield run.take();
     }
     if (bad !== undefined) throw bad.error;
   }
@@ -300,6 +303,15 @@ function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
   });
 }
 
+/** An empty one is for the server to refuse. */
+function bearerToken({ credentials }: ResolveOptions): string | undefined {
+  const token: unknown = credentials?.token ?? undefined;
+  if (token === undefined || token === '' || (typeof token === 'string' && fitsHeader(token))) return token;
+  throw new QueueConnectionError(
+    'credentials.token must be a text of printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
+  );
+}
+
 /** Plain text where it cannot leave the machine or where the descriptor says `tls: 'off'`; TLS otherwise. */
 function channelCredentials(
   host: string,
@@ -321,9 +333,13 @@ function channelCredentials(
     );
   }
   const authority = ca ?? named;
-  return grpc.credentials.createSsl(
-    authority === undefined ? null : pem(authority),
-    key === undefined ? null : pem(key),
-    cert === undefined ? null : pem(cert),
+  const given = (name: string, value: string | undefined): Buffer | null =>
+    value === undefined ? null : pem(name, value);
+  return withCertificates('credentials', () =>
+    grpc.credentials.createSsl(
+      given(ca === undefined ? 'metadata.tls.ca' : 'credentials.ca', authority),
+      given('credentials.key', key),
+      given('credentials.cert', cert),
+    ),
   );
 }

@@ -2,7 +2,7 @@
  * Gets of one handle. A delivery is a loan: it is settled before the program sees its items, and the program sees them only once
  * the server has confirmed that. So an item reaches one program once, however often the connection breaks in between.
  */
-import { QueueConnectionError, QueueEmptyError } from '../../../errors';
+import { QueueClosedError, QueueConnectionError, QueueEmptyError } from '../../../errors';
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../failures';
 import type { LinkFailure } from '../failures';
@@ -305,6 +305,8 @@ export class GetLedger {
     const end = (release: boolean): Promise<void> => {
       ended ??= new Promise<void>((resolve, reject) => {
         this.leases--;
+        // close() gives it back.
+        if (this.host.closed) return release ? resolve() : reject(new QueueClosedError());
         const deadline = new Deadline(0, this.host);
         const gone = (why: string): void => {
           deadline.clear();

@@ -19,6 +19,8 @@ export interface Host {
   /** host:port, for messages. */
   readonly where: string;
   readonly isOpen: boolean;
+  /** By the program, for good. */
+  readonly closed: boolean;
   readonly lastFailure: LinkFailure | undefined;
   /** Whether waiting calls keep the process alive. */
   readonly referenced: boolean;

@@ -68,6 +68,8 @@ export class Outbox {
     const { frame } = this;
     if (Object.keys(frame).length === 0) return;
     this.frame = {};
+    // Loans of one turn end at once or a moment later, by the way they were taken; the gets behind them are to end in their order.
+    frame.settled?.done!.sort((one, other) => (one as number) - (other as number));
     if (this.wire.write(frame) || this.congested) return;
     this.congested = true;
     this.wire.once('drain', () => this.release());

@@ -6,7 +6,7 @@ import { describeValue } from '../../../metadata';
 import type { QueueLike } from '../../../queue';
 import { resolveDescriptor } from '../../../registry';
 import { wrapQueue } from '../../../wrap-queue';
-import { isLoopback, pem } from '../addresses';
+import { fitsHeader, isLoopback, pem, withCertificates } from '../addresses';
 import type { Grpc } from '../grpc';
 import { loadGrpc } from '../grpc';
 import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../protocol';
@@ -65,6 +65,7 @@ export class QueueServer {
   private injector: ReturnType<Grpc.Server['createConnectionInjector']> | undefined;
   private listener: Listener | undefined;
   private sweeper: NodeJS.Timeout | undefined;
+  private starting: Promise<unknown> | undefined;
   private stopping: Promise<void> | undefined;
 
   /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
@@ -77,12 +78,23 @@ export class QueueServer {
       throw new TypeError(
         `token must be a string that is not empty, found ${token === '' ? 'an empty one' : typeof token}. Leave it out for none`,
       );
+    if (token !== undefined && !fitsHeader(token))
+      throw new TypeError(
+        'token must be printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
+      );
     if (
       queues !== undefined &&
       typeof queues !== 'function' &&
       (typeof queues !== 'object' || queues === null || Array.isArray(queues))
     )
       throw new TypeError(`queues must be an object of queues by id, or a function, found ${describeValue(queues)}`);
+    for (const [queueId, queue] of typeof queues === 'object' ? Object.entries(queues) : []) {
+      // As elsewhere, a key without a value is no key.
+      if (queue !== undefined && !isDescriptor(queue) && !isQueueLike(queue))
+        throw new TypeError(
+          `queues.${queueId} must be a QueueDescriptor, or a queue with put, get, empty and qsize, found ${describeValue(queue)}`,
+        );
+    }
     for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
       const value = options[name];
       if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
@@ -101,7 +113,7 @@ export class QueueServer {
     if (options.token !== undefined) this.tokenDigest = digest(options.token);
   }
 
-  /** @throws QueueConnectionError when the address is taken, or plain text would leave the machine */
+  /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
   async start(): Promise<{ host: string; port: number }> {
     const { host = '127.0.0.1', port = 0, tls, maxConnections = 10_000 } = this.options;
     if (this.listener !== undefined)
@@ -122,25 +134,31 @@ export class QueueServer {
     server.addService({ Attach: attachMethod() }, { Attach: (call: Call) => this.attach(call) });
     this.health.addTo(server);
     addReflection(server);
-    const credentials =
-      tls === undefined
-        ? grpc.ServerCredentials.createInsecure()
-        : grpc.ServerCredentials.createSsl(
-            tls.clientCa === undefined ? null : pem(tls.clientCa),
-            [{ cert_chain: pem(tls.cert), private_key: pem(tls.key) }],
-            tls.clientCa !== undefined,
-          );
+    this.injector = withCertificates('tls', () =>
+      server.createConnectionInjector(
+        tls === undefined
+          ? grpc.ServerCredentials.createInsecure()
+          : grpc.ServerCredentials.createSsl(
+              tls.clientCa === undefined ? null : pem('tls.clientCa', tls.clientCa),
+              [{ cert_chain: pem('tls.cert', tls.cert), private_key: pem('tls.key', tls.key) }],
+              tls.clientCa !== undefined,
+            ),
+      ),
+    );
     this.grpcServer = server;
-    this.injector = server.createConnectionInjector(credentials);
     const { injector } = this;
     this.listener = new Listener((socket: Socket) => injector.injectConnection(socket), maxConnections);
+    const listening = this.listener.listen(host, port);
+    this.starting = listening;
     let bound: number;
     try {
-      bound = await this.listener.listen(host, port);
+      bound = await listening;
     } catch (cause) {
       server.forceShutdown();
       this.listener = undefined;
       throw new QueueConnectionError(`cannot listen on ${host}:${port}: ${(cause as Error).message}`, { cause });
+    } finally {
+      this.starting = undefined;
     }
     this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
     this.sweeper.unref();
@@ -149,9 +167,16 @@ export class QueueServer {
 
   /**
    * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
-   * have on loan. What they have not settled goes back to its queue. Idempotent.
+   * have on loan. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
    */
   stop(options: { graceMs?: number } = {}): Promise<void> {
+    // A port that is not open yet cannot be closed.
+    if (this.starting !== undefined)
+      return this.starting.then(
+        () => this.stop(options),
+        () => {},
+      );
+    if (this.listener === undefined) return Promise.resolve();
     return (this.stopping ??= this.drain(options.graceMs ?? DEFAULT_GRACE_MS));
   }
 
@@ -269,10 +294,12 @@ function digest(token: string): Buffer {
 }
 
 /** Also one that was made by another copy of the package. */
-function isDescriptor(value: QueueDescriptor | QueueLike): value is QueueDescriptor {
-  return (
-    value instanceof QueueDescriptor ||
-    (typeof (value as unknown as QueueDescriptor).queueType === 'string' &&
-      typeof (value as QueueLike).put !== 'function')
-  );
+function isDescriptor(value: unknown): value is QueueDescriptor {
+  const { queueType, put } = (value ?? {}) as Partial<QueueDescriptor & QueueLike>;
+  return value instanceof QueueDescriptor || (typeof queueType === 'string' && typeof put !== 'function');
+}
+
+function isQueueLike(value: unknown): value is QueueLike {
+  const queue = (value ?? {}) as Partial<QueueLike>;
+  return (['put', 'get', 'empty', 'qsize'] as const).every((name) => typeof queue[name] === 'function');
 }
