@@ -183,6 +183,18 @@ struct OpenHandles {
   }
 };
 
+/// A call that need not be fast, with a failure of the core turned into a JavaScript exception.
+template <Napi::Value (*Body)(const Napi::CallbackInfo&)>
+Napi::Value cold_call(const Napi::CallbackInfo& info) {
+  try {
+    return Body(info);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& failure) {
+    throw_failure(info.Env(), failure);
+  }
+}
+
 }  // namespace
 
 void add_hot(napi_env env, napi_value object, Handle* handle, HotCalls calls) {
@@ -222,10 +234,13 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   add_gets(env, object, handle);
   add_waiting(env, object, handle);
   const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> cold[] = {
-      {"setPool", set_pool},   {"setOutbox", set_outbox}, {"setBell", set_bell}, {"mustPoll", must_poll},
-      {"mapping", mapping},    {"qsize", qsize},          {"full", full},        {"isShut", is_shut},
-      {"shutDown", shut_down}, {"unlink", unlink_name},   {"stats", stats},      {"configuration", configuration},
-      {"close", close},
+      {"setPool", cold_call<set_pool>},   {"setOutbox", cold_call<set_outbox>},
+      {"setBell", cold_call<set_bell>},   {"mustPoll", cold_call<must_poll>},
+      {"mapping", cold_call<mapping>},    {"qsize", cold_call<qsize>},
+      {"full", cold_call<full>},          {"isShut", cold_call<is_shut>},
+      {"shutDown", cold_call<shut_down>}, {"unlink", cold_call<unlink_name>},
+      {"stats", cold_call<stats>},        {"configuration", cold_call<configuration>},
+      {"close", cold_call<close>},
   };
   for (const auto& entry : cold) object[entry.first] = Napi::Function::New(env, entry.second, entry.first, handle);
 

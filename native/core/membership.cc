@@ -216,7 +216,9 @@ bool Queue::others_alive() const {
 }
 
 /// Moves the segment from "nobody attached, nothing in it" to retired in one step: any join in between changes `life`.
+/// Not what this process could not remove then: it would be of use to nobody.
 bool Queue::retire(bool even_with_items) {
+  if (!segment_->may_unlink()) return false;
   std::atomic<uint64_t>& life = shared().control->life;
   uint64_t seen = life.load();
   if ((seen & Life::kRetired) != 0 || others_alive()) return false;
@@ -234,6 +236,11 @@ bool Queue::remove_if_unused(bool even_with_items) {
 }
 
 void Queue::unlink() {
+  if (!segment_->may_unlink()) {
+    throw SegmentFailure("ERR_SEGMENT_PERMISSION", "only the owner of the queue " + segment_->name() + " (uid " +
+                                                       std::to_string(segment_->header().owner_uid) +
+                                                       ") can remove it");
+  }
   shared().control->life.fetch_or(Life::kRetired | Life::kUnlinked);
   segment_->unlink_name();
 }

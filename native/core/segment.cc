@@ -305,6 +305,12 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
       segment.reset(new Segment);
       segment->map(existing.fd, file);
       if (segment->retired()) {
+        if (!segment->may_unlink()) {
+          throw SegmentFailure("ERR_SEGMENT_PERMISSION",
+                               "segment " + file + " is being removed, and only its owner (uid " +
+                                   std::to_string(segment->header().owner_uid) +
+                                   ") can finish that: let that user resolve the queue, or prune");
+        }
         segment->unlink_name();  // its last leaver died between the two steps of removing it
         continue;
       }
@@ -335,6 +341,13 @@ std::unique_ptr<Segment> Segment::open_file(const std::string& file) {
   segment->map(existing.fd, file);
   validate_words(segment->shared_, file);
   return segment;
+}
+
+bool Segment::may_unlink() const {
+  struct stat folder;
+  const uint32_t uid = geteuid();
+  if (uid == 0 || uid == header().owner_uid) return true;
+  return stat(directory().c_str(), &folder) != 0 || (folder.st_mode & S_ISVTX) == 0;
 }
 
 bool Segment::unlink_name() {

@@ -48,6 +48,8 @@ class Segment {
   /// Takes the name away from this segment, if it still has it. Only for a retired one. False: the name still stands,
   /// because somebody else is at it or the system refuses.
   bool unlink_name();
+  /// Whether this process may do that: where the directory has the sticky bit, as /dev/shm, it is the owner's right.
+  bool may_unlink() const;
 
   static std::string directory();
   static std::string file_of(const std::string& name);

@@ -273,7 +273,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   qsizeSync(): number {
     this.check();
-    return this.handle.qsize();
+    return native(() => this.handle.qsize());
   }
 
   peekSync(): { item: T } | undefined {
@@ -424,7 +424,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override async full(): Promise<boolean> {
     this.check();
-    return this.handle.full();
+    return native(() => this.handle.full());
   }
 
   override async qsize(): Promise<number> {
@@ -459,7 +459,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override async stats(): Promise<QueueStats> {
     this.check();
-    return { queueId: this.descriptor.queueId, queueType: this.descriptor.queueType, ...this.handle.stats() };
+    return {
+      queueId: this.descriptor.queueId,
+      queueType: this.descriptor.queueType,
+      ...native(() => this.handle.stats()),
+    };
   }
 
   // ── batches ──────────────────────────────────────────────────────────────
