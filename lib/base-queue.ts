@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueShutDownError } from './errors';
+import { QueueClosedError, QueueShutDownError } from './errors';
 import { interruptible } from './interruptible-source';
 import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './queue';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
@@ -191,6 +191,10 @@ const comesAgain = (error: unknown): boolean =>
 /** Not by `in`: a string is iterable too. */
 const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
   typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
+
+/** What an ack says that comes too late. */
+export const wentBack = (): QueueClosedError =>
+  new QueueClosedError('The handle was closed before this lease was acknowledged: its item went back to the queue.');
 
 /** The error itself where it can carry the count. */
 export function withAccepted(error: unknown, accepted: number): unknown {
