@@ -10,6 +10,10 @@ export interface QueueErrorOptions {
   outcome?: 'unknown';
 }
 
+/**
+ * The base of all. Itself only as ERR_QUEUE_SOURCE: the source of a putMany threw something that cannot carry `accepted`, a primitive or
+ * a frozen object; it is the `cause`.
+ */
 export class QueueError extends Error {
   /** Stable across versions; test against this or the class, never against the message. */
   readonly code: string;

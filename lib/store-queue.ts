@@ -145,7 +145,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
         if (this.closed) throw new QueueClosedError();
       }
     } catch (error) {
-      throw withAccepted(error, accepted);
+      throw withAccepted(error, accepted, wait);
     }
     return accepted;
   }
