@@ -11,8 +11,8 @@ export interface QueueErrorOptions {
 }
 
 /**
- * The base of all. Itself only as ERR_QUEUE_SOURCE: the source of a putMany threw something that cannot carry `accepted`, a primitive or
- * a frozen object; it is the `cause`.
+ * The base of all. By itself, among others, as ERR_QUEUE_SOURCE: a putMany ended with something that cannot carry `accepted`, as a
+ * primitive or a frozen object that its source threw; it is the `cause`.
  */
 export class QueueError extends Error {
   /** Stable across versions; test against this or the class, never against the message. */
