@@ -1,10 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
-import { QueueShutDownError } from './errors';
+import { QueueClosedError, QueueError, QueueShutDownError } from './errors';
 import { interruptible } from './interruptible-source';
+import { describeValue } from './metadata';
 import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './queue';
 import { deadlineOf, readMax, readWait, remainingMs } from './wait';
+import type { Wait } from './wait';
 
 /** Node's own are loaded with them. */
 const streams = (): typeof import('./streams') =>
@@ -69,7 +71,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         for await (const item of interruptible(items, this, wait.signal)) await putOne(item);
       }
     } catch (error) {
-      throw withAccepted(error, accepted);
+      throw withAccepted(error, accepted, wait);
     }
     return accepted;
   }
@@ -192,19 +194,29 @@ const comesAgain = (error: unknown): boolean =>
 const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
   typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
 
-/** The error itself where it can carry the count. */
-export function withAccepted(error: unknown, accepted: number): unknown {
-  if (typeof error === 'object' && error !== null) {
-    try {
-      Object.defineProperty(error, 'accepted', {
-        value: accepted,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    } catch {
-      // A frozen reason stays as it is.
-    }
+/** What an ack says that comes too late. */
+export const wentBack = (): QueueClosedError =>
+  new QueueClosedError('The handle was closed before this lease was acknowledged: its item went back to the queue.');
+
+/**
+ * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for
+ * the reason of the signal: the call rejects with that and nothing else. Without `wait` it stays as it is.
+ */
+export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
+  try {
+    Object.defineProperty(error, 'accepted', {
+      value: accepted,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+    return error;
+  } catch {
+    if (wait === undefined || (wait.signal?.aborted && error === wait.signal.reason)) return error;
+    return new QueueError(
+      'ERR_QUEUE_SOURCE',
+      `After ${accepted} items the call ended with ${describeValue(error)}, which cannot carry their number itself; see cause.`,
+      { cause: error, accepted },
+    );
   }
-  return error;
 }

@@ -10,6 +10,10 @@ export interface QueueErrorOptions {
   outcome?: 'unknown';
 }
 
+/**
+ * The base of all. By itself, among others, as ERR_QUEUE_SOURCE: a putMany ended with something that cannot carry `accepted`, as a
+ * primitive or a frozen object that its source threw; it is the `cause`.
+ */
 export class QueueError extends Error {
   /** Stable across versions; test against this or the class, never against the message. */
   readonly code: string;

@@ -1,4 +1,5 @@
 /** The source of a putMany, which may be silent for long: what ends the call must not wait for it to speak. */
+import { ignoreAbort, listenForAbort } from './abort-listeners';
 import { QueueClosedError, QueueShutDownError } from './errors';
 import type { NativeQueue, Queue } from './queue';
 
@@ -56,8 +57,8 @@ class Interruption {
     private readonly signal: AbortSignal | undefined,
   ) {
     this.unwatch = watchHandle(handle, (error) => this.interrupt(error));
-    signal?.addEventListener('abort', this, { once: true });
     if (signal?.aborted) this.handleEvent();
+    else if (signal !== undefined) listenForAbort(signal, this);
   }
 
   /** What the signal calls. */
@@ -81,7 +82,7 @@ class Interruption {
 
   dispose(): void {
     this.unwatch();
-    this.signal?.removeEventListener('abort', this);
+    if (this.signal !== undefined) ignoreAbort(this.signal, this);
   }
 }
 

@@ -1,5 +1,5 @@
 /** A handle on a queue in memory: everything but which queue it is. */
-import { BaseQueue, withAccepted } from './base-queue';
+import { BaseQueue, wentBack, withAccepted } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError, SerializationError } from './errors';
@@ -145,7 +145,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
         if (this.closed) throw new QueueClosedError();
       }
     } catch (error) {
-      throw withAccepted(error, accepted);
+      throw withAccepted(error, accepted, wait);
     }
     return accepted;
   }
@@ -187,14 +187,19 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     }
     leases.add(entry as Entry<unknown>);
     // The handle stays reachable through its leases: what is on loan does not go back behind the borrower's back.
-    const end = (finish: () => void) => async (): Promise<void> => {
+    let ended = false;
+    const end = (finish: () => void): void => {
+      ended = true;
       if (this.attachment.leases.delete(entry as Entry<unknown>)) finish();
     };
-    const release = end(() => store.giveBack(entry));
+    const release = async (): Promise<void> => end(() => store.giveBack(entry));
     return {
       item,
       deliveries: entry.deliveries,
-      ack: end(() => store.finish()),
+      ack: async () => {
+        if (this.closed && !ended) throw wentBack();
+        end(() => store.finish());
+      },
       release,
       [asyncDispose]: release,
     };

@@ -1,3 +1,4 @@
+import { ignoreAbort, listenForAbort } from './abort-listeners';
 import { Alarm, deadlineOf, keepAlive } from './wait';
 import type { Wait } from './wait';
 
@@ -14,7 +15,7 @@ export abstract class WaitingCall {
     private readonly reject: (reason: unknown) => void,
   ) {
     if (wait.timeoutMs !== Infinity) this.alarm = new Alarm(deadlineOf(wait), () => this.fail(this.timedOut()));
-    wait.signal?.addEventListener('abort', this, { once: true });
+    if (wait.signal !== undefined) listenForAbort(wait.signal, this);
   }
 
   protected abstract timedOut(): Error;
@@ -42,7 +43,7 @@ export abstract class WaitingCall {
 
   protected end(): void {
     this.alarm?.cancel();
-    this.wait.signal?.removeEventListener('abort', this);
+    if (this.wait.signal !== undefined) ignoreAbort(this.wait.signal, this);
     this.setReferenced(false);
     this.leave();
   }

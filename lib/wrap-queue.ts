@@ -1,4 +1,4 @@
-import { BaseQueue } from './base-queue';
+import { BaseQueue, wentBack } from './base-queue';
 import { asyncDispose } from './dispose';
 import type { QueueDescriptor } from './descriptor';
 import { QueueClosedError, QueueShutDownError } from './errors';
@@ -79,7 +79,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
   private shutDown = false;
   private readonly puts: InnerPuts<T>;
   private readonly gets: InnerGets<T>;
-  private readonly open = new Set<Lease<T>>();
+  /** Gives back what is on loan. */
+  private readonly open = new Set<() => Promise<void>>();
 
   constructor(
     private readonly inner: Partially<T>,
@@ -152,23 +153,29 @@ class WrappedQueue<T> extends BaseQueue<T> {
       throw new QueueClosedError();
     }
     const loan = this.loan(item, deliveries);
-    const release = async (): Promise<void> => {
-      this.open.delete(lease);
+    const back = async (): Promise<void> => {
+      this.open.delete(back);
       await loan.release();
     };
-    const lease: Lease<T> = {
+    this.open.add(back);
+    let ended = false;
+    const release = (): Promise<void> => {
+      ended = true;
+      return back();
+    };
+    return {
       item,
       deliveries,
       ack: async () => {
-        this.open.delete(lease);
+        if (this.closed && !ended) throw wentBack();
+        ended = true;
+        this.open.delete(back);
         await loan.ack();
         await this.finishIfDrained();
       },
       release,
       [asyncDispose]: release,
     };
-    this.open.add(lease);
-    return lease;
   }
 
   private async isDrained(): Promise<boolean> {
@@ -261,7 +268,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.closed = true;
     this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
-    for (const lease of [...this.open]) await lease.release();
+    for (const back of [...this.open]) await back();
     // What this handle still holds belongs to the queue.
     for (const item of this.gets.takeReturned()) await this.inner.put(item);
     await this.inner.close?.();

@@ -1,6 +1,7 @@
 import type { QueueDescriptor } from '../descriptor';
 import { withAccepted } from '../base-queue';
 import { MemoryStore } from '../memory-store';
+import { describeValue } from '../metadata';
 import type { Lease, QueueStats, WaitOptions } from '../queue';
 import { Attachment, StoreQueue } from '../store-queue';
 
@@ -36,8 +37,11 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
     };
   }
 
-  /** The next call, of any but close(), rejects with this error and changes nothing; several are used up in order. */
+  /** The next call, of any but close(), rejects with this error and changes nothing; several are used up in order. @throws TypeError on what is no error */
   failNext(error: Error): void {
+    // Not by `instanceof`: a runner may give each test file its own globals.
+    if (typeof error !== 'object' || error === null)
+      throw new TypeError(`failNext takes the error to reject with, found ${describeValue(error)}.`);
     this.faults.push(error);
   }
 

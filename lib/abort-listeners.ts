@@ -1,0 +1,37 @@
+/**
+ * The calls that wait for one signal share one listener on it: Node takes more than ten for a leak and says so, and the limit of a
+ * signal is its owner's to set.
+ */
+interface AbortListener {
+  handleEvent(): void;
+}
+
+class SharedListener {
+  readonly listeners = new Set<AbortListener>();
+
+  /** What the signal calls. */
+  handleEvent(): void {
+    for (const listener of [...this.listeners]) listener.handleEvent();
+  }
+}
+
+const shared = new WeakMap<AbortSignal, SharedListener>();
+
+/** `listener.handleEvent` is called when the signal fires, in the order of these calls. */
+export function listenForAbort(signal: AbortSignal, listener: AbortListener): void {
+  let one = shared.get(signal);
+  if (one === undefined) {
+    one = new SharedListener();
+    shared.set(signal, one);
+    signal.addEventListener('abort', one, { once: true });
+  }
+  one.listeners.add(listener);
+}
+
+/** The last one to leave takes the shared listener off. */
+export function ignoreAbort(signal: AbortSignal, listener: AbortListener): void {
+  const one = shared.get(signal);
+  if (one === undefined || !one.listeners.delete(listener) || one.listeners.size > 0) return;
+  shared.delete(signal);
+  signal.removeEventListener('abort', one);
+}

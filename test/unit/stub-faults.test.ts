@@ -1,0 +1,13 @@
+import { QueueDescriptor } from '../../lib/index';
+import { StubQueue } from '../../lib/testing';
+
+test('failNext takes an error, and refuses what is none at once', async () => {
+  const queue = new StubQueue(QueueDescriptor.createLocalQueue('fixwrap'));
+  for (const bad of [null, undefined, 5, 'text'])
+    expect(() => queue.failNext(bad as unknown as Error)).toThrow(TypeError);
+  await queue.put(1);
+  const fault = new Error('scripted');
+  queue.failNext(fault);
+  await expect(queue.get()).rejects.toBe(fault);
+  expect(await queue.get()).toBe(1);
+});
