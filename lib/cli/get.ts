@@ -24,7 +24,8 @@ export const get: Command = {
   help: `Takes what is there and stops when the queue is empty. Text is written as a line, bytes as they are, everything else as a line of JSON.
 An item counts as taken once it is written; what could not be written goes back to the front of the queue.
 
-  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130)
+  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130); one that was
+                       drained before this started is gone, and a new one is waited for
   --count N            wait for N items, and stop after them
   --timeout-ms N       wait at most N ms for each item; status 3 when that was too short
                        with --follow or --timeout-ms a queue that is not there yet is waited for too

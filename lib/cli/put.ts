@@ -21,7 +21,8 @@ Without --ndjson or --raw each line is an item: a string, without its newline.
   --ndjson             each line is JSON, and the value it holds an item
   --raw                items are bytes, cut at every --frame-bytes N; what is left at the end is a shorter item
   --frame-bytes N      length of a frame
-  --shutdown           shut the queue down at the end: readers drain it and finish
+  --shutdown           shut the queue down at the end: readers drain it and finish; one that starts when it is drained and
+                       nobody is attached waits at a new queue
   --timeout-ms N       end with status 3 when there was no room for N ms
   --maxsize N          items the queue holds where it is made now (0: as many as the bytes allow)
   --capacity-bytes N   bytes of payload a shared-memory queue reserves where it is made now
