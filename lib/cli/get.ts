@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { QueueDescriptor } from '../descriptor';
 import { QueueEmptyError, QueueNotFoundError, QueueShutDownError } from '../errors';
-import type { Lease, Queue } from '../queue';
+import type { Lease, Queue, ResolveOptions } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
 import type { Arguments, Command } from './command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from './credentials';
 import { Interrupted, interruption } from './interrupt';
 import { itemBytes } from './item-text';
 import type { ItemFormat } from './item-text';
@@ -33,6 +34,8 @@ An item counts as taken once it is written; what could not be written goes back 
   --raw                write text without a newline too
   --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
 
+${CREDENTIALS_HELP}
+
 Into a pipe, what the pipe has taken counts as written: take a number of items with --count rather than '| head'.`,
   examples: [
     'sage-queue get shm:numbers --count 10',
@@ -48,6 +51,7 @@ Into a pipe, what the pipe has taken counts as written: take a number of items w
     create: { type: 'boolean' },
     maxsize: { type: 'string' },
     'capacity-bytes': { type: 'string' },
+    ...credentialOptions,
   },
   operands: [1, 1],
   run,
@@ -69,9 +73,13 @@ async function run(args: Arguments): Promise<number> {
     maxsize: args.integer('maxsize'),
     capacityBytes: args.integer('capacity-bytes', 1),
   });
+  const options: ResolveOptions = {
+    create: args.flag('create') ? 'if-missing' : 'never',
+    credentials: credentialsOf(args, descriptor),
+  };
   const signal = interruption();
   const patienceMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
-  const queue = await attach(name, descriptor, args.flag('create'), patienceMs, signal);
+  const queue = await attach(name, descriptor, options, patienceMs, signal);
   if (queue === undefined) {
     process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
     return EXIT_TIMEOUT;
@@ -122,14 +130,14 @@ async function run(args: Arguments): Promise<number> {
 async function attach(
   name: string,
   descriptor: QueueDescriptor,
-  create: boolean,
+  options: ResolveOptions,
   patienceMs: number,
   signal: AbortSignal,
 ): Promise<Queue | undefined> {
   const deadline = performance.now() + patienceMs;
   for (let told = false; ; told = true) {
     try {
-      return resolveDescriptor(descriptor, { create: create ? 'if-missing' : 'never' });
+      return resolveDescriptor(descriptor, options);
     } catch (error) {
       if (!(error instanceof QueueNotFoundError) || patienceMs === 0) throw naming(name, error);
     }

@@ -5,6 +5,7 @@ import type { Queue } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
 import type { Arguments, Command } from './command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from './credentials';
 import { frames, jsonLines, textLines } from './input-items';
 import type { Batch } from './input-items';
 import { Interrupted, interruption } from './interrupt';
@@ -27,6 +28,8 @@ Without --ndjson or --raw each line is an item: a string, without its newline.
   --maxsize N          items the queue holds where it is made now (0: as many as the bytes allow)
   --capacity-bytes N   bytes of payload a shared-memory queue reserves where it is made now
 
+${CREDENTIALS_HELP}
+
 What was put before an error stays in the queue; the message says where the input went wrong.`,
   examples: [
     'seq 1000 | sage-queue put shm:numbers --maxsize 5000',
@@ -41,6 +44,7 @@ What was put before an error stays in the queue; the message says where the inpu
     'timeout-ms': { type: 'string' },
     maxsize: { type: 'string' },
     'capacity-bytes': { type: 'string' },
+    ...credentialOptions,
   },
   operands: [1, 2],
   run,
@@ -62,11 +66,12 @@ async function run(args: Arguments): Promise<number> {
     maxsize: args.integer('maxsize'),
     capacityBytes: args.integer('capacity-bytes', 1),
   });
+  const credentials = credentialsOf(args, descriptor);
   const signal = interruption();
   const input = file === undefined || file === '-' ? process.stdin : createReadStream(file);
   // Before the queue is made: a file that is not there makes none.
   if (input !== process.stdin) await opened(input);
-  const queue = await attach(name, () => resolveDescriptor(descriptor));
+  const queue = await attach(name, () => resolveDescriptor(descriptor, { credentials }));
   const progress = new Progress('put', () => queue.qsize());
   const putting = new Putting(queue, timeoutMs, signal, progress);
   try {
