@@ -13,6 +13,7 @@ import { Progress } from './progress';
 import { naming, parseQueue } from './queue-uri';
 import { ClosedPipeError, StandardOutput } from './standard-output';
 import { count } from './table';
+import { tellIfNobodyListens } from './waiting';
 
 /** A queue that is not there yet is looked for as often. */
 const LOOK_AGAIN_MS = 20;
@@ -84,6 +85,7 @@ async function run(args: Arguments): Promise<number> {
     process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
     return EXIT_TIMEOUT;
   }
+  if (waits && timeoutMs === undefined) tellIfNobodyListens(descriptor);
   // Where stdout is the terminal itself, the items are the progress.
   const progress = new Progress(
     'got',

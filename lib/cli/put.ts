@@ -12,6 +12,7 @@ import { Interrupted, interruption } from './interrupt';
 import { Progress } from './progress';
 import { naming, parseQueue } from './queue-uri';
 import { count } from './table';
+import { tellIfNobodyListens } from './waiting';
 
 export const put: Command = {
   summary: 'Puts lines of text, lines of JSON or frames of bytes into a queue',
@@ -72,6 +73,7 @@ async function run(args: Arguments): Promise<number> {
   // Before the queue is made: a file that is not there makes none.
   if (input !== process.stdin) await opened(input);
   const queue = await attach(name, () => resolveDescriptor(descriptor, { credentials }));
+  if (timeoutMs === undefined) tellIfNobodyListens(descriptor);
   const progress = new Progress('put', () => queue.qsize());
   const putting = new Putting(queue, timeoutMs, signal, progress);
   try {
