@@ -20,7 +20,7 @@ export const put: Command = {
   help: `Reads FILE, or standard input without one or where it is '-', makes the queue if there is none, and waits for room as needed.
 Without --ndjson or --raw each line is an item: a string, without its newline.
 
-  --ndjson             each line is JSON, and the value it holds an item
+  --ndjson             each line is JSON, and the value it holds an item; integers beyond 2^53 - 1 become BigInt
   --raw                items are bytes, cut at every --frame-bytes N; what is left at the end is a shorter item
   --frame-bytes N      length of a frame
   --shutdown           shut the queue down at the end: readers drain it and finish; one that starts when it is drained and

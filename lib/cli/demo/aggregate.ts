@@ -31,7 +31,8 @@ export interface GroupRow {
 }
 
 function numberOf(value: unknown): number | undefined {
-  if (typeof value !== 'number' && (typeof value !== 'string' || value.trim() === '')) return undefined;
+  if (typeof value !== 'number' && typeof value !== 'bigint' && (typeof value !== 'string' || value.trim() === ''))
+    return undefined;
   const number = Number(value);
   return Number.isFinite(number * SCALE) ? number : undefined;
 }
