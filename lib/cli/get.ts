@@ -34,6 +34,7 @@ An item counts as taken once it is written; what could not be written goes back 
   --ndjson             write every item as a line of JSON, text and bytes (as base64) too
   --raw                write text without a newline too
   --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
+                       a queue that is there already and has another of these sizes is an error (status 1)
 
 ${CREDENTIALS_HELP}
 
@@ -70,6 +71,10 @@ async function run(args: Arguments): Promise<number> {
   const limit = args.integer('count') ?? Infinity;
   const timeoutMs = args.integer('timeout-ms');
   const waits = args.flag('follow') || limit !== Infinity || timeoutMs !== undefined;
+  for (const option of ['maxsize', 'capacity-bytes']) {
+    if (args.text(option) !== undefined && !args.flag('create'))
+      throw new UsageError(`--${option} is for a queue that get makes: give --create too.`);
+  }
   const descriptor = parseQueue(name, {
     maxsize: args.integer('maxsize'),
     capacityBytes: args.integer('capacity-bytes', 1),

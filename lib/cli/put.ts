@@ -26,8 +26,9 @@ Without --ndjson or --raw each line is an item: a string, without its newline.
   --shutdown           shut the queue down at the end: readers drain it and finish; one that starts when it is drained and
                        nobody is attached waits at a new queue
   --timeout-ms N       end with status 3 when there was no room for N ms
-  --maxsize N          items the queue holds where it is made now (0: as many as the bytes allow)
-  --capacity-bytes N   bytes of payload a shared-memory queue reserves where it is made now
+  --maxsize N          items that the queue holds (0: as many as the bytes allow)
+  --capacity-bytes N   bytes of payload that a shared-memory queue reserves
+                       a queue that is there already and has another of these sizes is an error (status 1)
 
 ${CREDENTIALS_HELP}
 
