@@ -50,6 +50,7 @@ export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, Asyn
   /**
    * As Python 3.13: no more puts anywhere (QueueShutDownError); gets drain what is left (leased items included), unless immediate.
    * A queue that is shut down and drained is finished: those attached get QueueShutDownError; once nobody is attached the next one to come starts a new queue.
+   * So whoever shuts it down stays attached until every reader has come and gone: one that starts after the last close would wait at a new, empty queue.
    */
   shutdown(options?: { immediate?: boolean }): Promise<void>;
   /** Lets go of this handle; idempotent. The queue lives on for others. Pending and later calls: QueueClosedError; open leases go back. */

@@ -5,7 +5,7 @@ import type { GroupRow } from './demo/aggregate';
 import { demoTypes, makeQueues } from './demo/queues';
 import { findSource, readRecords } from './demo/records';
 import type { Source } from './demo/records';
-import { runProcesses } from './demo/run';
+import { BATCHES_BEFORE_KILL, runProcesses } from './demo/run';
 import type { RunResult } from './demo/run';
 import { interruption } from './interrupt';
 import { Progress } from './progress';
@@ -102,7 +102,7 @@ async function run(args: Arguments): Promise<number> {
     expectedRecords: alone.aggregate.records,
     batches: result.batches,
     seconds: result.seconds,
-    recordsPerSecond: Math.round(result.aggregate.records / result.seconds),
+    recordsPerSecond: result.seconds === 0 ? 0 : Math.round(result.aggregate.records / result.seconds),
     singleProcessSeconds: alone.seconds,
     killed: result.killed,
     redelivered: result.redelivered,
@@ -112,6 +112,12 @@ async function run(args: Arguments): Promise<number> {
     groups: result.aggregate.rows(),
   };
   process.stdout.write(args.flag('json') ? `${JSON.stringify(outcome, undefined, 2)}\n` : shown(outcome));
+  if (killAWorker && result.killed === 0) {
+    process.stderr.write(
+      `sage-queue: no worker was killed: the first one had no more than ${BATCHES_BEFORE_KILL} of the ${count(result.batches)} batches. ` +
+        'Take more records, or fewer for each batch (--batch N).\n',
+    );
+  }
   if (same) return EXIT_OK;
   process.stderr.write(
     `sage-queue: the processes counted ${count(outcome.records)} records in ${outcome.groups.length} groups, and one process alone ` +

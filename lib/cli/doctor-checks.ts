@@ -111,6 +111,10 @@ function sharedMemoryCheck(): Finding[] {
       ? [{ check, status: 'advice', found: `${found}: little, as in a container by default`, type: larger }]
       : [{ check, status: 'ok', found }];
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EROFS') {
+      const type = `mount -o remount,rw ${SHARED_MEMORY}   (as root)`;
+      return [{ check, status: 'wrong', found: 'is mounted read-only; no queue can be used', type }];
+    }
     const type = `mount -t tmpfs -o size=1G,mode=1777 tmpfs ${SHARED_MEMORY}   (as root)`;
     return [{ check, status: 'wrong', found: `cannot be used: ${(error as Error).message}`, type }];
   }

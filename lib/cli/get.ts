@@ -1,10 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { QueueDescriptor } from '../descriptor';
 import { QueueEmptyError, QueueNotFoundError, QueueShutDownError } from '../errors';
-import type { Lease, Queue } from '../queue';
+import type { Lease, Queue, ResolveOptions } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
 import type { Arguments, Command } from './command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from './credentials';
 import { Interrupted, interruption } from './interrupt';
 import { itemBytes } from './item-text';
 import type { ItemFormat } from './item-text';
@@ -12,6 +13,7 @@ import { Progress } from './progress';
 import { naming, parseQueue } from './queue-uri';
 import { ClosedPipeError, StandardOutput } from './standard-output';
 import { count } from './table';
+import { tellIfNobodyListens } from './waiting';
 
 /** A queue that is not there yet is looked for as often. */
 const LOOK_AGAIN_MS = 20;
@@ -24,13 +26,17 @@ export const get: Command = {
   help: `Takes what is there and stops when the queue is empty. Text is written as a line, bytes as they are, everything else as a line of JSON.
 An item counts as taken once it is written; what could not be written goes back to the front of the queue.
 
-  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130)
+  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130); one that was
+                       drained before this started is gone, and a new one is waited for
   --count N            wait for N items, and stop after them
   --timeout-ms N       wait at most N ms for each item; status 3 when that was too short
                        with --follow or --timeout-ms a queue that is not there yet is waited for too
   --ndjson             write every item as a line of JSON, text and bytes (as base64) too
   --raw                write text without a newline too
   --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
+                       a queue that is there already and has another of these sizes is an error (status 1)
+
+${CREDENTIALS_HELP}
 
 Into a pipe, what the pipe has taken counts as written: take a number of items with --count rather than '| head'.`,
   examples: [
@@ -47,6 +53,7 @@ Into a pipe, what the pipe has taken counts as written: take a number of items w
     create: { type: 'boolean' },
     maxsize: { type: 'string' },
     'capacity-bytes': { type: 'string' },
+    ...credentialOptions,
   },
   operands: [1, 1],
   run,
@@ -64,17 +71,26 @@ async function run(args: Arguments): Promise<number> {
   const limit = args.integer('count') ?? Infinity;
   const timeoutMs = args.integer('timeout-ms');
   const waits = args.flag('follow') || limit !== Infinity || timeoutMs !== undefined;
+  for (const option of ['maxsize', 'capacity-bytes']) {
+    if (args.text(option) !== undefined && !args.flag('create'))
+      throw new UsageError(`--${option} is for a queue that get makes: give --create too.`);
+  }
   const descriptor = parseQueue(name, {
     maxsize: args.integer('maxsize'),
     capacityBytes: args.integer('capacity-bytes', 1),
   });
+  const options: ResolveOptions = {
+    create: args.flag('create') ? 'if-missing' : 'never',
+    credentials: credentialsOf(args, descriptor),
+  };
   const signal = interruption();
   const patienceMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
-  const queue = await attach(name, descriptor, args.flag('create'), patienceMs, signal);
+  const queue = await attach(name, descriptor, options, patienceMs, signal);
   if (queue === undefined) {
     process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
     return EXIT_TIMEOUT;
   }
+  if (waits && timeoutMs === undefined) tellIfNobodyListens(descriptor);
   // Where stdout is the terminal itself, the items are the progress.
   const progress = new Progress(
     'got',
@@ -121,14 +137,14 @@ async function run(args: Arguments): Promise<number> {
 async function attach(
   name: string,
   descriptor: QueueDescriptor,
-  create: boolean,
+  options: ResolveOptions,
   patienceMs: number,
   signal: AbortSignal,
 ): Promise<Queue | undefined> {
   const deadline = performance.now() + patienceMs;
   for (let told = false; ; told = true) {
     try {
-      return resolveDescriptor(descriptor, { create: create ? 'if-missing' : 'never' });
+      return resolveDescriptor(descriptor, options);
     } catch (error) {
       if (!(error instanceof QueueNotFoundError) || patienceMs === 0) throw naming(name, error);
     }

@@ -1,6 +1,7 @@
 /** Cuts a stream of bytes into items: text lines, JSON lines or frames of equal length. */
 import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
+import { parseJson } from './json-text';
 
 /** Items that came in one piece of input, in order. */
 export interface Batch {
@@ -27,7 +28,7 @@ const jsonLine: ReadLine = (line, number) => {
   if (number === 1 && text.startsWith('\ufeff')) text = text.slice(1);
   if (text.trim() === '') return undefined;
   try {
-    return { item: JSON.parse(text) as unknown };
+    return { item: parseJson(text) };
   } catch (error) {
     throw new Error(`is not JSON: ${(error as Error).message}`);
   }

@@ -5,12 +5,14 @@ import type { Queue } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_OK, EXIT_TIMEOUT, UsageError } from './command';
 import type { Arguments, Command } from './command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from './credentials';
 import { frames, jsonLines, textLines } from './input-items';
 import type { Batch } from './input-items';
 import { Interrupted, interruption } from './interrupt';
 import { Progress } from './progress';
 import { naming, parseQueue } from './queue-uri';
 import { count } from './table';
+import { tellIfNobodyListens } from './waiting';
 
 export const put: Command = {
   summary: 'Puts lines of text, lines of JSON or frames of bytes into a queue',
@@ -18,13 +20,17 @@ export const put: Command = {
   help: `Reads FILE, or standard input without one or where it is '-', makes the queue if there is none, and waits for room as needed.
 Without --ndjson or --raw each line is an item: a string, without its newline.
 
-  --ndjson             each line is JSON, and the value it holds an item
+  --ndjson             each line is JSON, and the value it holds an item; integers beyond 2^53 - 1 become BigInt
   --raw                items are bytes, cut at every --frame-bytes N; what is left at the end is a shorter item
   --frame-bytes N      length of a frame
-  --shutdown           shut the queue down at the end: readers drain it and finish
+  --shutdown           shut the queue down at the end: readers drain it and finish; one that starts when it is drained and
+                       nobody is attached waits at a new queue
   --timeout-ms N       end with status 3 when there was no room for N ms
-  --maxsize N          items the queue holds where it is made now (0: as many as the bytes allow)
-  --capacity-bytes N   bytes of payload a shared-memory queue reserves where it is made now
+  --maxsize N          items that the queue holds (0: as many as the bytes allow)
+  --capacity-bytes N   bytes of payload that a shared-memory queue reserves
+                       a queue that is there already and has another of these sizes is an error (status 1)
+
+${CREDENTIALS_HELP}
 
 What was put before an error stays in the queue; the message says where the input went wrong.`,
   examples: [
@@ -40,6 +46,7 @@ What was put before an error stays in the queue; the message says where the inpu
     'timeout-ms': { type: 'string' },
     maxsize: { type: 'string' },
     'capacity-bytes': { type: 'string' },
+    ...credentialOptions,
   },
   operands: [1, 2],
   run,
@@ -61,11 +68,13 @@ async function run(args: Arguments): Promise<number> {
     maxsize: args.integer('maxsize'),
     capacityBytes: args.integer('capacity-bytes', 1),
   });
+  const credentials = credentialsOf(args, descriptor);
   const signal = interruption();
   const input = file === undefined || file === '-' ? process.stdin : createReadStream(file);
   // Before the queue is made: a file that is not there makes none.
   if (input !== process.stdin) await opened(input);
-  const queue = await attach(name, () => resolveDescriptor(descriptor));
+  const queue = await attach(name, () => resolveDescriptor(descriptor, { credentials }));
+  if (timeoutMs === undefined) tellIfNobodyListens(descriptor);
   const progress = new Progress('put', () => queue.qsize());
   const putting = new Putting(queue, timeoutMs, signal, progress);
   try {

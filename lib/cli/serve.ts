@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import type { QueueDescriptor } from '../descriptor';
 import { EXIT_OK, UsageError } from './command';
 import type { Arguments, Command } from './command';
+import { readKeyPair, readPem, readToken } from './credentials';
 import { interruption } from './interrupt';
 import { parseQueue } from './queue-uri';
 
@@ -51,17 +51,11 @@ function readQueues(assignments: readonly string[]): Record<string, QueueDescrip
   return queues;
 }
 
-function readToken(file: string | undefined): string | undefined {
-  const token = (file === undefined ? process.env.SAGE_QUEUE_TOKEN : readFileSync(file, 'utf8'))?.trim();
-  if (token === '') throw new UsageError('The token is empty.');
-  return token;
-}
-
 async function run(args: Arguments): Promise<number> {
   const port = args.integer('port');
   if (port === undefined || port > 65535) throw new UsageError('serve needs --port with a port from 0 to 65535.');
-  const [cert, key] = [args.text('tls-cert'), args.text('tls-key')];
-  if ((cert === undefined) !== (key === undefined)) throw new UsageError('--tls-cert and --tls-key go together.');
+  const pair = readKeyPair(args);
+  const clientCa = readPem(args, 'tls-client-ca');
   const assignments = args.texts('queue');
   const stop = interruption();
   // Loaded here: the other commands do without gRPC.
@@ -70,8 +64,8 @@ async function run(args: Arguments): Promise<number> {
   const server = new QueueServer({
     host: args.text('host'),
     port,
-    token: readToken(args.text('token-file')),
-    tls: cert === undefined || key === undefined ? undefined : { cert, key, clientCa: args.text('tls-client-ca') },
+    token: readToken(args),
+    tls: pair === undefined ? undefined : { ...pair, clientCa },
     allowPlaintextBeyondLoopback: args.flag('allow-plaintext-beyond-loopback'),
     queues: assignments.length > 0 ? readQueues(assignments) : (id) => parseQueue(`sage:${id}`),
   });

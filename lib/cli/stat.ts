@@ -1,26 +1,32 @@
-import type { QueueStats } from '../queue';
+import type { QueueDescriptor } from '../descriptor';
+import type { QueueStats, ResolveOptions } from '../queue';
 import { resolveDescriptor } from '../registry';
 import { EXIT_OK } from './command';
 import type { Arguments, Command } from './command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from './credentials';
 import { naming, parseQueue } from './queue-uri';
 import { bytes, count, table } from './table';
 
 export const stat: Command = {
   summary: 'Shows the counters of one queue',
-  usage: 'stat QUEUE [--json]',
+  usage: 'stat QUEUE [options]',
   help: `Totals are over all processes since the queue was made. This command itself is not counted among those attached.
 
-  --json   { queueId, queueType, qsize, maxsize, putTotal, getTotal, … }`,
+  --json   { queueId, queueType, qsize, maxsize, putTotal, getTotal, … }
+
+${CREDENTIALS_HELP}`,
   examples: ['sage-queue stat shm:numbers', 'sage-queue stat sage:events --json | jq .qsize'],
-  options: { json: { type: 'boolean' } },
+  options: { json: { type: 'boolean' }, ...credentialOptions },
   operands: [1, 1],
   run,
 };
 
 async function run(args: Arguments): Promise<number> {
   const [name] = args.operands as [string];
+  const descriptor = parseQueue(name);
+  const credentials = credentialsOf(args, descriptor);
   try {
-    const stats = await statsOf(name);
+    const stats = await statsOf(descriptor, credentials);
     process.stdout.write(args.flag('json') ? `${JSON.stringify(stats, undefined, 2)}\n` : shown(stats));
   } catch (error) {
     throw naming(name, error);
@@ -29,8 +35,11 @@ async function run(args: Arguments): Promise<number> {
 }
 
 /** Attaches for a moment. @throws QueueNotFoundError */
-export async function statsOf(queueName: string): Promise<QueueStats> {
-  const queue = resolveDescriptor(parseQueue(queueName), { create: 'never' });
+export async function statsOf(
+  descriptor: QueueDescriptor,
+  credentials?: ResolveOptions['credentials'],
+): Promise<QueueStats> {
+  const queue = resolveDescriptor(descriptor, { create: 'never', credentials });
   try {
     const stats = await queue.stats();
     return stats.attached === undefined

@@ -5,7 +5,7 @@ import { EXIT_OK } from './command';
 import type { Arguments, Command } from './command';
 import { interruption } from './interrupt';
 import { RIGHT, alive, limitOf, stateOf } from './ls';
-import { segmentUri } from './queue-uri';
+import { parseQueue, segmentUri } from './queue-uri';
 import { statsOf } from './stat';
 import { count, table } from './table';
 
@@ -34,7 +34,7 @@ async function sampleOf(segment: SegmentInfo): Promise<Sample | undefined> {
   // Not a queue that is shut down: one that is finished starts anew with whoever comes next, which must not be this.
   if (segment.shutDown) return undefined;
   try {
-    const { putTotal, getTotal } = await statsOf(segmentUri(segment));
+    const { putTotal, getTotal } = await statsOf(parseQueue(segmentUri(segment)));
     return { atMs: performance.now(), putTotal, getTotal };
   } catch {
     // Gone in the meantime, or another user's.

@@ -131,6 +131,11 @@ struct Descriptor {
 [[noreturn]] void fail_system(const std::string& doing, const std::string& file, int error) {
   if (error == EACCES || error == EPERM)
     refuse(file, std::string("the system refuses access (") + std::strerror(error) + ")");
+  if (error == EROFS) {
+    throw SegmentFailure("ERR_SEGMENT_PERMISSION",
+                         "cannot " + doing + " segment " + file + ": " + Segment::directory() +
+                             " is mounted read-only. As root: `mount -o remount,rw " + Segment::directory() + "`.");
+  }
   if (error == ENOSPC || error == ENOMEM || error == EDQUOT) {
     throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
                          "no room in " + Segment::directory() + " for " + file +

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, segmentsNamed, start, until } from './command';
+import { command, expectOneLine, segmentsNamed, start, until } from './command';
 
 const directory = mkdtempSync(join(tmpdir(), 'sage-queue-demo-'));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -63,6 +63,38 @@ test('any file: CSV with quotes, and NDJSON, give what one computes by hand', as
   );
   const fromJson = await demo('--file', ndjson, '--group', 'town', '--value', 'v');
   expect(fromJson).toMatchObject({ status: 0, report: { ok: true, batches: 1, groups: expected } });
+});
+
+test('a group without a single number is equal to that of one process', async () => {
+  const file = join(directory, 'no-number.ndjson');
+  writeFileSync(file, '{"town":"Ulm","v":1}\n{"town":"Jena","v":"none"}\n');
+  const { status, stderr, report } = await demo('--file', file, '--group', 'town', '--value', 'v');
+  expect({ status, stderr, ok: report.ok }).toEqual({ status: 0, stderr: '', ok: true });
+  expect(report.groups).toContainEqual({
+    key: 'Jena',
+    records: 1,
+    values: 0,
+    sum: 0,
+    mean: null,
+    min: null,
+    max: null,
+  });
+});
+
+test('too few batches for a worker to be killed: it is told', async () => {
+  const file = join(directory, 'few.ndjson');
+  writeFileSync(file, '{"town":"Ulm"}\n{"town":"Jena"}\n');
+  const { status, stderr, report } = await demo('--file', file, '--group', 'town', '--kill-a-worker');
+  expect({ status, ok: report.ok, killed: report.killed }).toEqual({ status: 0, ok: true, killed: 0 });
+  expectOneLine(stderr, /no worker was killed.*of the 1 batches.*--batch/);
+});
+
+test('no records at all take no time', async () => {
+  const file = join(directory, 'empty.ndjson');
+  writeFileSync(file, '');
+  const { status, report } = await demo('--file', file, '--group', 'town');
+  expect(status).toBe(0);
+  expect(report).toMatchObject({ ok: true, records: 0, seconds: 0, recordsPerSecond: 0 });
 });
 
 test('a batch that somebody takes away makes the outcome differ: status 1', async () => {

@@ -21,6 +21,8 @@ test.each([
   [['put', queue, '--raw', '--frame-bytes', '0'], /--frame-bytes .*'0'/],
   [['put', queue, '--maxsize', '-1'], /maxsize/],
   [['get', queue, '--timeout-ms', 'soon'], /'soon'/],
+  [['get', queue, '--maxsize', '5'], /--maxsize .*--create/],
+  [['get', queue, '--follow', '--capacity-bytes', '65536'], /--capacity-bytes .*--create/],
   [['get', 'nothing'], /'nothing' names no queue.*shm:NAME/],
   [['get', 'rpc://127.0.0.1/x'], /rpc:\/\/HOST:PORT\/ID/],
   [['get', 'rpc://127.0.0.1:99999/x'], /port/],

@@ -26,6 +26,16 @@ describe.each([`shm:${name}`, `sage:${name}`])('%s', (queue) => {
     expect(lines(await command(['get', queue, '--ndjson']))).toEqual(values);
   });
 
+  test('integers keep their digits, however many', async () => {
+    const values = [
+      '9007199254740993',
+      '{"id":-9007199254740993,"in":["\\"9007199254740993",123456789012345678901234567890,1.5]}',
+      '[9007199254740991,1e+300,"12345678901234567890"]',
+    ];
+    expect((await command(['put', queue, '--ndjson'], values.join('\n'))).status).toBe(0);
+    expect(lines(await command(['get', queue, '--ndjson']))).toEqual(values);
+  });
+
   test('without --ndjson text is a line and other values are JSON', async () => {
     await command(['put', queue, '--ndjson'], '{"a":1}\n"plain"\n7\n');
     expect(lines(await command(['get', queue]))).toEqual(['{"a":1}', 'plain', '7']);

@@ -1,32 +1,5 @@
 /** `sage-queue serve`: a shared-memory queue behind a port, used from the command line on both sides. */
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-
-const cli = join(__dirname, '../../dist/cli/main.js');
-const run = (args: string[], input = '', env: NodeJS.ProcessEnv = {}) =>
-  spawnSync(process.execPath, [cli, ...args], {
-    input,
-    encoding: 'utf8',
-    env: { ...process.env, ...env },
-    timeout: 20_000,
-  });
-
-async function serving<R>(args: string[], use: (address: string) => R, env: NodeJS.ProcessEnv = {}): Promise<R> {
-  const server = spawn(process.execPath, [cli, 'serve', '--port', '0', ...args], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-  });
-  const ended = once(server, 'exit');
-  try {
-    const line = await Promise.race([once(server.stdout.setEncoding('utf8'), 'data'), ended]);
-    if (typeof line[0] !== 'string') throw new Error(`serve ended with status ${String(line[0])}`);
-    return use(line[0].trim());
-  } finally {
-    server.kill('SIGINT');
-    expect((await ended)[0]).toBe(0);
-  }
-}
+import { run, serving } from './serving';
 
 test('what goes in by rpc:// comes out by sage:, and the reverse', async () => {
   const name = `serve.${process.pid}`;

@@ -30,7 +30,23 @@ const esbuildCopied = async () => {
   cpSync('node_modules/sage-queue/prebuilds', 'out/esbuild-copied/prebuilds', { recursive: true });
 };
 
-Promise.all([esbuildExternal(), webpackExternal(), esbuildCopied()]).catch((error) => {
+// The same as an ES module: what was CommonJS in it finds its require and __dirname at the top.
+const banner = `import { createRequire } from 'node:module';
+const require = createRequire(import.meta.url);
+const __dirname = require('node:path').dirname(require('node:url').fileURLToPath(import.meta.url));`;
+const esbuildModule = async () => {
+  await esbuild.build({
+    ...common,
+    entryPoints: ['main.mjs'],
+    format: 'esm',
+    banner: { js: banner },
+    external: ['@grpc/grpc-js'],
+    outfile: 'out/esbuild-module/bundle/main.mjs',
+  });
+  cpSync('node_modules/sage-queue/prebuilds', 'out/esbuild-module/prebuilds', { recursive: true });
+};
+
+Promise.all([esbuildExternal(), webpackExternal(), esbuildCopied(), esbuildModule()]).catch((error) => {
   console.error(error);
   process.exit(1);
 });

@@ -245,9 +245,11 @@ const full = {
       expectAddon(smoke(folder, join('out', file), {}), 'node_modules/sage-queue');
     }
     // These carry the addon with them, so they run where the package is not installed.
-    const elsewhere = join(scratch, 'bundle-elsewhere');
-    cpSync(join(folder, 'out/esbuild-copied'), elsewhere, { recursive: true });
-    expectAddon(smoke(elsewhere, 'bundle/main.cjs'), join('bundle-elsewhere', prebuilt));
+    for (const file of ['esbuild-copied/bundle/main.cjs', 'esbuild-module/bundle/main.mjs']) {
+      const [name, ...path] = file.split('/');
+      cpSync(join(folder, 'out', name), join(scratch, name), { recursive: true });
+      expectAddon(smoke(join(scratch, name), join(...path)), join(scratch, name, prebuilt));
+    }
   },
   'the loader of glibc 2.17': async () => {
     const { zig, zigCache } = await import('../../scripts/zig.mjs');

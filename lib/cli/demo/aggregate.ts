@@ -16,8 +16,8 @@ interface Group {
   greatest: number;
 }
 
-/** What a worker sends for one batch: key, records, values, sum (in decimal), least, greatest. */
-export type PartialGroup = [string, number, number, string, number, number];
+/** What a worker sends for one batch: key, records, values, sum (in decimal), least, greatest; the last two are null without values: JSON has no Infinity. */
+export type PartialGroup = [string, number, number, string, number | null, number | null];
 
 /** One row of the result. */
 export interface GroupRow {
@@ -31,7 +31,8 @@ export interface GroupRow {
 }
 
 function numberOf(value: unknown): number | undefined {
-  if (typeof value !== 'number' && (typeof value !== 'string' || value.trim() === '')) return undefined;
+  if (typeof value !== 'number' && typeof value !== 'bigint' && (typeof value !== 'string' || value.trim() === ''))
+    return undefined;
   const number = Number(value);
   return Number.isFinite(number * SCALE) ? number : undefined;
 }
@@ -67,8 +68,8 @@ export class Aggregate {
       group.records += records;
       group.values += values;
       group.sum += BigInt(sum);
-      group.least = Math.min(group.least, least);
-      group.greatest = Math.max(group.greatest, greatest);
+      group.least = Math.min(group.least, least ?? Infinity);
+      group.greatest = Math.max(group.greatest, greatest ?? -Infinity);
       this.records += records;
     }
   }
@@ -79,8 +80,8 @@ export class Aggregate {
       records,
       values,
       sum.toString(),
-      least,
-      greatest,
+      values === 0 ? null : least,
+      values === 0 ? null : greatest,
     ]);
   }
 

@@ -32,7 +32,8 @@ export interface RunResult {
   readonly batchesByTask: readonly number[];
 }
 
-const BATCHES_BEFORE_KILL = 20;
+/** That the worker to be killed sees through. */
+export const BATCHES_BEFORE_KILL = 20;
 
 type NewsOf<Kind extends News['kind']> = Extract<News, { kind: Kind }>;
 
@@ -150,7 +151,8 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
     return {
       aggregate,
       batches,
-      seconds: (endMs - startMs) / 1000,
+      // Without a result the collector's time is that of its start.
+      seconds: Math.max(0, endMs - startMs) / 1000,
       killed: workers.length - worked.length,
       redelivered,
       duplicates,
