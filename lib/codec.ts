@@ -180,7 +180,11 @@ export function isBytes(value: unknown): value is Uint8Array {
   }
 }
 
-/** … as above. */
+/** A Uint8Array and no proxy of one: nothing of it runs anybody's code, so that no try block is needed around it. */
+export const isPlainBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && value instanceof Uint8Array;
+
+/** Of a revoked proxy as above. */
 export function isSealed(value: unknown): value is SealedItem {
   try {
     return value instanceof SealedItem;

@@ -2,7 +2,7 @@
  * Where the small items of a batch lie for the addon to pick up: memory that it knows already. To ask one array after the other for
  * its memory costs it more than the copy into here.
  */
-import { CODEC_RAW, encodeItemSpan } from '../../codec';
+import { CODEC_RAW, encodeItemSpan, isPlainBytes } from '../../codec';
 import type { CodecName } from '../../codec';
 import { MAX_BATCH } from '../../native';
 
@@ -50,7 +50,7 @@ export function packSmall(items: readonly unknown[], from: number, codec: CodecN
   // Most batches are bytes only. No try block lies around them: V8 works on typed arrays half as fast in one.
   for (; codec === 'auto' && packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
     const item = items[from + packed];
-    if (!(item instanceof Uint8Array)) break;
+    if (!isPlainBytes(item)) break;
     const { length } = item;
     if (length === 0 || length > largest) break;
     set.call(memory, item, offset);

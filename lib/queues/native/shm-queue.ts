@@ -3,7 +3,7 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem } from '../../codec';
+import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec';
 import type { CodecName } from '../../codec';
 import { syncDispose } from '../../dispose';
 import type { QueueDescriptor } from '../../descriptor';
@@ -144,7 +144,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   /** Bytes that go in as they are. Empty ones take the way of other items, where it shows whether their memory is still theirs. */
   private isRaw(item: unknown): item is Uint8Array {
-    return this.codec === 'auto' && item instanceof Uint8Array && item.length > 0;
+    return this.codec === 'auto' && isPlainBytes(item) && item.length > 0;
   }
 
   /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
