@@ -179,6 +179,15 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     };
   }
 
+  /** What console.log shows: one line instead of everything inside. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { queueType, queueId } = this.descriptor;
+    // Not every type says so of itself.
+    const { closed } = this as { closed?: unknown };
+    const state = typeof closed === 'boolean' ? (closed ? ', closed' : ', open') : '';
+    return `${this.constructor.name}(${queueType}:${queueId}${state})`;
+  }
+
   async [asyncDispose](): Promise<void> {
     await this.close();
   }

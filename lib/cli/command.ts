@@ -75,7 +75,7 @@ export function readArguments(name: string, command: Command, argv: readonly str
       strict: true,
     });
     const [least, most] = command.operands;
-    if (positionals.length < least) throw new UsageError(`${name} needs an operand more: sage-queue ${command.usage}`);
+    if (positionals.length < least) throw new UsageError(`${name} needs an operand more: sage-queue ${command.usage}.`);
     if (positionals.length > most)
       throw new UsageError(`${name} does not know what to do with '${positionals[most]}'.`);
     return new Arguments(positionals, values as Record<string, Value>);

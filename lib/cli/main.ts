@@ -92,8 +92,15 @@ async function run(argv: readonly string[]): Promise<number> {
 function oneLine(error: unknown): string {
   const { message, code } = (error ?? {}) as { message?: string; code?: unknown };
   const text = (message ?? String(error)).replace(/\s*\n\s*/g, ' ');
-  return typeof code === 'string' && code.startsWith('ERR_') ? `${text} (${code})` : text;
+  if (typeof code !== 'string' || !code.startsWith('ERR_')) return text;
+  // One that came over the wire may bring the code of the other side.
+  return /\(ERR_[A-Z_]+\)/.test(text) ? text : `${text} (${code})`;
 }
+
+/** These are about what was typed: a descriptor that is none, a name that no queue can have. */
+const USAGE_CODES: readonly unknown[] = ['ERR_DESCRIPTOR_INVALID', 'ERR_SEGMENT_NAME'];
+const isUsage = (error: unknown): boolean =>
+  error instanceof UsageError || USAGE_CODES.includes((error as { code?: unknown } | undefined)?.code);
 
 /** Resolves when what was written to the stream is out, or never will be. */
 const flushed = (stream: NodeJS.WriteStream): Promise<void> =>
@@ -135,6 +142,6 @@ run(process.argv.slice(2)).then(
       return leave(error.status, [process.stderr]);
     }
     process.stderr.write(`sage-queue: ${oneLine(error)}\n`);
-    leave(error instanceof UsageError ? EXIT_USAGE : EXIT_FAILED);
+    leave(isUsage(error) ? EXIT_USAGE : EXIT_FAILED);
   },
 );

@@ -1,4 +1,5 @@
-import { createReadStream } from 'node:fs';
+import { once } from 'node:events';
+import { createReadStream, fstatSync, statSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { QueueFullError } from '../errors';
 import type { Queue } from '../queue';
@@ -11,8 +12,11 @@ import type { Batch } from './input-items';
 import { Interrupted, interruption } from './interrupt';
 import { Progress } from './progress';
 import { naming, parseQueue } from './queue-uri';
-import { count } from './table';
+import { count, sentence } from './table';
 import { tellIfNobodyListens } from './waiting';
+
+/** A put that waits for room is looked after as often where its progress is shown. */
+const LOOK_MS = 200;
 
 export const put: Command = {
   summary: 'Puts lines of text, lines of JSON or frames of bytes into a queue',
@@ -70,13 +74,16 @@ async function run(args: Arguments): Promise<number> {
   });
   const credentials = credentialsOf(args, descriptor);
   const signal = interruption();
-  const input = file === undefined || file === '-' ? process.stdin : createReadStream(file);
   // Before the queue is made: a file that is not there makes none.
-  if (input !== process.stdin) await opened(input);
+  const input = await opened(file === '-' ? undefined : file);
   const queue = await attach(name, () => resolveDescriptor(descriptor, { credentials }));
   if (timeoutMs === undefined) tellIfNobodyListens(descriptor);
-  const progress = new Progress('put', () => queue.qsize());
-  const putting = new Putting(queue, timeoutMs, signal, progress);
+  // Where stdin is the terminal itself, somebody types there.
+  const shown = process.stderr.isTTY === true && !(input === process.stdin && process.stdin.isTTY === true);
+  const progress = new Progress('put', () => queue.qsize(), shown);
+  // So that the items of a batch which waits for room count as they go in. A server that does not answer is no full queue.
+  const lookMs = shown && descriptor.queueType !== 'rpc' ? LOOK_MS : Infinity;
+  const putting = new Putting(queue, timeoutMs, lookMs, signal, progress);
   try {
     // A read that waits for more input ends with the signal too.
     const onAbort = (): void => void input.destroy();
@@ -107,11 +114,20 @@ async function run(args: Arguments): Promise<number> {
   }
 }
 
-const opened = (input: Readable): Promise<void> =>
-  new Promise((resolve, reject) => {
-    input.once('error', (error) => reject(new Error(`The input cannot be read: ${error.message}.`)));
-    input.once('open', () => resolve());
-  });
+/** The file, or standard input. @throws Error that names it where it cannot be read. */
+async function opened(file: string | undefined): Promise<Readable> {
+  const name = file ?? 'Standard input';
+  try {
+    const stat = file === undefined ? fstatSync(0) : statSync(file);
+    if (stat.isDirectory()) throw new Error('it is a directory');
+    if (file === undefined) return process.stdin;
+    const input = createReadStream(file);
+    await once(input, 'open');
+    return input;
+  } catch (error) {
+    throw new Error(`${name} cannot be read: ${(error as Error).message}.`);
+  }
+}
 
 async function attach(name: string, resolve: () => Queue): Promise<Queue> {
   try {
@@ -126,16 +142,19 @@ class TimedOut extends Error {}
 class Putting {
   /** Items that are in the queue. */
   done = 0;
+  private lastAt = performance.now();
 
   constructor(
     private readonly queue: Queue,
-    private readonly timeoutMs: number | undefined,
+    private readonly timeoutMs = Infinity,
+    private readonly lookMs: number,
     private readonly signal: AbortSignal,
     private readonly progress: Progress,
   ) {}
 
   async batch(batch: Batch): Promise<void> {
     // A timeout bounds the wait for room, not the way of a long batch: it starts anew whenever something went in.
+    this.lastAt = performance.now();
     for (let from = 0; from < batch.items.length;) from += await this.some(batch, from);
     if (batch.failure !== undefined) {
       throw new Error(`${batch.failure.message}; the ${count(this.done)} items before it were put.`);
@@ -144,23 +163,26 @@ class Putting {
 
   private async some(batch: Batch, from: number): Promise<number> {
     const items = from === 0 ? batch.items : batch.items.slice(from);
+    const leftMs = Math.max(0, this.timeoutMs - (performance.now() - this.lastAt));
+    const timeoutMs = Math.min(leftMs, this.lookMs);
     try {
-      return this.record(await this.queue.putMany(items, { timeoutMs: this.timeoutMs, signal: this.signal }));
+      return this.record(await this.queue.putMany(items, { timeoutMs, signal: this.signal }));
     } catch (error) {
       const accepted = this.record((error as { accepted?: number }).accepted ?? 0);
       if (error === this.signal.reason && this.signal.aborted) throw error;
       if (error instanceof QueueFullError) {
-        if (accepted > 0) return accepted;
+        if (accepted > 0 || timeoutMs < leftMs) return accepted;
         throw new TimedOut();
       }
       (error as Error).message =
-        `${batch.where(from + accepted)}: ${(error as Error).message} The ${count(this.done)} items before it were put.`;
+        `${batch.where(from + accepted)}: ${sentence((error as Error).message)} The ${count(this.done)} items before it were put.`;
       throw error;
     }
   }
 
   private record(items: number): number {
     this.done += items;
+    if (items > 0) this.lastAt = performance.now();
     this.progress.add(items);
     return items;
   }

@@ -40,15 +40,26 @@ Ctrl-C lets the calls under way finish, then ends.`,
 };
 
 function readQueues(assignments: readonly string[]): Record<string, QueueDescriptor> {
-  const queues: Record<string, QueueDescriptor> = {};
+  const queues = new Map<string, QueueDescriptor>();
   for (const assignment of assignments) {
     const [, id, queue] = /^([^=]+)=(.+)$/s.exec(assignment) ?? [];
     if (id === undefined || queue === undefined) {
       throw new UsageError(`--queue takes ID=QUEUE, found '${assignment}'.`);
     }
-    queues[id] = parseQueue(queue);
+    if (queues.has(id)) throw new UsageError(`--queue ${id}=… is given twice.`);
+    queues.set(id, parseQueue(queue));
   }
-  return queues;
+  return Object.fromEntries(queues);
+}
+
+/** The advice of a QueueServer names its options; here they are flags. */
+function inFlags(error: unknown): unknown {
+  if (error instanceof Error) {
+    error.message = error.message
+      .replace('tls: { cert, key }', '--tls-cert F --tls-key F')
+      .replace('allowPlaintextBeyondLoopback: true', '--allow-plaintext-beyond-loopback');
+  }
+  return error;
 }
 
 async function run(args: Arguments): Promise<number> {
@@ -69,7 +80,9 @@ async function run(args: Arguments): Promise<number> {
     allowPlaintextBeyondLoopback: args.flag('allow-plaintext-beyond-loopback'),
     queues: assignments.length > 0 ? readQueues(assignments) : (id) => parseQueue(`sage:${id}`),
   });
-  const address = await server.start();
+  const address = await server.start().catch((error: unknown) => {
+    throw inFlags(error);
+  });
   const host = address.host.includes(':') ? `[${address.host}]` : address.host;
   process.stdout.write(`rpc://${host}:${address.port}/\n`);
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));

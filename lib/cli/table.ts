@@ -1,5 +1,8 @@
 /** Tables and figures for people. */
 
+/** Characters between two columns. */
+export const COLUMN_GAP = 2;
+
 /** Columns as wide as their widest cell; those whose heading is in `right` stand flush right. */
 export function table(
   headings: readonly string[],
@@ -14,7 +17,7 @@ export function table(
       .map((cell, column) =>
         right.includes(headings[column]!) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
       )
-      .join('  ')
+      .join(' '.repeat(COLUMN_GAP))
       .trimEnd();
   return [headings, ...rows].map((cells) => `${line(cells)}\n`).join('');
 }
@@ -48,3 +51,6 @@ export function age(seconds: number): string {
 
 /** Text from elsewhere (a name, a key of a data set) without the characters that would drive the terminal. */
 export const printable = (text: string): string => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+
+/** With the full stop that another sentence behind it wants. */
+export const sentence = (text: string): string => (/[.!?…]$/.test(text) ? text : `${text}.`);

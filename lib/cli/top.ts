@@ -7,7 +7,7 @@ import { interruption } from './interrupt';
 import { RIGHT, alive, limitOf, stateOf } from './ls';
 import { parseQueue, segmentUri } from './queue-uri';
 import { statsOf } from './stat';
-import { count, table } from './table';
+import { COLUMN_GAP, count, table } from './table';
 
 export const top: Command = {
   summary: 'Shows the shared-memory queues of this host and their rates, again and again',
@@ -23,6 +23,9 @@ export const top: Command = {
 };
 
 const HEADINGS = ['QUEUE', 'ITEMS', 'MAXSIZE', 'PUT/S', 'GET/S', 'ATTACHED', 'STATE'];
+
+/** Characters of a name that are shown, however narrow the terminal. */
+const LEAST_NAME = 12;
 
 interface Sample {
   readonly atMs: number;
@@ -78,20 +81,31 @@ async function run(args: Arguments): Promise<number> {
       ]);
     }
     before = samples;
-    const text = table(HEADINGS, rows, RIGHT);
+    const text = table(HEADINGS, inPlace ? fitted(rows) : rows, RIGHT);
     process.stdout.write(inPlace ? onScreen(text) : `${text}\n`);
     if (process.stdout.destroyed || process.stdout.errored !== null) break;
   }
   return EXIT_OK;
 }
 
-/** From the upper left corner, each line to its end, then the rest of the screen. What does not fit is cut off. */
+/** From the upper left corner, each line to its end, then the rest of the screen. Of queues that do not fit the number is told. */
 function onScreen(text: string): string {
   const { columns = 80, rows = 24 } = process.stdout;
-  const lines = text
-    .trimEnd()
-    .split('\n')
-    .slice(0, rows - 1)
-    .map((line) => `${line.slice(0, columns)}\u001b[K\n`);
+  const all = text.trimEnd().split('\n');
+  // The line below the last one is the cursor's.
+  const fitting = rows - 1;
+  const shown =
+    all.length <= fitting ? all : [...all.slice(0, fitting - 1), `… ${count(all.length - fitting + 1)} more`];
+  const lines = shown.map((line) => `${line.slice(0, columns)}\u001b[K\n`);
   return `\u001b[H${lines.join('')}\u001b[J`;
+}
+
+/** With names so short that the other columns fit beside them. */
+function fitted(rows: readonly string[][]): string[][] {
+  const others = HEADINGS.slice(1).map((heading, column) =>
+    Math.max(heading.length, ...rows.map((row) => row[column + 1]!.length)),
+  );
+  const room = (process.stdout.columns ?? 80) - others.reduce((sum, width) => sum + width + COLUMN_GAP, 0);
+  const most = Math.max(LEAST_NAME, room);
+  return rows.map(([name, ...rest]) => [name!.length > most ? `${name!.slice(0, most - 1)}…` : name!, ...rest]);
 }

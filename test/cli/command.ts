@@ -25,7 +25,16 @@ export const uniqueName = (what: string): string => `test-cli-${what}-${process.
 
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Running {
   if (!existsSync(MAIN)) throw new Error(`${MAIN} is missing: run npm run build first.`);
-  const child = spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env: { ...process.env, ...env } });
+  return followed(spawn(process.execPath, [MAIN, ...args], { cwd: ROOT, env: { ...process.env, ...env } }));
+}
+
+/** On a terminal, whose screen is `stdout` and whose keyboard is stdin; it ends with the command. */
+export function startOnTerminal(args: readonly string[], { rows = 24, columns = 80 } = {}): Running {
+  const terminal = [join(__dirname, 'terminal.py'), String(rows), String(columns)];
+  return followed(spawn('python3', [...terminal, process.execPath, MAIN, ...args], { cwd: ROOT }));
+}
+
+function followed(child: ChildProcessWithoutNullStreams): Running {
   const stdout: Buffer[] = [];
   const stderr: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk));

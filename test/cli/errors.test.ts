@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, expectOneLine, lines, segmentsNamed, start, uniqueName } from './command';
+import { command, expectOneLine, lines, segmentsNamed, shell, start, uniqueName } from './command';
 
 const directory = mkdtempSync(join(tmpdir(), 'sage-queue-cli-'));
 const name = uniqueName('errors');
@@ -14,7 +14,7 @@ afterAll(async () => {
 
 test.each([
   [['frobnicate'], /no command 'frobnicate'/],
-  [['put'], /put QUEUE/],
+  [['put'], /put QUEUE \[FILE\] \[options\]\. Try /],
   [['put', queue, 'a', 'b'], /'b'/],
   [['put', queue, '--frob'], /'--frob'/],
   [['put', queue, '--raw'], /--frame-bytes/],
@@ -48,8 +48,18 @@ test.each(['get', 'stat', 'rm'])('%s of a queue that is not there fails and make
 });
 
 test('a name that no segment can have, and a descriptor that is none', async () => {
-  expectOneLine((await command(['put', 'shm:../x'], 'a\n')).stderr, /ERR_SEGMENT_NAME/);
-  expectOneLine((await command(['get', '{"queue_id":""}'])).stderr, /ERR_DESCRIPTOR_INVALID/);
+  const file = join(directory, 'descriptor.json');
+  writeFileSync(file, '{"queue_id":');
+  for (const [uri, code] of [
+    ['shm:../x', /ERR_SEGMENT_NAME/],
+    ['{"queue_id":""}', /ERR_DESCRIPTOR_INVALID/],
+    ['{bad', /ERR_DESCRIPTOR_INVALID/],
+    [`@${file}`, /ERR_DESCRIPTOR_INVALID/],
+  ] as const) {
+    const outcome = await command(['get', uri]);
+    expect(outcome.status).toBe(2);
+    expectOneLine(outcome.stderr, code);
+  }
 });
 
 test('a line that is not JSON: its number is told, and those before it are in the queue', async () => {
@@ -120,7 +130,11 @@ test('a file that is not there makes no queue; a directory is no input', async (
   expect(segmentsNamed(name)).toEqual([]);
   const wrong = await command(['put', queue, directory]);
   expect(wrong.status).toBe(1);
-  expectOneLine(wrong.stderr, /EISDIR/);
+  expectOneLine(wrong.stderr, `${directory} cannot be read: it is a directory.`);
+  const asInput = await shell(`sq put ${queue} < ${directory}`);
+  expect(asInput.status).toBe(1);
+  expectOneLine(asInput.stderr, 'Standard input cannot be read: it is a directory.');
+  expect(segmentsNamed(name)).toEqual([]);
 });
 
 test('an rpc queue that nobody serves', async () => {

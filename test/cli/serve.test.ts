@@ -23,5 +23,17 @@ test('wrong command lines say what was expected', () => {
   expect(run(['serve'])).toMatchObject({ status: 2 });
   expect(run(['serve', '--port', '0', '--queue', 'nothing']).stderr).toContain('ID=QUEUE');
   expect(run(['serve', '--port', '0', '--tls-cert', 'x']).stderr).toContain('go together');
-  expect(run(['serve', '--port', '0', '--host', '0.0.0.0']).status).toBe(1);
+  const twice = run(['serve', '--port', '0', '--queue', 'a=sage:a', '--queue', 'a=sage:b']);
+  expect(twice).toMatchObject({ status: 2, stderr: expect.stringContaining('--queue a=') });
+  const beyond = run(['serve', '--port', '0', '--host', '0.0.0.0']);
+  expect(beyond.status).toBe(1);
+  expect(beyond.stderr).toMatch(/Give --tls-cert F --tls-key F, or --allow-plaintext-beyond-loopback /);
+});
+
+test('an error of the queue behind the server is told with one code', async () => {
+  await serving([], (address) => {
+    const { stderr } = run(['put', `${address}a%2Fb`], 'x\n');
+    expect(stderr.match(/ERR_[A-Z_]+/g)).toEqual(['ERR_SEGMENT_NAME']);
+    expect(stderr).toMatch(/[.!?] The 0 items before it were put/);
+  });
 });
