@@ -11,6 +11,7 @@ namespace {
 
 constexpr uint32_t kReapEveryMs = 10;      // how often calls that find nothing, and questions, ask after the dead …
 constexpr uint32_t kReapBusyEveryMs = 50;  // … and those that find something
+constexpr uint32_t kQuickTakes = 7;  // of those that come several to a tick of the clock, as many do not look at it
 
 void add(std::atomic<uint64_t>& counter, uint64_t amount) {
   counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
@@ -107,7 +108,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   const Control<StdMemory>& control = *shared().control;
   if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
   // What the dead held comes before everything that was never taken, also where nobody ever finds the queue empty.
-  reap_if_due(kReapBusyEveryMs);
+  reap_while_busy();
   for (;;) {
     if (algorithm_.may_be_returned() && algorithm_.retake(actor_, items) == Outcome::kOk) {
       *taken = 1;
@@ -314,6 +315,17 @@ QueueTotals Queue::totals() const {
   totals.recovered = shared().control->recovered.load(std::memory_order_relaxed);
   totals.shut_down = is_shut();
   return totals;
+}
+
+void Queue::reap_while_busy() {
+  if (quick_takes_ > 0) {
+    --quick_takes_;
+    return;
+  }
+  const uint32_t now = coarse_ms();
+  quick_takes_ = now == last_take_ms_ ? kQuickTakes : 0;
+  last_take_ms_ = now;
+  if (now - last_reap_ms_ >= kReapBusyEveryMs) reap_if_due(kReapBusyEveryMs);
 }
 
 bool Queue::reap_if_due(uint32_t every_ms) {

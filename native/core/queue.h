@@ -138,6 +138,7 @@ class Queue final : public Watcher::Client {
   bool announce_once();
   void leave();
   bool reap_if_due(uint32_t every_ms);
+  void reap_while_busy();
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   void made_room();
   void made_item();
@@ -173,7 +174,9 @@ class Queue final : public Watcher::Client {
   bool rung_[2] = {false, false};
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
-  uint32_t held_ = 0;  // claims, takes and leases open by this handle
+  uint32_t last_take_ms_ = 0;
+  uint32_t quick_takes_ = 0;  // so many may go by without a look at the clock
+  uint32_t held_ = 0;         // claims, takes and leases open by this handle
   std::unique_ptr<Pipes> pipes_ = std::make_unique<Pipes>();
 };
 

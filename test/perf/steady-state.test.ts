@@ -61,7 +61,7 @@ describe('the native core', () => {
 
   const limits: [string, string[], number, number][] = [
     ['a put', putFunctions, 1, 273],
-    ['a get', getFunctions, 1, 207],
+    ['a get', getFunctions, 1, 186],
     ['a put in a batch of 64', putFunctions, 64, 144],
     ['a get in a batch of 64', getFunctions, 64, 65],
   ];
