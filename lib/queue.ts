@@ -30,12 +30,13 @@ export interface QueueLike<T = unknown> {
  */
 export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, AsyncDisposable {
   readonly descriptor: QueueDescriptor;
+  /** Waits for room. Shared memory and rpc read the item before this returns its promise, and it may change from then on; `local` keeps the item itself. */
   put(item: T, options?: WaitOptions): Promise<void>;
   get(options?: WaitOptions): Promise<T>;
   empty(): Promise<boolean>;
   full(): Promise<boolean>;
   qsize(): Promise<number>;
-  /** All items, in order, waiting for room as needed; `timeoutMs` bounds the whole call. Resolves to how many went in; when it stops early the error carries `accepted`. */
+  /** All items, in order, read and waiting for room as needed; `timeoutMs` bounds the whole call. Resolves to how many went in; when it stops early the error carries `accepted`. */
   putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number>;
   /** Waits for one item, then takes what is there, up to max. */
   getMany(max: number, options?: WaitOptions): Promise<T[]>;

@@ -1,7 +1,7 @@
 /** Items on loan: one by one, or as they lie. */
+import { wentBack } from '../../base-queue';
 import { decodeItem } from '../../codec';
 import { asyncDispose, syncDispose } from '../../dispose';
-import { QueueClosedError } from '../../errors';
 import { REGISTER_CODEC, REGISTER_DELIVERIES, REGISTER_LENGTH, native } from '../../native';
 import type { NativeHandle } from '../../native';
 import type { NativeLease } from '../../queue';
@@ -38,8 +38,7 @@ export function tryLease<T>(
     if (!open) return;
     open = false;
     if (isOpen()) native(() => handle.endLease(id, acknowledge));
-    else if (acknowledge)
-      throw new QueueClosedError('The queue was closed with this item on lease: it went back, and comes again.');
+    else if (acknowledge) throw wentBack();
   };
   let item: T;
   try {
