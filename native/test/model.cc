@@ -147,7 +147,7 @@ int main(int argc, char** argv) {
     for (const Entry& suite : kSuites) good = run(suite, 10000, 1) && good;
     return good ? 0 : 1;
   }
-  if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 3) ? 0 : 1;
+  if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 4) ? 0 : 1;
   const char* name = argc > 2 ? argv[2] : "";
   const unsigned preemptions = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1;
   if (mode == "exhaustive") return exhaust(name, argc > 3 ? Form::kAsked : Form::kShort, preemptions) ? 0 : 1;
