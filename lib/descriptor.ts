@@ -1,4 +1,4 @@
-import { InvalidDescriptorError, QueueError } from './errors';
+import { InvalidDescriptorError } from './errors';
 import { givenOptions } from './given-options';
 import { hostIdentity } from './host';
 import { checkBuiltInMetadata, copyMetadata, deepEqual, describeValue } from './metadata';
@@ -51,6 +51,56 @@ const rayMetadata = ({ maxsize, address, namespace, create }: RayOptions): Recor
   ...given({ address, namespace, create }),
 });
 
+type Parts = { queueId: string; queueType: string; metadata: Metadata; createdTimestamp: number };
+
+/** Of a descriptor to be made. @throws InvalidDescriptorError */
+function checkedParts(init: Partial<Parts>): Parts {
+  if (typeof init !== 'object' || init === null) {
+    throw new InvalidDescriptorError(
+      `A descriptor is made from { queueId, queueType, metadata }, found ${describeValue(init)}.`,
+    );
+  }
+  const queueId = nonEmpty('queue_id', init.queueId);
+  const queueType = nonEmpty('queue_type', init.queueType);
+  const metadata = copyMetadata(init.metadata ?? {});
+  checkBuiltInMetadata(queueType, metadata);
+  const createdTimestamp = init.createdTimestamp ?? Date.now() / 1000;
+  if (!Number.isFinite(createdTimestamp)) {
+    throw new InvalidDescriptorError(
+      `created_timestamp must be seconds since the epoch (a finite number), found ${describeValue(createdTimestamp)}.`,
+    );
+  }
+  return { queueId, queueType, metadata, createdTimestamp };
+}
+
+/** The wire form, as text or as an object, with nothing checked but that. @throws InvalidDescriptorError */
+function readWire(json: unknown): ConstructorParameters<typeof QueueDescriptor>[0] {
+  let wire: unknown;
+  try {
+    wire = typeof json === 'string' ? JSON.parse(json) : json;
+    if (typeof wire === 'object' && wire !== null && !Array.isArray(wire)) {
+      return {
+        queueId: own(wire, 'queue_id') as string,
+        queueType: own(wire, 'queue_type') as string,
+        metadata: (own(wire, 'metadata') ?? {}) as Metadata,
+        createdTimestamp: (own(wire, 'created_timestamp') ?? undefined) as number | undefined,
+      };
+    }
+  } catch (error) {
+    throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.`, {
+      cause: error,
+    });
+  }
+  throw new InvalidDescriptorError(
+    `A descriptor is a JSON object with queue_id, queue_type, metadata and created_timestamp, found ${describeValue(wire)}.`,
+  );
+}
+
+/** Own keys only: what a polluted prototype offers is not part of the text. */
+function own(wire: object, key: string): unknown {
+  return Object.hasOwn(wire, key) ? (wire as Record<string, unknown>)[key] : undefined;
+}
+
 /**
  * An immutable, serializable reference to a queue: what `resolveDescriptor` needs to find or make it, in this process,
  * another one, on another host or in another language.
@@ -69,22 +119,11 @@ export class QueueDescriptor<K extends string = string> {
 
   /** @throws InvalidDescriptorError on an empty id or type, or metadata that JSON cannot hold (NaN, BigInt, function, cycle). */
   constructor(init: { queueId: string; queueType: K; metadata?: Metadata; createdTimestamp?: number }) {
-    if (typeof init !== 'object' || init === null) {
-      throw new InvalidDescriptorError(
-        `A descriptor is made from { queueId, queueType, metadata }, found ${describeValue(init)}.`,
-      );
-    }
-    const { queueId, queueType, metadata, createdTimestamp } = init;
-    this.queueId = nonEmpty('queue_id', queueId);
-    this.queueType = nonEmpty('queue_type', queueType) as K;
-    this.metadata = copyMetadata(metadata ?? {});
-    checkBuiltInMetadata(queueType, this.metadata);
-    if (createdTimestamp !== undefined && createdTimestamp !== null && !Number.isFinite(createdTimestamp)) {
-      throw new InvalidDescriptorError(
-        `created_timestamp must be seconds since the epoch (a finite number), found ${describeValue(createdTimestamp)}.`,
-      );
-    }
-    this.createdTimestamp = createdTimestamp ?? Date.now() / 1000;
+    const { queueId, queueType, metadata, createdTimestamp } = checkedParts(init);
+    this.queueId = queueId;
+    this.queueType = queueType as K;
+    this.metadata = metadata;
+    this.createdTimestamp = createdTimestamp;
     Object.freeze(this);
   }
 
@@ -176,28 +215,7 @@ export class QueueDescriptor<K extends string = string> {
    */
   static fromJSON(json: string | unknown): QueueDescriptor {
     if (json instanceof QueueDescriptor) return json;
-    try {
-      const wire: unknown = typeof json === 'string' ? JSON.parse(json) : json;
-      if (typeof wire !== 'object' || wire === null || Array.isArray(wire)) {
-        throw new InvalidDescriptorError(
-          `A descriptor is a JSON object with queue_id, queue_type, metadata and created_timestamp, found ${describeValue(wire)}.`,
-        );
-      }
-      // Own keys only: what a polluted prototype offers is not part of the text.
-      const own = (key: string): unknown =>
-        Object.hasOwn(wire, key) ? (wire as Record<string, unknown>)[key] : undefined;
-      return new QueueDescriptor({
-        queueId: own('queue_id') as string,
-        queueType: own('queue_type') as string,
-        metadata: (own('metadata') ?? {}) as Metadata,
-        createdTimestamp: (own('created_timestamp') ?? undefined) as number | undefined,
-      });
-    } catch (error) {
-      if (error instanceof QueueError) throw error;
-      throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.`, {
-        cause: error,
-      });
-    }
+    return new QueueDescriptor(readWire(json));
   }
 
   /**

@@ -34,11 +34,11 @@ function isArray(value: object): boolean {
   }
 }
 
-const isPlain = (value: object): boolean => {
+function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   // The prototype of a plain object of another realm (a vm context) is that realm's Object.prototype.
   return prototype === null || Object.getPrototypeOf(prototype) === null;
-};
+}
 
 /** Sets an own property whatever its name: assignment to `__proto__` would set the prototype instead. */
 export function setOwn(target: object, key: string, value: unknown): void {
@@ -104,16 +104,22 @@ export function deepEqual(a: JsonValue | Metadata | undefined, b: JsonValue | Me
 type Checks = Readonly<Record<string, Check>>;
 type Check = { expected: string; holds: (value: JsonValue) => boolean };
 
-const text: Check = { expected: 'a non-empty string', holds: (v) => typeof v === 'string' && v !== '' };
-const flag: Check = { expected: 'true or false', holds: (v) => typeof v === 'boolean' };
+function isText(value: JsonValue): boolean {
+  return typeof value === 'string' && value !== '';
+}
+function isFlag(value: JsonValue): boolean {
+  return typeof value === 'boolean';
+}
+function isCount(value: JsonValue): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+const text: Check = { expected: 'a non-empty string', holds: isText };
+const flag: Check = { expected: 'true or false', holds: isFlag };
+const count: Check = { expected: 'a non-negative integer (0 = no limit on the number of items)', holds: isCount };
 const integer = (from: number, to: number): Check => ({
   expected: `an integer from ${from} to ${to}`,
-  holds: (v) => Number.isSafeInteger(v) && (v as number) >= from && (v as number) <= to,
+  holds: (value) => isCount(value) && (value as number) >= from && (value as number) <= to,
 });
-const count: Check = {
-  expected: 'a non-negative integer (0 = no limit on the number of items)',
-  holds: (v) => Number.isSafeInteger(v) && (v as number) >= 0,
-};
 /** A key, a certificate or a token here would go wherever the descriptor goes. */
 const tls: Check = {
   expected: "'off', 'system' or { ca } (certificates, keys and tokens of a client go into ResolveOptions.credentials)",

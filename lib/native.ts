@@ -1,8 +1,10 @@
 /** The addon, as TypeScript sees it, and where it comes from. Nothing loads it before a shared-memory type is resolved. */
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { addonFiles } from './addon-files';
 import { QueueError, QueueExistsError, QueueNotFoundError, QueueClosedError, SegmentError } from './errors';
 import type { SegmentErrorCode } from './errors';
+
+const ROOT = join(__dirname, '..');
 
 /** What a call of the addon returns when it returns no count or length. */
 export const EMPTY = -1;
@@ -128,7 +130,7 @@ export interface NativeOpenOptions {
 }
 
 export interface Addon {
-  open(options: NativeOpenOptions): NativeHandle;
+  open(options: NativeOpenOptions, handle: Record<keyof NativeHandle, undefined>): NativeHandle;
   list(): (NativeSegment | { file: string; code: string; error: string })[];
   prune(file: string, includeNonEmpty: boolean): boolean;
   createBell(): { readFd: number; writeFd: number; inode: number };
@@ -140,54 +142,50 @@ export interface Addon {
   arm?(point: string, skip: number, action: 'K' | 'S'): void;
 }
 
-/**
- * Opens a queue. The functions come in an object of fixed shape: the addon's own has so many properties that V8 keeps it as a dictionary, in
- * which every call would look its function up.
- */
+/** For the addon to fill in: an object whose properties it adds one by one V8 keeps as a slow dictionary. */
+const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
+  registers: undefined,
+  put: undefined,
+  putRaw: undefined,
+  putManyOut: undefined,
+  getNow: undefined,
+  get: undefined,
+  putMany: undefined,
+  getMany: undefined,
+  claim: undefined,
+  endClaim: undefined,
+  copyTaken: undefined,
+  endTaken: undefined,
+  endMany: undefined,
+  takeRun: undefined,
+  copyFirst: undefined,
+  finishFirst: undefined,
+  giveBackRun: undefined,
+  peek: undefined,
+  lease: undefined,
+  copyLease: undefined,
+  endLease: undefined,
+  park: undefined,
+  unpark: undefined,
+  settle: undefined,
+  setPool: undefined,
+  setOutbox: undefined,
+  setBell: undefined,
+  mustPoll: undefined,
+  mapping: undefined,
+  qsize: undefined,
+  full: undefined,
+  isShut: undefined,
+  shutDown: undefined,
+  unlink: undefined,
+  stats: undefined,
+  configuration: undefined,
+  close: undefined,
+};
+
+/** Opens a queue. */
 export function openHandle(options: NativeOpenOptions): NativeHandle {
-  const owner = loadAddon().open(options);
-  const fixed: NativeHandle & { owner: NativeHandle } = {
-    // What the functions work on lives as long as the addon's object does.
-    owner,
-    registers: owner.registers,
-    put: owner.put,
-    putRaw: owner.putRaw,
-    putManyOut: owner.putManyOut,
-    getNow: owner.getNow,
-    get: owner.get,
-    putMany: owner.putMany,
-    getMany: owner.getMany,
-    claim: owner.claim,
-    endClaim: owner.endClaim,
-    copyTaken: owner.copyTaken,
-    endTaken: owner.endTaken,
-    endMany: owner.endMany,
-    takeRun: owner.takeRun,
-    copyFirst: owner.copyFirst,
-    finishFirst: owner.finishFirst,
-    giveBackRun: owner.giveBackRun,
-    peek: owner.peek,
-    lease: owner.lease,
-    copyLease: owner.copyLease,
-    endLease: owner.endLease,
-    park: owner.park,
-    unpark: owner.unpark,
-    settle: owner.settle,
-    setPool: owner.setPool,
-    setOutbox: owner.setOutbox,
-    setBell: owner.setBell,
-    mustPoll: owner.mustPoll,
-    mapping: owner.mapping,
-    qsize: owner.qsize,
-    full: owner.full,
-    isShut: owner.isShut,
-    shutDown: owner.shutDown,
-    unlink: owner.unlink,
-    stats: owner.stats,
-    configuration: owner.configuration,
-    close: owner.close,
-  };
-  return fixed;
+  return loadAddon().open(options, { ...EMPTY_HANDLE });
 }
 
 let loaded: Addon | undefined;
@@ -204,14 +202,15 @@ export function loadAddon(): Addon {
 
 function requireAddon(): Addon {
   const named = process.env.SAGE_QUEUE_ADDON;
-  const files = named !== undefined && named !== '' ? [named] : addonFiles(join(__dirname, '..'));
+  const files = named !== undefined && named !== '' ? [resolve(named)] : addonFiles(ROOT);
   const failures: unknown[] = [];
   for (const candidate of files) {
     try {
-      // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded on first use, from a path known only now
-      const addon = require(candidate) as Addon;
+      // What require() does in the end. It would look for the file first, and along it for a package.json.
+      const addon = { exports: {} as Addon };
+      process.dlopen(addon, candidate);
       file = candidate;
-      return addon;
+      return addon.exports;
     } catch (error) {
       failures.push(error);
     }
@@ -224,7 +223,7 @@ function missing(files: string[], failures: unknown[]): string {
   return (
     `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version}. ` +
     (found.length === 0
-      ? `No binary lies in ${join(__dirname, '..', 'prebuilds')}; if a bundler made this file, mark sage-queue as external or copy that folder. `
+      ? `No binary lies in ${join(ROOT, 'prebuilds')}; if a bundler made this file, mark sage-queue as external or copy that folder. `
       : `Tried ${found.join('; ')}. `) +
     'To compile it, allow its install script (`npm approve-scripts sage-queue`, `pnpm approve-builds`, `bun pm trust sage-queue`) and run ' +
     '`npm rebuild sage-queue` with Python 3, make and a C++17 compiler; or set SAGE_QUEUE_ADDON to the path of a .node file. ' +

@@ -4,13 +4,16 @@ import { InvalidDescriptorError, UnknownQueueTypeError } from './errors';
 import { givenOptions } from './given-options';
 import { describeValue } from './metadata';
 import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from './queue';
+import { LocalQueue } from './queues/local';
+import { SageQueue } from './queues/native/sage-queue';
+import { ShmQueue } from './queues/native/shm-queue';
 import { wrapQueue } from './wrap-queue';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- a transport is loaded when a type that needs it is first resolved */
 const builtIn: Record<string, () => QueueImplementation> = {
-  shm: () => (require('./queues/native/shm-queue') as typeof import('./queues/native/shm-queue')).ShmQueue,
-  sage_queue: () => (require('./queues/native/sage-queue') as typeof import('./queues/native/sage-queue')).SageQueue,
-  local: () => (require('./queues/local') as typeof import('./queues/local')).LocalQueue,
+  shm: () => ShmQueue,
+  sage_queue: () => SageQueue,
+  local: () => LocalQueue,
   ray_actor: () => (require('./queues/ray') as typeof import('./queues/ray')).RayActorQueue,
   ray_queue: () => (require('./queues/ray') as typeof import('./queues/ray')).RayQueue,
   rpc: () => (require('./queues/rpc/rpc-queue') as typeof import('./queues/rpc/rpc-queue')).RpcQueue,

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, posix } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
 
 const dist = join(dirname(fileURLToPath(import.meta.url)), '..', 'dist');
 const { resolve } = createRequire(join(dist, 'index.js'));
@@ -14,6 +15,11 @@ const ENTRY = 'index';
 /** Loaded when a type that needs them is first resolved, and not before: they bring gRPC along. */
 const OUTSIDE = /^queues\/(rpc|ray)\//;
 const REQUIRE = /\brequire\((['"])(\.{1,2}\/[^'"]+)\1\)/g;
+/** Their functions run in nearly every process, on the way from a descriptor to a queue in shared memory. */
+const ATTACHING = new Set([
+  ...['registry', 'given-options', 'descriptor', 'metadata', 'wrap-queue', 'native', 'addon-files'],
+  ...['queues/native/naming', 'queues/native/shm-queue'],
+]);
 
 /** Texts of the modules by name, the path in dist/ without its ending. */
 const modules = new Map();
@@ -31,8 +37,24 @@ function add(name) {
   modules.set(name, joined);
 }
 add(ENTRY);
+for (const name of ATTACHING) if (!modules.has(name)) throw new Error(`There is no module ${name} to compile at once.`);
 
-const definitions = [...modules].map(([name, text]) => `  '${name}'(exports) {\n${text}  },\n`);
+/**
+ * The functions of a module in parentheses, which tell V8 to compile them with the file: otherwise it only looks them over, and parses
+ * them again at their first call, which takes longer than most of those calls. As expressions they have to stand first to be hoisted.
+ */
+function compiledAtOnce(text) {
+  const { statements } = ts.createSourceFile('module.js', text, ts.ScriptTarget.ES2022);
+  const functions = statements.filter(ts.isFunctionDeclaration);
+  const hoisted = functions.map((node) => `const ${node.name.text} = (${text.slice(node.pos, node.end).trim()});\n`);
+  const rest = statements.filter((node) => !functions.includes(node)).map((node) => text.slice(node.pos, node.end));
+  return `${hoisted.join('')}${rest.join('').trimStart()}\n`;
+}
+
+const definitions = [...modules].map(([name, text]) => {
+  const body = ATTACHING.has(name) ? compiledAtOnce(text) : text;
+  return `  '${name}': (function (exports) {\n${body}  }),\n`;
+});
 writeFileSync(
   join(dist, 'core.js'),
   `'use strict';

@@ -293,23 +293,23 @@ napi_value end_lease(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void add_gets(napi_env env, napi_value object, Handle* handle) {
-  add_hot(env, object, handle,
-          {
-              {"get", get},
-              {"getNow", get_now},
-              {"copyTaken", copy_taken},
-              {"endTaken", end_taken},
-              {"getMany", get_many},
-              {"endMany", end_many},
-              {"takeRun", take_run},
-              {"copyFirst", copy_first},
-              {"finishFirst", finish_first},
-              {"giveBackRun", give_back_run},
-              {"peek", peek},
-              {"lease", lease},
-              {"copyLease", copy_lease},
-              {"endLease", end_lease},
-          });
+  add_calls(env, object, handle,
+            {
+                {"get", get},
+                {"getNow", get_now},
+                {"copyTaken", copy_taken},
+                {"endTaken", end_taken},
+                {"getMany", get_many},
+                {"endMany", end_many},
+                {"takeRun", take_run},
+                {"copyFirst", copy_first},
+                {"finishFirst", finish_first},
+                {"giveBackRun", give_back_run},
+                {"peek", peek},
+                {"lease", lease},
+                {"copyLease", copy_lease},
+                {"endLease", end_lease},
+            });
 }
 
 }  // namespace sage_binding

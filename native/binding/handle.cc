@@ -185,19 +185,20 @@ struct OpenHandles {
 
 /// A call that need not be fast, with a failure of the core turned into a JavaScript exception.
 template <Napi::Value (*Body)(const Napi::CallbackInfo&)>
-Napi::Value cold_call(const Napi::CallbackInfo& info) {
+napi_value cold_call(napi_env env, napi_callback_info arguments) {
   try {
-    return Body(info);
-  } catch (const Napi::Error&) {
-    throw;
+    return Body(Napi::CallbackInfo(env, arguments));
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
   } catch (const std::exception& failure) {
-    throw_failure(info.Env(), failure);
+    error_of(env, failure).ThrowAsJavaScriptException();
   }
+  return nullptr;
 }
 
 }  // namespace
 
-void add_hot(napi_env env, napi_value object, Handle* handle, HotCalls calls) {
+void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls) {
   for (const auto& [name, callback] : calls) {
     napi_value function;
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, handle, &function);
@@ -212,18 +213,18 @@ void Handle::close() {
   has_large = claimed = false;
 }
 
-void throw_failure(Napi::Env env, const std::exception& failure) {
+Napi::Error error_of(Napi::Env env, const std::exception& failure) {
   const auto* segment = dynamic_cast<const sage::SegmentFailure*>(&failure);
   Napi::Error error = Napi::Error::New(env, failure.what());
   error.Set("code", Napi::String::New(env, segment != nullptr ? segment->code() : "ERR_SEGMENT_CORRUPT"));
-  throw error;
+  return error;
 }
 
-Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
+void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
+  const Napi::Env env = object.Env();
   auto* handle = new Handle;
   handle->queue = std::move(queue);
   OpenHandles::instance().add(handle);
-  Napi::Object object = Napi::Object::New(env);
 
   auto registers = Napi::Int32Array::New(env, kTable + 2 * sage::kMaxRun);
   handle->registers = registers.Data();
@@ -233,16 +234,22 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
   add_puts(env, object, handle);
   add_gets(env, object, handle);
   add_waiting(env, object, handle);
-  const std::pair<const char*, Napi::Value (*)(const Napi::CallbackInfo&)> cold[] = {
-      {"setPool", cold_call<set_pool>},   {"setOutbox", cold_call<set_outbox>},
-      {"setBell", cold_call<set_bell>},   {"mustPoll", cold_call<must_poll>},
-      {"mapping", cold_call<mapping>},    {"qsize", cold_call<qsize>},
-      {"full", cold_call<full>},          {"isShut", cold_call<is_shut>},
-      {"shutDown", cold_call<shut_down>}, {"unlink", cold_call<unlink_name>},
-      {"stats", cold_call<stats>},        {"configuration", cold_call<configuration>},
-      {"close", cold_call<close>},
-  };
-  for (const auto& entry : cold) object[entry.first] = Napi::Function::New(env, entry.second, entry.first, handle);
+  add_calls(env, object, handle,
+            {
+                {"setPool", cold_call<set_pool>},
+                {"setOutbox", cold_call<set_outbox>},
+                {"setBell", cold_call<set_bell>},
+                {"mustPoll", cold_call<must_poll>},
+                {"mapping", cold_call<mapping>},
+                {"qsize", cold_call<qsize>},
+                {"full", cold_call<full>},
+                {"isShut", cold_call<is_shut>},
+                {"shutDown", cold_call<shut_down>},
+                {"unlink", cold_call<unlink_name>},
+                {"stats", cold_call<stats>},
+                {"configuration", cold_call<configuration>},
+                {"close", cold_call<close>},
+            });
 
   // The environment ends before JavaScript could close: then the hook lets go, and the finalizer that follows frees.
   const auto end_of_environment = [](void* data) { static_cast<Handle*>(data)->close(); };
@@ -263,7 +270,6 @@ Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue) {
         delete ending;
       },
       nullptr, nullptr);
-  return object;
 }
 
 }  // namespace sage_binding

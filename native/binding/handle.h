@@ -45,10 +45,10 @@ struct Handle {
   void close();
 };
 
-/// Makes the object of functions that lib/native.ts calls NativeHandle.
-Napi::Object make_handle(Napi::Env env, std::unique_ptr<sage::Queue> queue);
+/// Fills in the object of functions that lib/native.ts calls NativeHandle.
+void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue);
 
-/// Turns a failure of the core into an Error with a `code`.
-[[noreturn]] void throw_failure(Napi::Env env, const std::exception& failure);
+/// A failure of the core as an Error with a `code`.
+Napi::Error error_of(Napi::Env env, const std::exception& failure);
 
 }  // namespace sage_binding

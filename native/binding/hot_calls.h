@@ -11,9 +11,9 @@ namespace sage_binding {
 constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec.ts
 constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
 
-/// A function of a handle, by the name that lib/native.ts calls it.
-using HotCalls = std::initializer_list<std::pair<const char*, napi_callback>>;
-void add_hot(napi_env env, napi_value object, Handle* handle, HotCalls calls);
+/// Functions of a handle, by the names that lib/native.ts calls them.
+using Calls = std::initializer_list<std::pair<const char*, napi_callback>>;
+void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls);
 
 void add_puts(napi_env env, napi_value object, Handle* handle);
 void add_gets(napi_env env, napi_value object, Handle* handle);

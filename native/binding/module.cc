@@ -19,6 +19,7 @@ using sage::Segment;
 std::string text(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::String>().Utf8Value(); }
 double number(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::Number>().DoubleValue(); }
 
+/// open(options, handle): gives the handle its functions.
 Napi::Value open(const Napi::CallbackInfo& info) {
   const Napi::Object asked = info[0].As<Napi::Object>();
   sage::SegmentOptions options;
@@ -32,11 +33,13 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   options.owner_uid = static_cast<int64_t>(number(asked, "ownerUid"));
   const std::string create = text(asked, "create");
   try {
-    return make_handle(info.Env(), Queue::open(options, create == "never"       ? Create::kNever
-                                                        : create == "exclusive" ? Create::kExclusive
-                                                                                : Create::kIfMissing));
+    const Napi::Object object = info[1].As<Napi::Object>();
+    fill_handle(object, Queue::open(options, create == "never"       ? Create::kNever
+                                             : create == "exclusive" ? Create::kExclusive
+                                                                     : Create::kIfMissing));
+    return object;
   } catch (const std::exception& failure) {
-    throw_failure(info.Env(), failure);
+    throw error_of(info.Env(), failure);
   }
 }
 
@@ -98,7 +101,7 @@ Napi::Value prune(const Napi::CallbackInfo& info) {
     const bool removed = Queue::inspect(std::move(segment))->remove_if_unused(info[1].ToBoolean());
     return Napi::Boolean::New(info.Env(), removed);
   } catch (const std::exception& failure) {
-    throw_failure(info.Env(), failure);
+    throw error_of(info.Env(), failure);
   }
 }
 

@@ -147,15 +147,15 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void add_puts(napi_env env, napi_value object, Handle* handle) {
-  add_hot(env, object, handle,
-          {
-              {"put", put},
-              {"putRaw", put_raw},
-              {"putMany", put_many},
-              {"putManyOut", put_many_out},
-              {"claim", claim},
-              {"endClaim", end_claim},
-          });
+  add_calls(env, object, handle,
+            {
+                {"put", put},
+                {"putRaw", put_raw},
+                {"putMany", put_many},
+                {"putManyOut", put_many_out},
+                {"claim", claim},
+                {"endClaim", end_claim},
+            });
 }
 
 }  // namespace sage_binding

@@ -37,12 +37,12 @@ napi_value settle(napi_env env, napi_callback_info info) {
 }  // namespace
 
 void add_waiting(napi_env env, napi_value object, Handle* handle) {
-  add_hot(env, object, handle,
-          {
-              {"park", park},
-              {"unpark", unpark},
-              {"settle", settle},
-          });
+  add_calls(env, object, handle,
+            {
+                {"park", park},
+                {"unpark", unpark},
+                {"settle", settle},
+            });
 }
 
 }  // namespace sage_binding

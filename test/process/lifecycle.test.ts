@@ -207,6 +207,16 @@ test('importing loads no addon and starts no thread; local needs none; shm witho
   expect(missing).toEqual(Array(3).fill(['ERR_ADDON_MISSING', true]));
 });
 
+test('SAGE_QUEUE_ADDON may be relative to the working directory', async () => {
+  const [item] = await run(
+    `process.chdir('build'); const queue = open(); queue.putSync('moved'); say(queue.getSync()); queue.closeSync();`,
+    describeQueue('shm'),
+    [],
+    { env: { SAGE_QUEUE_ADDON: 'Release/sage_queue.node' } },
+  );
+  expect(item).toBe('moved');
+});
+
 test('a handle that never waited starts no thread', async () => {
   const [outcome] = await run(
     `const tasks = () => fs.readdirSync('/proc/self/task').length; const before = tasks();

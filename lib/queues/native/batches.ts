@@ -3,7 +3,7 @@ import { encodeItem } from '../../codec';
 import type { CodecName } from '../../codec';
 import { MAX_BATCH, TOO_LARGE, native } from '../../native';
 import type { NativeHandle } from '../../native';
-import { packSmall } from './outbox';
+import { outboxMemory, packSmall } from './outbox';
 import { refusePut } from './statuses';
 
 /** Without `items` they lie in the outbox. */
@@ -15,6 +15,9 @@ export interface Batch {
 }
 
 export class Batches {
+  /** Whether the handle knows the outbox. */
+  private introduced = false;
+
   constructor(
     private readonly handle: NativeHandle,
     private readonly codec: CodecName,
@@ -23,6 +26,10 @@ export class Batches {
 
   /** The next items as bytes: small ones packed into the outbox, where they stay until anything else is put, others as they are. */
   next(items: readonly unknown[], from: number): Batch {
+    if (!this.introduced) {
+      this.handle.setOutbox(outboxMemory());
+      this.introduced = true;
+    }
     const count = packSmall(items, from, this.codec, this.capacityBytes);
     return count > 0 ? { count } : this.encode(items, from);
   }

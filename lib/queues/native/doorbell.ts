@@ -108,9 +108,10 @@ export class BellPull {
 
   constructor(
     private readonly handle: NativeHandle,
+    mode: number,
     private readonly listener: Ringable,
   ) {
-    this.open = (handle.configuration().mode & OTHERS_MAY) !== 0;
+    this.open = (mode & OTHERS_MAY) !== 0;
   }
 
   /** Before the handle parks for the first time. */

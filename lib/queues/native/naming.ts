@@ -2,11 +2,12 @@
 import type { QueueDescriptor } from '../../descriptor';
 import { SegmentError } from '../../errors';
 
-const LEGAL = /^[A-Za-z0-9._-]{1,255}$/;
+const MAX_LENGTH = 255;
+const ILLEGAL = /[^A-Za-z0-9._-]|\.\./;
 
 /** @throws SegmentError ERR_SEGMENT_NAME */
 function checked(what: string, name: string): string {
-  if (LEGAL.test(name) && !name.includes('..')) return name;
+  if (name.length > 0 && name.length <= MAX_LENGTH && !ILLEGAL.test(name)) return name;
   throw new SegmentError(
     'ERR_SEGMENT_NAME',
     `${what} must be 1 to 255 of the characters A-Z a-z 0-9 . _ - without '..', found ${JSON.stringify(name)}.`,

@@ -4,13 +4,14 @@ import { REGISTER_TABLE } from '../../native';
 import type { NativeHandle } from '../../native';
 import { viewOf } from '../../buffer-view';
 
+const NOTHING = Buffer.alloc(0);
 const POOL_BYTES = 64 * 1024;
 /** With less room than this a new pool is begun. */
 const LEAST_ROOM = 4 * 1024;
 
 export class Pool {
-  private buffer = Buffer.alloc(0);
-  private memory: ArrayBufferLike = this.buffer.buffer;
+  private buffer = NOTHING;
+  private memory: ArrayBufferLike = NOTHING.buffer;
   /** Where the next item goes. */
   offset = 0;
 

@@ -32,7 +32,6 @@ import { BellPull } from './doorbell';
 import { ownerOf, segmentName } from './naming';
 import { leaseEncoded, tryLease } from './leases';
 import type { EncodedLeases } from './leases';
-import { outboxMemory } from './outbox';
 import { Pool } from './pool';
 import { emptyError, fullError, refuseGet, refusePut } from './statuses';
 import { Waiters } from './waiters';
@@ -63,6 +62,32 @@ function differencesOf({ metadata }: QueueDescriptor, existing: ReturnType<Nativ
   return differences;
 }
 
+/** @throws ConfigMismatchError, QueueNotFoundError, QueueExistsError, SegmentError */
+function openQueue(descriptor: QueueDescriptor, create: NonNullable<ResolveOptions['create']>): NativeHandle {
+  const { metadata, queueId, queueType } = descriptor;
+  const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
+  const asked = metadata.capacity_bytes;
+  const options = {
+    kind: queueType === 'shm' ? ('shm' as const) : ('sage' as const),
+    name: segmentName(descriptor),
+    queueId,
+    maxsize,
+    capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
+    mode: typeof metadata.mode === 'number' ? metadata.mode : DEFAULT_MODE,
+    autoCleanup: metadata.auto_cleanup !== false,
+    ownerUid: ownerOf(descriptor) ?? -1,
+    create,
+  };
+  const handle = native(() => openHandle(options));
+  const differences = differencesOf(descriptor, handle.configuration());
+  if (differences.length === 0) return handle;
+  handle.close();
+  throw new ConfigMismatchError(
+    `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
+      'Ask for the same, or leave it out to take the queue as it is.',
+  );
+}
+
 /** As many calls are answered at once before the event loop gets a turn. */
 const ANSWERS_PER_TURN = 512;
 let answers = 0;
@@ -88,39 +113,15 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    const { metadata } = descriptor;
-    const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
-    const asked = metadata.capacity_bytes;
-    this.codec = typeof metadata.codec === 'string' ? metadata.codec : 'auto';
-    const name = segmentName(descriptor);
-    this.handle = native(() =>
-      openHandle({
-        kind: descriptor.queueType === 'shm' ? 'shm' : 'sage',
-        name,
-        queueId: descriptor.queueId,
-        maxsize,
-        capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
-        mode: typeof metadata.mode === 'number' ? metadata.mode : DEFAULT_MODE,
-        autoCleanup: metadata.auto_cleanup !== false,
-        ownerUid: ownerOf(descriptor) ?? -1,
-        create: options.create ?? 'if-missing',
-      }),
-    );
-    const existing = this.handle.configuration();
-    const differences = differencesOf(descriptor, existing);
-    if (differences.length > 0) {
-      this.handle.close();
-      throw new ConfigMismatchError(
-        `The queue '${descriptor.queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
-          'Ask for the same, or leave it out to take the queue as it is.',
-      );
-    }
-    this.capacityBytes = existing.capacityBytes;
-    this.existingMaxsize = existing.maxsize;
-    this.handle.setOutbox(outboxMemory());
+    const { codec } = descriptor.metadata;
+    this.codec = typeof codec === 'string' ? codec : 'auto';
+    this.handle = openQueue(descriptor, options.create ?? 'if-missing');
+    const { capacityBytes, maxsize, mode } = this.handle.configuration();
+    this.capacityBytes = capacityBytes;
+    this.existingMaxsize = maxsize;
     this.pool = new Pool(this.handle);
     this.batches = new Batches(this.handle, this.codec, this.capacityBytes);
-    this.bell = new BellPull(this.handle, { rung: () => this.rung() });
+    this.bell = new BellPull(this.handle, mode, { rung: () => this.rung() });
     this.getters = new Waiters(this.handle, GETTERS, this.bell);
     this.putters = new Waiters(this.handle, PUTTERS, this.bell);
   }
