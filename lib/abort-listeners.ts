@@ -35,3 +35,27 @@ export function ignoreAbort(signal: AbortSignal, listener: AbortListener): void 
   shared.delete(signal);
   signal.removeEventListener('abort', one);
 }
+
+/** The end of one call that works ahead of its source: `signal` fires with the call's own signal, or when the call ends itself. */
+export class CallEnd {
+  private readonly controller = new AbortController();
+  readonly signal: AbortSignal = this.controller.signal;
+
+  constructor(private readonly outer: AbortSignal | undefined) {
+    if (outer?.aborted) this.handleEvent();
+    else if (outer !== undefined) listenForAbort(outer, this);
+  }
+
+  /** What the outer signal calls. */
+  handleEvent(): void {
+    this.end(this.outer?.reason);
+  }
+
+  end(reason: unknown): void {
+    this.controller.abort(reason);
+  }
+
+  dispose(): void {
+    if (this.outer !== undefined) ignoreAbort(this.outer, this);
+  }
+}

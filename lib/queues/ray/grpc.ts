@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { QueueConnectionError } from '../../errors';
+import { bearerToken, pem, withCertificates } from '../secrets';
 
 export type { Grpc };
 
@@ -19,7 +20,10 @@ export function loadGrpc(): typeof Grpc {
   }
 }
 
-/** PEM texts and a bearer token. What is not given is taken from the environment variables that Ray itself reads. */
+/**
+ * PEM texts, or paths of files that hold them, and a bearer token. What is not given is taken from the environment variables that Ray
+ * itself reads.
+ */
 export interface RayCredentials {
   token?: string;
   ca?: string;
@@ -27,17 +31,29 @@ export interface RayCredentials {
   key?: string;
 }
 
-/** `RAY_USE_TLS`, `RAY_TLS_*`, `RAY_AUTH_MODE` and `RAY_AUTH_TOKEN*`, as Ray's own clients read them. */
-export function completeCredentials(given: RayCredentials = {}): RayCredentials {
+/**
+ * What was given, its PEMs read, with `RAY_USE_TLS`, `RAY_TLS_*`, `RAY_AUTH_MODE` and `RAY_AUTH_TOKEN*` as Ray's own clients read them.
+ * @throws QueueConnectionError naming what cannot be read or used
+ */
+export function completeCredentials(given?: RayCredentials | null): RayCredentials {
   const env = process.env;
-  const all: RayCredentials = { ...given };
+  const read = (name: 'ca' | 'cert' | 'key'): string | undefined => {
+    const textOrPath = given?.[name] ?? undefined;
+    return textOrPath === undefined ? undefined : pem(`credentials.${name}`, textOrPath).toString();
+  };
+  const all: RayCredentials = { ca: read('ca'), cert: read('cert'), key: read('key') };
   if (all.ca === undefined && ['1', 'true'].includes((env.RAY_USE_TLS ?? '').toLowerCase())) {
     all.ca = readPem('RAY_TLS_CA_CERT');
     all.cert ??= readPem('RAY_TLS_SERVER_CERT');
     all.key ??= readPem('RAY_TLS_SERVER_KEY');
   }
+  all.token = bearerToken('credentials.token', given?.token);
   if (all.token === undefined && (env.RAY_AUTH_MODE ?? '').toLowerCase() === 'token') {
-    all.token = env.RAY_AUTH_TOKEN ?? readToken(env.RAY_AUTH_TOKEN_PATH ?? join(homedir(), '.ray', 'auth_token'));
+    const path = env.RAY_AUTH_TOKEN_PATH ?? join(homedir(), '.ray', 'auth_token');
+    all.token =
+      env.RAY_AUTH_TOKEN === undefined
+        ? bearerToken(`the token in ${path}`, readToken(path))
+        : bearerToken('RAY_AUTH_TOKEN', env.RAY_AUTH_TOKEN);
   }
   return all;
 }
@@ -81,11 +97,15 @@ export interface ChannelOptions {
 /** A new channel with a connection of its own. Nothing is connected yet. */
 export function openChannel(grpc: typeof Grpc, options: ChannelOptions): Channel {
   const { ca, cert, key, token } = options.credentials;
-  const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
+  const bytes = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
   const secure = ca !== undefined || cert !== undefined;
   const client = new grpc.Client(
     options.target,
-    secure ? grpc.credentials.createSsl(pem(ca), pem(key), pem(cert)) : grpc.credentials.createInsecure(),
+    secure
+      ? withCertificates('credentials or RAY_TLS_*', () =>
+          grpc.credentials.createSsl(bytes(ca), bytes(key), bytes(cert)),
+        )
+      : grpc.credentials.createInsecure(),
     {
       'grpc.max_receive_message_length': LONGEST_MESSAGE,
       'grpc.max_send_message_length': LONGEST_MESSAGE,

@@ -1,4 +1,5 @@
 /** `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. */
+import { CallEnd } from '../../abort-listeners';
 import { BaseQueue, withAccepted } from '../../base-queue';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
@@ -9,6 +10,7 @@ import {
   QueueExistsError,
   QueueNotFoundError,
 } from '../../errors';
+import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs, type Wait } from '../../wait';
 import type { Backend, Delivery, Promises } from './backend';
@@ -157,6 +159,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const wait = readWait(options);
     const backend = await untilAborted(this.backend(), wait);
     const deadline = deadlineOf(wait);
+    const ending = new CallEnd(wait.signal);
     const underWay: Promise<void>[] = [];
     let accepted = 0;
     let failure: { error: unknown } | undefined;
@@ -174,7 +177,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       if (failure !== undefined) return false;
       try {
         const put = backend.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
-        put.catch(() => {});
+        put.catch((error) => ending.end(error));
         underWay.push(put);
         return true;
       } catch (error) {
@@ -190,7 +193,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       } else {
-        for await (const item of items) {
+        for await (const item of interruptible(items, this, ending.signal)) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
@@ -198,6 +201,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     } catch (error) {
       failure ??= { error };
     }
+    ending.dispose();
     while (underWay.length > 0) await settleOldest();
     if (failure !== undefined) throw withAccepted(failure.error, accepted);
     return accepted;

@@ -1,13 +1,15 @@
+import { CallEnd } from '../../abort-listeners';
 import { BaseQueue, withAccepted } from '../../base-queue';
 import { CODEC_RAW, encodeItem, refuseDetached } from '../../codec';
 import type { CodecName } from '../../codec';
 import type { QueueDescriptor } from '../../descriptor';
 import { asyncDispose } from '../../dispose';
-import { InvalidDescriptorError, ItemTooLargeError, QueueConnectionError } from '../../errors';
+import { InvalidDescriptorError, ItemTooLargeError } from '../../errors';
 import { interruptible } from '../../interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait';
-import { fitsHeader, isLoopback, pem, withCertificates } from './addresses';
+import { bearerToken, pem, withCertificates } from '../secrets';
+import { isLoopback } from './addresses';
 import { Handle } from './client/handle';
 import type { PutOutcome } from './client/puts';
 import type { Grpc } from './grpc';
@@ -53,7 +55,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       port: port as number,
       queueId: descriptor.queueId,
       credentials: channelCredentials(host, descriptor, options),
-      token: bearerToken(options),
+      token: bearerToken('credentials.token', options.credentials?.token),
     };
     this.handle = new Handle(remote, {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
@@ -86,10 +88,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const under: Promise<PutOutcome>[] = [];
     let accepted = 0;
     let failed: { error: unknown } | undefined;
-    /** What ends the call also while its source is silent. */
-    const ending = new AbortController();
-    const onAbort = (): void => ending.abort(wait.signal!.reason);
-    wait.signal?.addEventListener('abort', onAbort);
+    const ending = new CallEnd(wait.signal);
     const settleOldest = async (): Promise<void> => {
       const outcome = await under.shift()!;
       accepted += outcome.applied;
@@ -104,7 +103,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
           { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
           { group },
         );
-        void putting.then((outcome) => outcome.failed !== undefined && ending.abort(outcome.failed.error));
+        void putting.then((outcome) => outcome.failed !== undefined && ending.end(outcome.failed.error));
         under.push(putting);
         if (under.length >= BATCHES_AHEAD) await settleOldest();
         if (failed !== undefined) break;
@@ -112,7 +111,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     } catch (error) {
       failed = { error };
     }
-    wait.signal?.removeEventListener('abort', onAbort);
+    ending.dispose();
     while (under.length > 0) await settleOldest();
     if (failed !== undefined) throw withAccepted(failed.error, accepted);
     return accepted;
@@ -301,15 +300,6 @@ function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
     };
     promise.then(settled, settled);
   });
-}
-
-/** An empty one is for the server to refuse. */
-function bearerToken({ credentials }: ResolveOptions): string | undefined {
-  const token: unknown = credentials?.token ?? undefined;
-  if (token === undefined || token === '' || (typeof token === 'string' && fitsHeader(token))) return token;
-  throw new QueueConnectionError(
-    'credentials.token must be a text of printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
-  );
 }
 
 /** Plain text where it cannot leave the machine or where the descriptor says `tls: 'off'`; TLS otherwise. */
