@@ -1,7 +1,13 @@
 import * as grpc from '@grpc/grpc-js';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { QueueConnectionError, QueueExistsError, QueueNotFoundError, ConfigMismatchError } from '../../lib';
+import {
+  QueueConnectionError,
+  QueueExistsError,
+  QueueNotFoundError,
+  QueueShutDownError,
+  ConfigMismatchError,
+} from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import type { QueueServerOptions } from '../../lib/rpc';
 import { attachMethod } from '../../lib/queues/rpc/protocol';
@@ -173,4 +179,17 @@ test('what the function of the queues throws stays with the server', async () =>
   expect(error.message).not.toContain('17');
   expect(String(warned.mock.calls[0])).toContain('disk of host 17');
   warned.mockRestore();
+});
+
+test('options that are null count as left out', async () => {
+  const server = new QueueServer(null as unknown as QueueServerOptions);
+  fixture.later(() => server.stop(null as unknown as undefined));
+  const { port } = await server.start();
+  await expect(fixture.client(port, { queueId: 'none' }).get()).rejects.toBeInstanceOf(QueueNotFoundError);
+
+  const { port: other } = await fixture.serve();
+  const queue = fixture.client(other);
+  await queue.shutdown(null as unknown as undefined);
+  await expect(queue.put(1)).rejects.toBeInstanceOf(QueueShutDownError);
+  expect(() => new QueueServer('host' as unknown as QueueServerOptions)).toThrow(/options must be an object/);
 });

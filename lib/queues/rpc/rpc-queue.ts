@@ -185,9 +185,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     };
   }
 
-  override async shutdown(options: { immediate?: boolean } = {}): Promise<void> {
+  override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.handle.checkOpen();
-    await this.handle.queries.shutdown(options.immediate === true);
+    await this.handle.queries.shutdown(options?.immediate === true);
   }
 
   override close(): Promise<void> {

@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { QueueDescriptor } from '../../../descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../../../errors';
+import { givenOptions } from '../../../given-options';
 import { describeValue } from '../../../metadata';
 import type { QueueLike } from '../../../queue';
 import { resolveDescriptor } from '../../../registry';
@@ -57,6 +58,7 @@ export interface QueueServerOptions {
  * const { port } = await server.start();
  */
 export class QueueServer {
+  private readonly options: QueueServerOptions;
   private readonly host: SessionHost;
   private readonly sessions = new Set<Session>();
   private readonly served = new Map<string, Promise<ServedQueue>>();
@@ -70,7 +72,9 @@ export class QueueServer {
   private stopping: Promise<void> | undefined;
 
   /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
-  constructor(private readonly options: QueueServerOptions = {}) {
+  constructor(given?: QueueServerOptions) {
+    this.options = givenOptions(given, (message) => new TypeError(message));
+    const { options } = this;
     const { host, token, queues } = options;
     if (host !== undefined && typeof host !== 'string')
       throw new TypeError(`host must be a name or an address, found ${describeValue(host)}`);
@@ -170,7 +174,7 @@ export class QueueServer {
    * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
    * have on loan. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
    */
-  stop(options: { graceMs?: number } = {}): Promise<void> {
+  stop(options?: { graceMs?: number }): Promise<void> {
     // A port that is not open yet cannot be closed.
     if (this.starting !== undefined)
       return this.starting.then(
@@ -178,7 +182,7 @@ export class QueueServer {
         () => {},
       );
     if (this.listener === undefined) return Promise.resolve();
-    return (this.stopping ??= this.drain(options.graceMs ?? DEFAULT_GRACE_MS));
+    return (this.stopping ??= this.drain(options?.graceMs ?? DEFAULT_GRACE_MS));
   }
 
   private async drain(graceMs: number): Promise<void> {
