@@ -32,6 +32,7 @@ enum class Point : int {
   kParked,          // parked, about to sleep
   kCreateFilled,    // segment filled, not yet linked
   kCreateLinked,    // segment linked, not yet joined
+  kOpenRead,        // the cursors read, not yet compared with each other
   kJoinEntry,       // participant entry taken, epoch not yet raised
   kLeaveEntry,      // participant entry freed, removal not yet considered
   kRetireMarked,    // segment retired, name not yet unlinked

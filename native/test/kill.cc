@@ -467,6 +467,35 @@ TEST(a_creator_or_last_leaver_killed_bricks_no_name) {
   }
 }
 
+TEST(who_attaches_while_others_go_on_finds_the_queue_whole) {
+  SegmentOptions options;
+  options.name = "test+attach." + std::to_string(getpid());
+  options.maxsize = 4;
+  options.capacity_bytes = 4096;
+  auto queue = Queue::open(options, Create::kIfMissing);
+  const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 1};
+  uint32_t accepted = 0;
+  Item item;
+  uint32_t taken = 0;
+  const pid_t child = fork();
+  if (child == 0) {
+    failpoint_arm(Point::kOpenRead, 0, 'S');
+    Queue::open(options, Create::kNever)->close();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status));
+  // Many times around: every cursor passes what the other one has read of them.
+  for (int round = 0; round < 1000; ++round) {
+    CHECK(queue->put(&piece, 1, &accepted) == Outcome::kOk);
+    CHECK(queue->take(1, &item, &taken) == Outcome::kOk);
+    queue->finish(&item, 1);
+  }
+  kill(child, SIGCONT);
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  queue->close();
+}
+
 TEST(sleepers_learn_of_a_death_within_100_ms) {
   // The only item is in the hand of a process that dies while everybody else sleeps.
   double longest = 0;
