@@ -18,7 +18,7 @@ const REQUIRE = /\brequire\((['"])(\.{1,2}\/[^'"]+)\1\)/g;
 /** Their functions run in nearly every process, on the way from a descriptor to a queue in shared memory. */
 const ATTACHING = new Set([
   ...['registry', 'given-options', 'descriptor', 'metadata', 'wrap-queue', 'native', 'addon-files'],
-  ...['queues/native/naming', 'queues/native/shm-queue'],
+  ...['queues/native/naming', 'queues/native/opening'],
 ]);
 
 /** Texts of the modules by name, the path in dist/ without its ending. */

@@ -11,6 +11,7 @@
 
 #include "model/exhaustive.h"
 #include "model/suites.h"
+#include "model/suites_deaths.h"
 
 namespace {
 

@@ -1,55 +1,16 @@
 // One thread, one process: what each call promises.
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <cstring>
 #include <memory>
 #include <random>
+#include <vector>
 
-#include "check.h"
 #include "core/errors.h"
-#include "core/queue.h"
 #include "core/spin.h"
+#include "simple.h"
 
 using namespace sage;
-
-namespace {
-
-SegmentOptions options_for(const char* test, uint64_t maxsize = 8, uint64_t capacity = 4096) {
-  SegmentOptions options;
-  options.name = std::string("test+") + test + "." + std::to_string(getpid());
-  options.queue_id = test;
-  options.maxsize = maxsize;
-  options.capacity_bytes = capacity;
-  return options;
-}
-
-std::unique_ptr<Queue> make(const char* test, uint64_t maxsize = 8, uint64_t capacity = 4096) {
-  return Queue::open(options_for(test, maxsize, capacity), Create::kIfMissing);
-}
-
-Outcome put(Queue& queue, const std::string& text) {
-  const Piece piece{reinterpret_cast<const uint8_t*>(text.data()), static_cast<uint32_t>(text.size()), 7};
-  uint32_t accepted = 0;
-  return queue.put(&piece, 1, &accepted);
-}
-
-std::string text_of(Queue& queue, const Item& item) { return {reinterpret_cast<char*>(queue.data(item)), item.length}; }
-
-std::string get(Queue& queue) {
-  Item item;
-  uint32_t taken = 0;
-  const Outcome outcome = queue.take(1, &item, &taken);
-  if (outcome == Outcome::kShut) return "<shut>";
-  if (outcome != Outcome::kOk) return "<none>";
-  std::string text = text_of(queue, item);
-  queue.finish(&item, 1);
-  return text;
-}
-
-}  // namespace
 
 TEST(items_come_out_in_order) {
   auto queue = make(__func__);
@@ -277,19 +238,6 @@ TEST(closing_gives_back_what_the_handle_held) {
   CHECK(put(*keeper, "d") == Outcome::kOk && get(*keeper) == "d");
 }
 
-TEST(a_bell_that_is_up_is_rung) {
-  auto getter = make(__func__);
-  auto putter = make(__func__);
-  getter->park(kGetters, Bell::kSleeping);
-  CHECK(putter->totals().waiting_getters == 1);
-  CHECK(put(*putter, "a") == Outcome::kOk);
-  CHECK(getter->unpark(kGetters));
-  CHECK(get(*getter) == "a");
-  getter->settle(kGetters, false);
-  getter->park(kGetters, Bell::kSleeping);
-  CHECK(!getter->unpark(kGetters));
-}
-
 TEST(peek_takes_nothing) {
   auto queue = make(__func__);
   std::vector<uint8_t> bytes;
@@ -312,201 +260,6 @@ TEST(a_lease_that_ends_where_the_area_ends_is_stepped_over) {
   CHECK(put(*queue, small) == Outcome::kOk && get(*queue) == small);
   queue->acknowledge(lease);
   CHECK(put(*queue, large) == Outcome::kOk && get(*queue) == large);
-}
-
-TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
-  auto first = make(__func__);
-  auto second = make(__func__);
-  auto putter = make(__func__);
-  first->park(kGetters, Bell::kSleeping);
-  second->park(kGetters, Bell::kSleeping);
-  CHECK(put(*putter, "a") == Outcome::kOk);  // rings one of two, and leaves the other to the watcher
-  putter->close();
-  putter.reset();
-  auto newcomer = make(__func__);  // makes the watcher look at its clients
-  newcomer->park(kGetters, Bell::kSleeping);
-  CHECK(first->unpark(kGetters) && second->unpark(kGetters));  // leaving woke those it owed a wake
-  newcomer->unpark(kGetters);
-  CHECK(get(*first) == "a");
-}
-
-namespace {
-
-/// The words of a queue's segment, as somebody has them who means it ill.
-class Scribbler {
- public:
-  explicit Scribbler(const Queue& queue) : header_(queue.segment().header()) {
-    const std::string path = Segment::directory() + "/" + Segment::file_of(queue.segment().name());
-    const int fd = open(path.c_str(), O_RDWR);
-    base_ = mmap(nullptr, header_.total_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    CHECK(fd >= 0 && base_ != MAP_FAILED);
-    close(fd);
-  }
-  ~Scribbler() { munmap(base_, header_.total_bytes); }
-  Header& header() { return *at<Header>(0); }
-  Control<StdMemory>& control() { return *at<Control<StdMemory>>(header_.control_offset); }
-  Participant<StdMemory>* participants() { return at<Participant<StdMemory>>(header_.participants_offset); }
-  LeaseEntry<StdMemory>* leases() { return at<LeaseEntry<StdMemory>>(header_.leases_offset); }
-  Slot<StdMemory>* slots() { return at<Slot<StdMemory>>(header_.slots_offset); }
-
- private:
-  template <class Words>
-  Words* at(uint64_t offset) {
-    return reinterpret_cast<Words*>(static_cast<uint8_t*>(base_) + offset);
-  }
-  const Header header_;
-  void* base_;
-};
-
-constexpr unsigned kStuckSeconds = 20;
-
-}  // namespace
-
-TEST(a_header_that_changes_after_it_was_checked_changes_nothing) {
-  auto queue = make(__func__);
-  CHECK(put(*queue, "abc") == Outcome::kOk);
-  const std::string name = queue->segment().name();
-  Scribbler scribbler(*queue);
-  scribbler.header().name_bytes = 0x7fffffff;
-  scribbler.header().queue_id_bytes = 0x7fffffff;
-  scribbler.header().capacity_bytes = ~uint64_t{0};
-  scribbler.header().area_bytes = ~uint64_t{0};
-  CHECK(queue->segment().name() == name && queue->segment().queue_id() == __func__);
-  CHECK(queue->segment().header().area_bytes == 65536);
-  for (uint64_t index = 0; index < queue->segment().header().slot_count; ++index) {
-    std::atomic<uint64_t>& extent = scribbler.slots()[index].extent;
-    extent = Extent::make(Extent::position(extent), 0xfffffff0);
-  }
-  Item item;
-  uint32_t taken = 0;
-  CHECK(queue->take(1, &item, &taken) == Outcome::kOk);
-  std::string code;
-  try {
-    queue->data(item);
-  } catch (const SegmentFailure& failure) {
-    code = failure.code();
-  }
-  CHECK(code == "ERR_SEGMENT_CORRUPT");
-  queue->finish(&item, 1);
-}
-
-TEST(cursors_further_apart_than_one_lap_are_an_error_and_no_endless_search) {
-  for (const bool voids : {true, false}) {
-    auto queue = make(__func__);
-    Scribbler scribbler(*queue);
-    const uint64_t far = uint64_t{1} << 46;
-    scribbler.control().voids = voids;
-    scribbler.control().head.store(Cursor::make(far - 1, 1, 1));
-    scribbler.control().tail.store(Cursor::make(far, 1, 1));
-    alarm(kStuckSeconds);
-    CHECK(put(*queue, "x") == Outcome::kCorrupt);
-    CHECK(queue->full() || queue->size() == 0);
-    alarm(0);
-    queue->unlink();
-  }
-}
-
-TEST(leases_that_fill_the_area_end_a_search_that_has_no_end_of_its_own) {
-  auto queue = make(__func__, 5000, 65536);
-  auto other = make(__func__, 5000, 65536);  // remembers nothing of what is free
-  CHECK(put(*queue, std::string(kUnitBytes, 'a')) == Outcome::kOk);
-  Scribbler scribbler(*queue);
-  constexpr uint32_t kUnits = 65536 / kUnitBytes;
-  for (uint32_t index = 0; index < kUnits; ++index) {
-    scribbler.leases()[index].extent = Extent::make(kUnits - 1 - index, kUnitBytes);
-    scribbler.leases()[index].word = LeaseWord::make(LeaseWord::kLeased, 2, 0, 1);
-  }
-  scribbler.control().lease_high = kUnits;
-  // The oldest bytes in use begin far behind the last: 2³⁰ units seem to be free.
-  const uint64_t tail = scribbler.control().tail;
-  const uint64_t number = Cursor::number(tail);
-  for (uint64_t index = 0; index < queue->segment().header().slot_count; ++index) {
-    if (SlotWord::state(scribbler.slots()[index].word) == SlotWord::kCommitted) {
-      scribbler.slots()[index].extent = Extent::make(uint32_t{1} << 30, kUnitBytes);
-    }
-  }
-  scribbler.control().tail = Cursor::make(number, 3, 1);
-  scribbler.participants()[3].intent = number << 32 | 1;
-  alarm(kStuckSeconds);
-  CHECK(put(*other, std::string(kUnitBytes, 'b')) == Outcome::kFull);
-  alarm(0);
-  queue->unlink();
-}
-
-TEST(a_name_that_another_remover_holds_on_to_is_not_said_to_be_gone) {
-  auto queue = make(__func__);
-  const std::string file = Segment::file_of(queue->segment().name());
-  const auto looking = Queue::inspect(Segment::open_file(file));
-  const int remover = open((Segment::directory() + "/" + file).c_str(), O_RDWR);
-  CHECK(remover >= 0 && flock(remover, LOCK_EX) == 0);  // stopped between its lock and its unlink
-  queue->close();
-  CHECK(!looking->remove_if_unused(false) && access((Segment::directory() + "/" + file).c_str(), F_OK) == 0);
-  const uint32_t start = monotonic_ms();
-  std::string code;
-  try {
-    make(__func__);
-  } catch (const SegmentFailure& failure) {
-    code = failure.code();
-  }
-  CHECK(code == "ERR_SEGMENT_CORRUPT" && monotonic_ms() - start < 20000);
-  close(remover);
-  CHECK(looking->remove_if_unused(false) && access((Segment::directory() + "/" + file).c_str(), F_OK) != 0);
-  CHECK(looking->remove_if_unused(false));
-}
-
-TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
-  std::vector<char> memory(sizeof(Control<StdMemory>) + 4 * sizeof(Participant<StdMemory>) + 128);
-  Shared<StdMemory> shared;
-  void* at = memory.data();
-  size_t space = memory.size();
-  shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
-  shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
-  shared.control->participant_high.store(3);
-  Parking<StdMemory> parking(shared);
-  Actor sleeper;
-  sleeper.index = 1;
-  shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
-  parking.park(sleeper, kGetters, Bell::kParked);
-  shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
-  shared.participants[1].rung_ms[kGetters].store(1000);
-  int rings = 0;
-  const auto ring = [&](uint32_t index, uint32_t) {
-    rings += index == 1;
-    return true;
-  };
-  CHECK(parking.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
-  CHECK(parking.anybody(kGetters));
-  CHECK(!parking.wake(kGetters, true, 1003, ring) && rings == 1);
-  CHECK(!parking.anybody(kGetters));
-}
-
-TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
-  struct Block {
-    Control<StdMemory> control;
-    Participant<StdMemory> participants[kParticipants];
-  };
-  auto block = std::make_unique<Block>();
-  Shared<StdMemory> shared;
-  shared.control = &block->control;
-  shared.participants = block->participants;
-  block->control.participant_high.store(3);
-  Parking<StdMemory> parking(shared);
-  for (const uint32_t index : {1, 2}) {
-    Actor sleeper;
-    sleeper.index = index;
-    shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
-    parking.park(sleeper, kGetters, Bell::kParked);
-  }
-  int rung[3] = {0, 0, 0};
-  const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0 && index == 2; };
-  CHECK(parking.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
-  CHECK(parking.wake(kGetters, true, 1003, ring) && rung[1] == 2 && parking.anybody(kGetters));
-}
-
-TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {
-  const uint64_t seen = Mark::raised(0);
-  const uint64_t since = Mark::raised(Mark::lowered(seen));
-  CHECK(Mark::is_up(seen) && !Mark::is_up(Mark::lowered(seen)) && Mark::is_up(since) && since != seen);
 }
 
 TEST(numbers_tags_and_positions_may_wrap) {

@@ -3,24 +3,12 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../base-queue';
-import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec';
+import { decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec';
 import type { CodecName } from '../../codec';
 import { syncDispose } from '../../dispose';
 import type { QueueDescriptor } from '../../descriptor';
-import { ConfigMismatchError, QueueClosedError } from '../../errors';
-import {
-  EMPTY,
-  GETTERS,
-  LARGE,
-  MAX_BATCH,
-  PUTTERS,
-  REGISTER_CODEC,
-  REGISTER_LENGTH,
-  REGISTER_TABLE,
-  TOO_LARGE,
-  native,
-  openHandle,
-} from '../../native';
+import { QueueClosedError } from '../../errors';
+import { GETTERS, LARGE, PUTTERS, REGISTER_CODEC, TOO_LARGE, native } from '../../native';
 import { describeValue } from '../../metadata';
 import type { NativeHandle } from '../../native';
 import type { NativeLease, NativeQueue, QueueStats, ResolveOptions, SyncWaitOptions, WaitOptions } from '../../queue';
@@ -29,80 +17,18 @@ import type { Wait } from '../../wait';
 import { Batches } from './batches';
 import type { Batch } from './batches';
 import { BellPull } from './doorbell';
-import { ownerOf, segmentName } from './naming';
 import { leaseEncoded, tryLease } from './leases';
 import type { EncodedLeases } from './leases';
+import { openQueue } from './opening';
 import { Pool } from './pool';
 import { emptyError, fullError, refuseGet, refusePut } from './statuses';
+import { isTurnOver, nextTurn } from './turns';
 import { Waiters } from './waiters';
-
-const DEFAULT_MAXSIZE = 1000;
-const DEFAULT_MODE = 0o600;
-const MEBIBYTE = 1024 * 1024;
-
-/** 1 MiB, or 1 KiB for each of maxsize items where that is more, at most 16 MiB. */
-export function defaultCapacityBytes(maxsize: number): number {
-  let capacity = MEBIBYTE;
-  while (capacity < Math.min(maxsize * 1024, 16 * MEBIBYTE)) capacity *= 2;
-  return capacity;
-}
-
-/** What an existing queue has otherwise than the descriptor asks for. A default asks for nothing. */
-function differencesOf({ metadata }: QueueDescriptor, existing: ReturnType<NativeHandle['configuration']>): string[] {
-  const { maxsize, capacity_bytes: capacityBytes, auto_cleanup: autoCleanup, mode } = metadata;
-  const octal = (bits: number): string => `0o${bits.toString(8)}`;
-  const differences: string[] = [];
-  if (typeof maxsize === 'number' && maxsize !== DEFAULT_MAXSIZE && maxsize !== existing.maxsize)
-    differences.push(`maxsize ${existing.maxsize}, asked for is ${maxsize}`);
-  if (typeof capacityBytes === 'number' && capacityBytes !== existing.capacityBytes)
-    differences.push(`capacityBytes ${existing.capacityBytes}, asked for is ${capacityBytes}`);
-  if (autoCleanup === false && existing.autoCleanup) differences.push('autoCleanup true, asked for is false');
-  if (typeof mode === 'number' && mode !== DEFAULT_MODE && mode !== existing.mode)
-    differences.push(`mode ${octal(existing.mode)}, asked for is ${octal(mode)}`);
-  return differences;
-}
-
-/** @throws ConfigMismatchError, QueueNotFoundError, QueueExistsError, SegmentError */
-function openQueue(descriptor: QueueDescriptor, create: NonNullable<ResolveOptions['create']>): NativeHandle {
-  const { metadata, queueId, queueType } = descriptor;
-  const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
-  const asked = metadata.capacity_bytes;
-  const options = {
-    kind: queueType === 'shm' ? ('shm' as const) : ('sage' as const),
-    name: segmentName(descriptor),
-    queueId,
-    maxsize,
-    capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
-    mode: typeof metadata.mode === 'number' ? metadata.mode : DEFAULT_MODE,
-    autoCleanup: metadata.auto_cleanup !== false,
-    ownerUid: ownerOf(descriptor) ?? -1,
-    create,
-  };
-  const handle = native(() => openHandle(options));
-  const differences = differencesOf(descriptor, handle.configuration());
-  if (differences.length === 0) return handle;
-  handle.close();
-  throw new ConfigMismatchError(
-    `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
-      'Ask for the same, or leave it out to take the queue as it is.',
-  );
-}
-
-/** As many calls are answered at once before the event loop gets a turn. */
-const ANSWERS_PER_TURN = 512;
-let answers = 0;
-const nextTurn = (): Promise<void> =>
-  new Promise((resolve) =>
-    setImmediate(() => {
-      answers = 0;
-      resolve();
-    }),
-  );
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
   protected readonly handle: NativeHandle;
   private readonly codec: CodecName;
-  private readonly pool: Pool;
+  private readonly pool: Pool<T>;
   private readonly batches: Batches;
   private readonly bell: BellPull;
   private readonly getters: Waiters;
@@ -141,40 +67,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (this.closed) throw new QueueClosedError();
   }
 
-  // ── statuses ─────────────────────────────────────────────────────────────
-
   /** Bytes that go in as they are. Empty ones take the way of other items, where it shows whether their memory is still theirs. */
   private isRaw(item: unknown): item is Uint8Array {
     return this.codec === 'auto' && isPlainBytes(item) && item.length > 0;
-  }
-
-  /** The item that get() put into the pool, or that waits to be fetched. Undefined: there was none. */
-  private received(status: number): { value: T } | undefined {
-    if (status >= 0) return { value: this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T };
-    if (status === LARGE) return this.fetchLarge();
-    refuseGet(status);
-    return undefined;
-  }
-
-  /** Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
-  private fetchLarge(remove = true): { value: T } | undefined {
-    const codec = this.handle.registers[REGISTER_CODEC]!;
-    const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
-    native(() => this.handle.copyTaken(bytes));
-    try {
-      const value = decodeItem(codec, bytes) as T;
-      native(() => this.handle.endTaken(true));
-      return { value };
-    } catch (error) {
-      native(() => this.handle.endTaken(remove));
-      if (remove) throw error;
-      return undefined;
-    }
-  }
-
-  private tryGet(waitMs: number): { value: T } | undefined {
-    this.pool.ready();
-    return this.received(native(() => this.handle.get(this.pool.offset, waitMs)));
   }
 
   /**
@@ -227,11 +122,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       // The way of most calls, without a closure: something is there.
       this.pool.ready();
       const status = native(() => this.handle.getNow(this.pool.offset));
-      if (status >= 0) return this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T;
-      const outcome = this.received(status);
+      if (status >= 0) return this.pool.take(status, this.handle.registers[REGISTER_CODEC]!);
+      const outcome = this.pool.received(status);
       if (outcome !== undefined) return outcome.value;
     }
-    return this.block(options, emptyError, (waitMs) => this.tryGet(waitMs)).value;
+    return this.block(options, emptyError, (waitMs) => this.pool.get(waitMs)).value;
   }
 
   putManySync(items: readonly T[], options?: SyncWaitOptions): number {
@@ -311,13 +206,13 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const wait = readWait(options);
     if (this.putters.size === 0) {
       if (this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) {
-        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        if (isTurnOver(1)) await nextTurn();
         return;
       }
       const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
       const status = native(() => this.handle.put(buffer, start, end, codecId, 0));
       if (status === 0) {
-        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        if (isTurnOver(1)) await nextTurn();
         return;
       }
       refusePut(status, end - start, this.capacityBytes);
@@ -341,15 +236,15 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       const status = native(() => this.handle.getNow(this.pool.offset));
       const item =
         status >= 0
-          ? (this.pool.take(status, this.handle.registers[REGISTER_CODEC]!) as T)
-          : this.received(status)?.value;
+          ? this.pool.take(status, this.handle.registers[REGISTER_CODEC]!)
+          : this.pool.received(status)?.value;
       if (status >= 0 || status === LARGE) {
-        if (++answers > ANSWERS_PER_TURN) await nextTurn();
+        if (isTurnOver(1)) await nextTurn();
         return item as T;
       }
     }
     if (wait.timeoutMs === 0) throw emptyError();
-    return this.getters.add(wait, emptyError, () => this.tryGet(0));
+    return this.getters.add(wait, emptyError, () => this.pool.get(0));
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -366,7 +261,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
           if (outcome !== undefined) {
             accepted += outcome;
             if (outcome === batch.count && batch.failure !== undefined) throw batch.failure;
-            if ((answers += outcome) > ANSWERS_PER_TURN) {
+            if (isTurnOver(outcome)) {
               await nextTurn();
               if (accepted < items.length) wait.signal?.throwIfAborted();
             }
@@ -401,7 +296,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (this.getters.size > 0 || attempt() === undefined) {
       if (wait.timeoutMs === 0) throw emptyError();
       await this.getters.add(wait, emptyError, attempt);
-    } else if ((answers += items.length) > ANSWERS_PER_TURN) {
+    } else if (isTurnOver(items.length)) {
       await nextTurn();
     }
     this.fillUp(items, max);
@@ -480,56 +375,14 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   /** Adds what is there, up to `max` items in all. False: nothing was added. */
   private tryGetMany(items: T[], max: number, waitMs: number): boolean {
-    const status = this.addMany(items, max, waitMs);
+    const status = this.pool.addMany(items, max, waitMs);
     refuseGet(status);
     return status > 0;
   }
 
   /** Adds what is there without waiting, up to `max` items in all. That the queue is shut down is for the next call to say. */
   private fillUp(items: T[], max: number): void {
-    while (items.length < max && !this.closed && this.addMany(items, max, 0) > 0);
-  }
-
-  /** How many items of one run it added, or a status. */
-  private addMany(items: T[], max: number, waitMs: number): number {
-    const { handle, pool } = this;
-    pool.ready();
-    const count = native(() => handle.getMany(pool.offset, Math.min(MAX_BATCH, max - items.length), waitMs));
-    if (count === LARGE) {
-      const outcome = this.fetchLarge(items.length === 0);
-      if (outcome === undefined) return EMPTY;
-      items.push(outcome.value);
-      return 1;
-    }
-    if (count <= 0) return count;
-    if (handle.registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeMany(items, count);
-    pool.addRaw(items, count);
-    return count;
-  }
-
-  /** Adds the items of a run that lies in the pool; from the first on that cannot be decoded they go back. Returns how many it added. */
-  private decodeMany(items: T[], count: number): number {
-    const { handle, pool } = this;
-    const { registers } = handle;
-    const before = items.length;
-    let start = pool.offset;
-    let done = 0;
-    try {
-      for (; done < count; done++) {
-        const length = registers[REGISTER_TABLE + 2 * done]!;
-        items.push(pool.takeAt(start, length, registers[REGISTER_TABLE + 2 * done + 1]!) as T);
-        start += length;
-      }
-    } catch (error) {
-      // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
-      if (before + done === 0) {
-        native(() => handle.endMany(1));
-        throw error;
-      }
-    }
-    pool.offset = (start + 7) & ~7;
-    native(() => handle.endMany(done));
-    return done;
+    while (items.length < max && !this.closed && this.pool.addMany(items, max, 0) > 0);
   }
 
   // ── leases ───────────────────────────────────────────────────────────────

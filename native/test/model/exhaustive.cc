@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "model/small.h"
+#include "model/small_deaths.h"
 
 namespace model {
 namespace {

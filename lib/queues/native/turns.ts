@@ -1,0 +1,17 @@
+/** Awaited calls that are answered at once would never let the event loop go on: after some, one waits for its next turn. */
+const ANSWERS_PER_TURN = 512;
+let answers = 0;
+
+/** Counts items that were moved without waiting. */
+export function isTurnOver(moved: number): boolean {
+  answers += moved;
+  return answers > ANSWERS_PER_TURN;
+}
+
+export const nextTurn = (): Promise<void> =>
+  new Promise((resolve) =>
+    setImmediate(() => {
+      answers = 0;
+      resolve();
+    }),
+  );

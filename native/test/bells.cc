@@ -1,0 +1,91 @@
+// Bells: who is rung, by whom, and who follows up a ring that may not have been heard.
+#include <vector>
+
+#include "core/parking.h"
+#include "simple.h"
+
+using namespace sage;
+
+TEST(a_bell_that_is_up_is_rung) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  getter->park(kGetters, Bell::kSleeping);
+  CHECK(putter->totals().waiting_getters == 1);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(getter->unpark(kGetters));
+  CHECK(get(*getter) == "a");
+  getter->settle(kGetters, false);
+  getter->park(kGetters, Bell::kSleeping);
+  CHECK(!getter->unpark(kGetters));
+}
+
+TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
+  auto first = make(__func__);
+  auto second = make(__func__);
+  auto putter = make(__func__);
+  first->park(kGetters, Bell::kSleeping);
+  second->park(kGetters, Bell::kSleeping);
+  CHECK(put(*putter, "a") == Outcome::kOk);  // rings one of two, and leaves the other to the watcher
+  putter->close();
+  putter.reset();
+  auto newcomer = make(__func__);  // makes the watcher look at its clients
+  newcomer->park(kGetters, Bell::kSleeping);
+  CHECK(first->unpark(kGetters) && second->unpark(kGetters));  // leaving woke those it owed a wake
+  newcomer->unpark(kGetters);
+  CHECK(get(*first) == "a");
+}
+
+TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
+  std::vector<char> memory(sizeof(Control<StdMemory>) + 4 * sizeof(Participant<StdMemory>) + 128);
+  Shared<StdMemory> shared;
+  void* at = memory.data();
+  size_t space = memory.size();
+  shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
+  shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
+  shared.control->participant_high.store(3);
+  Parking<StdMemory> parking(shared);
+  Actor sleeper;
+  sleeper.index = 1;
+  shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
+  parking.park(sleeper, kGetters, Bell::kParked);
+  shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
+  shared.participants[1].rung_ms[kGetters].store(1000);
+  int rings = 0;
+  const auto ring = [&](uint32_t index, uint32_t) {
+    rings += index == 1;
+    return true;
+  };
+  CHECK(parking.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
+  CHECK(parking.anybody(kGetters));
+  CHECK(!parking.wake(kGetters, true, 1003, ring) && rings == 1);
+  CHECK(!parking.anybody(kGetters));
+}
+
+TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
+  struct Block {
+    Control<StdMemory> control;
+    Participant<StdMemory> participants[kParticipants];
+  };
+  auto block = std::make_unique<Block>();
+  Shared<StdMemory> shared;
+  shared.control = &block->control;
+  shared.participants = block->participants;
+  block->control.participant_high.store(3);
+  Parking<StdMemory> parking(shared);
+  for (const uint32_t index : {1, 2}) {
+    Actor sleeper;
+    sleeper.index = index;
+    shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+    parking.park(sleeper, kGetters, Bell::kParked);
+  }
+  int rung[3] = {0, 0, 0};
+  const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0 && index == 2; };
+  CHECK(parking.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
+  CHECK(parking.wake(kGetters, true, 1003, ring) && rung[1] == 2 && parking.anybody(kGetters));
+}
+
+TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {
+  const uint64_t seen = Mark::raised(0);
+  const uint64_t since = Mark::raised(Mark::lowered(seen));
+  CHECK(Mark::is_up(seen) && !Mark::is_up(Mark::lowered(seen)) && Mark::is_up(since) && since != seen);
+}
