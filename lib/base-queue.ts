@@ -67,8 +67,8 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         for (const item of items) await putOne(item);
       } else {
         // A closed handle says so before the source does anything.
-        await this.empty();
-        for await (const item of interruptible(items, this, wait.signal)) await putOne(item);
+        const source = interruptible(items, this, wait.signal, () => this.empty());
+        for await (const item of source) await putOne(item);
       }
     } catch (error) {
       throw withAccepted(error, accepted, wait);

@@ -89,23 +89,34 @@ class Interruption {
 /**
  * The items of `source`, until the signal fires, or the handle is closed or shut down through itself: then throws the signal's reason,
  * QueueClosedError or QueueShutDownError, even while the source is silent. What its next() brings after that is lost; its return() is
- * called, and waited for only where the source is not silent.
+ * called, and waited for only where the source is not silent. The source is asked for nothing before `ready` has come; the handle is
+ * watched from this call on, so that it has to be iterated.
  *
  * @example
- * for await (const item of interruptible(items, this, wait.signal)) await this.put(item);
+ * for await (const item of interruptible(items, this, wait.signal, () => this.empty())) await this.put(item);
  */
-export async function* interruptible<T>(
+export function interruptible<T>(
   source: AsyncIterable<T>,
   handle: Handle,
   signal: AbortSignal | undefined,
+  ready?: () => PromiseLike<unknown>,
 ): AsyncGenerator<T, void, undefined> {
-  const iterator = source[Symbol.asyncIterator]();
-  const interruption = new Interruption(handle, signal);
+  return itemsUntil(new Interruption(handle, signal), source, ready);
+}
+
+async function* itemsUntil<T>(
+  interruption: Interruption,
+  source: AsyncIterable<T>,
+  ready: (() => PromiseLike<unknown>) | undefined,
+): AsyncGenerator<T, void, undefined> {
+  let iterator: AsyncIterator<T> | undefined;
   // Not once it has ended or thrown by itself.
   let mayReturn = false;
   try {
+    if (ready !== undefined) await interruption.bound(ready);
+    const asked = (iterator = source[Symbol.asyncIterator]());
     for (;;) {
-      const result = await interruption.bound(() => iterator.next());
+      const result = await interruption.bound(() => asked.next());
       if (result.done === true) return;
       mayReturn = true;
       yield result.value;
@@ -113,7 +124,7 @@ export async function* interruptible<T>(
     }
   } finally {
     interruption.dispose();
-    const leave = async (): Promise<unknown> => iterator.return?.();
+    const leave = async (): Promise<unknown> => iterator?.return?.();
     // A generator that is silent answers return() only when it speaks again.
     if (interruption.reason !== undefined) leave().catch(() => {});
     else if (mayReturn) await leave();

@@ -191,7 +191,7 @@ napi_value cold_call(napi_env env, napi_callback_info arguments) {
   } catch (const Napi::Error& error) {
     error.ThrowAsJavaScriptException();
   } catch (const std::exception& failure) {
-    error_of(env, failure).ThrowAsJavaScriptException();
+    napi_throw_error(env, code_of(failure), failure.what());
   }
   return nullptr;
 }
@@ -213,10 +213,14 @@ void Handle::close() {
   has_large = claimed = false;
 }
 
-Napi::Error error_of(Napi::Env env, const std::exception& failure) {
+const char* code_of(const std::exception& failure) {
   const auto* segment = dynamic_cast<const sage::SegmentFailure*>(&failure);
+  return segment != nullptr ? segment->code() : "ERR_SEGMENT_CORRUPT";
+}
+
+Napi::Error error_of(Napi::Env env, const std::exception& failure) {
   Napi::Error error = Napi::Error::New(env, failure.what());
-  error.Set("code", Napi::String::New(env, segment != nullptr ? segment->code() : "ERR_SEGMENT_CORRUPT"));
+  error.Set("code", Napi::String::New(env, code_of(failure)));
   return error;
 }
 

@@ -48,7 +48,10 @@ struct Handle {
 /// Fills in the object of functions that lib/native.ts calls NativeHandle.
 void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue);
 
-/// A failure of the core as an Error with a `code`.
+/// The `code` of a failure of the core.
+const char* code_of(const std::exception& failure);
+
+/// A failure of the core as an Error with its `code`.
 Napi::Error error_of(Napi::Env env, const std::exception& failure);
 
 }  // namespace sage_binding

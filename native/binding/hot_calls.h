@@ -53,10 +53,8 @@ napi_value guarded(napi_env env, const Handle* handle, Body body) {
   }
   try {
     return body();
-  } catch (const sage::SegmentFailure& failure) {
-    napi_throw_error(env, failure.code(), failure.what());
   } catch (const std::exception& failure) {
-    napi_throw_error(env, "ERR_SEGMENT_CORRUPT", failure.what());
+    napi_throw_error(env, code_of(failure), failure.what());
   }
   return nullptr;
 }

@@ -80,7 +80,11 @@ Napi::Value list(const Napi::CallbackInfo& info) {
   for (const std::string& file : Segment::list_files()) {
     try {
       std::unique_ptr<Segment> segment = Segment::open_file(file);
-      if (segment == nullptr || segment->retired()) continue;
+      if (segment == nullptr) continue;
+      if (segment->retired()) {
+        segment->unlink_name();  // its last leaver may have died between the two steps of removing it
+        continue;
+      }
       found[found.Length()] = describe(env, file, *Queue::inspect(std::move(segment)));
     } catch (const sage::SegmentFailure& failure) {
       Napi::Object entry = Napi::Object::New(env);

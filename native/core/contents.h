@@ -14,33 +14,43 @@ class Contents : public Room<Memory> {
   using Room<Memory>::Room;
   using Words<Memory>::may_be_returned;
 
-  /// Items committed and not taken, those given back included.
+  /// Items committed and not taken, those given back included. Where head does not stand still for long enough to count
+  /// them, those claimed and not taken.
   uint64_t size() const {
-    uint64_t count = 0;
-    for (int attempt = 0; attempt < 8; ++attempt) {
+    uint64_t between = 0;
+    for (int attempt = 0; attempt < kLooks; ++attempt) {
       const Word head = control().head.load(std::memory_order_seq_cst);
       const uint64_t tail = std::min(Cursor::number(control().tail.load(std::memory_order_seq_cst)),
                                      Cursor::number(head) + shared_.slot_count);
-      count = 0;
+      between = tail - Cursor::number(head);
+      uint64_t count = 0;
       for (uint64_t number = Cursor::number(head); number < tail; ++number) {
         if (shared_.slot(number).word.load(std::memory_order_acquire) == SlotWord::make(number, SlotWord::kCommitted)) {
           ++count;
         }
       }
-      if (control().head.load(std::memory_order_seq_cst) == head) break;
+      if (control().head.load(std::memory_order_seq_cst) == head) return count + returned_count();
     }
-    return count + returned_count();
+    return std::min(between, shared_.item_limit) + returned_count();
   }
 
   /// The next item without taking it, kEmpty when there is none. Its bytes are right as long as unchanged() holds.
   Outcome peek(Item* item, Word* seen) const {
-    if (may_be_returned() && oldest_returned(item, seen)) return Outcome::kOk;
-    const Word head = control().head.load(std::memory_order_acquire);
-    const uint64_t number = Cursor::number(head);
-    Slot<Memory>& slot = shared_.slot(number);
-    if (slot.word.load(std::memory_order_acquire) != SlotWord::make(number, SlotWord::kCommitted)) {
-      return Outcome::kEmpty;
+    Word head = 0;
+    uint64_t number = 0;
+    for (;;) {
+      if (may_be_returned() && oldest_returned(item, seen)) return Outcome::kOk;
+      head = control().head.load(std::memory_order_acquire);
+      number = Cursor::number(head);
+      Word word = shared_.slot(number).word.load(std::memory_order_acquire);
+      // What was given up in front of it is passed over by the next to take.
+      for (uint64_t left = shared_.slot_count; left > 0 && SlotWord::is_done(word, number); --left) {
+        word = shared_.slot(++number).word.load(std::memory_order_acquire);
+      }
+      if (word == SlotWord::make(number, SlotWord::kCommitted)) break;
+      if (control().head.load(std::memory_order_acquire) == head) return Outcome::kEmpty;
     }
+    Slot<Memory>& slot = shared_.slot(number);
     const uint64_t extent = slot.extent.load(std::memory_order_relaxed);
     *item = {number,
              Extent::position(extent),
@@ -62,6 +72,7 @@ class Contents : public Room<Memory> {
   }
 
  protected:
+  using Words<Memory>::kLooks;
   using Words<Memory>::lease_high;
   using Words<Memory>::oldest_number;
   using Words<Memory>::order;

@@ -159,6 +159,11 @@ struct SlotWord {
   static constexpr bool is_done(uint64_t word, uint64_t number) {
     return word == make(number, kReleased) || word == make(number, kVoid);
   }
+  /// Of a later lap than `number`, which was done with before.
+  static constexpr bool is_later(uint64_t word, uint64_t number) {
+    const uint64_t ahead = (tag(word) - number) & kTagMask;
+    return ahead != 0 && ahead < kTagMask / 2;
+  }
 };
 
 /// state:3 | owner:8 | deliveries:21 | serial:32. The serial makes every life of an entry another word.

@@ -97,11 +97,12 @@ bool Queue::join() {
       self().identity.store(0);
       return false;
     }
-    if (attempt > 0 || reap() == 0) {
+    if (attempt > 0) {
       throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS",
                            "the queue " + segment_->name() + " has all of its " + std::to_string(kParticipants - 1) +
                                " handles in use. Share one handle per thread, or close some.");
     }
+    reap();
   }
 }
 
@@ -229,6 +230,11 @@ bool Queue::retire(bool even_with_items) {
 bool Queue::remove_if_unused(bool even_with_items) {
   reap();
   if (!segment_->retired() && !retire(even_with_items)) return false;
+  return remove_name();
+}
+
+/// Another one who is at it may be killed with its lock.
+bool Queue::remove_name() {
   for (int attempt = 0; attempt < kRemovalAttempts; ++attempt) {
     if (segment_->unlink_name()) return true;
   }
@@ -242,7 +248,7 @@ void Queue::unlink() {
                                                        ") can remove it");
   }
   shared().control->life.fetch_or(Life::kRetired | Life::kUnlinked);
-  segment_->unlink_name();
+  remove_name();
 }
 
 /// The parent's watcher may have been at them during the fork: they are of no use to the child, nor is their lock.
@@ -257,7 +263,10 @@ void Queue::after_fork() {
   rung_[0] = rung_[1] = false;
   held_ = 0;
   joined_ = false;
-  if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
+  if (!take_entry()) {
+    reap();
+    if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
+  }
   const uint64_t life = shared().control->life.fetch_add(1);
   if ((life & (Life::kRetired | Life::kUnlinked)) == Life::kRetired) {
     self().identity.store(0);
@@ -273,10 +282,10 @@ void Queue::after_fork() {
 }
 
 void Queue::close() {
-  if (watched_ && forks_ == fork_generation()) {
-    watched_ = false;
-    Watcher::instance().remove(this);
-  }
+  // It may be in without our knowing: add() can fail for want of a thread, and a later one to schedule something
+  // succeed.
+  if (forks_ == fork_generation()) Watcher::instance().remove(this);
+  watched_ = false;
   closing_ = true;  // nothing puts it into the watcher again
   if (joined_ && forks_ == fork_generation()) leave();
   joined_ = false;
@@ -310,7 +319,7 @@ void Queue::leave() {
   reap();
   if (!retire(drops())) return;
   failpoint(Point::kRetireMarked);
-  segment_->unlink_name();
+  remove_name();
 }
 
 // ── ringing ────────────────────────────────────────────────────────────────
@@ -352,8 +361,7 @@ bool Queue::must_poll() const {
   return false;
 }
 
-bool Queue::is_alive(uint32_t index) const {
-  const uint64_t identity = shared().participants[index].identity.load();
+bool Queue::is_alive(uint64_t identity) {
   return identity != 0 && Identity::state(identity) == Identity::kLive && !is_dead(identity);
 }
 
@@ -363,7 +371,7 @@ std::vector<Attached> Queue::attached() const {
   for (uint32_t index = 1; index < high; ++index) {
     const uint64_t identity = shared().participants[index].identity.load();
     if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
-    list.push_back({Identity::pid(identity), is_alive(index)});
+    list.push_back({Identity::pid(identity), is_alive(identity)});
   }
   return list;
 }

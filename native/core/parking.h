@@ -91,6 +91,8 @@ class Parking {
         const bool sent = ring(index, kind);
         handed_out = handed_out || sent;
         others = others || !sent;
+      } else if (state != Bell::kAwake) {
+        others = true;  // rung by another, who may not come to the ring itself; or parked anew
       }
     }
     // Whoever parked since raised the mark, and this exchange fails.

@@ -110,7 +110,8 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   // What the dead held comes before everything that was never taken, also where nobody ever finds the queue empty.
   reap_while_busy();
   for (;;) {
-    if (algorithm_.may_be_returned() && algorithm_.retake(actor_, items) == Outcome::kOk) {
+    const uint64_t hint = control.returned_hint.load(std::memory_order_acquire);
+    if (Mark::is_up(hint) && algorithm_.retake(actor_, items) == Outcome::kOk) {
       *taken = 1;
       ++held_;
       return Outcome::kOk;
@@ -122,6 +123,8 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
     }
     if (outcome == Outcome::kCorrupt) return outcome;
     if (reap_if_due(kReapEveryMs)) continue;
+    // Given back since, and what came before it may have been taken since: then there was never nothing.
+    if (control.returned_hint.load(std::memory_order_acquire) != hint) continue;
     if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
     return Outcome::kEmpty;
   }
@@ -299,13 +302,18 @@ QueueTotals Queue::totals() const {
   const uint32_t high = parking_.participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
+    // Before any puts are read, so that no more seem to have come out than went in.
+    totals.get_total += entry.get_total.load(std::memory_order_acquire);
+  }
+  for (uint32_t index = 1; index < high; ++index) {
+    const Participant<StdMemory>& entry = shared().participants[index];
     totals.put_total += entry.put_total.load(std::memory_order_relaxed);
-    totals.get_total += entry.get_total.load(std::memory_order_relaxed);
     totals.put_bytes += entry.put_bytes.load(std::memory_order_relaxed);
     totals.redelivered += entry.redelivered.load(std::memory_order_relaxed);
     const auto waits = [&](Direction direction) {
       const uint32_t state = entry.bell[direction].load(std::memory_order_relaxed);
-      return (state == Bell::kSleeping || state == Bell::kParked) && is_alive(index);  // its owner may have died asleep
+      return (state == Bell::kSleeping || state == Bell::kParked) &&
+             is_alive(entry.identity.load());  // its owner may have died asleep
     };
     totals.waiting_getters += waits(kGetters);
     totals.waiting_putters += waits(kPutters);

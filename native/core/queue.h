@@ -129,7 +129,8 @@ class Queue final : public Watcher::Client {
   void recover_entry(uint32_t index, uint64_t dead);
   void free_entry(uint32_t index, uint64_t dead);
   bool others_alive() const;
-  bool is_alive(uint32_t index) const;
+  static bool is_alive(uint64_t identity);
+  bool remove_name();
   bool retire(bool even_with_items);
   void wake(Direction direction, bool all, uint32_t except = 0);
   bool ring(uint32_t index, Direction direction, uint32_t kind);

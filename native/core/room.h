@@ -17,26 +17,28 @@ class Room : public Words<Memory> {
 
   /// Items claimed, committed, taken or on lease: what maxsize bounds.
   uint64_t used() const {
-    const uint64_t tail = Cursor::number(control().tail.load(std::memory_order_seq_cst));
-    return occupied(oldest_number(tail), tail);
+    return std::min(at_one_tail([this](uint64_t first, uint64_t tail) { return occupied(first, tail); }),
+                    shared_.item_limit);
   }
 
   /// Bytes of payload in use, rounded up as they lie in the segment.
   uint64_t used_bytes() const {
-    const uint64_t tail = Cursor::number(control().tail.load(std::memory_order_seq_cst));
-    uint64_t units = 0;
-    for (uint64_t number = oldest_number(tail); number < tail; ++number) {
-      const Word word = shared_.slot(number).word.load(std::memory_order_acquire);
-      if (SlotWord::is_done(word, number) || !SlotWord::has_tag(word, number)) continue;
-      units += Extent::units(Extent::length(shared_.slot(number).extent.load(std::memory_order_relaxed)));
-    }
-    const uint32_t high = lease_high();
-    for (uint32_t index = 0; index < high; ++index) {
-      uint32_t from = 0;
-      uint32_t size = 0;
-      if (leased_bytes(index, &from, &size)) units += size;
-    }
-    return units * kUnitBytes;
+    const uint64_t units = at_one_tail([this](uint64_t first, uint64_t tail) {
+      uint64_t sum = 0;
+      for (uint64_t number = first; number < tail; ++number) {
+        const Word word = shared_.slot(number).word.load(std::memory_order_acquire);
+        if (SlotWord::is_done(word, number) || !SlotWord::has_tag(word, number)) continue;
+        sum += Extent::units(Extent::length(shared_.slot(number).extent.load(std::memory_order_relaxed)));
+      }
+      const uint32_t high = lease_high();
+      for (uint32_t index = 0; index < high; ++index) {
+        uint32_t from = 0;
+        uint32_t size = 0;
+        if (leased_bytes(index, &from, &size)) sum += size;
+      }
+      return sum;
+    });
+    return std::min<uint64_t>(units, shared_.capacity_units) * kUnitBytes;
   }
 
   /// Nothing is left that anybody could still get: no item, no claim, no lease.
@@ -52,6 +54,7 @@ class Room : public Words<Memory> {
   }
 
  protected:
+  using Words<Memory>::kLooks;
   using Words<Memory>::lease_high;
   using Words<Memory>::still_at;
   using Words<Memory>::end_of;
@@ -110,6 +113,21 @@ class Room : public Words<Memory> {
     return Outcome::kOk;
   }
 
+  /// What `count` says of the numbers from the oldest in use up to tail, asked again while tail moves on: the most that
+  /// it said, then, since a look from behind sees less than there is and none sees more than could be claimed.
+  template <class Count>
+  uint64_t at_one_tail(Count count) const {
+    uint64_t most = 0;
+    for (int attempt = 0; attempt < kLooks; ++attempt) {
+      const Word tail = control().tail.load(std::memory_order_seq_cst);
+      const uint64_t number = Cursor::number(tail);
+      const uint64_t counted = count(oldest_number(number), number);
+      if (still_at(tail)) return counted;
+      most = std::max(most, counted);
+    }
+    return most;
+  }
+
   static uint32_t units_of(const Item* items, uint32_t count) {
     uint32_t units = 0;
     for (uint32_t index = 0; index < count; ++index) units += Extent::units(items[index].length);
@@ -130,10 +148,7 @@ class Room : public Words<Memory> {
         // SYNC POINT: pairs with release().
         const Word word = shared_.slot(reclaimed).word.load(order(Site::kReclaimSlotLoad, std::memory_order_acquire));
         if (!SlotWord::is_done(word, reclaimed)) {
-          if (((SlotWord::tag(word) - reclaimed) & SlotWord::kTagMask) != 0 &&
-              ((SlotWord::tag(word) - reclaimed) & SlotWord::kTagMask) < SlotWord::kTagMask / 2) {
-            return false;  // a later lap: somebody reclaimed it and claimed it anew
-          }
+          if (SlotWord::is_later(word, reclaimed)) return false;  // somebody reclaimed it and claimed it anew
           break;
         }
         ++reclaimed;
@@ -172,7 +187,8 @@ class Room : public Words<Memory> {
       }
       uint64_t count = untaken;
       for (uint64_t at = reclaimed; at < searched; ++at) {
-        count += !SlotWord::is_done(shared_.slot(at).word.load(std::memory_order_acquire), at);
+        const Word word = shared_.slot(at).word.load(std::memory_order_acquire);
+        count += !SlotWord::is_done(word, at) && !SlotWord::is_later(word, at);
       }
       best = std::min(best, count + leases_in_use());
     }

@@ -26,6 +26,8 @@ constexpr uint64_t kParticipantsOffset = 8192;
 constexpr uint64_t kPayloadAlignment = 65536;  // no page is larger on the platforms promised
 constexpr uint64_t kMaxCapacity = uint64_t{1} << 30;
 constexpr uint64_t kMaxItems = uint64_t{1} << 23;
+constexpr int kRemovalMs = 200;  // for a removal under way
+constexpr int kCrowdedMs = 50;   // for others to give up the room that one of them needs
 constexpr const char* kPrefix = "sage-queue+";
 static_assert(sizeof(Header) <= kControlOffset);
 static_assert(kControlOffset + sizeof(Control<StdMemory>) <= kParticipantsOffset);
@@ -147,6 +149,18 @@ struct Descriptor {
   throw SegmentFailure("ERR_SEGMENT_CORRUPT", "cannot " + doing + " segment " + file + ": " + std::strerror(error));
 }
 
+void check_limits(const SegmentOptions& options) {
+  if (options.name.size() > kNameBytes || options.queue_id.size() > kQueueIdBytes) {
+    throw SegmentFailure("ERR_SEGMENT_NAME", "a segment's name and queue id have at most 1024 bytes each");
+  }
+  if (options.maxsize > kMaxItems || options.capacity_bytes == 0 || options.capacity_bytes > kMaxCapacity) {
+    throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
+                         "a queue holds at most " + std::to_string(kMaxItems) + " items and from 1 to " +
+                             std::to_string(kMaxCapacity) + " bytes, found maxsize " + std::to_string(options.maxsize) +
+                             " and capacityBytes " + std::to_string(options.capacity_bytes) + ": ask for less");
+  }
+}
+
 }  // namespace
 
 std::string Segment::directory() { return platform::segment_directory(); }
@@ -235,9 +249,6 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   if (options.owner_uid >= 0 && options.owner_uid != static_cast<int64_t>(geteuid())) {
     refuse(file, "it does not exist, and only user " + std::to_string(options.owner_uid) + " may create it");
   }
-  if (options.name.size() > kNameBytes || options.queue_id.size() > kQueueIdBytes) {
-    throw SegmentFailure("ERR_SEGMENT_NAME", "a segment's name and queue id have at most 1024 bytes each");
-  }
   Header header;
   std::memset(&header, 0, sizeof header);
   header.magic = kMagic;
@@ -261,12 +272,6 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   header.queue_id_bytes = static_cast<uint32_t>(options.queue_id.size());
   std::memcpy(header.name, options.name.data(), options.name.size());
   std::memcpy(header.queue_id, options.queue_id.data(), options.queue_id.size());
-  if (header.maxsize > kMaxItems || header.capacity_bytes == 0 || header.capacity_bytes > kMaxCapacity) {
-    throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
-                         "a queue holds at most " + std::to_string(kMaxItems) + " items and from 1 to " +
-                             std::to_string(kMaxCapacity) + " bytes, found maxsize " + std::to_string(header.maxsize) +
-                             " and capacityBytes " + std::to_string(header.capacity_bytes) + ": ask for less");
-  }
   lay_out(&header);
   header.checksum = checksum(header);
 
@@ -313,6 +318,10 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
       segment->map(existing.fd, file);
       if (segment->retired()) {
         if (!segment->may_unlink()) {
+          if (attempt < kRemovalMs) {  // most probably by somebody who is at it
+            usleep(1000);
+            continue;
+          }
           throw SegmentFailure("ERR_SEGMENT_PERMISSION",
                                "segment " + file + " is being removed, and only its owner (uid " +
                                    std::to_string(segment->header().owner_uid) +
@@ -330,7 +339,15 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
     }
     if (errno != ENOENT) fail_system("open", file, errno);
     if (create == Create::kNever) return nullptr;
-    segment = create_file(options, file);
+    check_limits(options);
+    try {
+      segment = create_file(options, file);
+    } catch (const SegmentFailure& failure) {
+      // Others may be making the same queue, each in a file that has no name yet: there is room for one of them.
+      if (attempt >= kCrowdedMs || std::strcmp(failure.code(), "ERR_SEGMENT_NO_SPACE") != 0) throw;
+      usleep(1000);
+      continue;
+    }
     if (segment != nullptr) {
       *created = true;
       return segment;
@@ -358,6 +375,7 @@ bool Segment::may_unlink() const {
 }
 
 bool Segment::unlink_name() {
+  if (!may_unlink()) return false;  // nor hold the lock against those who may
   const std::string path = directory() + "/" + file_;
   const Descriptor named(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
   if (named.fd < 0) return errno == ENOENT;

@@ -35,6 +35,8 @@ class Words {
   }
 
  protected:
+  static constexpr int kLooks = 8;  // of a question at words that move on meanwhile
+
   static constexpr std::memory_order order(Site site, std::memory_order asked) { return Memory::order(site, asked); }
   Control<Memory>& control() const { return *shared_.control; }
   Participant<Memory>& self(const Actor& actor) const { return shared_.participants[actor.index]; }

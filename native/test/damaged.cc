@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <vector>
 
 #include "core/errors.h"
 #include "simple.h"
@@ -132,4 +133,16 @@ TEST(a_name_that_another_remover_holds_on_to_is_not_said_to_be_gone) {
   close(remover);
   CHECK(looking->remove_if_unused(false) && access((Segment::directory() + "/" + file).c_str(), F_OK) != 0);
   CHECK(looking->remove_if_unused(false));
+}
+
+TEST(an_entry_that_only_waits_to_be_freed_can_be_had) {
+  auto queue = make(__func__);
+  std::vector<std::unique_ptr<Queue>> others;
+  for (uint32_t index = 2; index < kParticipants; ++index) others.push_back(make(__func__));
+  Scribbler scribbler(*queue);
+  // As a recoverer leaves an entry that tail or head named when it came. Its owner leaves without a word.
+  std::atomic<uint64_t>& identity = scribbler.participants()[kParticipants - 1].identity;
+  const uint64_t owner = identity.exchange(Identity::make(1, 1, Identity::kSettled));
+  CHECK(make(__func__)->totals().waiting_getters == 0);
+  identity.store(owner);
 }

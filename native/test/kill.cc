@@ -262,6 +262,38 @@ TEST(who_attaches_while_others_go_on_finds_the_queue_whole) {
   queue->close();
 }
 
+TEST(who_may_not_remove_a_queue_waits_for_the_one_who_does) {
+  if (geteuid() != 0) {
+    std::printf("    left out: only root can be two users\n");
+    return;
+  }
+  SegmentOptions options;
+  options.name = "test+users." + std::to_string(getpid());
+  options.maxsize = 4;
+  options.capacity_bytes = 4096;
+  options.mode = 0666;
+  const pid_t owner = fork();
+  if (owner == 0) {
+    CHECK(setuid(12345) == 0);
+    failpoint_arm(Point::kRetireMarked, 0, 'S');
+    Queue::open(options, Create::kIfMissing)->close();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(owner, &status, WUNTRACED) == owner && WIFSTOPPED(status));
+  const pid_t other = fork();
+  if (other == 0) {
+    CHECK(setuid(54321) == 0);
+    CHECK(Queue::open(options, Create::kIfMissing)->created());
+    _exit(0);
+  }
+  usleep(20'000);  // it has met the queue that is being removed by now, or will meet none
+  kill(owner, SIGCONT);
+  CHECK(waitpid(owner, &status, 0) == owner && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(waitpid(other, &status, 0) == other && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  CHECK(access((Segment::directory() + "/" + Segment::file_of(options.name)).c_str(), F_OK) != 0);
+}
+
 TEST(sleepers_learn_of_a_death_within_100_ms) {
   // The only item is in the hand of a process that dies while everybody else sleeps.
   double longest = 0;

@@ -11,6 +11,30 @@
 
 namespace sage {
 
+/// The words of a queue, without a segment.
+template <class Memory, uint64_t kSlots, uint64_t kLeases>
+struct Block {
+  Control<Memory> control;
+  Participant<Memory> participants[4];
+  Slot<Memory> slots[kSlots];
+  LeaseEntry<Memory> leases[kLeases];
+
+  /// All new; with room for `items` items and as many `units` of payload.
+  Shared<Memory> shared(uint64_t items, uint32_t units) {
+    Shared<Memory> words;
+    words.control = &control;
+    words.participants = participants;
+    words.slots = slots;
+    words.leases = leases;
+    words.slot_count = kSlots;
+    words.item_limit = items;
+    words.lease_count = kLeases;
+    words.capacity_units = words.area_units = units;
+    words.initialise();
+    return words;
+  }
+};
+
 inline SegmentOptions options_for(const char* test, uint64_t maxsize = 8, uint64_t capacity = 4096) {
   SegmentOptions options;
   options.name = std::string("test+") + test + "." + std::to_string(getpid());

@@ -91,6 +91,19 @@ TEST(an_abandoned_claim_is_passed_over_and_costs_nothing) {
   CHECK(put(*queue, "e") == Outcome::kOk && get(*queue) == "e" && queue->size() == 0);
 }
 
+TEST(peek_looks_past_what_was_given_up) {
+  auto queue = make(__func__);
+  Item claim;
+  CHECK(queue->claim(5, 1, &claim) == Outcome::kOk);
+  queue->abandon(claim);
+  std::vector<uint8_t> bytes;
+  uint32_t codec = 0;
+  CHECK(!queue->peek(&bytes, &codec));
+  CHECK(put(*queue, "a") == Outcome::kOk);
+  CHECK(queue->peek(&bytes, &codec) && bytes == std::vector<uint8_t>{'a'});
+  CHECK(get(*queue) == "a" && !queue->peek(&bytes, &codec));
+}
+
 TEST(a_claim_is_filled_in_place) {
   auto queue = make(__func__);
   Item claim;
@@ -263,23 +276,8 @@ TEST(a_lease_that_ends_where_the_area_ends_is_stepped_over) {
 }
 
 TEST(numbers_tags_and_positions_may_wrap) {
-  struct Block {
-    Control<StdMemory> control;
-    Participant<StdMemory> participants[3];
-    Slot<StdMemory> slots[16];
-    LeaseEntry<StdMemory> leases[2];
-  };
-  const std::unique_ptr<Block> block(new Block());
-  Shared<StdMemory> shared;
-  shared.control = &block->control;
-  shared.participants = block->participants;
-  shared.slots = block->slots;
-  shared.leases = block->leases;
-  shared.slot_count = 16;
-  shared.item_limit = 6;
-  shared.lease_count = 2;
-  shared.capacity_units = shared.area_units = 64;
-  shared.initialise();
+  const auto block = std::make_unique<Block<StdMemory, 16, 2>>();
+  const Shared<StdMemory> shared = block->shared(6, 64);
   const uint64_t first = (uint64_t{1} << 40) - 100;  // the tags wrap soon, and so do the 32 bits of an intent
   const uint32_t position = 0u - 500;
   for (uint64_t number = first - 16; number < first; ++number) {

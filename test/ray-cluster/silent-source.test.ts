@@ -50,6 +50,22 @@ test.each(['abort', 'close', 'shutdown', 'a refused put'])('%s ends it, and what
   expect(error).toMatchObject({ accepted: 2 });
 });
 
+describe.each([true, false])('attached before: %s', (attached) => {
+  test.each([
+    ['close', QueueClosedError],
+    ['shutdown', QueueShutDownError],
+  ] as const)('%s() in the turn of the call ends it', async (end, expected) => {
+    const queueId = freshName('q');
+    names.push(queueId);
+    const queue = attach(queueId);
+    if (attached) await queue.qsize();
+    const silence = { [Symbol.asyncIterator]: () => ({ next: () => new Promise<never>(() => {}) }) };
+    const putting = queue.putMany(silence).catch((error: unknown) => error);
+    await queue[end]();
+    expect(await putting).toBeInstanceOf(expected);
+  });
+});
+
 /** The third put finds the queue shut down. */
 async function* refusedThenSilence(other: Queue<string>): AsyncGenerator<string> {
   yield 'one';

@@ -9,11 +9,13 @@ const PEM = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n';
 const environment = { ...process.env };
 let directory: string;
 beforeAll(() => (directory = mkdtempSync(join(tmpdir(), 'sage-queue-credentials-'))));
-afterEach(() => {
+beforeEach(() => {
   for (const name of Object.keys(process.env)) if (name.startsWith('RAY_')) delete process.env[name];
-  Object.assign(process.env, environment);
 });
-afterAll(() => rmSync(directory, { recursive: true }));
+afterAll(() => {
+  Object.assign(process.env, environment);
+  rmSync(directory, { recursive: true });
+});
 
 function refusal(action: () => unknown): Error {
   try {

@@ -99,6 +99,16 @@ describe.each(Object.entries(makers))('%s', (_type, make) => {
     expect(await ended(() => queue.shutdown())).toMatchObject({ code: 'ERR_QUEUE_SHUT_DOWN', accepted: 1 });
   });
 
+  it.each([
+    ['close', 'ERR_QUEUE_CLOSED'],
+    ['shutdown', 'ERR_QUEUE_SHUT_DOWN'],
+  ] as const)('%s() in the turn of the call ends it', async (end, code) => {
+    source.silent = true;
+    const putting = queue.putMany(source).catch((error: unknown) => error);
+    await queue[end]();
+    expect(await putting).toMatchObject({ code, accepted: 0 });
+  });
+
   it('a handle that was closed before asks the source for nothing', async () => {
     await queue.close();
     await expect(queue.putMany(source)).rejects.toMatchObject({ code: 'ERR_QUEUE_CLOSED' });

@@ -27,7 +27,7 @@ export class Batches {
   /** The next items as bytes: small ones packed into the outbox, where they stay until anything else is put, others as they are. */
   next(items: readonly unknown[], from: number): Batch {
     if (!this.introduced) {
-      this.handle.setOutbox(outboxMemory());
+      native(() => this.handle.setOutbox(outboxMemory()));
       this.introduced = true;
     }
     const count = packSmall(items, from, this.codec, this.capacityBytes);

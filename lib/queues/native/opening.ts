@@ -6,6 +6,8 @@ import type { NativeHandle } from '../../native';
 import type { ResolveOptions } from '../../queue';
 import { ownerOf, segmentName } from './naming';
 
+type Configuration = ReturnType<NativeHandle['configuration']>;
+
 const DEFAULT_MAXSIZE = 1000;
 const DEFAULT_MODE = 0o600;
 const MEBIBYTE = 1024 * 1024;
@@ -18,7 +20,7 @@ function defaultCapacityBytes(maxsize: number): number {
 }
 
 /** What an existing queue has otherwise than the descriptor asks for. A default asks for nothing. */
-function differencesOf({ metadata }: QueueDescriptor, existing: ReturnType<NativeHandle['configuration']>): string[] {
+function differencesOf({ metadata }: QueueDescriptor, existing: Configuration): string[] {
   const { maxsize, capacity_bytes: capacityBytes, auto_cleanup: autoCleanup, mode } = metadata;
   const octal = (bits: number): string => `0o${bits.toString(8)}`;
   const differences: string[] = [];
@@ -33,7 +35,10 @@ function differencesOf({ metadata }: QueueDescriptor, existing: ReturnType<Nativ
 }
 
 /** @throws ConfigMismatchError, QueueNotFoundError, QueueExistsError, SegmentError */
-export function openQueue(descriptor: QueueDescriptor, create: NonNullable<ResolveOptions['create']>): NativeHandle {
+export function openQueue(
+  descriptor: QueueDescriptor,
+  create: NonNullable<ResolveOptions['create']>,
+): { handle: NativeHandle; configuration: Configuration } {
   const { metadata, queueId, queueType } = descriptor;
   const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
   const asked = metadata.capacity_bytes;
@@ -49,8 +54,9 @@ export function openQueue(descriptor: QueueDescriptor, create: NonNullable<Resol
     create,
   };
   const handle = native(() => openHandle(options));
-  const differences = differencesOf(descriptor, handle.configuration());
-  if (differences.length === 0) return handle;
+  const configuration = handle.configuration();
+  const differences = differencesOf(descriptor, configuration);
+  if (differences.length === 0) return { handle, configuration };
   handle.close();
   throw new ConfigMismatchError(
     `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +

@@ -41,8 +41,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     super(descriptor);
     const { codec } = descriptor.metadata;
     this.codec = typeof codec === 'string' ? codec : 'auto';
-    this.handle = openQueue(descriptor, options.create ?? 'if-missing');
-    const { capacityBytes, maxsize, mode } = this.handle.configuration();
+    const { handle, configuration } = openQueue(descriptor, options.create ?? 'if-missing');
+    const { capacityBytes, maxsize, mode } = configuration;
+    this.handle = handle;
     this.capacityBytes = capacityBytes;
     this.existingMaxsize = maxsize;
     this.pool = new Pool(this.handle);

@@ -157,8 +157,11 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
     const wait = readWait(options);
-    const backend = await untilAborted(this.backend(), wait);
     const deadline = deadlineOf(wait);
+    let backend: Backend;
+    const attach = async (): Promise<void> => {
+      backend = await untilAborted(this.backend(), wait);
+    };
     const ending = new CallEnd(wait.signal);
     const underWay: Promise<void>[] = [];
     let accepted = 0;
@@ -186,14 +189,15 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       }
     };
     try {
-      // Without an await between them, so that all go in one call.
       if (typeof items === 'string' || Symbol.iterator in items) {
+        await attach();
+        // Without an await between them, so that all go in one call.
         for (const item of items) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       } else {
-        for await (const item of interruptible(items, this, ending.signal)) {
+        for await (const item of interruptible(items, this, ending.signal, attach)) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }

@@ -13,7 +13,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
+#include "core/errors.h"
 #include "core/layout.h"
 
 namespace sage {
@@ -69,7 +71,11 @@ uint64_t read_identity() {
   (void)registered;
   const uint32_t pid = static_cast<uint32_t>(getpid());
   Stat stat;
-  read_stat(pid, &stat);
+  if (!read_stat(pid, &stat) && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+    // Without its start time this process would be taken to live on in the next one with its pid.
+    throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
+                         std::string("cannot read when this process started: ") + std::strerror(errno));
+  }
   const uint64_t identity = Identity::make(pid, stat.start, Identity::kLive);
   own_identity.store(identity, std::memory_order_relaxed);
   return identity;

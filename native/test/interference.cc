@@ -1,0 +1,126 @@
+// Questions of one who is off its core after every word it reads, for as long as the others need to go all the way
+// around: what it says must have been true at some instant in between.
+#include <functional>
+#include <utility>
+
+#include "core/parking.h"
+#include "core/sage_queue.h"
+#include "simple.h"
+
+using namespace sage;
+
+namespace {
+
+/// What all the others do whenever a word was read, so many times.
+std::function<void()> others;
+int times = 0;
+
+template <class T>
+struct SlowlyRead : std::atomic<T> {
+  using std::atomic<T>::atomic;
+  T load(std::memory_order order = std::memory_order_seq_cst) const {
+    const T value = std::atomic<T>::load(order);
+    if (times > 0) {
+      const int left = std::exchange(times, 0) - 1;
+      others();
+      times = left;
+    }
+    return value;
+  }
+};
+
+struct SlowMemory : StdMemory {
+  template <class T>
+  using Atomic = SlowlyRead<T>;
+};
+
+/// A queue that holds two items whenever nobody is at it, and three in between, of the sixteen that it has room for.
+struct Busy {
+  const std::unique_ptr<Block<SlowMemory, 32, 2>> block = std::make_unique<Block<SlowMemory, 32, 2>>();
+  SageQueue<SlowMemory> queue{block->shared(16, 64)};
+  Actor actor;
+
+  Busy() {
+    actor.index = 1;
+    put();
+    put();
+    others = [this] {
+      for (int lap = 0; lap < 40; ++lap) {
+        put();
+        get();
+      }
+    };
+  }
+  ~Busy() { times = 0; }
+  void put() {
+    const uint32_t length = 64;
+    const uint32_t codec = 1;
+    Item item;
+    uint32_t claimed = 0;
+    CHECK(queue.claim(actor, &length, &codec, 1, &item, &claimed) == Outcome::kOk);
+    queue.commit(actor, &item, 1);
+  }
+  void get() {
+    Item item;
+    uint32_t taken = 0;
+    CHECK(queue.take(actor, 1, &item, &taken) == Outcome::kOk);
+    queue.release(actor, &item, 1);
+  }
+};
+
+}  // namespace
+
+TEST(a_queue_that_is_never_empty_never_has_the_size_0) {
+  Busy busy;
+  for (int reads = 0; reads < 400; ++reads) {
+    times = reads;
+    const uint64_t size = busy.queue.size();
+    CHECK(size >= 2 && size <= 16);
+  }
+}
+
+TEST(a_queue_that_is_never_empty_has_something_to_peek_at) {
+  Busy busy;
+  for (int reads = 0; reads < 200; ++reads) {
+    times = reads;
+    Item item;
+    uint64_t seen = 0;
+    CHECK(busy.queue.peek(&item, &seen) == Outcome::kOk);
+  }
+}
+
+TEST(what_is_used_is_neither_forgotten_nor_counted_a_lap_late) {
+  Busy busy;
+  for (int reads = 0; reads < 28; ++reads) {  // eight looks read more words than that
+    times = reads;
+    const uint64_t used = busy.queue.used();
+    CHECK(used >= 2 && used <= 4);
+    times = reads;
+    const uint64_t bytes = busy.queue.used_bytes();
+    CHECK(bytes >= 2 * 64 && bytes <= 4 * 2 * 64);
+  }
+}
+
+TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
+  const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
+  const Shared<SlowMemory> shared = block->shared(16, 64);
+  shared.control->participant_high.store(2);
+  shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
+  Parking<SlowMemory> parking(shared);
+  Actor sleeper;
+  sleeper.index = 1;
+  for (int reads = 1; reads < 10; ++reads) {
+    parking.park(sleeper, kGetters, Bell::kParked);
+    // The other one has the bell say that it was rung, and cannot ring it.
+    int left = reads;
+    others = [&] {
+      if (--left == 0) CHECK(parking.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return false; }));
+    };
+    int rung = 0;
+    times = reads;
+    const bool follow_up = parking.wake(kGetters, false, 1000, [&](uint32_t, uint32_t) { return ++rung > 0; });
+    times = 0;
+    CHECK(rung > 0 || (follow_up && parking.anybody(kGetters)));
+    parking.unpark(sleeper, kGetters);
+  }
+}
