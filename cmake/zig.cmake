@@ -28,7 +28,12 @@ set(CMAKE_HAVE_LIBC_PTHREAD TRUE CACHE BOOL "")
 set(CMAKE_CXX_FLAGS_INIT "-target ${ZIG_TARGET} -ffunction-sections -fdata-sections -ffile-prefix-map=${CMAKE_CURRENT_LIST_DIR}/..=.")
 set(CMAKE_SHARED_LINKER_FLAGS_INIT "-s")
 if(NOT ZIG_TARGET MATCHES "-macos")
-  # Lazy, as g++ links for those who compile it themselves: half of the symbols are never called, and to look them all up when it is loaded
-  # took a twelfth of a process's first attach.
-  string(APPEND CMAKE_SHARED_LINKER_FLAGS_INIT " -Wl,--gc-sections -Wl,-z,relro -Wl,-z,lazy")
+  string(APPEND CMAKE_SHARED_LINKER_FLAGS_INIT " -Wl,--gc-sections -Wl,-z,relro")
+  # Half of the symbols are never called, and to look them all up when it is loaded takes a twelfth of a process's first attach. Only
+  # there: the loader of musl, which may be given the binary for the other libc to try, crashes over one for arm64 that is bound lazily.
+  if(ZIG_TARGET MATCHES "^x86_64-linux-gnu")
+    string(APPEND CMAKE_SHARED_LINKER_FLAGS_INIT " -Wl,-z,lazy")
+  else()
+    string(APPEND CMAKE_SHARED_LINKER_FLAGS_INIT " -Wl,-z,now")
+  endif()
 endif()
