@@ -2,13 +2,13 @@
   "variables": {
     "core_sources": [
       "native/core/failpoint.cc",
-      "native/core/membership.cc",
-      "native/core/queue.cc",
-      "native/core/segment.cc",
-      "native/core/watcher.cc"
+      "native/core/handle/membership.cc",
+      "native/core/handle/queue.cc",
+      "native/core/segment/segment.cc",
+      "native/core/waiting/watcher.cc"
     ],
-    "linux_sources": ["native/core/linux/futex.cc", "native/core/linux/platform.cc", "native/core/linux/process.cc"],
-    "macos_sources": ["native/core/macos/futex.cc", "native/core/macos/platform.cc", "native/core/macos/process.cc"],
+    "linux_sources": ["native/core/os/linux/futex.cc", "native/core/os/linux/platform.cc", "native/core/os/linux/process.cc"],
+    "macos_sources": ["native/core/os/macos/futex.cc", "native/core/os/macos/platform.cc", "native/core/os/macos/process.cc"],
     "addon_sources": [
       "native/binding/gets.cc",
       "native/binding/handle.cc",

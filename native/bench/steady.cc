@@ -10,7 +10,7 @@
 #include <new>
 #include <string>
 
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 namespace {
 unsigned long long allocations = 0;

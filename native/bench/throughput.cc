@@ -13,7 +13,7 @@
 #include <cstring>
 #include <string>
 
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 using namespace sage;
 

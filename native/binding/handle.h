@@ -6,8 +6,8 @@
 #include <memory>
 #include <vector>
 
-#include "core/queue.h"
-#include "core/spin.h"
+#include "core/handle/queue.h"
+#include "core/waiting/spin.h"
 
 namespace sage_binding {
 

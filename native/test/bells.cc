@@ -1,7 +1,7 @@
 // Bells: who is rung, by whom, and who follows up a ring that may not have been heard.
 #include <vector>
 
-#include "core/parking.h"
+#include "core/waiting/parking.h"
 #include "simple.h"
 
 using namespace sage;

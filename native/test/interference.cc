@@ -3,8 +3,8 @@
 #include <functional>
 #include <utility>
 
-#include "core/parking.h"
-#include "core/sage_queue.h"
+#include "core/algorithm/sage_queue.h"
+#include "core/waiting/parking.h"
 #include "simple.h"
 
 using namespace sage;

@@ -21,7 +21,7 @@
 
 #include "check.h"
 #include "core/errors.h"
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 using namespace sage;
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "check.h"
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 namespace sage {
 

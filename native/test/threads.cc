@@ -8,7 +8,7 @@
 #include <thread>
 
 #include "check.h"
-#include "core/sage_queue.h"
+#include "core/algorithm/sage_queue.h"
 
 using namespace sage;
 

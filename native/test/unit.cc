@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "core/spin.h"
+#include "core/waiting/spin.h"
 #include "simple.h"
 
 using namespace sage;

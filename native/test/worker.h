@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "check.h"
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 namespace sage {
 

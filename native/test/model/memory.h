@@ -38,7 +38,7 @@
 #undef VAR
 #undef CHECK
 
-#include "core/memory.h"
+#include "core/algorithm/memory.h"
 #include "model/search.h"
 
 namespace model {

@@ -3,8 +3,8 @@
 
 #include "model/memory.h"
 // After it: the core's templates over that memory.
-#include "core/parking.h"
-#include "core/sage_queue.h"
+#include "core/algorithm/sage_queue.h"
+#include "core/waiting/parking.h"
 
 namespace model {
 

@@ -1,4 +1,4 @@
-#include "core/segment.h"
+#include "core/segment/segment.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -15,8 +15,8 @@
 #include <random>
 
 #include "core/errors.h"
-#include "core/platform.h"
-#include "core/process.h"
+#include "core/os/platform.h"
+#include "core/os/process.h"
 
 namespace sage {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "core/shared.h"
+#include "core/algorithm/shared.h"
 
 namespace sage {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/room.h"
+#include "core/algorithm/room.h"
 
 namespace sage {
 

@@ -1,4 +1,4 @@
-#include "core/platform.h"
+#include "core/os/platform.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>

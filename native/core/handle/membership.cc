@@ -6,8 +6,8 @@
 #include <cerrno>
 
 #include "core/errors.h"
-#include "core/futex.h"
-#include "core/queue.h"
+#include "core/handle/queue.h"
+#include "core/os/futex.h"
 
 namespace sage {
 namespace {

@@ -11,7 +11,7 @@
 
 #include <algorithm>
 
-#include "core/recovery.h"
+#include "core/algorithm/recovery.h"
 
 namespace sage {
 

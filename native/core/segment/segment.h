@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/shared.h"
+#include "core/algorithm/shared.h"
 
 namespace sage {
 

@@ -1,4 +1,4 @@
-#include "core/watcher.h"
+#include "core/waiting/watcher.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -10,9 +10,9 @@
 #include <atomic>
 #include <system_error>
 
-#include "core/layout.h"
-#include "core/parking.h"
-#include "core/process.h"
+#include "core/os/process.h"
+#include "core/segment/layout.h"
+#include "core/waiting/parking.h"
 
 namespace sage {
 namespace {

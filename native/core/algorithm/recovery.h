@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/contents.h"
+#include "core/algorithm/contents.h"
 
 namespace sage {
 

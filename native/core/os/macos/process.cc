@@ -1,4 +1,4 @@
-#include "core/process.h"
+#include "core/os/process.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -11,7 +11,7 @@
 #include <atomic>
 #include <cerrno>
 
-#include "core/layout.h"
+#include "core/segment/layout.h"
 
 namespace sage {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <chrono>
 
-#include "core/memory.h"
+#include "core/algorithm/memory.h"
 
 namespace sage {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "core/words.h"
+#include "core/algorithm/words.h"
 
 namespace sage {
 

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "core/memory.h"
+#include "core/algorithm/memory.h"
 
 namespace sage {
 

@@ -1,4 +1,4 @@
-#include "core/futex.h"
+#include "core/os/futex.h"
 
 #include <dlfcn.h>
 #include <unistd.h>

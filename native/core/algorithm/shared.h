@@ -1,7 +1,7 @@
 // A view of one segment's shared words, and the small questions that both queue types ask of them.
 #pragma once
 
-#include "core/layout.h"
+#include "core/segment/layout.h"
 
 namespace sage {
 

@@ -1,4 +1,4 @@
-#include "core/process.h"
+#include "core/os/process.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -16,7 +16,7 @@
 #include <string>
 
 #include "core/errors.h"
-#include "core/layout.h"
+#include "core/segment/layout.h"
 
 namespace sage {
 namespace {

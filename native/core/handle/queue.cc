@@ -1,10 +1,10 @@
 // What a handle does with items. How it joins, leaves and recovers stands in membership.cc.
-#include "core/queue.h"
+#include "core/handle/queue.h"
 
 #include <cstring>
 
 #include "core/errors.h"
-#include "core/futex.h"
+#include "core/os/futex.h"
 
 namespace sage {
 namespace {

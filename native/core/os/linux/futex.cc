@@ -1,4 +1,4 @@
-#include "core/futex.h"
+#include "core/os/futex.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>

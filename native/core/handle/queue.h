@@ -7,11 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "core/parking.h"
-#include "core/process.h"
-#include "core/sage_queue.h"
-#include "core/segment.h"
-#include "core/watcher.h"
+#include "core/algorithm/sage_queue.h"
+#include "core/os/process.h"
+#include "core/segment/segment.h"
+#include "core/waiting/parking.h"
+#include "core/waiting/watcher.h"
 
 namespace sage {
 
