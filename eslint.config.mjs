@@ -1,7 +1,18 @@
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['lib/queues/rpc/generated', 'build', 'dist', 'out', 'prebuilds', 'coverage', 'node_modules', '.cache'] },
+  {
+    ignores: [
+      'lib/transports/rpc/wire/generated',
+      'build',
+      'dist',
+      'out',
+      'prebuilds',
+      'coverage',
+      'node_modules',
+      '.cache',
+    ],
+  },
   ...tseslint.configs.recommended,
   {
     rules: {

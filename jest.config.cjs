@@ -9,5 +9,5 @@ module.exports = {
   // Child processes attach the same shared memory; two cores do not gain from more.
   maxWorkers: 2,
   testTimeout: 30000,
-  reporters: process.env.CI ? ['default', '<rootDir>/scripts/count-tests.cjs'] : ['default'],
+  reporters: process.env.CI ? ['default', '<rootDir>/scripts/test/count-tests.cjs'] : ['default'],
 };

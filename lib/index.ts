@@ -1,18 +1,18 @@
 export * from './errors';
-export { QueueDescriptor } from './descriptor';
-export type { QueueDescriptorJSON } from './descriptor';
-export type { JsonValue, Metadata } from './metadata';
-export type * from './options';
-export type * from './queue';
-export { BaseQueue } from './base-queue';
-export { wrapQueue } from './wrap-queue';
+export { QueueDescriptor } from './descriptor/descriptor';
+export type { QueueDescriptorJSON } from './descriptor/descriptor';
+export type { JsonValue, Metadata } from './descriptor/metadata';
+export type * from './descriptor/options';
+export type * from './queue/types';
+export { BaseQueue } from './queue/base-queue';
+export { wrapQueue } from './queue/adapter/wrap-queue';
 export {
   closeAllQueues,
   getRegisteredQueueTypes,
   registerQueueImplementation,
   resolveDescriptor,
   unregisterQueueImplementation,
-} from './registry';
+} from './resolve/registry';
 export {
   attachToShmQueue,
   getLocalQueue,
@@ -20,8 +20,8 @@ export {
   getRayQueue,
   getRpcQueue,
   getSageQueue,
-} from './convenience';
-export { listSegments, pruneSegments } from './segments';
-export type { SegmentInfo } from './segments';
-export { registerCodec } from './codec';
-export type { Codec, CodecName } from './codec';
+} from './resolve/convenience';
+export { listSegments, pruneSegments } from './transports/shm/segments';
+export type { SegmentInfo } from './transports/shm/segments';
+export { registerCodec } from './codec/registry';
+export type { Codec, CodecName } from './codec/registry';

@@ -6,12 +6,12 @@ export {
   type ActorClass,
   type ActorOptions,
   type Kwargs,
-} from './queues/ray/client';
-export { RayActorDiedError, RaySessionLostError, RayTaskError } from './queues/ray/errors';
-export type { RayCredentials } from './queues/ray/grpc';
-export type { RayClientOptions } from './queues/ray/session';
-export type { Promises } from './queues/ray/backend';
-export { RayActorQueue, RayQueue, type RayQueueStats } from './queues/ray';
+} from './transports/ray/client/ray-client';
+export { RayActorDiedError, RaySessionLostError, RayTaskError } from './transports/ray/errors';
+export type { RayCredentials } from './transports/ray/client/grpc';
+export type { RayClientOptions } from './transports/ray/client/session';
+export type { Promises } from './transports/ray/actor/backend';
+export { RayActorQueue, RayQueue, type RayQueueStats } from './transports/ray';
 export {
   asFrozenSet,
   asTuple,
@@ -22,5 +22,5 @@ export {
   PyObject,
   PyPersistent,
   type NdArray,
-} from './queues/ray/pickle/types';
-export { plainAttributes } from './queues/ray/pickle/convert';
+} from './transports/ray/pickle/types';
+export { plainAttributes } from './transports/ray/pickle/convert';

@@ -1,3 +1,3 @@
-export { QueueServer } from './queues/rpc/server/queue-server';
-export type { QueueServerOptions } from './queues/rpc/server/queue-server';
-export { RpcQueue } from './queues/rpc/rpc-queue';
+export { QueueServer } from './server/queue-server';
+export type { QueueServerOptions } from './server/queue-server';
+export { RpcQueue } from './transports/rpc/client/rpc-queue';

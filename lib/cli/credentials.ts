@@ -1,8 +1,8 @@
 /** Tokens and certificates on the command line: from files and the environment, never in a descriptor, which others may read. */
 import { readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
-import type { QueueDescriptor } from '../descriptor';
-import type { ResolveOptions } from '../queue';
+import type { QueueDescriptor } from '../descriptor/descriptor';
+import type { ResolveOptions } from '../queue/types';
 import { UsageError } from './command';
 import type { Arguments, Options } from './command';
 

@@ -4,20 +4,20 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, readArguments } from './command';
 import type { Command } from './command';
-import { Interrupted } from './interrupt';
+import { Interrupted } from './io/interrupt';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- only the command that was asked for is loaded */
 const commands: Record<string, () => Command> = {
-  put: () => (require('./put') as typeof import('./put')).put,
-  get: () => (require('./get') as typeof import('./get')).get,
-  ls: () => (require('./ls') as typeof import('./ls')).ls,
-  stat: () => (require('./stat') as typeof import('./stat')).stat,
-  top: () => (require('./top') as typeof import('./top')).top,
-  rm: () => (require('./rm') as typeof import('./rm')).rm,
-  prune: () => (require('./prune') as typeof import('./prune')).prune,
-  serve: () => (require('./serve') as typeof import('./serve')).serve,
-  doctor: () => (require('./doctor') as typeof import('./doctor')).doctor,
-  demo: () => (require('./demo') as typeof import('./demo')).demo,
+  put: () => (require('./commands/put') as typeof import('./commands/put')).put,
+  get: () => (require('./commands/get') as typeof import('./commands/get')).get,
+  ls: () => (require('./commands/ls') as typeof import('./commands/ls')).ls,
+  stat: () => (require('./commands/stat') as typeof import('./commands/stat')).stat,
+  top: () => (require('./commands/top') as typeof import('./commands/top')).top,
+  rm: () => (require('./commands/rm') as typeof import('./commands/rm')).rm,
+  prune: () => (require('./commands/prune') as typeof import('./commands/prune')).prune,
+  serve: () => (require('./commands/serve') as typeof import('./commands/serve')).serve,
+  doctor: () => (require('./commands/doctor') as typeof import('./commands/doctor')).doctor,
+  demo: () => (require('./commands/demo') as typeof import('./commands/demo')).demo,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 

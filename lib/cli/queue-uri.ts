@@ -1,8 +1,8 @@
 /** How a queue is named on the command line: a URI, or a descriptor as JSON text or in a file. */
 import { readFileSync } from 'node:fs';
-import { QueueDescriptor } from '../descriptor';
+import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueError } from '../errors';
-import type { SegmentInfo } from '../segments';
+import type { SegmentInfo } from '../transports/shm/segments';
 import { UsageError } from './command';
 
 /** What a queue is made with where the URI cannot say it. */

@@ -1,7 +1,7 @@
 /** Put, get, empty and qsize: all that any queue must offer. */
 import assert from 'node:assert/strict';
 import type { Tests } from './contract';
-import type { QueueLike } from '../queue';
+import type { QueueLike } from '../queue/types';
 import { fails, failsInTime, failsWithRangeError, take, turn } from './harness';
 
 export const basicTests: Tests<QueueLike> = {

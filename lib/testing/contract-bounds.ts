@@ -1,7 +1,7 @@
 /** Queues with a maxsize. */
 import assert from 'node:assert/strict';
 import type { Tests } from './contract';
-import type { Queue, QueueLike } from '../queue';
+import type { Queue, QueueLike } from '../queue/types';
 import { fails, failsInTime, failure, fill, numbers, take, turn } from './harness';
 
 const four: Tests<QueueLike> = {

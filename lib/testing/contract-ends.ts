@@ -1,8 +1,8 @@
 /** How queues and handles end, and what they say about themselves. */
 import assert from 'node:assert/strict';
-import { asyncDispose } from '../dispose';
+import { asyncDispose } from '../util/dispose';
 import type { Tests } from './contract';
-import type { Queue } from '../queue';
+import type { Queue } from '../queue/types';
 import { fails, take, turn } from './harness';
 
 export const endTests: Tests<Queue> = {

@@ -1,8 +1,8 @@
 /** Items on loan. */
 import assert from 'node:assert/strict';
-import { asyncDispose } from '../dispose';
+import { asyncDispose } from '../util/dispose';
 import type { Tests } from './contract';
-import type { Queue } from '../queue';
+import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, take, turn } from './harness';
 
 const wait = { timeoutMs: 10_000 };

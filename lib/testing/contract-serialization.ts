@@ -1,8 +1,8 @@
 /** Queues whose items leave the thread: what goes in comes out, or is refused. */
 import assert from 'node:assert/strict';
-import { QueueDescriptor } from '../descriptor';
+import { QueueDescriptor } from '../descriptor/descriptor';
 import type { Tests } from './contract';
-import type { QueueLike } from '../queue';
+import type { QueueLike } from '../queue/types';
 import { fails, take } from './harness';
 
 const values: Readonly<Record<string, unknown>> = {

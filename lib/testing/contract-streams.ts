@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Tests } from './contract';
-import type { Queue } from '../queue';
+import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, failure, take, turn } from './harness';
 
 export const streamTests: Tests<Queue> = {

@@ -6,7 +6,7 @@ import { serializationTests } from './contract-serialization';
 import { streamTests } from './contract-streams';
 import { asWholeQueue, findRunner, withQueue } from './harness';
 import type { MakeQueue } from './harness';
-import type { Queue, QueueLike } from '../queue';
+import type { Queue, QueueLike } from '../queue/types';
 
 export interface ContractOptions {
   /** `make` gives a queue with a maxsize (best a small one); it is filled to the brim. */

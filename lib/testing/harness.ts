@@ -1,6 +1,6 @@
 /** What the contract's tests share: the runner's functions, errors by code, and waits that are measured against a plain timer. */
 import assert from 'node:assert/strict';
-import type { Awaitable, Queue, QueueLike } from '../queue';
+import type { Awaitable, Queue, QueueLike } from '../queue/types';
 
 export interface Runner {
   describe(name: string, body: () => void): void;

@@ -1,9 +1,9 @@
-import type { QueueDescriptor } from '../descriptor';
-import { withAccepted } from '../base-queue';
-import { MemoryStore } from '../memory-store';
-import { describeValue } from '../metadata';
-import type { Lease, QueueStats, WaitOptions } from '../queue';
-import { Attachment, StoreQueue } from '../store-queue';
+import type { QueueDescriptor } from '../descriptor/descriptor';
+import { withAccepted } from '../queue/base-queue';
+import { MemoryStore } from '../transports/memory/memory-store';
+import { describeValue } from '../descriptor/metadata';
+import type { Lease, QueueStats, WaitOptions } from '../queue/types';
+import { Attachment, StoreQueue } from '../transports/memory/memory-queue';
 
 function newStore(descriptor: QueueDescriptor): MemoryStore<unknown> {
   const { maxsize } = descriptor.metadata;

@@ -6,8 +6,8 @@ import {
   resolveDescriptor,
 } from '../../lib/index';
 import type { Codec, QueueLike, WaitOptions } from '../../lib/index';
-import { decodeItem, encodeItem } from '../../lib/codec';
-import type { EncodedItem } from '../../lib/codec';
+import { decodeItem, encodeItem } from '../../lib/codec/registry';
+import type { EncodedItem } from '../../lib/codec/registry';
 import { describeQueueContract, StubQueue } from '../../lib/testing';
 
 /** Somebody's own queue: the four methods, no signal, no shutdown, no close. */

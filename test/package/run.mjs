@@ -17,7 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { isCurrent, prebuildOf, targets } from '../../scripts/zig.mjs';
+import { isCurrent, prebuildOf, targets } from '../../scripts/build/zig.mjs';
 import { runtime } from './runtimes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -133,7 +133,7 @@ function barePath() {
   return bin;
 }
 
-const nodedir = () => run(process.execPath, [join(root, 'scripts/nodedir.mjs')]).trim();
+const nodedir = () => run(process.execPath, [join(root, 'scripts/build/nodedir.mjs')]).trim();
 const withoutPrebuilds = () =>
   repacked(tree, 'no-prebuilds', (copy) => rmSync(join(copy, 'prebuilds'), { recursive: true }));
 
@@ -252,7 +252,7 @@ const full = {
     }
   },
   'the loader of glibc 2.17': async () => {
-    const { zig, zigCache } = await import('../../scripts/zig.mjs');
+    const { zig, zigCache } = await import('../../scripts/build/zig.mjs');
     const addon = join(root, 'prebuilds/linux-x64/sage_queue.glibc.node');
     const undefinedApi = run('nm', ['-D', '--undefined-only', addon]).match(/\b(napi|node_api)_\w+/g);
     const host = join(scratch, 'host.c');

@@ -1,6 +1,6 @@
-import { RayActorDiedError, RayTaskError } from '../../lib/queues/ray/errors';
-import { RayClient } from '../../lib/queues/ray/client';
-import { ndarray, PyDict, PyGlobal, PyObject, PyTuple } from '../../lib/queues/ray/pickle/types';
+import { RayActorDiedError, RayTaskError } from '../../lib/transports/ray/errors';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
+import { ndarray, PyDict, PyGlobal, PyObject, PyTuple } from '../../lib/transports/ray/pickle/types';
 import { freshName, rayAddress } from './cluster';
 
 const ECHO = `

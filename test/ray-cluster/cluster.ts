@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { RayClient } from '../../lib/queues/ray/client';
+import type { RayClient } from '../../lib/transports/ray/client/ray-client';
 
 /** Of the cluster that `npm run test:ray` started. */
 export function rayAddress(): string {

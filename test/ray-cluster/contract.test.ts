@@ -1,7 +1,7 @@
-import { resolveDescriptor } from '../../lib/registry';
-import { QueueDescriptor } from '../../lib/descriptor';
+import { resolveDescriptor } from '../../lib/resolve/registry';
+import { QueueDescriptor } from '../../lib/descriptor/descriptor';
 import { describeQueueContract } from '../../lib/testing';
-import { RayClient } from '../../lib/queues/ray/client';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import { freshName, killActors, rayAddress } from './cluster';
 
 const options = { maxsize: 3, namespace: freshName('contract') };

@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RayClient } from '../../lib/queues/ray/client';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import { expectOneLine, start, until } from '../cli/command';
 import type { Outcome } from '../cli/command';
 import { rayAddress } from './cluster';

@@ -1,11 +1,11 @@
 import http from 'node:http';
 import net from 'node:net';
 import * as grpc from '@grpc/grpc-js';
-import { QueueDescriptor } from '../../lib/descriptor';
+import { QueueDescriptor } from '../../lib/descriptor/descriptor';
 import { QueueConnectionError } from '../../lib/errors';
-import { RayClient } from '../../lib/queues/ray/client';
-import { resolveDescriptor } from '../../lib/registry';
-import type { Queue, ResolveOptions } from '../../lib/queue';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
+import { resolveDescriptor } from '../../lib/resolve/registry';
+import type { Queue, ResolveOptions } from '../../lib/queue/types';
 import { freshName, killActors, rayAddress } from './cluster';
 
 const namespace = freshName('errors');

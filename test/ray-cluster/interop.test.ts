@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
-import { QueueDescriptor } from '../../lib/descriptor';
-import { RayClient } from '../../lib/queues/ray/client';
-import type { RayQueue } from '../../lib/queues/ray';
-import { resolveDescriptor } from '../../lib/registry';
-import type { Queue } from '../../lib/queue';
+import { QueueDescriptor } from '../../lib/descriptor/descriptor';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
+import type { RayQueue } from '../../lib/transports/ray';
+import { resolveDescriptor } from '../../lib/resolve/registry';
+import type { Queue } from '../../lib/queue/types';
 import { freshName, killActors, rayAddress } from './cluster';
 
 const namespace = freshName('interop');

@@ -1,7 +1,7 @@
 /** putMany over a source that is silent: what ends the call does not wait for it to speak. */
 import { QueueClosedError, QueueDescriptor, QueueShutDownError, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
-import { RayClient } from '../../lib/queues/ray/client';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import { freshName, killActors, rayAddress } from './cluster';
 
 const namespace = freshName('silent');

@@ -1,6 +1,6 @@
 /** Ray needs no addon: a platform that none fits can still use a cluster. */
 import { execFileSync } from 'node:child_process';
-import { RayClient } from '../../lib/queues/ray/client';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import { freshName, killActors, rayAddress } from './cluster';
 
 const namespace = freshName('without-addon');

@@ -1,10 +1,10 @@
 /** A real cluster with TLS both ways and a token: who has both gets in, and everybody else is told what is missing. */
 import { readFileSync } from 'node:fs';
-import { QueueDescriptor } from '../../lib/descriptor';
+import { QueueDescriptor } from '../../lib/descriptor/descriptor';
 import { QueueConnectionError } from '../../lib/errors';
-import { RayClient } from '../../lib/queues/ray/client';
-import type { RayCredentials } from '../../lib/queues/ray/grpc';
-import { resolveDescriptor } from '../../lib/registry';
+import { RayClient } from '../../lib/transports/ray/client/ray-client';
+import type { RayCredentials } from '../../lib/transports/ray/client/grpc';
+import { resolveDescriptor } from '../../lib/resolve/registry';
 import { freshName, killActors, rayAddress } from '../ray-cluster/cluster';
 
 const pem = (variable: string): string => readFileSync(process.env[variable]!, 'utf8');

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QueueConnectionError } from '../../lib';
-import { completeCredentials } from '../../lib/queues/ray/grpc';
+import { completeCredentials } from '../../lib/transports/ray/client/grpc';
 
 const PEM = '-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n';
 const environment = { ...process.env };

@@ -1,4 +1,4 @@
-import { readPickle } from '../../lib/queues/ray/pickle/convert';
+import { readPickle } from '../../lib/transports/ray/pickle/convert';
 import {
   asFrozenSet,
   asTuple,
@@ -7,8 +7,8 @@ import {
   PyGlobal,
   PyObject,
   PyTuple,
-} from '../../lib/queues/ray/pickle/types';
-import { writePickle } from '../../lib/queues/ray/pickle/write';
+} from '../../lib/transports/ray/pickle/types';
+import { writePickle } from '../../lib/transports/ray/pickle/write';
 import { anyValue, type Seeded } from './seeded';
 
 const OPCODES = [...'.(N\x88\x89KMJ\x8a\x8bG\x8cX\x8dCB\x8e\x96]}\x8f)aesu\x90\x91t\x85\x86\x87ld\x94qrhjc\x93R\x81\x92bQ012\x95'].map((c) => c.charCodeAt(0)); // prettier-ignore

@@ -1,6 +1,6 @@
-import { readPickle } from '../../lib/queues/ray/pickle/convert';
-import { PickleError } from '../../lib/queues/ray/pickle/types';
-import { writePickle } from '../../lib/queues/ray/pickle/write';
+import { readPickle } from '../../lib/transports/ray/pickle/convert';
+import { PickleError } from '../../lib/transports/ray/pickle/types';
+import { writePickle } from '../../lib/transports/ray/pickle/write';
 import { chooseSeed, Seeded } from './seeded';
 import { fuzz } from './pickle-fuzz';
 

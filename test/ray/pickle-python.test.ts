@@ -1,6 +1,6 @@
-import { asFrozenSet, asTuple, PyFloat, PyObject } from '../../lib/queues/ray/pickle/types';
-import { readPickle, plainAttributes } from '../../lib/queues/ray/pickle/convert';
-import { writePickle } from '../../lib/queues/ray/pickle/write';
+import { asFrozenSet, asTuple, PyFloat, PyObject } from '../../lib/transports/ray/pickle/types';
+import { readPickle, plainAttributes } from '../../lib/transports/ray/pickle/convert';
+import { writePickle } from '../../lib/transports/ray/pickle/write';
 import { runPython } from './python';
 import { anyValue, chooseSeed, Seeded } from './seeded';
 

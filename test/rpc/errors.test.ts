@@ -10,7 +10,7 @@ import {
 } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import type { QueueServerOptions } from '../../lib/rpc';
-import { attachMethod } from '../../lib/queues/rpc/protocol';
+import { attachMethod } from '../../lib/transports/rpc/wire/protocol';
 import { errorOf, Fixture } from './support/fixture';
 
 const fixture = new Fixture();

@@ -2,9 +2,9 @@
 import * as grpc from '@grpc/grpc-js';
 import { QueueDescriptor, QueueEmptyError } from '../../lib';
 import type { Lease, Queue, WaitOptions } from '../../lib';
-import { attachMethod, toNumber } from '../../lib/queues/rpc/protocol';
-import type { ClientFrame, ServerFrame } from '../../lib/queues/rpc/protocol';
-import { BaseQueue } from '../../lib/base-queue';
+import { attachMethod, toNumber } from '../../lib/transports/rpc/wire/protocol';
+import type { ClientFrame, ServerFrame } from '../../lib/transports/rpc/wire/protocol';
+import { BaseQueue } from '../../lib/queue/base-queue';
 import { StubQueue } from '../../lib/testing';
 import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
 

@@ -2,8 +2,8 @@
 import { QueueDescriptor, registerCodec, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
-import { ItemBatch } from '../../lib/queues/rpc/item-batch';
-import { ItemRun } from '../../lib/queues/rpc/item-run';
+import { ItemBatch } from '../../lib/transports/rpc/wire/item-batch';
+import { ItemRun } from '../../lib/transports/rpc/wire/item-batch-builder';
 
 const opened: { close(): Promise<void> }[] = [];
 const servers: QueueServer[] = [];

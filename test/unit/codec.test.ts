@@ -7,7 +7,7 @@ import {
   decodeItem,
   encodeItem,
   encodeItemSpan,
-} from '../../lib/codec';
+} from '../../lib/codec/registry';
 import { seeded } from './random';
 import type { Random } from './random';
 import { isDeepStrictEqual } from 'node:util';

@@ -1,5 +1,5 @@
 /** Instances whose substance is in no property: as their properties they would arrive as {}. */
-import { decodeItem, encodeItem } from '../../lib/codec';
+import { decodeItem, encodeItem } from '../../lib/codec/registry';
 
 class Secret {
   #value = 1;

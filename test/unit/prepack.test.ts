@@ -20,7 +20,11 @@ test('npm pack names the binaries that are missing', () => {
 
 test('npm publish is refused', () => {
   const env = { ...process.env, npm_command: 'publish' };
-  const { status, stderr } = spawnSync(process.execPath, ['scripts/prepack.mjs'], { cwd: tree, env, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, ['scripts/build/prepack.mjs'], {
+    cwd: tree,
+    env,
+    encoding: 'utf8',
+  });
   expect(status).toBe(1);
   expect(stderr).toMatch(/refused: missing/);
 });

@@ -1,7 +1,7 @@
 /** Values that throw when they are looked at: getters and proxies of the caller's. */
 import { getLocalQueue, QueueDescriptor } from '../../lib/index';
 import type { Metadata } from '../../lib/index';
-import { encodeItem, encodeItemSpan } from '../../lib/codec';
+import { encodeItem, encodeItemSpan } from '../../lib/codec/registry';
 
 function revoked(): object {
   const { proxy, revoke } = Proxy.revocable({}, {});

@@ -1,5 +1,5 @@
 /** What a run needs to know of its two queues, whatever their type. */
-import type { Queue } from '../../queue';
+import type { Queue } from '../../queue/types';
 import type { Source } from './records';
 
 export interface DemoQueues {

@@ -1,7 +1,7 @@
 /** The two queues of a run, by type: how they are made, and how they go. */
-import { QueueDescriptor } from '../../descriptor';
-import type { NativeQueue, Queue } from '../../queue';
-import { resolveDescriptor } from '../../registry';
+import { QueueDescriptor } from '../../descriptor/descriptor';
+import type { NativeQueue, Queue } from '../../queue/types';
+import { resolveDescriptor } from '../../resolve/registry';
 import { UsageError } from '../command';
 import { parseQueue } from '../queue-uri';
 import { handlesOf } from './queue-pair';

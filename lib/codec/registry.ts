@@ -1,0 +1,274 @@
+/**
+ * Codecs: how an item becomes bytes. Each item travels with the id of its codec, so readers need no setting.
+ * The built-in ids and the MessagePack extension numbers are frozen: docs/wire-format.md.
+ */
+import { decodeMessagePack } from './msgpack/decode';
+import { encodeMessagePack, encodeToSpan, nothingToSend } from './msgpack/encode';
+import { SerializationError } from '../errors';
+import { describeValue } from '../descriptor/metadata';
+import { nodeV8 } from '../util/lazy-node';
+import { SealedItem } from './encoded-item';
+
+/** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
+export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
+
+export interface Codec {
+  readonly name: string;
+  /** Travels with each item. 16…255 for custom codecs. */
+  readonly id: number;
+  encode(value: unknown): Uint8Array;
+  decode(bytes: Uint8Array): unknown;
+}
+
+export interface EncodedItem {
+  readonly codecId: number;
+  readonly bytes: Uint8Array;
+}
+
+/** 0 is no codec: a zeroed slot is never mistaken for an item. */
+export const CODEC_RAW = 1;
+export const CODEC_MSGPACK = 2;
+export const CODEC_JSON = 3;
+export const CODEC_V8 = 4;
+
+/** Up to 255. */
+export const FIRST_CUSTOM_ID = 16;
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/**
+ * A Uint8Array whose memory went to another thread shows no bytes: to send it as an empty item would be a silent loss.
+ * @throws SerializationError
+ */
+export function refuseDetached(bytes: Uint8Array): void {
+  if (bytes.length > 0) return;
+  try {
+    new Uint8Array(bytes.buffer, 0, 0);
+  } catch (error) {
+    throw new SerializationError(
+      'The item is a Uint8Array whose memory was transferred away. The queue is unchanged.',
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+const raw: Codec = {
+  name: 'raw',
+  id: CODEC_RAW,
+  encode: (value) => {
+    if (value instanceof Uint8Array) {
+      refuseDetached(value);
+      return value;
+    }
+    throw new SerializationError(
+      `The codec 'raw' takes a Uint8Array, found ${describeValue(value)}. Use 'auto' for other items.`,
+    );
+  },
+  decode: asBuffer,
+};
+
+const messagePack: Codec = { name: 'msgpack', id: CODEC_MSGPACK, encode: encodeMessagePack, decode: decodeMessagePack };
+
+const isInstance = (value: unknown): value is object =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  ![Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
+
+/** As JSON.stringify, except that what it would drop or turn into null is refused. Dates become strings, as in JSON. */
+const json: Codec = {
+  name: 'json',
+  id: CODEC_JSON,
+  encode: (value) => {
+    const text = JSON.stringify(value, (_key, entry: unknown) => {
+      if (typeof entry === 'function' || typeof entry === 'symbol' || entry instanceof Map || entry instanceof Set) {
+        throw new SerializationError(
+          `The codec 'json' cannot carry a ${entry instanceof Object ? entry.constructor.name : typeof entry}.`,
+        );
+      }
+      if (isInstance(entry)) {
+        const refused = nothingToSend(entry);
+        if (refused !== undefined) throw new SerializationError(`The codec 'json' cannot carry ${refused}.`);
+      }
+      if (typeof entry === 'number' && !Number.isFinite(entry)) {
+        throw new SerializationError(`The codec 'json' cannot carry ${entry}.`);
+      }
+      return entry;
+    });
+    if (text === undefined) throw new SerializationError("The codec 'json' cannot carry undefined.");
+    return Buffer.from(text);
+  },
+  decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
+};
+
+/** Node's structured clone: cycles too, but readable by Node only. */
+const v8: Codec = {
+  name: 'v8',
+  id: CODEC_V8,
+  encode: (value) => nodeV8().serialize(value),
+  decode: (bytes) => nodeV8().deserialize(asBuffer(bytes)) as unknown,
+};
+
+const byName = new Map<string, Codec>();
+const byId = new Map<number, Codec>();
+for (const codec of [raw, messagePack, json, v8]) {
+  byName.set(codec.name, codec);
+  byId.set(codec.id, codec);
+}
+
+/**
+ * Adds a codec, or replaces the custom one of the same name and id. Writers and readers both need it.
+ * @throws TypeError on something that is no codec, RangeError on an id out of 16…255, both when a name or id is already another codec's.
+ */
+export function registerCodec(codec: Codec): void {
+  const { name, id, encode, decode } = codec ?? ({} as Codec);
+  if (typeof name !== 'string' || name === '' || typeof encode !== 'function' || typeof decode !== 'function') {
+    throw new TypeError(`A codec is { name, id, encode, decode }, found ${describeValue(codec)}.`);
+  }
+  if (!Number.isInteger(id) || id < FIRST_CUSTOM_ID || id > 255) {
+    throw new RangeError(
+      `The id of a custom codec is an integer from ${FIRST_CUSTOM_ID} to 255, found ${describeValue(id)}.`,
+    );
+  }
+  const sameName = byName.get(name);
+  if (name === 'auto' || (sameName !== undefined && sameName.id !== id)) {
+    throw new TypeError(
+      `The name '${name}' belongs to another codec${sameName === undefined ? '' : ` (id ${sameName.id})`}.`,
+    );
+  }
+  const sameId = byId.get(id);
+  if (sameId !== undefined && sameId.name !== name)
+    throw new TypeError(`The id ${id} belongs to the codec '${sameId.name}'.`);
+  byName.set(name, codec);
+  byId.set(id, codec);
+}
+
+/** @throws SerializationError when there is no codec of that name. */
+export function findCodec(name: CodecName): Codec {
+  const codec = byName.get(name);
+  if (codec !== undefined) return codec;
+  throw new SerializationError(
+    `There is no codec '${name}'; registered are: auto, ${[...byName.keys()].join(', ')}. Add one with registerCodec().`,
+  );
+}
+
+function encodeWith(codec: Codec, value: unknown): Uint8Array {
+  try {
+    const bytes: unknown = codec.encode(value);
+    if (bytes instanceof Uint8Array) return bytes;
+    throw new SerializationError(
+      `encode() of codec '${codec.name}' must return a Uint8Array, found ${describeValue(bytes)}.`,
+    );
+  } catch (error) {
+    if (error instanceof SerializationError) throw error;
+    throw new SerializationError(
+      `The item cannot be encoded by '${codec.name}': ${(error as Error)?.message ?? error}.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Of a revoked proxy one cannot even ask what it is: that it is no Uint8Array, then, and the codec refuses it. */
+export function isBytes(value: unknown): value is Uint8Array {
+  try {
+    return value instanceof Uint8Array;
+  } catch {
+    return false;
+  }
+}
+
+/** A Uint8Array and no proxy of one: nothing of it runs anybody's code, so that no try block is needed around it. */
+export const isPlainBytes = (value: unknown): value is Uint8Array =>
+  ArrayBuffer.isView(value) && value instanceof Uint8Array;
+
+/** Of a revoked proxy as above. */
+export function isSealed(value: unknown): value is SealedItem {
+  try {
+    return value instanceof SealedItem;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The item as bytes that the caller may keep. A raw Uint8Array passes through without a copy.
+ * @throws SerializationError; nothing was put then.
+ */
+export function encodeItem(value: unknown, codecName: CodecName = 'auto'): EncodedItem {
+  if (isSealed(value)) return { codecId: value.codec, bytes: value.bytes };
+  if (codecName === 'auto' && !isBytes(value)) return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
+  const codec = codecName === 'auto' ? raw : findCodec(codecName);
+  return { codecId: codec.id, bytes: encodeWith(codec, value) };
+}
+
+/** encodeItem() for bytes that have to last: those of a Uint8Array are copied, since their owner may go on to use them. */
+export function encodeOwnItem(value: unknown, codecName?: CodecName): EncodedItem {
+  const { codecId, bytes } = encodeItem(value, codecName);
+  return { codecId, bytes: value instanceof Uint8Array ? Buffer.from(bytes) : bytes };
+}
+
+/** An encoded item inside a larger buffer. */
+export interface ItemSpan {
+  codecId: number;
+  buffer: Uint8Array;
+  start: number;
+  end: number;
+}
+
+const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end: 0 };
+
+/**
+ * For callers that copy the bytes away before anything else happens: what comes back, and the bytes it points at, are good only
+ * until the next call. Saves an allocation per item.
+ * @throws SerializationError
+ */
+export function encodeItemSpan(value: unknown, codecName: CodecName = 'auto'): ItemSpan {
+  const encode = codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value));
+  if (encode && !isSealed(value)) {
+    const { buffer, start, end } = encodeToSpan(value);
+    itemSpan.codecId = CODEC_MSGPACK;
+    itemSpan.buffer = buffer;
+    itemSpan.start = start;
+    itemSpan.end = end;
+    return itemSpan;
+  }
+  const { codecId, bytes } = encodeItem(value, codecName);
+  itemSpan.codecId = codecId;
+  itemSpan.buffer = bytes;
+  itemSpan.start = 0;
+  itemSpan.end = bytes.length;
+  return itemSpan;
+}
+
+/** Whether decoding copies everything out, so that the bytes may lie in a buffer that is reused right after. */
+export const decodesByCopy = (codecId: number): boolean => codecId === CODEC_MSGPACK || codecId === CODEC_JSON;
+
+/**
+ * Raw items come as a Buffer over the very bytes given; for codecs that do not decode by copy (`decodesByCopy`), hand in bytes that
+ * nobody else will write to.
+ * @throws SerializationError carrying a copy of the `bytes`, and the `codecId`; its text says what became of the item (`fate`).
+ */
+export function decodeItem(
+  codecId: number,
+  bytes: Uint8Array,
+  start = 0,
+  end = bytes.length,
+  fate = 'It was removed from the queue',
+): unknown {
+  try {
+    if (codecId === CODEC_MSGPACK) return decodeMessagePack(bytes, start, end);
+    const part = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
+    const codec = byId.get(codecId);
+    if (codec === undefined) throw new Error(`no codec with id ${codecId} is registered here`);
+    return codec.decode(part);
+  } catch (error) {
+    throw new SerializationError(
+      `The item (${end - start} bytes, codec ${codecId}) cannot be decoded: ${(error as Error)?.message ?? error}. ` +
+        `${fate}; its bytes are in the \`bytes\` of this error.`,
+      { cause: error, bytes: Buffer.from(bytes.subarray(start, end)), codecId },
+    );
+  }
+}

@@ -1,0 +1,49 @@
+/** What the descriptor factories take. Sizes are in bytes where the name ends in `Bytes`; `maxsize` counts items. */
+import type { CodecName } from '../codec/registry';
+
+export interface LocalOptions {
+  /** 0 = unbounded (default). */
+  maxsize?: number;
+}
+
+export interface NativeOptions {
+  /** Items. Default 1000; 0 = as many as the bytes allow. A queue of maxsize n takes exactly n items, as long as their bytes fit; out of bytes is full too. */
+  maxsize?: number;
+  /** Bytes of payload the segment reserves; an item that can never fit is ItemTooLargeError at once. */
+  capacityBytes?: number;
+  codec?: CodecName;
+  /** Permission bits of the segment. Default 0o600. */
+  mode?: number;
+}
+
+export type ShmOptions = NativeOptions;
+
+export interface SageOptions extends NativeOptions {
+  /** Remove the segment once the last attached process has left (or is found dead) and the queue is empty; items are never removed with it. Default true. */
+  autoCleanup?: boolean;
+  /** Isolates equal names. */
+  namespace?: string;
+  /** Adds the owner's uid to the name so that two users never meet by accident. Default true. */
+  enableMultiTenant?: boolean;
+}
+
+/** Credentials are never metadata: they go into `ResolveOptions`. */
+export interface RpcOptions {
+  maxsize?: number;
+  tls?: 'off' | 'system' | { ca: string };
+  codec?: CodecName;
+}
+
+export interface RayOptions {
+  maxsize?: number;
+  /** `ray://host:10001`. Default: $RAY_ADDRESS. */
+  address?: string;
+  namespace?: string;
+  /** ray_actor: make a queue actor under that name when there is none. Default true. */
+  create?: boolean;
+}
+
+export interface AutoOptions extends SageOptions {
+  /** Where readers on other hosts reach the queue. */
+  rpc?: { serverAddress: string; port: number; tls?: RpcOptions['tls'] };
+}

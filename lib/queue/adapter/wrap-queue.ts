@@ -1,0 +1,276 @@
+import { BaseQueue, wentBack } from '../base-queue';
+import { asyncDispose } from '../../util/dispose';
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { QueueClosedError, QueueShutDownError } from '../../errors';
+import { InnerGets } from './get-scheduler';
+import type { Delivery } from './get-scheduler';
+import { InnerPuts } from './put-scheduler';
+import { isEmpty, tellsOfAnItem } from './timing';
+import { describeValue } from '../../descriptor/metadata';
+import type { Awaitable, Lease, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
+import { readWait } from '../../wait/deadline';
+import type { Wait } from '../../wait/deadline';
+
+const required = ['put', 'get', 'empty', 'qsize'] as const;
+const queueMethods = [
+  ...required,
+  'full',
+  'putMany',
+  'getMany',
+  'readable',
+  'writable',
+  'lease',
+  'shutdown',
+  'close',
+  'ref',
+  'unref',
+  'stats',
+] as const;
+
+type Partially<T> = QueueLike<T> & Partial<Omit<Queue<T>, keyof QueueLike<T>>>;
+
+/**
+ * The full `Queue` over anything that has the four methods. What the inner queue offers itself is used; the rest is derived.
+ * The result still is the inner queue to `instanceof`, and shows its other properties.
+ */
+export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): Queue<T> {
+  if (inner instanceof BaseQueue) return inner as Queue<T>;
+  const missing = required.filter(
+    (name) => typeof (inner as Partial<QueueLike<T>> | null | undefined)?.[name] !== 'function',
+  );
+  if (missing.length > 0) {
+    throw new TypeError(
+      `The implementation of queue type '${descriptor.queueType}' must give an object with put, get, empty and qsize; ` +
+        `found ${describeValue(inner)} without ${missing.join(', ')}.`,
+    );
+  }
+  const complete = queueMethods.every((name) => typeof (inner as Partially<T>)[name] === 'function');
+  if (complete && typeof (inner as Partially<T>)[Symbol.asyncIterator] === 'function') return inner as Queue<T>;
+
+  const wrapped = new WrappedQueue<T>(inner, descriptor);
+  const api = new Map<PropertyKey, unknown>([
+    ['descriptor', descriptor],
+    ...[...queueMethods, Symbol.asyncIterator, asyncDispose].map(
+      // Looked up at the call: a handle's methods may be covered later on.
+      (key) => [key, (...args: []) => (wrapped[key as 'close'] as () => unknown)(...args)] as [PropertyKey, unknown],
+    ),
+  ]);
+  for (const key of ['ref', 'unref'] as const) api.set(key, () => (wrapped[key](), shown));
+  // The proxy's own target is empty, so that a frozen inner queue does not forbid it to show other methods.
+  const shown = new Proxy(Object.create(Object.getPrototypeOf(inner)) as object, {
+    get(_target, key) {
+      if (api.has(key)) return api.get(key);
+      const value: unknown = Reflect.get(inner, key, inner);
+      return typeof value === 'function' && key !== 'constructor' ? value.bind(inner) : value;
+    },
+    has: (_target, key) => api.has(key) || key in inner,
+    set: (_target, key, value) => Reflect.set(inner, key, value, inner),
+  }) as unknown as Queue<T>;
+  return shown;
+}
+
+const takesNoMore = (): QueueShutDownError =>
+  new QueueShutDownError('The queue was shut down and takes no more items.');
+
+const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
+
+class WrappedQueue<T> extends BaseQueue<T> {
+  private closed = false;
+  private shutDown = false;
+  private readonly puts: InnerPuts<T>;
+  private readonly gets: InnerGets<T>;
+  /** Gives back what is on loan. */
+  private readonly open = new Set<() => Promise<void>>();
+
+  constructor(
+    private readonly inner: Partially<T>,
+    descriptor: QueueDescriptor,
+  ) {
+    super(descriptor);
+    this.puts = new InnerPuts(
+      inner,
+      () => this.hasRoom(),
+      () => this.putTotal++,
+    );
+    this.gets = new InnerGets(inner, () => this.finishSoon());
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw new QueueClosedError();
+  }
+
+  private checkOpenForPuts(): void {
+    this.checkOpen();
+    if (this.shutDown) throw takesNoMore();
+  }
+
+  /**
+   * An inner put cannot be called off. At its timeout, an abort, shutdown or close the call ends a moment later than it should where the
+   * inner queue does not answer, and then with `outcome: 'unknown'` (but with the signal's own reason after an abort): the item may
+   * still go in. Until the inner queue has answered, it is asked for no other put of this handle; those wait, or find it full.
+   */
+  override async put(item: T, options?: WaitOptions): Promise<void> {
+    const wait = readWait(options);
+    this.checkOpenForPuts();
+    await this.puts.put(item, wait);
+  }
+
+  /** Items on loan from here may come back, and need their room then. */
+  private hasRoom(): Awaitable<boolean> {
+    if (this.open.size === 0 || this.maxsize === 0) return true;
+    return this.qsize().then((qsize) => qsize + this.open.size < this.maxsize);
+  }
+
+  override async get(options?: WaitOptions): Promise<T> {
+    return (await this.take(options)).item;
+  }
+
+  private async take(options?: WaitOptions): Promise<Delivery<T>> {
+    const wait = readWait(options);
+    this.checkOpen();
+    if (this.shutDown && (await this.isDrained())) throw new QueueShutDownError();
+    this.checkOpen();
+    const delivery = await this.gets.take(options, wait);
+    if (delivery.deliveries === 1) this.getTotal++;
+    this.finishSoon();
+    return delivery;
+  }
+
+  protected override throwNext(error: unknown): void {
+    this.gets.keep({ error }, 'first');
+  }
+
+  protected override giveBack(item: T, deliveries: number): void {
+    this.gets.keep({ item, deliveries: deliveries + 1 }, 'first');
+  }
+
+  override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    this.checkOpen();
+    if (typeof this.inner.lease === 'function') return this.inner.lease(options);
+    const { item, deliveries } = await this.take(options);
+    if (this.closed) {
+      this.giveBack(item, deliveries);
+      throw new QueueClosedError();
+    }
+    const loan = this.loan(item, deliveries);
+    const back = async (): Promise<void> => {
+      this.open.delete(back);
+      await loan.release();
+    };
+    this.open.add(back);
+    let ended = false;
+    const release = (): Promise<void> => {
+      ended = true;
+      return back();
+    };
+    return {
+      item,
+      deliveries,
+      ack: async () => {
+        if (this.closed && !ended) throw wentBack();
+        ended = true;
+        this.open.delete(back);
+        await loan.ack();
+        await this.finishIfDrained();
+      },
+      release,
+      [asyncDispose]: release,
+    };
+  }
+
+  private async isDrained(): Promise<boolean> {
+    return this.open.size === 0 && this.gets.ready === 0 && (await this.inner.empty());
+  }
+
+  /** Once shut down and drained, nothing will come any more for those who wait. */
+  private async finishIfDrained(): Promise<void> {
+    if (this.shutDown && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
+  }
+
+  /** For callers that an inner queue which does not say whether it is empty should not fail. */
+  private finishSoon(): void {
+    if (this.shutDown) this.finishIfDrained().catch(() => {});
+  }
+
+  override async empty(): Promise<boolean> {
+    this.checkOpen();
+    return this.gets.ready === 0 && (await this.inner.empty());
+  }
+
+  override async qsize(): Promise<number> {
+    this.checkOpen();
+    return this.gets.ready + (await this.inner.qsize());
+  }
+
+  override async full(): Promise<boolean> {
+    this.checkOpen();
+    return typeof this.inner.full === 'function' ? this.inner.full() : super.full();
+  }
+
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    this.checkOpen();
+    return typeof this.inner.putMany === 'function'
+      ? this.inner.putMany(items, options)
+      : super.putMany(items, options);
+  }
+
+  override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    this.checkOpen();
+    return typeof this.inner.getMany === 'function' && this.gets.ready === 0
+      ? this.inner.getMany(max, options)
+      : super.getMany(max, options);
+  }
+
+  override async shutdown(options?: { immediate?: boolean }): Promise<void> {
+    if (typeof this.inner.shutdown === 'function') return this.inner.shutdown(options);
+    // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
+    this.shutDown = true;
+    this.puts.failAll(takesNoMore);
+    if (options?.immediate === true) {
+      do this.gets.takeReturned();
+      while (!(await this.inner.empty()) && (await this.dropOne()));
+    }
+    await this.finishIfDrained();
+  }
+
+  /** Says whether there was one. */
+  private async dropOne(): Promise<boolean> {
+    try {
+      await this.gets.take({ block: false }, AT_ONCE);
+    } catch (error) {
+      if (isEmpty(error)) return false;
+      if (!tellsOfAnItem(error)) throw error;
+    }
+    return true;
+  }
+
+  override async stats(): Promise<QueueStats> {
+    this.checkOpen();
+    return typeof this.inner.stats === 'function' ? this.inner.stats() : super.stats();
+  }
+
+  override ref(): this {
+    this.inner.ref?.();
+    this.puts.setReferenced(true);
+    this.gets.setReferenced(true);
+    return this;
+  }
+
+  override unref(): this {
+    this.inner.unref?.();
+    this.puts.setReferenced(false);
+    this.gets.setReferenced(false);
+    return this;
+  }
+
+  override async close(): Promise<void> {
+    if (this.closed) return;
+    this.closed = true;
+    this.puts.failAll(() => new QueueClosedError());
+    this.gets.close();
+    for (const back of [...this.open]) await back();
+    // What this handle still holds belongs to the queue.
+    for (const item of this.gets.takeReturned()) await this.inner.put(item);
+    await this.inner.close?.();
+  }
+}

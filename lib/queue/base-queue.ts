@@ -1,0 +1,231 @@
+import type { Readable, Writable } from 'node:stream';
+import { asyncDispose } from '../util/dispose';
+import type { QueueDescriptor } from '../descriptor/descriptor';
+import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
+import { interruptible } from './interruptible-source';
+import { describeValue } from '../descriptor/metadata';
+import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './types';
+import { deadlineOf, readMax, readWait, remainingMs } from '../wait/deadline';
+import type { Wait } from '../wait/deadline';
+
+/** Node's own are loaded with them. */
+const streams = (): typeof import('./streams') =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require('./streams') as typeof import('./streams');
+
+/**
+ * Everything in `Queue` derived from put, get, empty and qsize. Types that can do better (leases that survive a crash, batches in
+ * one crossing) override what they can do better.
+ *
+ * @example
+ * class MyQueue extends BaseQueue<string> {
+ *   async put(item, options) { … }   async get(options) { … }   async empty() { … }   async qsize() { … }
+ * }
+ */
+export abstract class BaseQueue<T = unknown> implements Queue<T> {
+  readonly descriptor: QueueDescriptor;
+
+  /** For types that have nothing better: what went through this handle. */
+  protected putTotal = 0;
+  protected getTotal = 0;
+
+  constructor(descriptor: QueueDescriptor) {
+    this.descriptor = descriptor;
+  }
+
+  abstract put(item: T, options?: WaitOptions): Promise<void>;
+  abstract get(options?: WaitOptions): Promise<T>;
+  abstract empty(): Promise<boolean>;
+  abstract qsize(): Promise<number>;
+
+  /** Takes back what a lease or a stream returns. A type that can put an item in front should; the default puts it at the end. */
+  protected giveBack(item: T, _deliveries: number): Awaitable<void> {
+    return this.put(item);
+  }
+
+  /** `maxsize` as the descriptor has it; 0 = no limit on the number of items. */
+  protected get maxsize(): number {
+    const { maxsize } = this.descriptor.metadata;
+    return typeof maxsize === 'number' ? maxsize : 0;
+  }
+
+  async full(): Promise<boolean> {
+    return this.maxsize > 0 && (await this.qsize()) >= this.maxsize;
+  }
+
+  async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    const wait = readWait(options);
+    const deadline = deadlineOf(wait);
+    let accepted = 0;
+    try {
+      const putOne = async (item: T): Promise<void> => {
+        await this.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
+        accepted++;
+      };
+      // Not one `for await` for both: over a synchronous source it would await items that are themselves promises.
+      if (isIterable(items)) {
+        for (const item of items) await putOne(item);
+      } else {
+        // A closed handle says so before the source does anything.
+        const source = interruptible(items, this, wait.signal, () => this.empty());
+        for await (const item of source) await putOne(item);
+      }
+    } catch (error) {
+      throw withAccepted(error, accepted, wait);
+    }
+    return accepted;
+  }
+
+  async getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    readWait(options);
+    if (readMax(max) === 0) return [];
+    const items = [await this.get(options)];
+    try {
+      while (items.length < max) items.push(await this.get({ block: false }));
+    } catch (error) {
+      // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
+      if (!comesAgain(error)) this.throwNext(error);
+    }
+    return items;
+  }
+
+  /** The next get of this handle throws this error, and takes nothing: it may be all that is left of an item. */
+  protected throwNext(error: unknown): void {
+    // The types have a get of their own, which is covered for one call.
+    const { get } = this;
+    const covered = Object.hasOwn(this, 'get');
+    const value = async (): Promise<never> => {
+      if (covered) this.get = get;
+      else delete (this as Partial<this>).get;
+      throw error;
+    };
+    Object.defineProperty(this, 'get', { value, configurable: true, writable: true });
+  }
+
+  [Symbol.asyncIterator](): AsyncIterator<T> {
+    const leaving = new AbortController();
+    const done = { done: true, value: undefined } as const;
+    return {
+      next: async () => {
+        if (leaving.signal.aborted) return done;
+        try {
+          return { done: false, value: await this.get({ signal: leaving.signal }) };
+        } catch (error) {
+          if (error instanceof QueueShutDownError || error === leaving.signal.reason) return done;
+          throw error;
+        }
+      },
+      // A get that still waits is called off, so that no item goes to a loop that has left.
+      return: async () => {
+        leaving.abort(done);
+        return done;
+      },
+    };
+  }
+
+  readable(): Readable {
+    return new (streams().QueueReadable)(this);
+  }
+
+  writable(options?: { shutdown?: boolean }): Writable {
+    return new (streams().QueueWritable)(this, options?.shutdown === true);
+  }
+
+  /** A loan within this process: release gives the item back, the death of the process does not. */
+  async lease(options?: WaitOptions): Promise<Lease<T>> {
+    return this.loan(await this.get(options), 1);
+  }
+
+  protected loan(item: T, deliveries: number): Lease<T> {
+    let open = true;
+    const release = async (): Promise<void> => {
+      if (!open) return;
+      open = false;
+      await this.giveBack(item, deliveries);
+    };
+    return {
+      item,
+      deliveries,
+      ack: async () => void (open = false),
+      release,
+      [asyncDispose]: release,
+    };
+  }
+
+  async shutdown(_options?: { immediate?: boolean }): Promise<void> {
+    throw new TypeError(
+      `Queues of type '${this.descriptor.queueType}' cannot be shut down: override shutdown() in the implementation.`,
+    );
+  }
+
+  async close(): Promise<void> {}
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
+
+  async stats(): Promise<QueueStats> {
+    return {
+      queueId: this.descriptor.queueId,
+      queueType: this.descriptor.queueType,
+      qsize: await this.qsize(),
+      maxsize: this.maxsize,
+      putTotal: this.putTotal,
+      getTotal: this.getTotal,
+    };
+  }
+
+  /** What console.log shows: one line instead of everything inside. */
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    const { queueType, queueId } = this.descriptor;
+    // Not every type says so of itself.
+    const { closed } = this as { closed?: unknown };
+    const state = typeof closed === 'boolean' ? (closed ? ', closed' : ', open') : '';
+    return `${this.constructor.name}(${queueType}:${queueId}${state})`;
+  }
+
+  async [asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+/** What every get says for as long as it is so. By code: an inner queue may come from another copy of the package. */
+const comesAgain = (error: unknown): boolean =>
+  ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
+    (error as { code?: string } | null)?.code ?? '',
+  );
+
+/** Not by `in`: a string is iterable too. */
+const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
+  typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
+
+/** What an ack says that comes too late. */
+export const wentBack = (): QueueClosedError =>
+  new QueueClosedError('The handle was closed before this lease was acknowledged: its item went back to the queue.');
+
+/**
+ * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for
+ * the reason of the signal: the call rejects with that and nothing else. Without `wait` it stays as it is.
+ */
+export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
+  try {
+    Object.defineProperty(error, 'accepted', {
+      value: accepted,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+    return error;
+  } catch {
+    if (wait === undefined || (wait.signal?.aborted && error === wait.signal.reason)) return error;
+    return new QueueError(
+      'ERR_QUEUE_SOURCE',
+      `After ${accepted} items the call ended with ${describeValue(error)}, which cannot carry their number itself; see cause.`,
+      { cause: error, accepted },
+    );
+  }
+}

@@ -1,0 +1,149 @@
+/** The shapes of queues: what an implementation must offer, and what every resolved queue offers. */
+import type { Readable, Writable } from 'node:stream';
+import type { QueueDescriptor } from '../descriptor/descriptor';
+
+export interface WaitOptions {
+  /** false: fail at once instead of waiting. Default true. */
+  block?: boolean;
+  /** Longest wait; 0 is the same as block: false. Default: for ever. Negative or NaN: RangeError. */
+  timeoutMs?: number;
+  /** Rejects with the signal's reason; an item is never lost to an abort. */
+  signal?: AbortSignal;
+}
+
+export type SyncWaitOptions = Omit<WaitOptions, 'signal'>;
+export type Awaitable<T> = T | PromiseLike<T>;
+
+/** What an implementation must offer: four methods. */
+export interface QueueLike<T = unknown> {
+  /** @throws QueueFullError */
+  put(item: T, options?: WaitOptions): Awaitable<void>;
+  /** @throws QueueEmptyError */
+  get(options?: WaitOptions): Awaitable<T>;
+  empty(): Awaitable<boolean>;
+  qsize(): Awaitable<number>;
+}
+
+/**
+ * What every resolved queue offers. Waiting calls of one handle are served in order. An item that a get returned never comes again.
+ * A get that cannot decode removes the item and throws SerializationError carrying its `bytes` and `codecId`.
+ */
+export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, AsyncDisposable {
+  readonly descriptor: QueueDescriptor;
+  /** Waits for room. Shared memory and rpc read the item before this returns its promise, and it may change from then on; `local` keeps the item itself. */
+  put(item: T, options?: WaitOptions): Promise<void>;
+  get(options?: WaitOptions): Promise<T>;
+  empty(): Promise<boolean>;
+  full(): Promise<boolean>;
+  qsize(): Promise<number>;
+  /** All items, in order, read and waiting for room as needed; `timeoutMs` bounds the whole call. Resolves to how many went in; when it stops early the error carries `accepted`. */
+  putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number>;
+  /** Waits for one item, then takes what is there, up to max. */
+  getMany(max: number, options?: WaitOptions): Promise<T[]>;
+  /** Ends when the queue is shut down and drained. */
+  [Symbol.asyncIterator](): AsyncIterator<T>;
+  /** Object mode. Reads no further ahead than it must; what it holds when destroyed goes back to the queue. Ends at shutdown. */
+  readable(): Readable;
+  /** Object mode, honours backpressure. end() flushes; it shuts the queue down only with `shutdown: true`. */
+  writable(options?: { shutdown?: boolean }): Writable;
+  /** Takes an item on loan: it comes again, ahead of every item not yet taken, if this process dies or the lease is released or disposed before ack(). */
+  lease(options?: WaitOptions): Promise<Lease<T>>;
+  /**
+   * As Python 3.13: no more puts anywhere (QueueShutDownError); gets drain what is left (leased items included), unless immediate.
+   * A queue that is shut down and drained is finished: those attached get QueueShutDownError; once nobody is attached the next one to come starts a new queue.
+   * So whoever shuts it down stays attached until every reader has come and gone: one that starts after the last close would wait at a new, empty queue.
+   */
+  shutdown(options?: { immediate?: boolean }): Promise<void>;
+  /** Lets go of this handle; idempotent. The queue lives on for others. Pending and later calls: QueueClosedError; open leases go back. */
+  close(): Promise<void>;
+  /** As for sockets: whether a waiting call keeps the process alive. Default: it does. */
+  ref(): this;
+  unref(): this;
+  stats(): Promise<QueueStats>;
+}
+
+export interface QueueStats {
+  queueId: string;
+  queueType: string;
+  qsize: number;
+  maxsize: number;
+  /** Totals since the queue was made, over all processes. */
+  putTotal: number;
+  getTotal: number;
+  /** Shared-memory types also: */
+  capacityBytes?: number;
+  usedBytes?: number;
+  putBytesTotal?: number;
+  attached?: { pid: number; alive: boolean }[];
+  waitingGetters?: number;
+  waitingPutters?: number;
+  recovered?: number;
+  redelivered?: number;
+}
+
+/** An item on loan. Disposal before `ack()` gives it back. */
+export interface Lease<T> extends AsyncDisposable {
+  readonly item: T;
+  /** 1 the first time. */
+  readonly deliveries: number;
+  ack(): Promise<void>;
+  release(): Promise<void>;
+}
+
+export interface NativeLease<T> extends Lease<T>, Disposable {
+  ackSync(): void;
+  releaseSync(): void;
+}
+
+/** shm and sage_queue: the calls that block the thread (for workers, scripts and benchmarks), and the native extras. */
+export interface NativeQueue<T = unknown> extends Queue<T>, Disposable {
+  putSync(item: T, options?: SyncWaitOptions): void;
+  getSync(options?: SyncWaitOptions): T;
+  putManySync(items: readonly T[], options?: SyncWaitOptions): number;
+  getManySync(max: number, options?: SyncWaitOptions): T[];
+  emptySync(): boolean;
+  qsizeSync(): number;
+  /** The next item without taking it; undefined when there is none. */
+  peekSync(): { item: T } | undefined;
+  leaseSync(options?: SyncWaitOptions): NativeLease<T>;
+  /** Removes the name. Attached processes keep working until they close; whoever comes by the name later starts a new queue. */
+  unlinkSync(): void;
+  closeSync(): void;
+}
+
+/** sage_queue only: bytes in place, no copy on the way in or out. */
+export interface SageQueue<T = unknown> extends NativeQueue<T> {
+  /** Room for exactly `bytes`, to be filled by the caller, then commit() or abort(). */
+  claimSync(bytes: number, options?: SyncWaitOptions): Claim;
+  /**
+   * Calls back with a view that is valid only during the call. Returns how many were handled. If the handler throws, its item goes back and
+   * the error comes out; a handler that returns a promise is a TypeError.
+   */
+  consumeSync(handler: (view: Uint8Array) => void, max?: number, options?: SyncWaitOptions): number;
+}
+
+/** One open claim per handle at a time; disposal aborts. */
+export interface Claim extends Disposable {
+  readonly bytes: Uint8Array;
+  commit(): void;
+  abort(): void;
+}
+
+/** A function that has a `prototype` is called with `new`, any other is called. */
+export type QueueImplementation<T = unknown> =
+  | (new (descriptor: QueueDescriptor, options?: ResolveOptions) => QueueLike<T>)
+  | ((descriptor: QueueDescriptor, options?: ResolveOptions) => QueueLike<T>);
+
+export interface ResolveOptions {
+  /** 'if-missing' (default); 'never': attach only, else QueueNotFoundError; 'exclusive': create only, else QueueExistsError. */
+  create?: 'if-missing' | 'never' | 'exclusive';
+  /** Secrets and certificates of remote types; never part of a descriptor. */
+  credentials?: { token?: string; ca?: string; cert?: string; key?: string };
+}
+
+/** The interface that a queue type resolves to. */
+export type QueueFor<K extends string, T> = K extends 'sage_queue'
+  ? SageQueue<T>
+  : K extends 'shm'
+    ? NativeQueue<T>
+    : Queue<T>;

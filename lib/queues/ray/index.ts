@@ -1,1 +1,0 @@
-export { RayActorQueue, RayQueue, type RayQueueStats } from './queue';

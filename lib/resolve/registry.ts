@@ -1,0 +1,121 @@
+import { QueueDescriptor } from '../descriptor/descriptor';
+import type { QueueDescriptorJSON } from '../descriptor/descriptor';
+import { InvalidDescriptorError, UnknownQueueTypeError } from '../errors';
+import { givenOptions } from '../descriptor/normalize-options';
+import { describeValue } from '../descriptor/metadata';
+import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from '../queue/types';
+import { LocalQueue } from '../transports/memory/local-queue';
+import { SageQueue } from '../transports/shm/sage-queue';
+import { ShmQueue } from '../transports/shm/shm-queue';
+import { wrapQueue } from '../queue/adapter/wrap-queue';
+
+/* eslint-disable @typescript-eslint/no-require-imports -- a transport is loaded when a type that needs it is first resolved */
+const builtIn: Record<string, () => QueueImplementation> = {
+  shm: () => ShmQueue,
+  sage_queue: () => SageQueue,
+  local: () => LocalQueue,
+  ray_actor: () => (require('../transports/ray') as typeof import('../transports/ray')).RayActorQueue,
+  ray_queue: () => (require('../transports/ray') as typeof import('../transports/ray')).RayQueue,
+  rpc: () =>
+    (require('../transports/rpc/client/rpc-queue') as typeof import('../transports/rpc/client/rpc-queue')).RpcQueue,
+  auto: () => (require('./auto') as typeof import('./auto')).resolveAuto,
+};
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+const implementations = new Map<string, () => QueueImplementation>(Object.entries(builtIn));
+
+/** What this thread resolved and has not let go of. Weak: a handle that nobody can reach needs no closing here. */
+const handles = new Set<WeakRef<Queue>>();
+const collected = new FinalizationRegistry<WeakRef<Queue>>((handle) => handles.delete(handle));
+
+/** Replaces an earlier one. @throws TypeError on null or a non-function, and then changes nothing. */
+export function registerQueueImplementation(queueType: string, implementation: QueueImplementation): void {
+  if (typeof queueType !== 'string' || queueType === '') {
+    throw new TypeError(`A queue type is a non-empty string, found ${describeValue(queueType)}.`);
+  }
+  if (typeof implementation !== 'function') {
+    throw new TypeError(
+      `The implementation of queue type '${queueType}' must be a class or a function that takes the descriptor, found ${describeValue(implementation)}.`,
+    );
+  }
+  implementations.set(queueType, () => implementation);
+}
+
+/** Says whether there was one. */
+export function unregisterQueueImplementation(queueType: string): boolean {
+  return implementations.delete(queueType);
+}
+
+/** Sorted. */
+export function getRegisteredQueueTypes(): string[] {
+  return [...implementations.keys()].sort();
+}
+
+/**
+ * Makes or attaches. Two descriptors that name one resource give handles on one queue.
+ * An existing queue keeps its configuration; a descriptor that asks for another, non-default one gets ConfigMismatchError.
+ * A registered type that only has put, get, empty and qsize comes back with the rest of `Queue` derived from them.
+ *
+ * @throws UnknownQueueTypeError naming the type and the registered ones. Errors of the resource itself may come from the first call on the queue.
+ * @example
+ * const queue = resolveDescriptor<string>(process.argv[2]);
+ * for await (const line of queue) console.log(line);
+ */
+export function resolveDescriptor<T = unknown, K extends string = string>(
+  descriptor: QueueDescriptor<K> | QueueDescriptorJSON | string,
+  options?: ResolveOptions,
+): QueueFor<K, T> {
+  const wanted = givenOptions(options);
+  const known = QueueDescriptor.fromJSON(descriptor);
+  const load = implementations.get(known.queueType);
+  if (load === undefined) {
+    throw new UnknownQueueTypeError(
+      `No implementation is registered for queue type '${known.queueType}'; registered are: ${getRegisteredQueueTypes().join(', ')}. ` +
+        'Register one with registerQueueImplementation(type, implementation).',
+    );
+  }
+  checkCreate(wanted.create);
+  const made = instantiate(load(), known, wanted);
+  const queue = wrapQueue(made, known);
+  const handle = new WeakRef<Queue>(queue);
+  handles.add(handle);
+  collected.register(queue, handle);
+  return queue as unknown as QueueFor<K, T>;
+}
+
+function instantiate(
+  implementation: QueueImplementation,
+  descriptor: QueueDescriptor,
+  options: ResolveOptions,
+): QueueLike {
+  // Arrow functions and methods have no prototype and cannot be constructed; everything else is taken for a class.
+  return Object.hasOwn(implementation, 'prototype')
+    ? new (implementation as new (descriptor: QueueDescriptor, options: ResolveOptions) => QueueLike)(
+        descriptor,
+        options,
+      )
+    : (implementation as (descriptor: QueueDescriptor, options: ResolveOptions) => QueueLike)(descriptor, options);
+}
+
+function checkCreate(create: unknown): void {
+  if (
+    create === undefined ||
+    create === null ||
+    create === 'if-missing' ||
+    create === 'never' ||
+    create === 'exclusive'
+  )
+    return;
+  throw new InvalidDescriptorError(
+    `create must be 'if-missing', 'never' or 'exclusive', found ${describeValue(create)}.`,
+  );
+}
+
+/** Closes every handle that this thread resolved and that is still reachable. */
+export async function closeAllQueues(): Promise<void> {
+  const open = [...handles].map((handle) => handle.deref());
+  handles.clear();
+  const outcomes = await Promise.allSettled(open.map((queue) => queue?.close()));
+  const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}

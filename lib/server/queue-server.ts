@@ -1,0 +1,310 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import type { Socket } from 'node:net';
+import { QueueDescriptor } from '../descriptor/descriptor';
+import { QueueConnectionError, QueueNotFoundError } from '../errors';
+import { givenOptions } from '../descriptor/normalize-options';
+import { describeValue } from '../descriptor/metadata';
+import type { QueueLike } from '../queue/types';
+import { resolveDescriptor } from '../resolve/registry';
+import { wrapQueue } from '../queue/adapter/wrap-queue';
+import { fitsHeader, pem, withCertificates } from '../util/tls';
+import { isLoopback } from '../transports/rpc/wire/addresses';
+import type { Grpc } from '../transports/rpc/wire/grpc';
+import { loadGrpc } from '../transports/rpc/wire/grpc';
+import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../transports/rpc/wire/protocol';
+import { Health } from './health';
+import { Listener } from './listener';
+import { ClientRecords } from './client-state';
+import { addReflection } from './reflection';
+import { ServedQueue } from './served-queue';
+import { Session } from './session';
+import type { Call, SessionHost } from './session';
+
+const SERVICE = 'sagequeue.v1.QueueService';
+const DEFAULT_MESSAGE_BYTES = 32 * 1024 * 1024;
+const DEFAULT_GRACE_MS = 5000;
+const SWEEP_MS = 10_000;
+const MOST_RECORDS = 100_000;
+
+export interface QueueServerOptions {
+  /** Name or address to listen on. Default 127.0.0.1. */
+  host?: string;
+  /** Default 0: any free one; start() tells which. */
+  port?: number;
+  /** PEM texts or paths of files that hold them. With `clientCa` a client has to show a certificate signed by it. */
+  tls?: { cert: string; key: string; clientCa?: string };
+  /** What clients have to send as `authorization: Bearer …`. Compared in constant time, never logged. */
+  token?: string;
+  /** Without it, an address other than loopback needs tls. */
+  allowPlaintextBeyondLoopback?: boolean;
+  /** Longest encoded item. Default 32 MiB. */
+  maxMessageBytes?: number;
+  /** Handles open at one time, over all connections. Default 10 000. */
+  maxStreams?: number;
+  /** Default 10 000. */
+  maxConnections?: number;
+  /** How long a client that lost its connection is remembered, so that nothing it sends again is applied twice. Default 5 minutes. */
+  rememberMs?: number;
+  /** What a client may open by queue_id: named queues, or a function. Nothing else is reachable. */
+  queues?: Record<string, QueueDescriptor | QueueLike> | ((queueId: string) => QueueDescriptor | undefined);
+}
+
+/**
+ * Puts queues of this process behind a port, for clients of type `rpc`. Queues given by descriptor are opened when the first client
+ * asks for them and closed at stop(); queues given as objects stay their maker's.
+ *
+ * @example
+ * const server = new QueueServer({ queues: { jobs: QueueDescriptor.createSageQueue('jobs') } });
+ * const { port } = await server.start();
+ */
+export class QueueServer {
+  private readonly options: QueueServerOptions;
+  private readonly host: SessionHost;
+  private readonly sessions = new Set<Session>();
+  private readonly served = new Map<string, Promise<ServedQueue>>();
+  private readonly health = new Health([SERVICE]);
+  private readonly tokenDigest: Buffer | undefined;
+  private grpcServer: Grpc.Server | undefined;
+  private injector: ReturnType<Grpc.Server['createConnectionInjector']> | undefined;
+  private listener: Listener | undefined;
+  private sweeper: NodeJS.Timeout | undefined;
+  private starting: Promise<unknown> | undefined;
+  private stopping: Promise<void> | undefined;
+
+  /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
+  constructor(given?: QueueServerOptions) {
+    this.options = givenOptions(given, (message) => new TypeError(message));
+    const { options } = this;
+    const { host, token, queues } = options;
+    if (host !== undefined && typeof host !== 'string')
+      throw new TypeError(`host must be a name or an address, found ${describeValue(host)}`);
+    // An unset variable of the environment must not open the server to everybody.
+    if (token !== undefined && (typeof token !== 'string' || token === ''))
+      throw new TypeError(
+        `token must be a string that is not empty, found ${token === '' ? 'an empty one' : typeof token}. Leave it out for none`,
+      );
+    if (token !== undefined && !fitsHeader(token))
+      throw new TypeError(
+        'token must be printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
+      );
+    if (
+      queues !== undefined &&
+      typeof queues !== 'function' &&
+      (typeof queues !== 'object' || queues === null || Array.isArray(queues))
+    )
+      throw new TypeError(`queues must be an object of queues by id, or a function, found ${describeValue(queues)}`);
+    for (const [queueId, queue] of typeof queues === 'object' ? Object.entries(queues) : []) {
+      // As elsewhere, a key without a value is no key.
+      if (queue !== undefined && !isDescriptor(queue) && !isQueueLike(queue))
+        throw new TypeError(
+          `queues.${queueId} must be a QueueDescriptor, or a queue with put, get, empty and qsize, found ${describeValue(queue)}`,
+        );
+    }
+    for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
+      const value = options[name];
+      if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
+        throw new RangeError(`${name} must be a positive integer, found ${value}`);
+    }
+    const { port } = options;
+    if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
+      throw new RangeError(`port must be from 0 to 65535, found ${port}`);
+    this.host = {
+      instance: randomBytes(16),
+      rememberMs: Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1),
+      maxItemBytes: options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES,
+      open: (queueId) => this.open(queueId),
+      ended: (session, served) => this.ended(session, served),
+    };
+    if (options.token !== undefined) this.tokenDigest = digest(options.token);
+  }
+
+  /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
+  async start(): Promise<{ host: string; port: number }> {
+    const { host = '127.0.0.1', port = 0, tls, maxConnections = 10_000 } = this.options;
+    if (this.listener !== undefined)
+      throw new QueueConnectionError('the server was started before; make a new QueueServer to serve again');
+    if (tls === undefined && !isLoopback(host) && this.options.allowPlaintextBeyondLoopback !== true) {
+      throw new QueueConnectionError(
+        `refusing to serve plain text on ${host}, which others can reach. Give tls: { cert, key }, or allowPlaintextBeyondLoopback: true if the network itself is safe`,
+      );
+    }
+    const grpc = loadGrpc();
+    const server = new grpc.Server({
+      'grpc.max_receive_message_length': this.host.maxItemBytes + FRAME_OVERHEAD_BYTES,
+      'grpc.max_send_message_length': -1,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc-node.flow_control_window': 4 * 1024 * 1024,
+    });
+    server.addService({ Attach: attachMethod() }, { Attach: (call: Call) => this.attach(call) });
+    this.health.addTo(server);
+    addReflection(server);
+    this.injector = withCertificates('tls', () =>
+      server.createConnectionInjector(
+        tls === undefined
+          ? grpc.ServerCredentials.createInsecure()
+          : grpc.ServerCredentials.createSsl(
+              tls.clientCa === undefined ? null : pem('tls.clientCa', tls.clientCa),
+              [{ cert_chain: pem('tls.cert', tls.cert), private_key: pem('tls.key', tls.key) }],
+              tls.clientCa !== undefined,
+            ),
+      ),
+    );
+    this.grpcServer = server;
+    const { injector } = this;
+    this.listener = new Listener((socket: Socket) => injector.injectConnection(socket), maxConnections);
+    const listening = this.listener.listen(host, port);
+    this.starting = listening;
+    let bound: number;
+    try {
+      bound = await listening;
+    } catch (cause) {
+      server.forceShutdown();
+      this.listener = undefined;
+      throw new QueueConnectionError(`cannot listen on ${host}:${port}: ${(cause as Error).message}`, { cause });
+    } finally {
+      this.starting = undefined;
+    }
+    this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
+    this.sweeper.unref();
+    return { host, port: bound };
+  }
+
+  /**
+   * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
+   * have on loan. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
+   */
+  stop(options?: { graceMs?: number }): Promise<void> {
+    // A port that is not open yet cannot be closed.
+    if (this.starting !== undefined)
+      return this.starting.then(
+        () => this.stop(options),
+        () => {},
+      );
+    if (this.listener === undefined) return Promise.resolve();
+    return (this.stopping ??= this.drain(options?.graceMs ?? DEFAULT_GRACE_MS));
+  }
+
+  private async drain(graceMs: number): Promise<void> {
+    clearInterval(this.sweeper);
+    this.health.stop();
+    this.listener?.close();
+    await Promise.all([...this.sessions].map((session) => session.drain(graceMs)));
+    // Lets the last frames leave before the connections go.
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, Math.min(graceMs, 500));
+      this.injector?.drain(Math.min(graceMs, 500));
+      if (this.grpcServer === undefined) {
+        clearTimeout(timer);
+        return resolve();
+      }
+      this.grpcServer.tryShutdown(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+    this.grpcServer?.forceShutdown();
+    this.listener?.destroy();
+    for (const served of await Promise.allSettled(this.served.values())) {
+      if (served.status === 'fulfilled') await served.value.close();
+    }
+    this.served.clear();
+  }
+
+  private async open(queueId: string): Promise<ServedQueue> {
+    const before = await this.served.get(queueId)?.catch(() => undefined);
+    const served = before ?? (await this.openAnew(queueId));
+    served.sessions++;
+    return served;
+  }
+
+  private ended(session: Session, served: ServedQueue | undefined): void {
+    this.sessions.delete(session);
+    if (
+      served === undefined ||
+      --served.sessions > 0 ||
+      !served.shutDown ||
+      !served.owned ||
+      this.stopping !== undefined
+    )
+      return;
+    // Shut down and nobody attached: the next one to come starts anew.
+    this.served.delete(served.queueId);
+    void served.close().catch(() => {});
+  }
+
+  private openAnew(queueId: string): Promise<ServedQueue> {
+    const opening = this.served.get(queueId) ?? this.resolve(queueId);
+    this.served.set(queueId, opening);
+    opening.catch(() => {
+      if (this.served.get(queueId) === opening) this.served.delete(queueId);
+    });
+    return opening;
+  }
+
+  private async resolve(queueId: string): Promise<ServedQueue> {
+    const { queues } = this.options;
+    const named =
+      typeof queues === 'function'
+        ? queues(queueId)
+        : queues !== undefined && Object.hasOwn(queues, queueId)
+          ? queues[queueId]
+          : undefined;
+    if (named === undefined || named === null) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
+    const clients = new ClientRecords(this.host.rememberMs, MOST_RECORDS);
+    if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
+    const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
+    return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);
+  }
+
+  private attach(call: Call): void {
+    const { status, Metadata } = loadGrpc();
+    const refuse = (code: Grpc.status, header: string | undefined, details: string): void => {
+      const metadata = new Metadata();
+      if (header !== undefined) metadata.set(CODE_HEADER, header);
+      call.on('error', () => {});
+      call.emit('error', { code, details, metadata });
+    };
+    if (!this.authorized(call.metadata))
+      return refuse(status.UNAUTHENTICATED, undefined, 'the bearer token is missing or wrong');
+    if (this.stopping !== undefined) return refuse(status.UNAVAILABLE, STOPPING, 'the server is stopping');
+    const { maxStreams = 10_000 } = this.options;
+    if (this.sessions.size >= maxStreams) {
+      return refuse(
+        status.RESOURCE_EXHAUSTED,
+        BUSY,
+        `the server has its maximum of ${maxStreams} streams open (maxStreams)`,
+      );
+    }
+    this.sessions.add(new Session(call, this.host));
+  }
+
+  private authorized(metadata: Grpc.Metadata): boolean {
+    if (this.tokenDigest === undefined) return true;
+    const [header] = metadata.get('authorization');
+    const given = typeof header === 'string' && header.startsWith('Bearer ') ? header.slice('Bearer '.length) : '';
+    // Digests have one length, so the comparison tells nothing about the token's.
+    return timingSafeEqual(digest(given), this.tokenDigest);
+  }
+
+  private async sweep(): Promise<void> {
+    for (const served of await Promise.allSettled(this.served.values())) {
+      if (served.status === 'fulfilled') served.value.clients.sweep();
+    }
+  }
+}
+
+function digest(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
+
+/** Also one that was made by another copy of the package. */
+function isDescriptor(value: unknown): value is QueueDescriptor {
+  const { queueType, put } = (value ?? {}) as Partial<QueueDescriptor & QueueLike>;
+  return value instanceof QueueDescriptor || (typeof queueType === 'string' && typeof put !== 'function');
+}
+
+function isQueueLike(value: unknown): value is QueueLike {
+  const queue = (value ?? {}) as Partial<QueueLike>;
+  return (['put', 'get', 'empty', 'qsize'] as const).every((name) => typeof queue[name] === 'function');
+}

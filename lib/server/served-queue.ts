@@ -1,0 +1,303 @@
+/** One queue behind the server: items in and out of it in their wire form, and what is known of its clients. */
+import { encodeItem } from '../codec/registry';
+import { QueueEmptyError, SerializationError } from '../errors';
+import type { Lease, NativeQueue, Queue } from '../queue/types';
+import { SealedItem } from '../codec/encoded-item';
+import { StoreQueue } from '../transports/memory/memory-queue';
+import { ShmQueue } from '../transports/shm/shm-queue';
+import { ItemBatch } from '../transports/rpc/wire/item-batch';
+import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
+import type { QueryResult } from '../transports/rpc/wire/protocol';
+import type { ClientRecords } from './client-state';
+
+/** Items on loan to a session, taken together. */
+export interface Loans {
+  readonly items: ItemBatch;
+  /** How often each one has been delivered; undefined: all of them for the first time. */
+  readonly deliveries: number[] | undefined;
+  /** Ends the loans from … to - 1, none of which has ended yet. */
+  ack(from: number, to: number): void | Promise<void>;
+  /** … in order, ahead of what was not taken yet. */
+  release(from: number, to: number): void | Promise<void>;
+}
+
+/** The most items in one delivery, however short they are. */
+const DELIVERY_ITEMS = 16_384;
+/** … out of shared memory, where each put and each lease looks at every lease that is open. */
+const SHARED_ITEMS = 128;
+
+export interface Taken {
+  loans: Loans;
+  /** There was more than fits into one delivery. */
+  more: boolean;
+}
+
+export class ServedQueue {
+  sessions = 0;
+  /** A client has shut it down: once nobody is attached, the next one to come starts anew. */
+  shutDown = false;
+  /** Items that came back from clients after they had been settled: first to go out again. */
+  private readonly front: ItemBatch[] = [];
+  private readonly nudges = new Set<() => void>();
+
+  constructor(
+    readonly queueId: string,
+    readonly queue: Queue,
+    /** Whether the server made the handle and so closes it. */
+    readonly owned: boolean,
+    readonly clients: ClientRecords,
+  ) {}
+
+  /** Puts in order. @returns how many went in, and why not all. */
+  async put(items: ItemBatch, timeoutMs: number, signal: AbortSignal): Promise<{ applied: number; error?: unknown }> {
+    const values: unknown[] = [];
+    let bad: { error: unknown } | undefined;
+    const sealed = this.queue instanceof StoreQueue || this.queue instanceof ShmQueue;
+    for (let index = 0; index < items.count; index++) {
+      try {
+        values.push(sealed ? new SealedItem(items, index) : items.open(index));
+      } catch (error) {
+        bad = { error };
+        break;
+      }
+    }
+    const wait = { timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal };
+    try {
+      if (values.length === 1) await this.queue.put(values[0], wait);
+      else if (values.length > 0) await this.queue.putMany(values, wait);
+    } catch (error) {
+      return { applied: values.length === 1 ? 0 : ((error as { accepted?: number }).accepted ?? 0), error };
+    }
+    return bad === undefined ? { applied: values.length } : { applied: values.length, error: bad.error };
+  }
+
+  /** Takes these back ahead of everything. */
+  restore(items: ItemBatch): void {
+    this.front.unshift(items);
+    for (const nudge of [...this.nudges]) nudge();
+  }
+
+  /** `nudge` is called when there is something in front that a waiting take does not see. */
+  watchFront(nudge: () => void): () => void {
+    this.nudges.add(nudge);
+    return () => this.nudges.delete(nudge);
+  }
+
+  /** What is there: at most `max` items, and not much more than a batch of bytes. Undefined: nothing, or it takes waiting to find out. */
+  takeNow(max: number): Taken | undefined {
+    if (this.front.length > 0) return this.takeFront(max);
+    const most = Math.min(max, DELIVERY_ITEMS);
+    const { queue } = this;
+    if (queue instanceof StoreQueue) return this.takeStored(queue, max, most);
+    if (queue instanceof ShmQueue) return this.takeShared(queue, max);
+    return undefined;
+  }
+
+  /** Waits for one item, then takes what is there. */
+  async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<Taken> {
+    if (this.front.length > 0) return this.takeFront(max);
+    const leases: Lease<unknown>[] = [];
+    const items: ItemBatch[] = [];
+    let bytes = 0;
+    const add = (lease: Lease<unknown>): void => {
+      const item = ItemBatch.single(encodeItem(lease.item));
+      leases.push(lease);
+      items.push(item);
+      bytes += item.byteLength;
+    };
+    try {
+      add(await this.queue.lease({ timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal }));
+    } catch (error) {
+      const raw = this.undecodable(error);
+      if (raw === undefined) throw error;
+      return { loans: raw, more: true };
+    }
+    if (max === 1) return { loans: this.lent(leases, items), more: false };
+    if (this.queue instanceof StoreQueue || this.queue instanceof ShmQueue) {
+      let rest: Taken | undefined;
+      try {
+        rest = this.takeNow(max - 1);
+      } catch {
+        // It comes again at the next take.
+      }
+      const first = this.lent(leases, items);
+      return rest === undefined ? { loans: first, more: false } : { loans: both(first, rest.loans), more: rest.more };
+    }
+    // Asking beforehand costs less than the error of a lease that finds nothing.
+    let left = await this.queue.qsize().catch(() => 0);
+    const { leaseSync } = this.queue as Partial<NativeQueue>;
+    try {
+      while (leases.length < Math.min(max, DELIVERY_ITEMS) && bytes < BATCH_BYTES && left-- > 0) {
+        add(
+          leaseSync === undefined
+            ? await this.queue.lease({ block: false })
+            : leaseSync.call(this.queue, { block: false }),
+        );
+      }
+    } catch (error) {
+      // Empty: another getter was quicker. What cannot be read goes out alone, and any other error comes again, at the next take.
+      const raw = this.undecodable(error);
+      if (raw !== undefined) this.restore(raw.items);
+      if (!(error instanceof QueueEmptyError)) left = raw === undefined ? 0 : 1;
+    }
+    return { loans: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
+  }
+
+  private lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): Loans {
+    return lent(leases, parts, (items) => this.restore(items));
+  }
+
+  private takeFront(max: number): Taken {
+    const [batch] = this.front as [ItemBatch];
+    const items = batch.slice(0, Math.min(max, batch.count));
+    if (items.count === batch.count) this.front.shift();
+    else this.front[0] = batch.slice(items.count);
+    return { loans: this.restorable(items), more: items.count < max };
+  }
+
+  private takeShared(queue: ShmQueue, max: number): Taken | undefined {
+    const most = Math.min(max, SHARED_ITEMS);
+    const leases = queue.leaseEncoded(most, BATCH_BYTES);
+    if (leases === undefined) return undefined;
+    const items = ItemBatch.over(leases.data, leases.ends, leases.codecs);
+    return {
+      loans: {
+        items,
+        deliveries: leases.deliveries.some((count) => count !== 1) ? leases.deliveries : undefined,
+        ack: (from, to) => leases.end(from, to, true),
+        release: (from, to) => leases.end(from, to, false),
+      },
+      more: items.count < max && (items.byteLength >= BATCH_BYTES || items.count === most),
+    };
+  }
+
+  /** Out of a queue of this process: what came over the wire goes as it is. */
+  private takeStored(queue: StoreQueue, max: number, most: number): Taken | undefined {
+    let bytes = 0;
+    const parts: ItemBatch[] = [];
+    let batch: ItemBatch | undefined;
+    let from = 0;
+    let to = 0;
+    const endPart = (): void => {
+      if (batch !== undefined) parts.push(batch.slice(from, to));
+      batch = undefined;
+    };
+    const run = queue.leaseRun(most, (item) => {
+      if (item instanceof SealedItem && item.batch instanceof ItemBatch) {
+        if (item.batch !== batch || item.index !== to) {
+          endPart();
+          batch = item.batch;
+          from = item.index;
+        }
+        to = item.index + 1;
+        bytes += batch.length(item.index);
+      } else {
+        endPart();
+        const single = ItemBatch.single(encodeItem(item));
+        parts.push(single);
+        bytes += single.byteLength;
+      }
+      return bytes >= BATCH_BYTES;
+    });
+    if (run === undefined) return undefined;
+    endPart();
+    const { entries } = run;
+    const again = entries.some((entry) => entry!.deliveries !== 1);
+    return {
+      loans: {
+        items: ItemBatch.join(parts),
+        deliveries: again ? entries.map((entry) => entry!.deliveries) : undefined,
+        ack: (first, end) => run.ack(first, end),
+        release: (first, end) => run.release(first, end),
+      },
+      more: entries.length < max && (bytes >= BATCH_BYTES || entries.length === most),
+    };
+  }
+
+  async query(): Promise<QueryResult> {
+    const stats = await this.queue.stats();
+    const qsize = this.front.reduce((sum, batch) => sum + batch.count, stats.qsize);
+    return {
+      qsize,
+      maxsize: stats.maxsize,
+      full: await this.queue.full(),
+      putTotal: stats.putTotal,
+      getTotal: stats.getTotal,
+      waitingGetters: stats.waitingGetters,
+      waitingPutters: stats.waitingPutters,
+      redelivered: stats.redelivered,
+    };
+  }
+
+  /** Lets go of the queue; what lies in front goes back into it. */
+  async close(): Promise<void> {
+    for (const batch of this.front.splice(0))
+      for (let index = 0; index < batch.count; index++) await this.queue.put(batch.open(index), { block: false });
+    if (this.owned) await this.queue.close();
+  }
+
+  private restorable(items: ItemBatch): Loans {
+    return {
+      items,
+      deliveries: new Array<number>(items.count).fill(2),
+      ack: () => {},
+      release: (from, to) => this.restore(items.slice(from, to)),
+    };
+  }
+
+  /** An item that this process cannot read travels as it lies: the client may have the codec. */
+  private undecodable(error: unknown): Loans | undefined {
+    if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
+      return undefined;
+    const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
+    return { ...this.restorable(items), deliveries: undefined };
+  }
+}
+
+/** One item and those after it as one run. */
+function both(first: Loans, rest: Loans): Loans {
+  const end = (what: 'ack' | 'release') => (from: number, to: number) => {
+    const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1) : undefined;
+    if (from > 0) return later;
+    // Released newest first.
+    return later === undefined ? first[what](0, 1) : later.then(() => first[what](0, 1));
+  };
+  const again = first.deliveries !== undefined || rest.deliveries !== undefined;
+  return {
+    items: ItemBatch.join([first.items, rest.items]),
+    deliveries: again
+      ? [...(first.deliveries ?? [1]), ...(rest.deliveries ?? new Array<number>(rest.items.count).fill(1))]
+      : undefined,
+    ack: end('ack'),
+    release: end('release'),
+  };
+}
+
+/** Loans of a queue that lends one item at a time. @param restore for items that were taken for good and are not wanted */
+function lent(
+  leases: readonly Lease<unknown>[],
+  parts: readonly ItemBatch[],
+  restore: (items: ItemBatch) => void,
+): Loans {
+  const again = leases.some((lease) => lease.deliveries !== 1);
+  const items = ItemBatch.join(parts);
+  return {
+    items,
+    deliveries: again ? leases.map((lease) => lease.deliveries) : undefined,
+    ack: async (from, to) => {
+      for (let index = from; index < to; index++) {
+        try {
+          await leases[index]!.ack();
+        } catch (error) {
+          // They stand or fall together: the client will have none of them.
+          for (let later = to - 1; later > index; later--) await leases[later]!.release().catch(() => {});
+          if (index > from) restore(items.slice(from, index));
+          throw error;
+        }
+      }
+    },
+    release: async (from, to) => {
+      for (let index = to - 1; index >= from; index--) await leases[index]!.release();
+    },
+  };
+}

@@ -1,0 +1,259 @@
+/** One stream of one client: reads its frames, and ends with everything in a known state. */
+import { QueueConnectionError, QueueError } from '../errors';
+import type { Grpc } from '../transports/rpc/wire/grpc';
+import { loadGrpc } from '../transports/rpc/wire/grpc';
+import { CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
+import type { ClientFrame, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
+import { GetPump } from './get-stream';
+import { Outbox } from './frame-writer';
+import { PutPump } from './put-stream';
+import type { ClientRecord } from './client-state';
+import type { ServedQueue } from './served-queue';
+
+export type Call = Grpc.ServerDuplexStream<ClientFrame, ServerFrame>;
+
+/** What a client may have put and not been answered. */
+export const WINDOW_ITEMS = 16_384;
+export const WINDOW_BYTES = 4 * 1024 * 1024;
+/** A stream that says nothing at first is not kept. */
+const OPEN_WITHIN_MS = 10_000;
+/** A queue that ignores abort signals may hold up the end of a stream this long; then its outcomes count as unknown. */
+const END_WITHIN_MS = 2000;
+
+export interface SessionHost {
+  readonly instance: Uint8Array;
+  readonly rememberMs: number;
+  readonly maxItemBytes: number;
+  /** @throws QueueError when there is no such queue or it may not be opened */
+  open(queueId: string): Promise<ServedQueue>;
+  ended(session: Session, served: ServedQueue | undefined): void;
+}
+
+/** What a function of the server's owner threw is for the eyes of whoever runs the server. */
+function keptFromClients(error: unknown): QueueConnectionError {
+  process.emitWarning(`A queue could not be opened for a client: ${String(error)}`);
+  return new QueueConnectionError('the server could not open the queue; what it printed says why');
+}
+
+export class Session {
+  private readonly outbox: Outbox;
+  private readonly grpc = loadGrpc();
+  private served: ServedQueue | undefined;
+  private record: ClientRecord | undefined;
+  private puts: PutPump | undefined;
+  private gets: GetPump | undefined;
+  private ending: Promise<void> | undefined;
+  /** The client has closed its side. */
+  private readonly left: Promise<void>;
+  private finished = false;
+  private saidGoodbye = false;
+  private openTimer: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly call: Call,
+    private readonly host: SessionHost,
+  ) {
+    this.outbox = new Outbox(call);
+    this.openTimer = setTimeout(() => {
+      this.refuse(
+        this.grpc.status.DEADLINE_EXCEEDED,
+        'ERR_QUEUE_CONNECTION',
+        `no open frame came within ${OPEN_WITHIN_MS} ms`,
+      );
+    }, OPEN_WITHIN_MS);
+    call.on('data', (frame: ClientFrame) => this.receive(frame));
+    this.left = new Promise((resolve) => {
+      for (const event of ['end', 'cancelled', 'close', 'error']) call.once(event, () => resolve());
+    });
+    call.on('end', () => void this.end().then(() => this.finish()));
+    call.on('cancelled', () => void this.end());
+    call.on('close', () => void this.end());
+    call.on('error', () => void this.end());
+  }
+
+  /** Going down: what waits fails, what is on loan may be settled for `graceMs`. */
+  async drain(graceMs: number): Promise<void> {
+    const error = new QueueConnectionError('the server is stopping');
+    this.outbox.stopping();
+    if (this.puts !== undefined && this.gets !== undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+      // What a client sent before it heard of it is answered too: the client leaves when nothing of its own is under way.
+      await Promise.race([Promise.all([this.puts.drain(error), this.gets.drain(error), this.left]), grace]);
+      clearTimeout(timer);
+    }
+    this.outbox.flush();
+    this.refuse(this.grpc.status.UNAVAILABLE, STOPPING, 'the server is stopping');
+    await this.end();
+  }
+
+  /** Ends the stream from this side with an error; others are not touched. */
+  refuse(status: Grpc.status, code: string, details: string): void {
+    if (this.finished) return;
+    this.finished = true;
+    const metadata = new this.grpc.Metadata();
+    metadata.set(CODE_HEADER, code);
+    this.call.emit('error', { code: status, details, metadata });
+    void this.end();
+  }
+
+  /** Resolves when nothing of this stream is under way any more. */
+  end(): Promise<void> {
+    return (this.ending ??= this.wrapUp());
+  }
+
+  private async wrapUp(): Promise<void> {
+    clearTimeout(this.openTimer);
+    const { record, served } = this;
+    if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
+      let timer: NodeJS.Timeout | undefined;
+      const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, 'late')));
+      const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end()]), late]);
+      clearTimeout(timer);
+      if (record !== undefined) {
+        served.clients.left(record);
+        if (this.saidGoodbye || outcome === 'late') served.clients.forget(record);
+      }
+    }
+    this.outbox.flush();
+    this.outbox.close();
+    this.host.ended(this, served);
+  }
+
+  private finish(): void {
+    if (this.finished) return;
+    this.finished = true;
+    this.call.end();
+  }
+
+  private receive(frame: ClientFrame): void {
+    if (this.finished || this.ending !== undefined) return;
+    try {
+      if (this.puts === undefined || this.gets === undefined) this.first(frame);
+      else this.handle(frame, this.puts, this.gets);
+    } catch (error) {
+      this.refuse(
+        this.grpc.status.INVALID_ARGUMENT,
+        'ERR_QUEUE_CONNECTION',
+        `the stream broke the protocol: ${(error as Error).message}`,
+      );
+    }
+  }
+
+  private first(frame: ClientFrame): void {
+    const { open } = frame;
+    if (!open) throw new RangeError('the first frame must be open');
+    clearTimeout(this.openTimer);
+    // Nothing is read until the answer has gone out.
+    this.call.pause();
+    this.open(open).then(
+      () => this.call.resume(),
+      (error: unknown) => {
+        const known = error instanceof QueueError ? error : keptFromClients(error);
+        const status =
+          known.code === 'ERR_QUEUE_NOT_FOUND' ? this.grpc.status.NOT_FOUND : this.grpc.status.FAILED_PRECONDITION;
+        this.refuse(status, known.code, known.message);
+      },
+    );
+  }
+
+  private async open(open: Open): Promise<void> {
+    if (open.protocolVersion !== PROTOCOL_VERSION) {
+      throw new QueueConnectionError(
+        `the server speaks version ${PROTOCOL_VERSION} of the protocol, the client version ${open.protocolVersion}. Use matching releases of sage-queue`,
+      );
+    }
+    const served = await this.host.open(open.queueId ?? '');
+    if (this.ending !== undefined) return this.host.ended(this, served);
+    this.served = served;
+    let remembered = false;
+    const answer: Opened = {
+      protocolVersion: PROTOCOL_VERSION,
+      serverInstance: this.host.instance,
+      rememberMs: this.host.rememberMs,
+      windowItems: WINDOW_ITEMS,
+      windowBytes: WINDOW_BYTES,
+      maxItemBytes: this.host.maxItemBytes,
+      maxsize: await this.checkWishes(open, served),
+    };
+    if (open.clientId && open.clientId.length > 0) {
+      const claimed = served.clients.claim(open.clientId);
+      const { record } = claimed;
+      remembered = claimed.remembered;
+      // A client that comes back before its old stream was seen to end: the old one ends first.
+      const before = record.session;
+      record.session = this;
+      if (before !== undefined) {
+        before.refuse(this.grpc.status.ABORTED, STOPPING, 'the client has come back on another stream');
+        await before.end();
+        record.session = this;
+      }
+      this.record = record;
+      record.knownPuts(toNumber(open.knownPuts));
+      answer.remembered = remembered;
+      answer.appliedThrough = record.appliedThrough;
+      answer.notApplied = record.notApplied();
+      answer.settled = (open.openSettles ?? []).filter((settle) => record.wasSettled(toNumber(settle)));
+    }
+    this.puts = new PutPump(served, this.record, this.outbox);
+    this.gets = new GetPump(served, this.record, this.outbox);
+    // The stream may have ended while the old one did.
+    if (this.ending !== undefined) {
+      if (this.record !== undefined) served.clients.left(this.record);
+      return;
+    }
+    this.call.write({ opened: answer });
+  }
+
+  private async checkWishes(open: Open, served: ServedQueue): Promise<number> {
+    const { maxsize } = await served.query();
+    if (open.exclusive) throw new QueueError('ERR_QUEUE_EXISTS', `the server offers a queue '${open.queueId}' already`);
+    if (open.maxsize !== null && open.maxsize !== undefined && open.maxsize !== 0 && open.maxsize !== maxsize) {
+      throw new QueueError(
+        'ERR_QUEUE_CONFIG_MISMATCH',
+        `the descriptor asks for maxsize ${open.maxsize}, the queue '${open.queueId}' has ${toNumber(maxsize)}`,
+      );
+    }
+    return toNumber(maxsize);
+  }
+
+  private handle(frame: ClientFrame, puts: PutPump, gets: GetPump): void {
+    if (frame.open) throw new RangeError('open may come once only');
+    for (const settle of frame.settles ?? []) gets.settle(settle);
+    for (const put of frame.puts ?? []) puts.push(put);
+    for (const cancel of frame.cancels ?? []) {
+      if (cancel.puts) puts.cancel(cancel.puts);
+      if (cancel.get) gets.cancel(toNumber(cancel.get));
+    }
+    for (const get of frame.gets ?? []) gets.push(get);
+    for (const query of frame.queries ?? []) void this.query(query);
+    for (const shutdown of frame.shutdowns ?? []) void this.shutdown(shutdown);
+    if (puts.pending > 2 * WINDOW_ITEMS)
+      throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
+    if (frame.close) this.saidGoodbye = true;
+  }
+
+  private async query({ request }: Query): Promise<void> {
+    await this.answer(request, async () => this.outbox.answer({ request, ...(await this.served!.query()) }));
+  }
+
+  private async shutdown({ request, immediate }: Shutdown): Promise<void> {
+    await this.answer(request, async () => {
+      await this.served!.queue.shutdown({ immediate: immediate === true });
+      this.served!.shutDown = true;
+      this.outbox.answer({ request });
+    });
+  }
+
+  private async answer(request: Query['request'], work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      const known =
+        error instanceof QueueError
+          ? error
+          : new QueueConnectionError(`the server failed: ${(error as Error).message}`);
+      this.outbox.failure({ request, code: known.code, message: known.message });
+    }
+  }
+}

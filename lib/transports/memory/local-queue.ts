@@ -1,0 +1,50 @@
+/**
+ * `local`: a queue in the memory of one thread. Items go through by reference, as in Python's `queue.Queue`: nothing is copied or
+ * serialized, so functions and class instances are fine, and whoever changes an item after putting it changes what the getter sees.
+ */
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { ConfigMismatchError, QueueExistsError, QueueNotFoundError } from '../../errors';
+import { MemoryStore } from './memory-store';
+import type { ResolveOptions } from '../../queue/types';
+import { Attachment, StoreQueue } from './memory-queue';
+
+/** A queue and the number of handles on it. It is kept while it has handles or items. */
+interface Shared {
+  readonly store: MemoryStore<unknown>;
+  handles: number;
+}
+
+const queues = new Map<string, Shared>();
+
+function attach(descriptor: QueueDescriptor, create: ResolveOptions['create']): Attachment {
+  const { queueId } = descriptor;
+  const asked = typeof descriptor.metadata.maxsize === 'number' ? descriptor.metadata.maxsize : 0;
+  let shared = queues.get(queueId);
+  if (shared === undefined) {
+    if (create === 'never')
+      throw new QueueNotFoundError(`There is no local queue '${queueId}' in this thread, and create is 'never'.`);
+    shared = { store: new MemoryStore(asked), handles: 0 };
+    queues.set(queueId, shared);
+  } else if (create === 'exclusive') {
+    throw new QueueExistsError(
+      `The local queue '${queueId}' exists already in this thread, and create is 'exclusive'.`,
+    );
+  } else if (asked !== 0 && asked !== shared.store.maxsize) {
+    throw new ConfigMismatchError(
+      `The local queue '${queueId}' exists with maxsize ${shared.store.maxsize}; the descriptor asks for ${asked}. ` +
+        'Ask for the same, or leave maxsize out to take it as it is.',
+    );
+  }
+  const found = shared;
+  found.handles++;
+  return new Attachment(found.store, () => {
+    found.handles--;
+    if (found.handles === 0 && found.store.size === 0) queues.delete(queueId);
+  });
+}
+
+export class LocalQueue<T = unknown> extends StoreQueue<T> {
+  constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
+    super(descriptor, attach(descriptor, options.create));
+  }
+}

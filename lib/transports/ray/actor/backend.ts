@@ -1,0 +1,49 @@
+import type { Wait } from '../../../wait/deadline';
+
+/** An item as it was taken; whoever takes it settles it once. */
+export interface Delivery {
+  /** The value, or why it could not be read. */
+  readonly item: { value: unknown } | { error: Error };
+  /** 1 the first time. */
+  readonly deliveries: number;
+  /** It was handled; rides on the next call. */
+  acknowledge(): void;
+  /** As acknowledge, but resolves once the queue knows. */
+  ack(): Promise<void>;
+  /** It goes back to the queue, in front where the queue can do that. */
+  release(): Promise<void>;
+}
+
+export interface BackendState {
+  qsize: number;
+  maxsize: number;
+  putTotal: number;
+  getTotal: number;
+  leased: number;
+  waitingGetters?: number;
+  waitingPutters?: number;
+  redelivered?: number;
+}
+
+/** What a queue on Ray promises, by what its actor can do. */
+export interface Promises {
+  /** 'at-least-once': an item whose consumer dies comes again. 'at-most-once': it is lost with its consumer. */
+  delivery: 'at-least-once' | 'at-most-once';
+  /** Whether a put that is retried after a lost session is applied once. */
+  idempotentPuts: boolean;
+  /** Whether one producer's items stay in order. */
+  fifo: boolean;
+  /** Whether a waiting get is woken by the cluster, or asks again and again. */
+  blocking: 'waits' | 'polls';
+}
+
+/** How a queue's items go in and out of an actor. */
+export interface Backend {
+  readonly promises: Promises;
+  put(item: unknown, wait: Wait): Promise<void>;
+  /** At least one, at most `max`. */
+  take(max: number, wait: Wait): Promise<Delivery[]>;
+  state(): Promise<BackendState>;
+  shutdown(immediate: boolean): Promise<void>;
+  close(): Promise<void>;
+}

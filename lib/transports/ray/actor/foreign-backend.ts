@@ -1,0 +1,240 @@
+/** A queue in somebody else's actor: what can be promised depends on the methods that it has. */
+import { QueueClosedError, QueueConnectionError, QueueEmptyError, QueueFullError } from '../../../errors';
+import type { Wait } from '../../../wait/deadline';
+import { deadlineOf, remainingMs } from '../../../wait/deadline';
+import type { Backend, BackendState, Delivery, Promises } from './backend';
+import type { RayActor, RayClient } from '../client/ray-client';
+import { isEmpty, isFull } from '../errors';
+import { PyFloat, PyFragment } from '../pickle/types';
+import { encodeItem } from './putter';
+
+/** What Python's `inspect` says of each method: whether it is a coroutine, and its parameters. */
+type Methods = { readonly [name: string]: readonly [async: boolean, parameters: readonly string[]] };
+
+const INSPECT = `lambda self: {
+  n: [__import__("inspect").iscoroutinefunction(getattr(self, n)), list(__import__("inspect").signature(getattr(self, n)).parameters)]
+  for n in ("put", "get", "empty", "qsize", "full", "put_nowait", "get_nowait", "shutdown") if callable(getattr(self, n, None))}`;
+const MAXSIZE = `lambda self: self.maxsize if isinstance(getattr(self, "maxsize", None), int) else None`;
+/** Atomic where the actor has one thread, or is asynchronous and these methods are not. */
+const TAKE = `lambda self: [] if self.empty() else [self.get()]`;
+
+/** The longest that one call blocks in the actor, so that a get whose client is gone soon ends. */
+const LONGEST_CALL_MS = 1000;
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 100;
+
+export class PlainBackend implements Backend {
+  readonly promises: Promises;
+  private writing: Promise<unknown> = Promise.resolve();
+  private reading: Promise<unknown> = Promise.resolve();
+  /** Taken for a getter that had left, or given back by one: first to go out again. */
+  private readonly returned: { item: unknown; deliveries: number }[] = [];
+  private readonly leaving = new AbortController();
+  private putTotal = 0;
+  private getTotal = 0;
+  private leased = 0;
+
+  private constructor(
+    private readonly client: RayClient,
+    private readonly actor: RayActor,
+    private readonly methods: Methods,
+    readonly maxsize: number | undefined,
+  ) {
+    const blocking = this.waits('get') ? 'waits' : 'polls';
+    this.promises = { delivery: 'at-most-once', idempotentPuts: false, fifo: true, blocking };
+  }
+
+  /** @throws QueueConnectionError when the actor lacks a method that a queue needs. */
+  static async attach(client: RayClient, actor: RayActor): Promise<PlainBackend> {
+    const methods = (await client.callExpression(actor, INSPECT)) as Methods;
+    const missing = ['put', 'get', 'empty', 'qsize'].filter((name) => methods[name] === undefined);
+    if (missing.length > 0) {
+      throw new QueueConnectionError(
+        `The actor '${actor.name}' is no queue: its Python class has no ${missing.join(', ')}. A queue needs put, get, empty and qsize.`,
+      );
+    }
+    const maxsize = await client.callExpression(actor, MAXSIZE);
+    return new PlainBackend(client, actor, methods, typeof maxsize === 'number' ? maxsize : undefined);
+  }
+
+  private has(method: string, parameter: string): boolean {
+    return this.methods[method]?.[1].includes(parameter) ?? false;
+  }
+
+  private isAsync(method: string): boolean {
+    return this.methods[method]?.[0] ?? false;
+  }
+
+  /** A method that blocks is called only where it does not block the whole actor. */
+  private waits(method: string): boolean {
+    return this.isAsync(method) && this.has(method, 'timeout');
+  }
+
+  private call(method: string, args: readonly unknown[] = [], kwargs = {}): Promise<unknown> {
+    return this.client.call(this.actor, method, args, kwargs);
+  }
+
+  // ── puts: one at a time, so that they keep their order
+
+  put(item: unknown, wait: Wait): Promise<void> {
+    if (this.leaving.signal.aborted) throw new QueueClosedError();
+    const fragment = encodeItem(item);
+    const deadline = deadlineOf(wait);
+    const put = this.writing.then(() => this.putInTurn(fragment, wait, deadline));
+    this.writing = put.catch(() => {});
+    return put;
+  }
+
+  private async putInTurn(item: PyFragment, wait: Wait, deadline: number): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      this.check(wait);
+      const left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline);
+      if (await this.putOnce(item, Math.min(left, LONGEST_CALL_MS))) {
+        this.putTotal++;
+        return;
+      }
+      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0)
+        throw new QueueFullError(`The queue of actor '${this.actor.name}' is full.`);
+      if (!this.waits('put')) await this.pause(Math.min(pause, remainingMs(deadline)), wait.signal);
+    }
+  }
+
+  private async putOnce(item: PyFragment, waitMs: number): Promise<boolean> {
+    try {
+      if (waitMs > 0 && this.waits('put')) await this.call('put', [item], { timeout: new PyFloat(waitMs / 1000) });
+      else if (this.methods.put_nowait !== undefined) await this.call('put_nowait', [item]);
+      else if (this.has('put', 'block')) await this.call('put', [item], { block: false });
+      else if (this.methods.full !== undefined && (await this.call('full')) === true) return false;
+      else await this.call('put', [item]);
+      return true;
+    } catch (error) {
+      if (isFull(error)) return false;
+      throw error;
+    }
+  }
+
+  // ── gets: one at a time; an item that comes too late for its getter waits here for the next
+
+  take(max: number, wait: Wait): Promise<Delivery[]> {
+    if (this.leaving.signal.aborted) throw new QueueClosedError();
+    const deadline = deadlineOf(wait);
+    return new Promise((resolve, reject) => {
+      let left = false;
+      const leave = (error: unknown): void => {
+        left = true;
+        clearTimeout(timer);
+        reject(error);
+      };
+      const onAbort = (): void => leave(wait.signal?.reason);
+      const onClose = (): void => leave(new QueueClosedError());
+      wait.signal?.addEventListener('abort', onAbort, { once: true });
+      this.leaving.signal.addEventListener('abort', onClose, { once: true });
+      // A call under way is not broken off: what it brings would be lost.
+      const bounded = wait.timeoutMs !== 0 && wait.timeoutMs !== Infinity;
+      const timer = bounded ? setTimeout(() => leave(new QueueEmptyError()), wait.timeoutMs) : undefined;
+      const taking = this.reading.then(async () => {
+        const items = left ? [] : await this.takeInTurn(max, wait, deadline, () => left);
+        if (left) this.returned.unshift(...items);
+        else resolve(items.map((entry) => this.deliver(entry)));
+      });
+      this.reading = taking
+        .catch((error: unknown) => left || reject(error))
+        .finally(() => {
+          clearTimeout(timer);
+          wait.signal?.removeEventListener('abort', onAbort);
+          this.leaving.signal.removeEventListener('abort', onClose);
+        });
+    });
+  }
+
+  private async takeInTurn(
+    max: number,
+    wait: Wait,
+    deadline: number,
+    left: () => boolean,
+  ): Promise<{ item: unknown; deliveries: number }[]> {
+    const items = this.returned.splice(0, max);
+    for (let pause = FIRST_PAUSE_MS; items.length < max && !left(); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      const waitMs = items.length > 0 || wait.timeoutMs === 0 ? 0 : Math.min(remainingMs(deadline), LONGEST_CALL_MS);
+      const got = await this.takeOnce(waitMs);
+      items.push(...got.map((item) => ({ item, deliveries: 1 })));
+      if (got.length > 0) continue;
+      if (items.length > 0) break;
+      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0) throw new QueueEmptyError();
+      if (!this.waits('get')) await this.pause(Math.min(pause, remainingMs(deadline)), wait.signal);
+    }
+    return items;
+  }
+
+  private async takeOnce(waitMs: number): Promise<unknown[]> {
+    try {
+      if (waitMs > 0 && this.waits('get')) return [await this.call('get', [], { timeout: new PyFloat(waitMs / 1000) })];
+      if (this.methods.get_nowait !== undefined) return [await this.call('get_nowait')];
+      if (this.has('get', 'block')) return [await this.call('get', [], { block: false })];
+      if (!this.isAsync('get') && !this.isAsync('empty'))
+        return (await this.client.callExpression(this.actor, TAKE)) as unknown[];
+      if ((await this.call('empty')) === true) return [];
+      return [await this.call('get', [], this.has('get', 'timeout') ? { timeout: new PyFloat(0.001) } : {})];
+    } catch (error) {
+      if (isEmpty(error)) return [];
+      throw error;
+    }
+  }
+
+  private deliver(entry: { item: unknown; deliveries: number }): Delivery {
+    let open = true;
+    this.leased++;
+    const settle = (release: boolean): void => {
+      if (!open) return;
+      open = false;
+      this.leased--;
+      if (release) this.returned.unshift({ item: entry.item, deliveries: entry.deliveries + 1 });
+      else this.getTotal++;
+    };
+    return {
+      item: { value: entry.item },
+      deliveries: entry.deliveries,
+      acknowledge: () => settle(false),
+      ack: async () => settle(false),
+      release: async () => settle(true),
+    };
+  }
+
+  private check(wait: Wait): void {
+    if (this.leaving.signal.aborted) throw new QueueClosedError();
+    if (wait.signal?.aborted) throw wait.signal.reason;
+  }
+
+  private pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', done);
+        this.leaving.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal?.addEventListener('abort', done, { once: true });
+      this.leaving.signal.addEventListener('abort', done, { once: true });
+    });
+  }
+
+  async state(): Promise<BackendState> {
+    const qsize = Number(await this.call('qsize')) + this.returned.length;
+    return { qsize, maxsize: this.maxsize ?? 0, leased: this.leased, putTotal: this.putTotal, getTotal: this.getTotal };
+  }
+
+  async shutdown(): Promise<void> {
+    throw new QueueConnectionError(
+      `The actor '${this.actor.name}' cannot be shut down as a queue: it is not one that sage-queue made.`,
+    );
+  }
+
+  /** What this handle still holds belongs to the queue: it goes back, behind the rest. */
+  async close(): Promise<void> {
+    this.leaving.abort();
+    await this.reading;
+    await this.writing;
+    for (const { item } of this.returned.splice(0)) await this.putOnce(encodeItem(item), 0).catch(() => {});
+  }
+}

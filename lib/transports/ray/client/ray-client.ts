@@ -1,0 +1,382 @@
+/** Actors, objects and calls of a Ray cluster, from Node. */
+import { QueueConnectionError, SerializationError } from '../../../errors';
+import type { Datapath } from './data-stream';
+import { failureOf, fromPython, RaySessionLostError, RayTaskError } from '../errors';
+import { convertNode, readPickle } from '../pickle/convert';
+import { parsePickle } from '../pickle/read';
+import { asTuple, PickleError, PyDict, PyException, PyGlobal, PyObject, PyTuple } from '../pickle/types';
+import { writePickle } from '../pickle/write';
+import { type RayClientOptions, Session } from './session';
+import { decodeNamedActors, decodePut, decodeTerminate, decodeTicket, encodeListNamedActors, encodePut } from './wire';
+import { encodeRelease, encodeTask, encodeTerminateActor, TASK, type Task } from './wire';
+
+export type Kwargs = { readonly [name: string]: unknown };
+
+export interface ActorOptions {
+  name?: string;
+  namespace?: string;
+  /** An actor without a name ends with the session; a named one outlives it when 'detached'. Default: detached when named. */
+  lifetime?: 'detached' | 'non_detached';
+  /** Attach to the actor of that name when there is one. */
+  getIfExists?: boolean;
+  /** Default 0: a queue does not compute. */
+  numCpus?: number;
+  /** Calls under way at once in an actor with async methods. Default 1000. */
+  maxConcurrency?: number;
+  maxRestarts?: number;
+}
+
+/** A Python class, or function: importable on the cluster, or as source text that defines it. */
+export type ActorClass = { module: string; name: string } | { source: string; name: string };
+
+/** A value in the cluster's object store. Gone when it is released or the session ends. */
+export class RayObjectRef {
+  /** @internal */
+  constructor(
+    readonly id: Buffer,
+    /** @internal */
+    readonly generation: number,
+  ) {}
+}
+
+/** An actor as this client reaches it. A named one is looked up again after a lost session. */
+export class RayActor {
+  /** @internal */
+  ids = new Map<number, Promise<Buffer>>();
+
+  /** @internal */
+  constructor(
+    readonly name: string | undefined,
+    readonly namespace: string | undefined,
+    generation: number,
+    id: Buffer,
+  ) {
+    this.ids.set(generation, Promise.resolve(id));
+  }
+}
+
+const RELEASE_AT_ONCE_BYTES = 1024 * 1024;
+const RELEASE_BATCH = 64;
+const RELEASE_AFTER_MS = 100;
+
+export class RayClient {
+  private readonly session: Session;
+  private closed: Promise<void> | undefined;
+  private releasing: Buffer[] = [];
+  private releaseTimer: NodeJS.Timeout | undefined;
+
+  /** Connects when it is first used. `RayClient.connect` also waits for that. */
+  constructor(options: RayClientOptions = {}) {
+    this.session = Session.acquire(options);
+  }
+
+  /** @throws QueueConnectionError naming what is wrong: the address, the port, the token, the version. */
+  static async connect(options: RayClientOptions = {}): Promise<RayClient> {
+    const client = new RayClient(options);
+    try {
+      await client.session.connected();
+      return client;
+    } catch (error) {
+      await client.close();
+      throw error;
+    }
+  }
+
+  get namespace(): string {
+    return this.session.namespace;
+  }
+
+  get address(): string {
+    return `ray://${this.session.target}`;
+  }
+
+  /** Versions of the cluster, once connected. */
+  get versions(): { ray: string; python: string } | undefined {
+    const { info } = this.session;
+    return info && { ray: info.rayVersion, python: info.pythonVersion };
+  }
+
+  /** Which session this is, counted from 1; 0 before the first. */
+  get generation(): number {
+    return this.session.generation;
+  }
+
+  /** @internal */
+  connected(): Promise<Datapath> {
+    if (this.closed !== undefined) return Promise.reject(new QueueConnectionError('This RayClient was closed.'));
+    return this.session.connected();
+  }
+
+  /** Undefined when there is no actor of that name in that namespace. */
+  async getActor(name: string, options: { namespace?: string } = {}): Promise<RayActor | undefined> {
+    const datapath = await this.connected();
+    const id = await this.lookUp(datapath, name, options.namespace);
+    return id && new RayActor(name, options.namespace, this.generation, id);
+  }
+
+  private async lookUp(datapath: Datapath, name: string, namespace: string | undefined): Promise<Buffer | undefined> {
+    try {
+      return await this.ticket(datapath, {
+        type: TASK.namedActor,
+        name,
+        namespace: namespace ?? '',
+        data: pickleArguments([], {}),
+      });
+    } catch (error) {
+      if (error instanceof RayTaskError && error.pythonType === 'builtins.ValueError') return undefined;
+      throw error;
+    }
+  }
+
+  /** @throws RayTaskError (`ray.exceptions.ActorAlreadyExistsError`) when the name is taken and `getIfExists` is not set. */
+  async createActor(
+    actorClass: ActorClass,
+    args: readonly unknown[] = [],
+    kwargs: Kwargs = {},
+    options: ActorOptions = {},
+  ): Promise<RayActor> {
+    const datapath = await this.connected();
+    const { generation } = this;
+    const payloadId = await this.store(datapath, definitionPickle(actorClass));
+    const pickledOptions = writePickle({
+      num_cpus: options.numCpus ?? 0,
+      max_concurrency: options.maxConcurrency ?? 1000,
+      ...(options.name !== undefined && { name: options.name, lifetime: options.lifetime ?? 'detached' }),
+      ...(options.namespace !== undefined && { namespace: options.namespace }),
+      ...(options.getIfExists && { get_if_exists: true }),
+      ...(options.maxRestarts !== undefined && { max_restarts: options.maxRestarts }),
+    });
+    const data = pickleArguments(args, kwargs);
+    const id = await this.ticket(datapath, {
+      type: TASK.actor,
+      name: actorClass.name,
+      payloadId,
+      options: pickledOptions,
+      data,
+    });
+    this.release(datapath, payloadId, 0);
+    return new RayActor(options.name, options.namespace, generation, id);
+  }
+
+  /**
+   * Calls a method and waits for its result.
+   * @throws RayTaskError what the method raised; RayActorDiedError; RaySessionLostError when it is not known whether it ran.
+   */
+  async call(actor: RayActor, method: string, args: readonly unknown[] = [], kwargs: Kwargs = {}): Promise<unknown> {
+    return decodeResult(await this.callRaw(actor, method, args, kwargs));
+  }
+
+  /** As `call`, but the result is the pickle's bytes. @internal */
+  async callRaw(actor: RayActor, method: string, args: readonly unknown[], kwargs: Kwargs = {}): Promise<Buffer> {
+    const data = pickleArguments(args, kwargs);
+    const datapath = await this.connected();
+    const payloadId = await this.idOf(datapath, actor);
+    const result = await this.ticket(datapath, { type: TASK.method, name: method, payloadId, data });
+    return this.fetch(datapath, result);
+  }
+
+  /**
+   * Starts a Ray task: a Python function that runs somewhere on the cluster. Its outcome is what `get` of the reference gives.
+   * @internal
+   */
+  async startTask(
+    pythonFunction: ActorClass,
+    args: readonly unknown[] = [],
+    options: { numCpus?: number } = {},
+  ): Promise<RayObjectRef> {
+    const data = pickleArguments(args, {});
+    const datapath = await this.connected();
+    const { generation } = this;
+    const payloadId = await this.store(datapath, definitionPickle(pythonFunction));
+    const id = await this.ticket(datapath, {
+      type: TASK.function,
+      name: pythonFunction.name,
+      payloadId,
+      options: writePickle({ num_cpus: options.numCpus ?? 1 }),
+      data,
+    });
+    return new RayObjectRef(id, generation);
+  }
+
+  /** Calls `function(actor, *args)` inside the actor, whatever methods its class has. The source is a Python expression. */
+  callExpression(actor: RayActor, source: string, args: readonly unknown[] = []): Promise<unknown> {
+    const evaluated = new PyObject(
+      'reduce',
+      new PyGlobal('builtins', 'eval'),
+      new PyTuple([source, new PyDict([['__name__', '__main__']])]),
+    );
+    return this.call(actor, '__ray_call__', [evaluated, ...args]);
+  }
+
+  private async idOf(datapath: Datapath, actor: RayActor): Promise<Buffer> {
+    const { generation } = this;
+    let id = actor.ids.get(generation);
+    if (id === undefined) {
+      if (actor.name === undefined)
+        throw new RaySessionLostError('The session that this actor without a name belonged to is lost.');
+      const { name, namespace } = actor;
+      id = this.lookUp(datapath, name, namespace).then((found) => {
+        if (found === undefined) throw new QueueConnectionError(`There is no longer an actor named '${name}'.`);
+        return found;
+      });
+      actor.ids.set(generation, id);
+      id.catch(() => actor.ids.delete(generation));
+    }
+    return id;
+  }
+
+  /** Stores a value on the cluster. */
+  async put(value: unknown): Promise<RayObjectRef> {
+    const data = encode(value);
+    const datapath = await this.connected();
+    const { generation } = this;
+    return new RayObjectRef(await this.store(datapath, data), generation);
+  }
+
+  /** The value of a reference, which stays valid. */
+  async get(ref: RayObjectRef): Promise<unknown> {
+    const datapath = await this.connected();
+    if (ref.generation !== this.generation)
+      throw new RaySessionLostError('The session that this object belonged to is lost.');
+    const { valid, data } = await datapath.fetch(ref.id);
+    if (!valid) throw errorOf(data);
+    return decodeResult(data);
+  }
+
+  async free(ref: RayObjectRef): Promise<void> {
+    const datapath = await this.connected();
+    if (ref.generation === this.generation) await datapath.request('release', encodeRelease([ref.id]));
+  }
+
+  /** Ends an actor at once. False when it could not be. */
+  async kill(actor: RayActor, options: { noRestart?: boolean } = {}): Promise<boolean> {
+    const datapath = await this.connected();
+    const id = await this.idOf(datapath, actor);
+    const answer = await datapath.request(
+      'terminate',
+      encodeTerminateActor(datapath.clientId, id, options.noRestart ?? true),
+    );
+    return decodeTerminate(answer);
+  }
+
+  async listNamedActors(options: { allNamespaces?: boolean } = {}): Promise<{ name: string; namespace: string }[]> {
+    const datapath = await this.connected();
+    return decodeNamedActors(
+      await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)),
+      this.namespace,
+    );
+  }
+
+  /** Lets go of the session, which ends with its last client. Idempotent. */
+  close(): Promise<void> {
+    this.closed ??= (async () => {
+      clearTimeout(this.releaseTimer);
+      await this.session.release();
+    })();
+    return this.closed;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  private async ticket(datapath: Datapath, task: Omit<Task, 'clientId'>): Promise<Buffer> {
+    const ticket = decodeTicket(await datapath.request('task', encodeTask({ ...task, clientId: datapath.clientId })));
+    if (!ticket.valid) throw errorOf(ticket.error);
+    return ticket.returnIds[0] ?? Buffer.alloc(0);
+  }
+
+  private async store(datapath: Datapath, data: Buffer): Promise<Buffer> {
+    const answer = decodePut(await datapath.request('put', encodePut(data)));
+    if (!answer.valid) throw errorOf(answer.error);
+    return answer.id;
+  }
+
+  /** The pickled result; the reference to it is given back, else the server would keep the value for ever. */
+  private async fetch(datapath: Datapath, id: Buffer): Promise<Buffer> {
+    const { valid, data } = await datapath.fetch(id);
+    this.release(datapath, id, data.length);
+    if (!valid) throw errorOf(data);
+    return data;
+  }
+
+  private release(datapath: Datapath, id: Buffer, bytes: number): void {
+    this.releasing.push(id);
+    const flush = (): void => {
+      clearTimeout(this.releaseTimer);
+      this.releaseTimer = undefined;
+      const ids = this.releasing;
+      this.releasing = [];
+      // Ids of a session that ended meanwhile are gone with it.
+      if (ids.length > 0 && !datapath.ended) datapath.request('release', encodeRelease(ids)).catch(() => {});
+    };
+    if (bytes >= RELEASE_AT_ONCE_BYTES || this.releasing.length >= RELEASE_BATCH) return flush();
+    this.releaseTimer ??= setTimeout(flush, RELEASE_AFTER_MS).unref();
+  }
+}
+
+function encode(value: unknown): Buffer {
+  try {
+    return writePickle(value);
+  } catch (error) {
+    if (!(error instanceof PickleError)) throw error;
+    throw new SerializationError(`${error.message} See the table of values in docs/ray.md.`, { cause: error });
+  }
+}
+
+function pickleArguments(args: readonly unknown[], kwargs: Kwargs): Buffer {
+  return encode(asTuple([args, kwargs]));
+}
+
+/** @throws what the pickle says was raised; SerializationError when it cannot be read. */
+function decodeResult(data: Buffer): unknown {
+  let value: unknown;
+  try {
+    value = readPickle(data);
+  } catch (cause) {
+    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
+      cause,
+      bytes: data,
+    });
+  }
+  const failure = failureOf(value);
+  if (failure !== undefined) throw failure;
+  return value;
+}
+
+/** The nodes of a result, so that its parts can be converted one by one. @throws as decodeResult. @internal */
+export function parseResult(data: Buffer): unknown {
+  let node: unknown;
+  try {
+    node = parsePickle(data);
+  } catch (cause) {
+    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
+      cause,
+      bytes: data,
+    });
+  }
+  const failure = node instanceof PyObject ? failureOf(convertNode(node)) : undefined;
+  if (failure !== undefined) throw failure;
+  return node;
+}
+
+function errorOf(pickled: Buffer): Error {
+  try {
+    const value = readPickle(pickled);
+    return value instanceof PyException
+      ? fromPython(value)
+      : new QueueConnectionError(`Ray refused the call: ${String(value)}`);
+  } catch (cause) {
+    return new QueueConnectionError('Ray refused the call with an error that cannot be read.', { cause });
+  }
+}
+
+/** By reference, or by source text that the cluster runs in a namespace of its own; `d` is one dict because nodes keep their identity. */
+function definitionPickle(definition: ActorClass): Buffer {
+  if ('module' in definition) return writePickle(new PyGlobal(definition.module, definition.name));
+  const names = new PyDict([['__name__', '__main__']]);
+  const run = new PyObject('reduce', new PyGlobal('builtins', 'exec'), new PyTuple([definition.source, names]));
+  const getItem = new PyGlobal('operator', 'getitem');
+  const after = new PyObject('reduce', getItem, new PyTuple([new PyTuple([run, names]), 1]));
+  return writePickle(new PyObject('reduce', getItem, new PyTuple([after, definition.name])));
+}

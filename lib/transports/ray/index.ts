@@ -1,0 +1,1 @@
+export { RayActorQueue, RayQueue, type RayQueueStats } from './ray-queue';

@@ -1,0 +1,187 @@
+/** One stream to a server, opened when it is needed and again when it breaks. Knows nothing of puts and gets. */
+import type { Grpc } from '../wire/grpc';
+import { loadGrpc } from '../wire/grpc';
+import type { LinkFailure } from '../wire/errors';
+import { describeStreamEnd } from '../wire/errors';
+import { attachMethod, PROTOCOL_VERSION } from '../wire/protocol';
+import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
+import { QueueConnectionError } from '../../../errors';
+import { LoopHold, unwatchPort, watchPort } from './socket-ref';
+
+const FIRST_BACKOFF_MS = 25;
+const LAST_BACKOFF_MS = 1000;
+
+export interface Remote {
+  host: string;
+  port: number;
+  queueId: string;
+  credentials: Grpc.ChannelCredentials;
+  token?: string;
+}
+
+export interface LinkOwner {
+  openFrame(): Open;
+  /** The stream is up; a throw ends it for good with that error. */
+  onOpened(opened: Opened): void;
+  onFrame(frame: ServerFrame): void;
+  /** An attempt failed or the stream broke. Afterwards the link tries again while `wanted()`. */
+  onDown(failure: LinkFailure): void;
+  wanted(): boolean;
+}
+
+type State = 'idle' | 'connecting' | 'open' | 'backing-off' | 'closed';
+
+export class Link {
+  readonly where: string;
+  /** Why there is no stream at present, as far as known. */
+  lastFailure: LinkFailure | undefined;
+  readonly hold: LoopHold;
+  private state: State = 'idle';
+  private client: Grpc.Client | undefined;
+  private call: Grpc.ClientDuplexStream<ClientFrame, ServerFrame> | undefined;
+  private backoffMs = FIRST_BACKOFF_MS;
+  private backoff: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly remote: Remote,
+    private readonly owner: LinkOwner,
+  ) {
+    const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
+    this.where = `${host}:${remote.port}`;
+    this.hold = new LoopHold();
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'open';
+  }
+
+  /** Connects if nothing is under way. */
+  wake(): void {
+    if (this.state === 'idle') this.connect();
+  }
+
+  /** @returns whether the frame was handed to the stream. */
+  send(frame: ClientFrame): boolean {
+    if (this.state !== 'open') return false;
+    this.call!.write(frame);
+    return true;
+  }
+
+  /** Leaves a server that is going down. What is wanted is sought at the same address again. */
+  rest(error: QueueConnectionError): void {
+    if (this.state !== 'open') return;
+    this.drop('idle');
+    this.fail({ error, permanent: false });
+  }
+
+  /** Says good-bye if there is anybody to say it to. Resolves when the server has let go, or after `patienceMs`. */
+  async close(patienceMs: number): Promise<void> {
+    if (this.state === 'closed') return;
+    const { call } = this;
+    const polite = this.state === 'open';
+    if (polite) call!.write({ close: true });
+    this.drop('closed');
+    if (polite) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, patienceMs);
+        call!.once('status', () => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    }
+    call?.cancel();
+    if (this.client === undefined) return;
+    this.client.close();
+    this.client = undefined;
+    unwatchPort(this.remote.port);
+  }
+
+  private drop(state: State): void {
+    const { call } = this;
+    this.state = state;
+    this.call = undefined;
+    clearTimeout(this.backoff);
+    call?.end();
+    this.hold.release();
+  }
+
+  private connect(): void {
+    const grpc = loadGrpc();
+    this.state = 'connecting';
+    this.client ??= this.makeClient(grpc);
+    const metadata = new grpc.Metadata();
+    if (this.remote.token !== undefined) metadata.set('authorization', `Bearer ${this.remote.token}`);
+    const { path, requestSerialize, responseDeserialize } = attachMethod();
+    const call = this.client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+    this.call = call;
+    call.on('data', (frame: ServerFrame) => {
+      if (this.call === call) this.receive(frame);
+    });
+    call.on('status', (status: Grpc.StatusObject) => {
+      if (this.call === call) this.ended(status.code === grpc.status.OK ? undefined : status);
+    });
+    // The status says the same; without a listener the error would be thrown.
+    call.on('error', () => {});
+    call.write({ open: this.owner.openFrame() });
+  }
+
+  private makeClient(grpc: typeof Grpc): Grpc.Client {
+    watchPort(this.remote.port);
+    return new grpc.Client(this.where, this.remote.credentials, {
+      'grpc.max_receive_message_length': -1,
+      'grpc.max_send_message_length': -1,
+      'grpc.initial_reconnect_backoff_ms': FIRST_BACKOFF_MS,
+      'grpc.max_reconnect_backoff_ms': LAST_BACKOFF_MS,
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 5_000,
+      'grpc.enable_retries': 0,
+      'grpc.service_config_disable_resolution': 1,
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc-node.flow_control_window': 4 * 1024 * 1024,
+    });
+  }
+
+  private receive(frame: ServerFrame): void {
+    if (this.state !== 'connecting') return this.owner.onFrame(frame);
+    const { opened } = frame;
+    if (!opened || opened.protocolVersion !== PROTOCOL_VERSION) {
+      const found = opened ? `version ${opened.protocolVersion}` : 'a frame that is not `opened`';
+      return this.refuse(
+        new QueueConnectionError(
+          `the server at ${this.where} answered with ${found} of the protocol; this client speaks version ${PROTOCOL_VERSION}. Use matching releases of sage-queue`,
+        ),
+      );
+    }
+    this.state = 'open';
+    this.hold.attach(this.call!.getPeer());
+    this.backoffMs = FIRST_BACKOFF_MS;
+    this.lastFailure = undefined;
+    this.owner.onOpened(opened);
+  }
+
+  private refuse(error: QueueConnectionError): void {
+    this.drop('idle');
+    this.fail({ error, permanent: true });
+  }
+
+  private ended(status: Grpc.StatusObject | undefined): void {
+    this.drop('idle');
+    this.fail(describeStreamEnd(this.where, this.remote.queueId, status, loadGrpc()));
+  }
+
+  private fail(failure: LinkFailure): void {
+    this.lastFailure = failure;
+    this.owner.onDown(failure);
+    if (this.state !== 'idle' || !this.owner.wanted()) return;
+    this.state = 'backing-off';
+    // Full jitter, so that clients of a restarted server do not come back in step.
+    const delay = this.backoffMs * (0.5 + Math.random() / 2);
+    this.backoffMs = Math.min(this.backoffMs * 2, LAST_BACKOFF_MS);
+    this.backoff = setTimeout(() => {
+      this.state = 'idle';
+      if (this.owner.wanted()) this.connect();
+    }, delay);
+    if (!this.hold.held) this.backoff.unref();
+  }
+}

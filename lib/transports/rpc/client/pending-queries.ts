@@ -1,0 +1,104 @@
+/** Questions to the server (qsize, stats) and shutdown: asked again after a reconnect, given up after a fixed time. */
+import type { QueueError } from '../../../errors';
+import { errorFromCode } from '../wire/errors';
+import type { LinkFailure } from '../wire/errors';
+import { toNumber } from '../wire/protocol';
+import type { ClientFrame, Failure, QueryResult } from '../wire/protocol';
+import { Deadline, unreachable } from './call-timeout';
+import type { Host } from './call-timeout';
+
+interface Call {
+  request: number;
+  immediate: boolean | undefined;
+  deadline: Deadline;
+  sent: boolean;
+  resolve: (result: QueryResult) => void;
+  reject: (error: unknown) => void;
+}
+
+export class QueryLedger {
+  private calls: Call[] = [];
+
+  constructor(
+    private readonly host: Host,
+    private readonly requestNumber: () => number,
+  ) {}
+
+  get busy(): boolean {
+    return this.calls.length > 0;
+  }
+
+  query(): Promise<QueryResult> {
+    return this.start(undefined);
+  }
+
+  async shutdown(immediate: boolean): Promise<void> {
+    await this.start(immediate);
+  }
+
+  private start(immediate: boolean | undefined): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      const call: Call = {
+        request: this.requestNumber(),
+        immediate,
+        deadline: new Deadline(0, this.host),
+        sent: false,
+        resolve,
+        reject,
+      };
+      const what = immediate === undefined ? 'query' : 'shutdown';
+      call.deadline.arm(
+        () => this.finish(call, () => reject(unreachable(what, this.host.where, call.deadline, this.host.lastFailure))),
+        false,
+      );
+      this.calls.push(call);
+      this.host.stir();
+    });
+  }
+
+  collect(frame: ClientFrame): void {
+    for (const call of this.calls) {
+      if (call.sent) continue;
+      call.sent = true;
+      if (call.immediate === undefined) (frame.queries ??= []).push({ request: call.request });
+      else (frame.shutdowns ??= []).push({ request: call.request, immediate: call.immediate });
+    }
+  }
+
+  onResult(result: QueryResult): void {
+    const call = this.find(toNumber(result.request));
+    if (call !== undefined) this.finish(call, () => call.resolve(result));
+  }
+
+  onFailure(failure: Failure): void {
+    const call = this.find(toNumber(failure.request));
+    if (call !== undefined) this.finish(call, () => call.reject(errorFromCode(failure.code!, failure.message!)));
+  }
+
+  onDown(failure: LinkFailure): void {
+    for (const call of [...this.calls]) {
+      call.sent = false;
+      if (failure.permanent) this.finish(call, () => call.reject(failure.error));
+    }
+  }
+
+  failAll(error: QueueError): void {
+    for (const call of [...this.calls]) this.finish(call, () => call.reject(error));
+  }
+
+  setReferenced(referenced: boolean): void {
+    for (const call of this.calls) call.deadline.setReferenced(referenced);
+  }
+
+  private find(request: number): Call | undefined {
+    return this.calls.find((call) => call.request === request);
+  }
+
+  private finish(call: Call, tell: () => void): void {
+    const index = this.calls.indexOf(call);
+    if (index < 0) return;
+    this.calls.splice(index, 1);
+    call.deadline.clear();
+    tell();
+  }
+}

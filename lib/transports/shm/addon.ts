@@ -1,0 +1,251 @@
+/** The addon, as TypeScript sees it, and where it comes from. Nothing loads it before a shared-memory type is resolved. */
+import { join, resolve } from 'node:path';
+import { PACKAGE_ROOT } from '../../package-root';
+import { addonFiles } from './addon-files';
+import { QueueError, QueueExistsError, QueueNotFoundError, QueueClosedError, SegmentError } from '../../errors';
+import type { SegmentErrorCode } from '../../errors';
+
+/** What a call of the addon returns when it returns no count or length. */
+export const EMPTY = -1;
+export const FULL = -2;
+export const SHUT = -3;
+export const TOO_LARGE = -4;
+/** The item is taken but did not fit into the pool: `copyTaken` has it. */
+export const LARGE = -5;
+
+/** Words that a call leaves in `registers`. */
+export const REGISTER_CODEC = 0;
+export const REGISTER_LENGTH = 1;
+export const REGISTER_DELIVERIES = 2;
+export const REGISTER_TABLE = 8;
+
+/** Items that one call moves at most. */
+export const MAX_BATCH = 64;
+
+export const GETTERS = 0;
+export const PUTTERS = 1;
+export type Direction = typeof GETTERS | typeof PUTTERS;
+
+/** One participant of one queue. `waitMs` of 0 does not wait; a longer one comes back within 100 ms, done or not. */
+export interface NativeHandle {
+  readonly registers: Int32Array;
+  /** 0 or a status. */
+  put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
+  /** put() of a whole raw item, without waiting. */
+  putRaw(bytes: Uint8Array): number;
+  /** putMany() of items of the outbox: MAX_BATCH (length, codec) pairs, then the items one after the other. */
+  putManyOut(from: number, count: number, waitMs: number): number;
+  /** How many went in, or a status. */
+  putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
+  /** Offset of the room in `mapping()`, or a status. */
+  claim(bytes: number, codec: number, waitMs: number): number;
+  /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
+  endClaim(commit: boolean, bytes?: Uint8Array): number;
+  /** Length of the item, now at `offset` of the pool, or a status. */
+  get(offset: number, waitMs: number): number;
+  /** get() without waiting. */
+  getNow(offset: number): number;
+  copyTaken(into: Uint8Array): void;
+  /** The item of LARGE is done with, or goes back. */
+  endTaken(finish: boolean): void;
+  /**
+   * How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. They are
+   * done with when REGISTER_CODEC says that all are raw; otherwise endMany() follows.
+   */
+  getMany(offset: number, max: number, waitMs: number): number;
+  /** The first `done` items of the batch are done with, the others go back. */
+  endMany(done: number): void;
+  /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. */
+  takeRun(max: number, waitMs: number): number;
+  copyFirst(into: Uint8Array): void;
+  finishFirst(): void;
+  giveBackRun(): void;
+  peek(): Buffer | undefined;
+  /** A lease id, or a status. */
+  lease(waitMs: number): number;
+  copyLease(id: number, into: Uint8Array): void;
+  endLease(id: number, acknowledge: boolean): void;
+  park(direction: Direction): void;
+  unpark(direction: Direction): number;
+  /** Passes a wake on; `goesOnWaiting` says that this handle could not use it and still waits. */
+  settle(direction: Direction, goesOnWaiting: boolean): void;
+  setPool(pool: Uint8Array): void;
+  setOutbox(outbox: Uint8Array): void;
+  setBell(writeFd: number, inode: number, tag: number): void;
+  mustPoll(): boolean;
+  mapping(): ArrayBuffer | undefined;
+  qsize(): number;
+  full(): boolean;
+  isShut(): boolean;
+  shutDown(immediate: boolean): void;
+  unlink(): void;
+  stats(): NativeStats;
+  configuration(): { created: boolean; maxsize: number; capacityBytes: number; autoCleanup: boolean; mode: number };
+  close(): void;
+}
+
+export interface NativeStats {
+  qsize: number;
+  maxsize: number;
+  putTotal: number;
+  getTotal: number;
+  capacityBytes: number;
+  usedBytes: number;
+  putBytesTotal: number;
+  waitingGetters: number;
+  waitingPutters: number;
+  recovered: number;
+  redelivered: number;
+  attached: { pid: number; alive: boolean }[];
+}
+
+export interface NativeSegment {
+  file: string;
+  fullName: string;
+  kind: 'shm' | 'sage_queue';
+  queueId: string;
+  bytes: number;
+  qsize: number;
+  maxsize: number;
+  capacityBytes: number;
+  ownerUid: number;
+  attached: { pid: number; alive: boolean }[];
+  shutDown: boolean;
+  layoutVersion: number;
+  createdTimestamp: number;
+}
+
+export interface NativeOpenOptions {
+  kind: 'shm' | 'sage';
+  name: string;
+  queueId: string;
+  maxsize: number;
+  capacityBytes: number;
+  mode: number;
+  autoCleanup: boolean;
+  /** The only user who may create it; -1: whoever comes first. */
+  ownerUid: number;
+  create: 'if-missing' | 'never' | 'exclusive';
+}
+
+export interface Addon {
+  open(options: NativeOpenOptions, handle: Record<keyof NativeHandle, undefined>): NativeHandle;
+  list(): (NativeSegment | { file: string; code: string; error: string })[];
+  prune(file: string, includeNonEmpty: boolean): boolean;
+  createBell(): { readFd: number; writeFd: number; inode: number };
+  closeBell(fd: number): void;
+  readonly directory: string;
+  readonly layoutVersion: number;
+  readonly napiVersion: number;
+  /** Only in builds with named points: this process is killed ('K') or stopped ('S') when it has passed the point `skip` times. */
+  arm?(point: string, skip: number, action: 'K' | 'S'): void;
+}
+
+/** For the addon to fill in: an object whose properties it adds one by one V8 keeps as a slow dictionary. */
+const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
+  registers: undefined,
+  put: undefined,
+  putRaw: undefined,
+  putManyOut: undefined,
+  getNow: undefined,
+  get: undefined,
+  putMany: undefined,
+  getMany: undefined,
+  claim: undefined,
+  endClaim: undefined,
+  copyTaken: undefined,
+  endTaken: undefined,
+  endMany: undefined,
+  takeRun: undefined,
+  copyFirst: undefined,
+  finishFirst: undefined,
+  giveBackRun: undefined,
+  peek: undefined,
+  lease: undefined,
+  copyLease: undefined,
+  endLease: undefined,
+  park: undefined,
+  unpark: undefined,
+  settle: undefined,
+  setPool: undefined,
+  setOutbox: undefined,
+  setBell: undefined,
+  mustPoll: undefined,
+  mapping: undefined,
+  qsize: undefined,
+  full: undefined,
+  isShut: undefined,
+  shutDown: undefined,
+  unlink: undefined,
+  stats: undefined,
+  configuration: undefined,
+  close: undefined,
+};
+
+/** Opens a queue. */
+export function openHandle(options: NativeOpenOptions): NativeHandle {
+  return loadAddon().open(options, { ...EMPTY_HANDLE });
+}
+
+let loaded: Addon | undefined;
+let file: string | undefined;
+
+/** Where the addon was loaded from; undefined before it was. */
+export const addonFile = (): string | undefined => file;
+
+/** @throws QueueError (ERR_ADDON_MISSING) that says what was looked for and how to get it. */
+export function loadAddon(): Addon {
+  loaded ??= requireAddon();
+  return loaded;
+}
+
+function requireAddon(): Addon {
+  const named = process.env.SAGE_QUEUE_ADDON;
+  const files = named !== undefined && named !== '' ? [resolve(named)] : addonFiles(PACKAGE_ROOT);
+  const failures: unknown[] = [];
+  for (const candidate of files) {
+    try {
+      // What require() does in the end. It would look for the file first, and along it for a package.json.
+      const addon = { exports: {} as Addon };
+      process.dlopen(addon, candidate);
+      file = candidate;
+      return addon.exports;
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  throw new QueueError('ERR_ADDON_MISSING', missing(files, failures), { cause: failures[0] });
+}
+
+function missing(files: string[], failures: unknown[]): string {
+  const found = files.map((candidate, index) => `${candidate}: ${(failures[index] as Error).message.split('\n')[0]}`);
+  return (
+    `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version}. ` +
+    (found.length === 0
+      ? `No binary lies in ${join(PACKAGE_ROOT, 'prebuilds')}; if a bundler made this file, mark sage-queue as external or copy that folder. `
+      : `Tried ${found.join('; ')}. `) +
+    'To compile it, allow its install script (`npm approve-scripts sage-queue`, `pnpm approve-builds`, `bun pm trust sage-queue`) and run ' +
+    '`npm rebuild sage-queue` with Python 3, make and a C++17 compiler; or set SAGE_QUEUE_ADDON to the path of a .node file. ' +
+    'The types local, rpc, ray_actor and ray_queue work without it.'
+  );
+}
+
+/** The addon's errors carry a code; here they become the package's classes. Others come back as they are. */
+export function fromNative(error: unknown): unknown {
+  const { code, message } = error as { code?: string; message: string };
+  if (typeof code !== 'string') return error;
+  if (code === 'ERR_QUEUE_NOT_FOUND') return new QueueNotFoundError(message);
+  if (code === 'ERR_QUEUE_EXISTS') return new QueueExistsError(message);
+  if (code === 'ERR_QUEUE_CLOSED') return new QueueClosedError();
+  if (code.startsWith('ERR_SEGMENT_')) return new SegmentError(code as SegmentErrorCode, message);
+  return error;
+}
+
+/** Runs a call of the addon, with its errors turned into the package's. */
+export function native<R>(call: () => R): R {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNative(error);
+  }
+}

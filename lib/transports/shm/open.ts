@@ -1,0 +1,65 @@
+/** From a descriptor to an open handle: what it asks for, the defaults, and whether an existing queue is as it asks. */
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { ConfigMismatchError } from '../../errors';
+import { native, openHandle } from './addon';
+import type { NativeHandle } from './addon';
+import type { ResolveOptions } from '../../queue/types';
+import { ownerOf, segmentName } from './segment-name';
+
+type Configuration = ReturnType<NativeHandle['configuration']>;
+
+const DEFAULT_MAXSIZE = 1000;
+const DEFAULT_MODE = 0o600;
+const MEBIBYTE = 1024 * 1024;
+
+/** 1 MiB, or 1 KiB for each of maxsize items where that is more, at most 16 MiB. */
+function defaultCapacityBytes(maxsize: number): number {
+  let capacity = MEBIBYTE;
+  while (capacity < Math.min(maxsize * 1024, 16 * MEBIBYTE)) capacity *= 2;
+  return capacity;
+}
+
+/** What an existing queue has otherwise than the descriptor asks for. A default asks for nothing. */
+function differencesOf({ metadata }: QueueDescriptor, existing: Configuration): string[] {
+  const { maxsize, capacity_bytes: capacityBytes, auto_cleanup: autoCleanup, mode } = metadata;
+  const octal = (bits: number): string => `0o${bits.toString(8)}`;
+  const differences: string[] = [];
+  if (typeof maxsize === 'number' && maxsize !== DEFAULT_MAXSIZE && maxsize !== existing.maxsize)
+    differences.push(`maxsize ${existing.maxsize}, asked for is ${maxsize}`);
+  if (typeof capacityBytes === 'number' && capacityBytes !== existing.capacityBytes)
+    differences.push(`capacityBytes ${existing.capacityBytes}, asked for is ${capacityBytes}`);
+  if (autoCleanup === false && existing.autoCleanup) differences.push('autoCleanup true, asked for is false');
+  if (typeof mode === 'number' && mode !== DEFAULT_MODE && mode !== existing.mode)
+    differences.push(`mode ${octal(existing.mode)}, asked for is ${octal(mode)}`);
+  return differences;
+}
+
+/** @throws ConfigMismatchError, QueueNotFoundError, QueueExistsError, SegmentError */
+export function openQueue(
+  descriptor: QueueDescriptor,
+  create: NonNullable<ResolveOptions['create']>,
+): { handle: NativeHandle; configuration: Configuration } {
+  const { metadata, queueId, queueType } = descriptor;
+  const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
+  const asked = metadata.capacity_bytes;
+  const options = {
+    kind: queueType === 'shm' ? ('shm' as const) : ('sage' as const),
+    name: segmentName(descriptor),
+    queueId,
+    maxsize,
+    capacityBytes: typeof asked === 'number' ? asked : defaultCapacityBytes(maxsize),
+    mode: typeof metadata.mode === 'number' ? metadata.mode : DEFAULT_MODE,
+    autoCleanup: metadata.auto_cleanup !== false,
+    ownerUid: ownerOf(descriptor) ?? -1,
+    create,
+  };
+  const handle = native(() => openHandle(options));
+  const configuration = handle.configuration();
+  const differences = differencesOf(descriptor, configuration);
+  if (differences.length === 0) return { handle, configuration };
+  handle.close();
+  throw new ConfigMismatchError(
+    `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
+      'Ask for the same, or leave it out to take the queue as it is.',
+  );
+}

@@ -1,0 +1,159 @@
+/** `sage_queue`: `shm`'s core with namespaces, owners and bytes in place, without a copy on the way in or out. */
+import { viewOf } from '../../util/buffer-view';
+import { CODEC_RAW } from '../../codec/registry';
+import { syncDispose } from '../../util/dispose';
+import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
+import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
+import type { NativeHandle } from './addon';
+import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
+import { readMax } from '../../wait/deadline';
+import { ShmQueue } from './shm-queue';
+
+/** A view of the mapping keeps its handle, so that the memory under it is not unmapped because a queue was forgotten. */
+const owners = new WeakMap<ArrayBuffer, NativeHandle>();
+
+class OpenClaim implements Claim {
+  private open = true;
+
+  constructor(
+    private readonly view: Buffer,
+    private readonly check: () => void,
+    private readonly end: (commit: boolean, view: Buffer) => void,
+  ) {}
+
+  get bytes(): Uint8Array {
+    if (!this.open) throw new TypeError('The claim has ended: its bytes belong to the queue now.');
+    return this.view;
+  }
+
+  commit(): void {
+    this.check();
+    if (!this.open) throw new TypeError('The claim has ended already.');
+    this.open = false;
+    this.end(true, this.view);
+  }
+
+  abort(): void {
+    if (!this.open) return;
+    this.open = false;
+    this.end(false, this.view);
+  }
+
+  [syncDispose](): void {
+    this.abort();
+  }
+}
+
+export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInterface<T> {
+  private claimOpen = false;
+  private consuming = false;
+  private memory: ArrayBuffer | undefined;
+  /** Of the run that a handler is at: the handler may use this queue too, and the registers with it. */
+  private readonly run = new Int32Array(2 * MAX_BATCH);
+
+  claimSync(bytes: number, options?: SyncWaitOptions): Claim {
+    if (!Number.isSafeInteger(bytes) || bytes < 0) {
+      throw new RangeError(`A claim is for a non-negative integer number of bytes, found ${String(bytes)}.`);
+    }
+    if (this.claimOpen) {
+      throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
+    }
+    const offset = this.block(
+      options,
+      () => new QueueFullError('The queue has no room for the claim (items or bytes).'),
+      (waitMs) => {
+        const status = native(() => this.handle.claim(bytes, CODEC_RAW, waitMs));
+        if (status >= 0) return status;
+        if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+        if (status === TOO_LARGE) {
+          throw new ItemTooLargeError(
+            `A claim of ${bytes} bytes can never fit into this queue. Make it with a larger capacityBytes.`,
+          );
+        }
+        return undefined;
+      },
+    );
+    this.claimOpen = true;
+    const memory = this.bytesInPlace();
+    // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
+    const view = memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes);
+    return new OpenClaim(view, this.checkClaim, this.endClaim);
+  }
+
+  /** The mapping, asked for once. */
+  private bytesInPlace(): ArrayBuffer | undefined {
+    if (this.memory !== undefined) return this.memory;
+    this.memory = this.handle.mapping();
+    if (this.memory !== undefined) owners.set(this.memory, this.handle);
+    return this.memory;
+  }
+
+  private readonly endClaim = (commit: boolean, view: Buffer): void => {
+    this.claimOpen = false;
+    if (this.closed) return;
+    const status = native(() => this.handle.endClaim(commit, this.memory === undefined ? view : undefined));
+    if (status === SHUT)
+      throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
+  };
+  private readonly checkClaim = (): void => this.check();
+
+  consumeSync(handler: (view: Uint8Array) => void, max?: number, options?: SyncWaitOptions): number {
+    if (typeof handler !== 'function') throw new TypeError('consumeSync takes a function as its first argument.');
+    if (max !== undefined && readMax(max) === 0) return 0;
+    if (this.consuming) throw new TypeError('The handler of consumeSync may not consume from the same handle.');
+    this.check();
+    // Without a limit: what is there now, not what a fast producer adds meanwhile.
+    const limit = max ?? Math.max(1, this.qsizeSync());
+    const take = (waitMs: number, left: number): number | undefined => {
+      const count = native(() => this.handle.takeRun(Math.min(MAX_BATCH, left), waitMs));
+      if (count === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+      return count > 0 ? count : undefined;
+    };
+    let handled = 0;
+    let count: number | undefined = this.block(
+      options,
+      () => new QueueEmptyError(),
+      (waitMs) => take(waitMs, limit),
+    );
+    while (count !== undefined) {
+      handled += this.handleRun(handler, count);
+      if (handled >= limit || this.closed || this.handle.isShut()) break;
+      count = take(0, limit - handled);
+    }
+    return handled;
+  }
+
+  /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many it is done with. */
+  private handleRun(handler: (view: Uint8Array) => void, count: number): number {
+    const { handle } = this;
+    const memory = this.bytesInPlace();
+    const { registers } = handle;
+    const table = this.run;
+    for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
+    for (let index = 0; index < count; index++) {
+      const offset = table[2 * index]!;
+      const length = table[2 * index + 1]!;
+      // Outside the try block, as in ShmQueue.block().
+      const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
+      try {
+        if (memory === undefined) handle.copyFirst(view);
+        this.consuming = true;
+        const returned: unknown = handler(view);
+        this.consuming = false;
+        if (typeof (returned as PromiseLike<unknown> | undefined)?.then === 'function') {
+          throw new TypeError(
+            'The handler of consumeSync returned a promise, but its view ends with the call. Use lease() for work that waits.',
+          );
+        }
+      } catch (error) {
+        this.consuming = false;
+        if (!this.closed) native(() => handle.giveBackRun());
+        throw error;
+      }
+      // The handler closed the queue: this item went back, too.
+      if (this.closed) return index;
+      handle.finishFirst();
+    }
+    return count;
+  }
+}

@@ -1,0 +1,105 @@
+/** Housekeeping over the shared-memory segments of this host. */
+import { givenOptions } from '../../descriptor/normalize-options';
+import { fromNative, loadAddon, native } from './addon';
+import type { NativeSegment } from './addon';
+
+export interface SegmentInfo {
+  /** As the user named it: the shm_name, or the queue id. */
+  name: string;
+  queueType: 'shm' | 'sage_queue';
+  queueId: string;
+  /** sage_queue: the namespace it was made in, where there is one. */
+  namespace?: string;
+  /** sage_queue, where it is not this user's own: the user whose queue of this name it is; null where it is shared by all users. */
+  tenantUid?: number | null;
+  /** Of shared memory, all in all. */
+  bytes: number;
+  qsize: number;
+  maxsize: number;
+  attached: { pid: number; alive: boolean }[];
+  shutDown: boolean;
+  layoutVersion: number;
+  /** Seconds since the epoch. */
+  createdTimestamp: number;
+}
+
+/** A segment that could not be read, and why. */
+export interface UnreadableSegment {
+  file: string;
+  error: Error;
+}
+
+/** The parts that a full name joins by '+': the kind, for a sage_queue the user and the namespace, and what the user called it. */
+function partsOf(fullName: string): Pick<SegmentInfo, 'name' | 'namespace' | 'tenantUid'> {
+  const parts = fullName.split('+');
+  const name = parts.at(-1)!;
+  if (parts.length !== 4) return { name };
+  const [, tenant, namespace] = parts as [string, string, string, string];
+  const tenantUid = tenant === '' ? null : Number(tenant.slice(1));
+  return {
+    name,
+    ...(namespace === '' ? {} : { namespace }),
+    ...(tenantUid === (process.getuid?.() ?? null) ? {} : { tenantUid }),
+  };
+}
+
+const infoOf = (segment: NativeSegment): SegmentInfo => ({
+  ...partsOf(segment.fullName),
+  queueType: segment.kind,
+  queueId: segment.queueId,
+  bytes: segment.bytes,
+  qsize: segment.qsize,
+  maxsize: segment.maxsize,
+  attached: segment.attached,
+  shutDown: segment.shutDown,
+  layoutVersion: segment.layoutVersion,
+  createdTimestamp: segment.createdTimestamp,
+});
+
+const isReadable = (found: ReturnType<ReturnType<typeof loadAddon>['list']>[number]): found is NativeSegment =>
+  'fullName' in found;
+
+/** The segments of this host that this user may read. Looking at one does not attach to it. */
+export function listSegments(): SegmentInfo[] {
+  return loadAddon().list().filter(isReadable).map(infoOf);
+}
+
+/** Files that have this package's name but cannot be read: another layout version, another user's, damaged. */
+export function listUnreadableSegments(): UnreadableSegment[] {
+  return loadAddon()
+    .list()
+    .flatMap((found) =>
+      isReadable(found)
+        ? []
+        : [
+            {
+              file: found.file,
+              error: fromNative(Object.assign(new Error(found.error), { code: found.code })) as Error,
+            },
+          ],
+    );
+}
+
+/**
+ * Removes segments that nobody alive is attached to and that hold no items (with `includeNonEmpty`: also those that do); never a
+ * live one, never another user's. Returns what was, or with `dryRun` would be, removed.
+ */
+export function pruneSegments(options?: { dryRun?: boolean; includeNonEmpty?: boolean }): SegmentInfo[] {
+  const { dryRun, includeNonEmpty } = givenOptions(options, (message) => new TypeError(message));
+  const addon = loadAddon();
+  const own = process.getuid?.();
+  const unused = addon
+    .list()
+    .filter(isReadable)
+    .filter(
+      (segment) =>
+        segment.ownerUid === own &&
+        segment.attached.every(({ alive }) => !alive) &&
+        (includeNonEmpty === true || segment.qsize === 0),
+    );
+  const removed =
+    dryRun === true
+      ? unused
+      : unused.filter((segment) => native(() => addon.prune(segment.file, includeNonEmpty === true)));
+  return removed.map(infoOf);
+}

@@ -1,0 +1,145 @@
+/** Calls that wait on one side of one handle: served in order, each ended by its item, timeout, signal or the handle's close. */
+import type { Direction, NativeHandle } from './addon';
+import type { Wait } from '../../wait/deadline';
+import { WaitingCall } from '../../wait/pending-call';
+import type { BellPull } from './doorbell';
+
+/** As many are served before other work of the loop gets its turn. */
+const BATCH = 64;
+
+/** What one try brought: undefined for "nothing yet". */
+export type Attempt<R> = () => { value: R } | undefined;
+
+class Waiter<R> extends WaitingCall {
+  constructor(
+    wait: Wait,
+    private readonly waiters: Waiters,
+    private readonly late: () => Error,
+    private readonly attempt: Attempt<R>,
+    private readonly resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, reject);
+  }
+
+  /** False: nothing yet. True: settled, one way or the other. */
+  tryNow(): boolean {
+    try {
+      const outcome = this.attempt();
+      if (outcome === undefined) return false;
+      this.end();
+      this.resolve(outcome.value);
+    } catch (error) {
+      super.fail(error);
+    }
+    return true;
+  }
+
+  override fail(reason: unknown): void {
+    const first = this.waiters.isFirst(this as Waiter<unknown>);
+    super.fail(reason);
+    // What the first one waited for in vain may be more than the next one needs.
+    if (first) this.waiters.rung();
+  }
+
+  protected override timedOut(): Error {
+    return this.late();
+  }
+
+  protected override leave(): void {
+    this.waiters.left(this as Waiter<unknown>);
+  }
+}
+
+export class Waiters {
+  private readonly waiting = new Set<Waiter<unknown>>();
+  private parked = false;
+  private again = false;
+  referenced = true;
+
+  constructor(
+    private readonly handle: NativeHandle,
+    private readonly direction: Direction,
+    private readonly bell: BellPull,
+  ) {}
+
+  get size(): number {
+    return this.waiting.size;
+  }
+
+  add<R>(wait: Wait, timedOut: () => Error, attempt: Attempt<R>): Promise<R> {
+    return new Promise<R>((resolve, reject) => {
+      const waiter = new Waiter(wait, this, timedOut, attempt, resolve, reject);
+      this.waiting.add(waiter as Waiter<unknown>);
+      waiter.setReferenced(this.referenced);
+      if (!this.parked) this.serve();
+    });
+  }
+
+  isFirst(waiter: Waiter<unknown>): boolean {
+    return this.waiting.values().next().value === waiter;
+  }
+
+  left(waiter: Waiter<unknown>): void {
+    this.waiting.delete(waiter);
+  }
+
+  /** The bell rang, or may be down. */
+  rung(): void {
+    if (this.waiting.size === 0) return this.restIfIdle();
+    this.serve();
+  }
+
+  private serve(): void {
+    let served = 0;
+    for (;;) {
+      // The bell is up before the last look: what is published after that look rings it.
+      if (this.parked) this.handle.unpark(this.direction);
+      this.bell.attach();
+      this.handle.park(this.direction);
+      this.parked = true;
+      this.bell.watch();
+      let progress = false;
+      for (const waiter of this.waiting) {
+        if (served === BATCH || !waiter.tryNow()) break;
+        progress = true;
+        served++;
+      }
+      if (this.waiting.size === 0) return this.restIfIdle();
+      if (served === BATCH) return this.continueLater();
+      if (!progress) break;
+    }
+    this.handle.settle(this.direction, true);
+  }
+
+  private continueLater(): void {
+    if (this.again) return;
+    this.again = true;
+    setImmediate(() => {
+      this.again = false;
+      this.rung();
+    });
+  }
+
+  /** Nobody waits any more: the bell comes down, and a wake that nobody used is passed on. */
+  restIfIdle(): void {
+    if (this.waiting.size > 0 || !this.parked) return;
+    this.parked = false;
+    this.handle.unpark(this.direction);
+    this.handle.settle(this.direction, false);
+    this.bell.rest();
+  }
+
+  setReferenced(referenced: boolean): void {
+    this.referenced = referenced;
+    for (const waiter of this.waiting) waiter.setReferenced(referenced);
+  }
+
+  /** The end of all of them: none of those behind gets a turn any more. */
+  failAll(reason: () => unknown): void {
+    const all = [...this.waiting];
+    this.waiting.clear();
+    for (const waiter of all) waiter.fail(reason());
+    this.restIfIdle();
+  }
+}

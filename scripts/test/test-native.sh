@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# The C++ tests, with plain CMake and without Node. `all` adds the model checker and the sanitizers; `campaign [KILLS]` is
+# the long form of the deaths, `exhaustive` that of the model's small histories.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+build() {
+  name=$1
+  shift
+  cmake -S . -B "out/$name" -DSAGE_BUILD_ADDON=OFF -DSAGE_BUILD_TESTS=ON "$@" >/dev/null
+  cmake --build "out/$name" --parallel 2 >"out/$name.log" 2>&1 || { cat "out/$name.log"; exit 1; }
+}
+run() {
+  name=$1
+  shift
+  ctest --test-dir "out/$name" --output-on-failure "$@"
+}
+
+mkdir -p out
+build failpoints -DSAGE_FAILPOINTS=ON
+case "${1:-}" in
+  '')
+    run failpoints --label-exclude model --verbose | grep -vE '^(test|Test timeout|Connected|UpdateCTest|Constructing|Test command)' ;;
+  all)
+    run failpoints
+    build asan -DSAGE_FAILPOINTS=ON -DSAGE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug
+    run asan
+    build tsan -DSAGE_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug
+    run tsan ;;
+  campaign)
+    out/failpoints/native/test/kill "${2:-100000}" ;;
+  exhaustive)
+    out/failpoints/native/test/model exhaustive-long ;;
+  *)
+    echo "usage: $0 [all | campaign [KILLS] | exhaustive]" >&2
+    exit 2 ;;
+esac
