@@ -120,6 +120,35 @@ export class ConfigMismatchError extends QueueError {
   }
 }
 
+/** ERR_QUEUE_TIMEOUT: what `join` or `call` waited for did not come within `timeoutMs`. */
+export class QueueTimeoutError extends QueueError {
+  constructor(message = 'The time was over before it came.', options?: QueueErrorOptions) {
+    super('ERR_QUEUE_TIMEOUT', message, options);
+  }
+}
+
+/** ERR_QUEUE_PRODUCER_LOST: a producer died before it closed its handle: what was read is all there is, and not all there should be. */
+export class QueueProducerLostError extends QueueError {
+  constructor(
+    message = 'A producer of this queue died before it closed its handle: what was read so far is not the whole.',
+    options?: QueueErrorOptions,
+  ) {
+    super('ERR_QUEUE_PRODUCER_LOST', message, options);
+  }
+}
+
+/** ERR_REMOTE: what the handler of a `serve` threw, as its caller gets it: `name`, `message` and `cause` are those of what was thrown. */
+export class RemoteError extends QueueError {
+  /** Where the handler threw, in its own process. */
+  readonly remoteStack?: string;
+
+  constructor(message: string, options: QueueErrorOptions & { name?: string; remoteStack?: string } = {}) {
+    super('ERR_REMOTE', message, options);
+    if (options.name !== undefined) Object.defineProperty(this, 'name', { value: options.name, configurable: true });
+    if (options.remoteStack !== undefined) this.remoteStack = options.remoteStack;
+  }
+}
+
 export type SegmentErrorCode =
   | 'ERR_SEGMENT_CORRUPT'
   | 'ERR_SEGMENT_VERSION'

@@ -4,7 +4,8 @@ import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../descriptor/metadata';
-import type { Awaitable, Lease, Queue, QueueStats, WaitOptions } from './types';
+import { batchOf } from './lease-batch';
+import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, readMax, readWait, remainingMs } from '../wait/deadline';
 import type { Wait } from '../wait/deadline';
 
@@ -146,10 +147,30 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     return {
       item,
       deliveries,
+      crashes: 0,
       ack: async () => void (open = false),
       release,
       [asyncDispose]: release,
     };
+  }
+
+  async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    readWait(options);
+    if (readMax(max) === 0) return batchOf<T>([]);
+    const leases = [await this.lease(options)];
+    try {
+      while (leases.length < max) leases.push(await this.lease({ block: false }));
+    } catch (error) {
+      // As in getMany.
+      if (!comesAgain(error)) this.throwNext(error);
+    }
+    return batchOf(leases);
+  }
+
+  async join(_options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    throw new TypeError(
+      `Queues of type '${this.descriptor.queueType}' cannot know what others hold: join() is not for them. Count what was acknowledged instead.`,
+    );
   }
 
   async shutdown(_options?: { immediate?: boolean }): Promise<void> {

@@ -48,6 +48,18 @@ export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, Asyn
   writable(options?: { shutdown?: boolean }): Writable;
   /** Takes an item on loan: it comes again, ahead of every item not yet taken, if this process dies or the lease is released or disposed before ack(). */
   lease(options?: WaitOptions): Promise<Lease<T>>;
+  /** Waits for one item, then leases what is there, up to max (rpc: and up to its message size): at-least-once at the speed of getMany. */
+  leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>>;
+  /**
+   * Resolves when nothing is in the queue and nothing is on lease or taken and not yet released, anywhere; what died with its holder is
+   * settled before it counts. A plain get finishes its item when it takes it, unlike Python's JoinableQueue: use leases. Before the first
+   * put it resolves at once.
+   * @throws QueueTimeoutError; TypeError for types that cannot know (custom ones, foreign Ray actors)
+   * @example
+   * await jobs.putMany(work);
+   * await jobs.join({ timeoutMs: 60_000 }); // every lease on them is acknowledged
+   */
+  join(options?: Omit<WaitOptions, 'block'>): Promise<void>;
   /**
    * As Python 3.13: no more puts anywhere (QueueShutDownError); gets drain what is left (leased items included), unless immediate.
    * A queue that is shut down and drained is finished: those attached get QueueShutDownError; once nobody is attached the next one to come starts a new queue.
@@ -79,6 +91,8 @@ export interface QueueStats {
   waitingPutters?: number;
   recovered?: number;
   redelivered?: number;
+  /** On lease now, over all processes. */
+  leased?: number;
 }
 
 /** An item on loan. Disposal before `ack()` gives it back. */
@@ -86,6 +100,18 @@ export interface Lease<T> extends AsyncDisposable {
   readonly item: T;
   /** 1 the first time. */
   readonly deliveries: number;
+  /** Proved deaths of processes that held this item; `deliveries` counts every return. */
+  readonly crashes: number;
+  ack(): Promise<void>;
+  release(): Promise<void>;
+}
+
+/** Items on loan together. Disposal gives back what is still on loan. */
+export interface LeaseBatch<T> extends AsyncDisposable {
+  readonly items: readonly T[];
+  /** One for each item, made when asked for. */
+  readonly leases: readonly Lease<T>[];
+  /** Covers those still open, as `release` does; a second end does nothing. */
   ack(): Promise<void>;
   release(): Promise<void>;
 }
@@ -139,6 +165,18 @@ export interface ResolveOptions {
   create?: 'if-missing' | 'never' | 'exclusive';
   /** Secrets and certificates of remote types; never part of a descriptor. */
   credentials?: { token?: string; ca?: string; cert?: string; key?: string };
+  /**
+   * This handle is a producer's (`local`, `shm`, `sage_queue`; elsewhere InvalidDescriptorError). Once `expect` of them (default 1) have
+   * come and the last one has closed, the queue is shut down: readers drain and end, as at the end of a pipe whose last writer has gone.
+   * Where one of them died instead, readers drain and then get QueueProducerLostError. A queue that ended so stays until a reader has
+   * seen the end. A forked child inherits the role. Who comes after the end gets QueueShutDownError.
+   */
+  producer?: boolean | { expect: number };
+  /**
+   * rpc: how many items may be read ahead for loops and streams. Default: as many as the program turns out to take; 0: none. What was not
+   * shown to the program goes back with its deliveries unchanged.
+   */
+  prefetch?: number;
 }
 
 /** The interface that a queue type resolves to. */

@@ -4,6 +4,7 @@ import { InvalidDescriptorError, UnknownQueueTypeError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
 import { describeValue } from '../descriptor/metadata';
 import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from '../queue/types';
+import { expectedProducers } from '../queue/producer-role';
 import { LocalQueue } from '../transports/memory/local-queue';
 import { SageQueue } from '../transports/shm/sage-queue';
 import { ShmQueue } from '../transports/shm/shm-queue';
@@ -75,6 +76,7 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
     );
   }
   checkCreate(wanted.create);
+  checkProducer(known.queueType, load, wanted);
   const made = instantiate(load(), known, wanted);
   const queue = wrapQueue(made, known);
   const handle = new WeakRef<Queue>(queue);
@@ -108,6 +110,16 @@ function checkCreate(create: unknown): void {
     return;
   throw new InvalidDescriptorError(
     `create must be 'if-missing', 'never' or 'exclusive', found ${describeValue(create)}.`,
+  );
+}
+
+/** Of the package's own types those of this host alone know when a producer has gone; types of others get the option as it is. */
+function checkProducer(queueType: string, load: () => QueueImplementation, { producer }: ResolveOptions): void {
+  if (expectedProducers(producer) === undefined || load !== builtIn[queueType]) return;
+  if (!queueType.startsWith('ray') && queueType !== 'rpc') return;
+  throw new InvalidDescriptorError(
+    `producer is for handles of type local, shm and sage_queue; found it with '${queueType}', where nobody can prove that a producer has gone. ` +
+      'Let the last producer call shutdown(), or serve a queue whose producers are on its host.',
   );
 }
 

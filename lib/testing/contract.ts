@@ -1,3 +1,4 @@
+import { batchTests } from './contract-batches';
 import { basicTests } from './contract-basics';
 import { boundTests } from './contract-bounds';
 import { leaseTests } from './contract-leases';
@@ -50,5 +51,6 @@ export function describeQueueContract(name: string, make: MakeQueue, options?: C
     addWhole(streamTests);
     addWhole(endTests);
     addWhole(leaseTests);
+    addWhole(batchTests);
   });
 }

@@ -2,7 +2,8 @@ import type { QueueDescriptor } from '../descriptor/descriptor';
 import { withAccepted } from '../queue/base-queue';
 import { MemoryStore } from '../transports/memory/memory-store';
 import { describeValue } from '../descriptor/metadata';
-import type { Lease, QueueStats, WaitOptions } from '../queue/types';
+import { expectedProducers } from '../queue/producer-role';
+import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../queue/types';
 import { Attachment, StoreQueue } from '../transports/memory/memory-queue';
 
 function newStore(descriptor: QueueDescriptor): MemoryStore<unknown> {
@@ -22,18 +23,22 @@ function newStore(descriptor: QueueDescriptor): MemoryStore<unknown> {
 export class StubQueue<T = unknown> extends StoreQueue<T> {
   private readonly faults: Error[] = [];
 
-  constructor(descriptor: QueueDescriptor, _options?: unknown, store: MemoryStore<unknown> = newStore(descriptor)) {
-    super(descriptor, new Attachment(store));
+  constructor(
+    descriptor: QueueDescriptor,
+    options?: ResolveOptions,
+    store: MemoryStore<unknown> = newStore(descriptor),
+  ) {
+    super(descriptor, new Attachment(store, undefined, expectedProducers(options?.producer)));
   }
 
   /** An implementation to register: descriptors of one type and id resolve to handles on one queue, for as long as the result is kept. */
-  static sharing(): (descriptor: QueueDescriptor) => StubQueue {
+  static sharing(): (descriptor: QueueDescriptor, options?: ResolveOptions) => StubQueue {
     const stores = new Map<string, MemoryStore<unknown>>();
-    return (descriptor) => {
+    return (descriptor, options) => {
       const key = JSON.stringify([descriptor.queueType, descriptor.queueId]);
       const store = stores.get(key) ?? newStore(descriptor);
       stores.set(key, store);
-      return new StubQueue(descriptor, undefined, store);
+      return new StubQueue(descriptor, options, store);
     };
   }
 
@@ -77,6 +82,16 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     this.useFault();
     return super.lease(options);
+  }
+
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    this.useFault();
+    return super.leaseMany(max, options);
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    this.useFault();
+    return super.join(options);
   }
 
   override async empty(): Promise<boolean> {

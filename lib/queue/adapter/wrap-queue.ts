@@ -7,7 +7,7 @@ import type { Delivery } from './get-scheduler';
 import { InnerPuts } from './put-scheduler';
 import { isEmpty, tellsOfAnItem } from './timing';
 import { describeValue } from '../../descriptor/metadata';
-import type { Awaitable, Lease, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
+import type { Awaitable, Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
 import { readWait } from '../../wait/deadline';
 import type { Wait } from '../../wait/deadline';
 
@@ -20,6 +20,8 @@ const queueMethods = [
   'readable',
   'writable',
   'lease',
+  'leaseMany',
+  'join',
   'shutdown',
   'close',
   'ref',
@@ -166,6 +168,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     return {
       item,
       deliveries,
+      crashes: loan.crashes,
       ack: async () => {
         if (this.closed && !ended) throw wentBack();
         ended = true;
@@ -176,6 +179,18 @@ class WrappedQueue<T> extends BaseQueue<T> {
       release,
       [asyncDispose]: release,
     };
+  }
+
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    this.checkOpen();
+    return typeof this.inner.leaseMany === 'function'
+      ? this.inner.leaseMany(max, options)
+      : super.leaseMany(max, options);
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    this.checkOpen();
+    return typeof this.inner.join === 'function' ? this.inner.join(options) : super.join(options);
   }
 
   private async isDrained(): Promise<boolean> {

@@ -4,11 +4,12 @@
  */
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { ConfigMismatchError, QueueExistsError, QueueNotFoundError } from '../../errors';
+import { expectedProducers } from '../../queue/producer-role';
 import { MemoryStore } from './memory-store';
 import type { ResolveOptions } from '../../queue/types';
 import { Attachment, StoreQueue } from './memory-queue';
 
-/** A queue and the number of handles on it. It is kept while it has handles or items. */
+/** A queue and the number of handles on it. It is kept while it has handles or items, or its producers ended it and no reader has seen that. */
 interface Shared {
   readonly store: MemoryStore<unknown>;
   handles: number;
@@ -16,8 +17,9 @@ interface Shared {
 
 const queues = new Map<string, Shared>();
 
-function attach(descriptor: QueueDescriptor, create: ResolveOptions['create']): Attachment {
+function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOptions): Attachment {
   const { queueId } = descriptor;
+  const expected = expectedProducers(producer);
   const asked = typeof descriptor.metadata.maxsize === 'number' ? descriptor.metadata.maxsize : 0;
   let shared = queues.get(queueId);
   if (shared === undefined) {
@@ -37,14 +39,15 @@ function attach(descriptor: QueueDescriptor, create: ResolveOptions['create']): 
   }
   const found = shared;
   found.handles++;
-  return new Attachment(found.store, () => {
+  const leave = (): void => {
     found.handles--;
-    if (found.handles === 0 && found.store.size === 0) queues.delete(queueId);
-  });
+    if (found.handles === 0 && found.store.size === 0 && !found.store.hasUnseenEnd) queues.delete(queueId);
+  };
+  return new Attachment(found.store, leave, expected);
 }
 
 export class LocalQueue<T = unknown> extends StoreQueue<T> {
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
-    super(descriptor, attach(descriptor, options.create));
+    super(descriptor, attach(descriptor, options));
   }
 }

@@ -4,7 +4,8 @@ import { asyncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, SerializationError } from '../../errors';
 import type { Entry, MemoryStore, WaiterGroup } from './memory-store';
-import type { Lease, QueueStats, WaitOptions } from '../../queue/types';
+import { HeldBatch } from '../../queue/lease-batch';
+import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
 import { SealedItem } from '../../codec/encoded-item';
 import { deadlineOf, readMax, readWait, remainingMs } from '../../wait/deadline';
 import type { Wait } from '../../wait/deadline';
@@ -22,7 +23,11 @@ export class Attachment implements WaiterGroup {
   constructor(
     readonly store: MemoryStore<unknown>,
     private readonly onDetach: () => void = () => {},
-  ) {}
+    /** A producer's handle: how many of them the queue has to see. */
+    private readonly expected?: number,
+  ) {
+    if (expected !== undefined) store.addProducer(expected);
+  }
 
   detach(): void {
     if (!this.attached) return;
@@ -33,6 +38,7 @@ export class Attachment implements WaiterGroup {
       this.store.giveBack(entry);
     }
     for (const run of [...this.runs]) run.release(0, run.entries.length);
+    if (this.expected !== undefined) this.store.removeProducer();
     this.onDetach();
   }
 }
@@ -46,7 +52,7 @@ export class LeaseRun<T> {
     readonly entries: (Entry<T> | undefined)[],
   ) {
     this.open = entries.length;
-    attachment.runs.add(this);
+    if (this.open > 0) attachment.runs.add(this);
   }
 
   /** Ends the loans from … to - 1 that are still open: their items were handled. */
@@ -196,6 +202,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     return {
       item,
       deliveries: entry.deliveries,
+      crashes: entry.crashes,
       ack: async () => {
         if (this.closed && !ended) throw wentBack();
         end(() => store.finish());
@@ -203,6 +210,52 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
       release,
       [asyncDispose]: release,
     };
+  }
+
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    const wait = readWait(options);
+    const { store } = this;
+    const items: T[] = [];
+    const entries: Entry<T>[] = [];
+    if (readMax(max) > 0) {
+      const first = await store.take(wait, this.attachment, true);
+      if (this.closed) {
+        store.giveBack(first);
+        throw new QueueClosedError();
+      }
+      for (let entry: Entry<T> | undefined = first; entry !== undefined;) {
+        try {
+          items.push(opened(entry.item));
+        } catch (error) {
+          // As in getMany.
+          if (items.length > 0) {
+            store.giveBack(entry);
+            break;
+          }
+          store.finish();
+          throw error;
+        }
+        entries.push(entry);
+        const more: boolean = items.length < max && store.size > 0;
+        entry = more ? (store.take(AT_ONCE, this.attachment, true) as Entry<T>) : undefined;
+      }
+    }
+    const run = new LeaseRun(this.attachment, entries);
+    const held = [...entries];
+    return new HeldBatch(items, {
+      end: (from, to, acknowledge) => {
+        if (!acknowledge) run.release(from, to);
+        else if (this.closed) throw wentBack();
+        else run.ack(from, to);
+      },
+      deliveries: (index) => held[index]!.deliveries,
+      crashes: (index) => held[index]!.crashes,
+    });
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    const wait = readWait(options);
+    await this.store.join(wait, this.attachment);
   }
 
   /** Up to `max` items on loan, the last one when `enough` says so; undefined when the queue is empty. @throws what `enough` throws of the first one, which stays. */
@@ -275,6 +328,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
       waitingGetters: store.waitingGetters,
       waitingPutters: store.waitingPutters,
       redelivered: store.redelivered,
+      leased: store.onLoan,
     };
   }
 }

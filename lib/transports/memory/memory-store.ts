@@ -3,7 +3,7 @@
  *
  * Two invariants hold between calls: nobody waits to get while an item lies ready, and nobody waits to put while there is room.
  */
-import { QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
+import { QueueEmptyError, QueueFullError, QueueShutDownError, QueueTimeoutError } from '../../errors';
 import type { Wait } from '../../wait/deadline';
 import { WaitingCall } from '../../wait/pending-call';
 
@@ -12,6 +12,8 @@ export interface Entry<T> {
   /** Position in the order of puts. */
   readonly sequence: number;
   deliveries: number;
+  /** Proved deaths of processes that held it: clients of a server, for a queue in memory. */
+  crashes: number;
 }
 
 /** Whoever waits; closing a handle ends its waiters, ref and unref reach their timers. */
@@ -61,6 +63,30 @@ class Getter<T> extends LineCall {
     return new QueueEmptyError();
   }
 }
+
+class Joiner extends LineCall {
+  constructor(
+    wait: Wait,
+    group: WaiterGroup,
+    line: Set<Joiner>,
+    private readonly resolve: () => void,
+    reject: (reason: unknown) => void,
+  ) {
+    super(wait, reject, group, line as Set<LineCall>);
+  }
+
+  done(): void {
+    this.end();
+    this.resolve();
+  }
+
+  protected override timedOut(): Error {
+    return notDone();
+  }
+}
+
+const notDone = (): QueueTimeoutError =>
+  new QueueTimeoutError('The time was over before every item was taken and acknowledged.');
 
 class Putter<T> extends LineCall {
   constructor(
@@ -122,6 +148,10 @@ export class MemoryStore<T> {
   private loans = 0;
   private readonly getters = new Set<Getter<T>>();
   private readonly putters = new Set<Putter<T>>();
+  private readonly joiners = new Set<Joiner>();
+  /** Handles of producers: those open now, those that came in all, and as many as must have come before the queue ends with the last of them. */
+  private readonly producers = { open: 0, came: 0, expected: 1 };
+  private endUnseen = false;
   private shutdownMode: 'open' | 'draining' | 'immediate' = 'open';
 
   putTotal = 0;
@@ -145,6 +175,11 @@ export class MemoryStore<T> {
 
   get isShutDown(): boolean {
     return this.shutdownMode !== 'open';
+  }
+
+  /** It ended with its producers, and no reader has seen that yet. */
+  get hasUnseenEnd(): boolean {
+    return this.endUnseen;
   }
 
   get waitingGetters(): number {
@@ -172,9 +207,38 @@ export class MemoryStore<T> {
   take(wait: Wait, group: WaiterGroup, onLoan: boolean): Entry<T> | Promise<Entry<T>> {
     const entry = this.next(onLoan);
     if (entry !== undefined) return entry;
-    if (this.isFinished) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+    if (this.isFinished) {
+      this.endUnseen = false;
+      throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+    }
     if (wait.timeoutMs === 0) throw new QueueEmptyError();
     return new Promise<Entry<T>>((resolve, reject) => new Getter(wait, group, this.getters, onLoan, resolve, reject));
+  }
+
+  /** Undefined: nothing is there to wait for. */
+  join(wait: Wait, group: WaiterGroup): Promise<void> | undefined {
+    if (this.isIdle) return undefined;
+    if (wait.timeoutMs === 0) throw notDone();
+    return new Promise<void>((resolve, reject) => new Joiner(wait, group, this.joiners, resolve, reject));
+  }
+
+  private get isIdle(): boolean {
+    return this.size === 0 && this.loans === 0;
+  }
+
+  /** @param expected how many producers have to come before the queue may end; of several wishes the largest counts. */
+  addProducer(expected: number): void {
+    this.producers.open++;
+    this.producers.came++;
+    this.producers.expected = Math.max(this.producers.expected, expected);
+  }
+
+  removeProducer(): void {
+    const { open, came, expected } = this.producers;
+    this.producers.open--;
+    if (open > 1 || came < expected || this.isShutDown) return;
+    this.endUnseen = true;
+    this.shutdown(false);
   }
 
   /** The items were handled: their places are free. */
@@ -190,6 +254,7 @@ export class MemoryStore<T> {
     this.loans--;
     if (this.shutdownMode === 'immediate') {
       this.endIfFinished();
+      this.endJoins();
       return;
     }
     this.redelivered++;
@@ -209,13 +274,14 @@ export class MemoryStore<T> {
     for (const putter of [...this.putters])
       putter.fail(new QueueShutDownError('The queue was shut down and takes no more items.'));
     this.endIfFinished();
+    this.endJoins();
   }
 
   private sequence = 0;
 
   private accept(item: T): void {
     this.putTotal++;
-    this.fresh.push({ item, sequence: this.sequence++, deliveries: 0 });
+    this.fresh.push({ item, sequence: this.sequence++, deliveries: 0, crashes: 0 });
     this.serve();
   }
 
@@ -248,6 +314,11 @@ export class MemoryStore<T> {
       putter.accept();
       this.accept(putter.item);
     }
+    this.endJoins();
+  }
+
+  private endJoins(): void {
+    if (this.isIdle) for (const joiner of [...this.joiners]) joiner.done();
   }
 
   private get isFinished(): boolean {
@@ -258,6 +329,7 @@ export class MemoryStore<T> {
 
   private endIfFinished(): void {
     if (!this.isFinished) return;
+    if (this.getters.size > 0) this.endUnseen = false;
     for (const getter of [...this.getters])
       getter.fail(new QueueShutDownError('The queue was shut down and nothing is left in it.'));
   }

@@ -245,7 +245,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       if (this.leases.delete(held)) await held[how]();
     };
     const release = end('release');
-    return { item, deliveries: held.deliveries, ack: end('ack'), release, [asyncDispose]: release };
+    return { item, deliveries: held.deliveries, crashes: 0, ack: end('ack'), release, [asyncDispose]: release };
   }
 
   override async empty(): Promise<boolean> {

@@ -50,6 +50,7 @@ export function tryLease<T>(
   const value: NativeLease<T> = {
     item,
     deliveries,
+    crashes: 0,
     ackSync: () => end(true),
     releaseSync: () => end(false),
     ack: async () => end(true),

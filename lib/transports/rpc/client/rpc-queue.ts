@@ -152,7 +152,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       throw error;
     }
     const { deliveries, ack, release } = loan;
-    return { item, deliveries, ack, release, [asyncDispose]: release } as unknown as Lease<T>;
+    return { item, deliveries, crashes: 0, ack, release, [asyncDispose]: release } as unknown as Lease<T>;
   }
 
   override async empty(): Promise<boolean> {

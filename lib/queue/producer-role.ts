@@ -1,0 +1,15 @@
+/** The `producer` option of a handle. */
+import { InvalidDescriptorError } from '../errors';
+import { describeValue } from '../descriptor/metadata';
+import type { ResolveOptions } from './types';
+
+/** How many producers the queue has to see before it may end; undefined: the handle is no producer's. @throws InvalidDescriptorError */
+export function expectedProducers(producer: ResolveOptions['producer']): number | undefined {
+  if (producer === undefined || producer === null || producer === false) return undefined;
+  if (producer === true) return 1;
+  const expect: unknown = typeof producer === 'object' ? (producer.expect ?? 1) : undefined;
+  if (Number.isSafeInteger(expect) && (expect as number) >= 1) return expect as number;
+  throw new InvalidDescriptorError(
+    `producer must be true, false or { expect } with a whole number of producers from 1, found ${describeValue(typeof producer === 'object' ? producer.expect : producer)}.`,
+  );
+}
