@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, readArguments } from './command';
 import type { Command } from './command';
+import { PACKAGE_ROOT } from '../package-root';
 import { Interrupted } from './io/interrupt';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- only the command that was asked for is loaded */
@@ -59,7 +60,7 @@ function commandHelp(command: Command): string {
 }
 
 const version = (): string =>
-  (JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { version: string }).version;
+  (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 
 function find(name: string): Command {
   const load = Object.hasOwn(commands, name) ? commands[name] : undefined;

@@ -3,6 +3,7 @@ import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { PACKAGE_ROOT } from '../../package-root';
 import { Aggregate } from './aggregate';
 import type { News, Role, RoleConfiguration } from './messages';
 import type { DemoQueues } from './queue-pair';
@@ -50,7 +51,7 @@ class Actor {
     role: Role,
     configuration: RoleConfiguration,
   ) {
-    this.child = fork(join(__dirname, 'role.js'), [role, JSON.stringify(configuration)], {
+    this.child = fork(join(PACKAGE_ROOT, 'dist/cli/demo/role.js'), [role, JSON.stringify(configuration)], {
       execArgv: [],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
