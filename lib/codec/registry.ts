@@ -5,7 +5,7 @@
 import { decodeMessagePack } from './msgpack/decode';
 import { encodeMessagePack, encodeToSpan, nothingToSend } from './msgpack/encode';
 import { SerializationError } from '../errors';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import { nodeV8 } from '../util/lazy-node';
 import { SealedItem } from './encoded-item';
 

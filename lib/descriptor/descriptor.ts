@@ -1,7 +1,8 @@
 import { InvalidDescriptorError } from '../errors';
 import { givenOptions } from './normalize-options';
 import { hostIdentity } from './host-identity';
-import { checkBuiltInMetadata, copyMetadata, deepEqual, describeValue } from './metadata';
+import { checkBuiltInMetadata, copyMetadata, deepEqual } from './metadata';
+import { describeValue } from '../util/describe-value';
 import type { Metadata } from './metadata';
 import { nodeCrypto } from '../util/lazy-node';
 import type {

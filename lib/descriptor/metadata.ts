@@ -1,38 +1,12 @@
 /** Metadata of descriptors: what may stand in it, copied, frozen, compared and checked. */
 import { InvalidDescriptorError } from '../errors';
+import { describeValue, isArray } from '../util/describe-value';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
 export type Metadata = { readonly [key: string]: JsonValue };
 
 /** Far more than any descriptor needs, far less than the stack holds. */
 const MAX_DEPTH = 100;
-
-/** A short rendering for error messages that never throws and never prints a whole document. */
-export function describeValue(value: unknown): string {
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-    case 'bigint':
-      return `the BigInt ${value}n`;
-    case 'symbol':
-    case 'function':
-      return `a ${typeof value}`;
-    case 'object':
-      if (value === null) return 'null';
-      return isArray(value) ? 'an array' : 'an object';
-    default:
-      return Object.is(value, -0) ? '-0' : String(value);
-  }
-}
-
-/** What is known of a revoked proxy is that it is an object. */
-function isArray(value: object): boolean {
-  try {
-    return Array.isArray(value);
-  } catch {
-    return false;
-  }
-}
 
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);

@@ -1,5 +1,5 @@
 import { InvalidDescriptorError } from '../errors';
-import { describeValue } from './metadata';
+import { describeValue } from '../util/describe-value';
 
 /** Options as they were given; null counts as left out. @throws what `refuse` makes of the message where they are no object. */
 export function givenOptions<T extends object>(

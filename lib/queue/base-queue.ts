@@ -3,11 +3,12 @@ import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
 import { interruptible } from './interruptible-source';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import { batchOf } from './lease-batch';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
-import { deadlineOf, readMax, readWait, remainingMs } from '../wait/deadline';
-import type { Wait } from '../wait/deadline';
+import { deadlineOf, remainingMs } from '../wait/deadline';
+import { readMax, readWait } from '../wait/options';
+import type { Wait } from '../wait/options';
 
 /** Node's own are loaded with them. */
 const streams = (): typeof import('./streams') =>

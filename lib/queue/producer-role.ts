@@ -1,6 +1,6 @@
 /** The `producer` option of a handle. */
 import { InvalidDescriptorError } from '../errors';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import type { ResolveOptions } from './types';
 
 /** How many producers the queue has to see before it may end; undefined: the handle is no producer's. @throws InvalidDescriptorError */

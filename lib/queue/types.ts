@@ -1,17 +1,9 @@
 /** The shapes of queues: what an implementation must offer, and what every resolved queue offers. */
 import type { Readable, Writable } from 'node:stream';
 import type { QueueDescriptor } from '../descriptor/descriptor';
+import type { SyncWaitOptions, WaitOptions } from '../wait/options';
 
-export interface WaitOptions {
-  /** false: fail at once instead of waiting. Default true. */
-  block?: boolean;
-  /** Longest wait; 0 is the same as block: false. Default: for ever. Negative or NaN: RangeError. */
-  timeoutMs?: number;
-  /** Rejects with the signal's reason; an item is never lost to an abort. */
-  signal?: AbortSignal;
-}
-
-export type SyncWaitOptions = Omit<WaitOptions, 'signal'>;
+export type { SyncWaitOptions, WaitOptions };
 export type Awaitable<T> = T | PromiseLike<T>;
 
 /** What an implementation must offer: four methods. */

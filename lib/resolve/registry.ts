@@ -2,7 +2,7 @@ import { QueueDescriptor } from '../descriptor/descriptor';
 import type { QueueDescriptorJSON } from '../descriptor/descriptor';
 import { InvalidDescriptorError, UnknownQueueTypeError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from '../queue/types';
 import { expectedProducers } from '../queue/producer-role';
 import { LocalQueue } from '../transports/memory/local-queue';

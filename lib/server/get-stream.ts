@@ -3,7 +3,7 @@ import { QueueConnectionError, QueueEmptyError, QueueError, QueueShutDownError }
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Get, Settle } from '../transports/rpc/wire/protocol';
 import type { Outbox } from './frame-writer';
-import { Patience } from './request-deadline';
+import { RequestDeadline } from './request-deadline';
 import type { ClientRecord } from './client-state';
 import { LoanBook } from './delivery-table';
 import type { LoanRange } from './delivery-table';
@@ -17,7 +17,7 @@ interface Want {
   request: number;
   max: number;
   count: number;
-  patience: Patience;
+  deadline: RequestDeadline;
 }
 
 export class GetPump {
@@ -46,7 +46,7 @@ export class GetPump {
       request: toNumber(get.request),
       max: Math.max(1, get.max ?? 1),
       count: Math.max(1, get.count ?? 1),
-      patience: new Patience(get.waitMs),
+      deadline: new RequestDeadline(get.waitMs),
     };
     if (want.count > 1 && want.max > 1)
       throw new RangeError(`${want.count} gets together want one item each, found max ${want.max}`);
@@ -60,7 +60,7 @@ export class GetPump {
 
   private standInLine(want: Want): void {
     if (this.wants[0] === want) return;
-    want.patience.standInLine(
+    want.deadline.standInLine(
       () => this.giveUp(want),
       () => this.progress,
     );
@@ -74,12 +74,12 @@ export class GetPump {
     const after = want.request + want.count - 1 - request;
     want.count = request - want.request;
     if (after > 0) {
-      const rest: Want = { request: request + 1, max: 1, count: after, patience: want.patience.copy() };
+      const rest: Want = { request: request + 1, max: 1, count: after, deadline: want.deadline.copy() };
       this.wants.splice(index + 1, 0, rest);
       this.standInLine(rest);
     }
     if (want.count === 0) {
-      want.patience.clear();
+      want.deadline.clear();
       this.wants.splice(index, 1);
     }
     if (index === 0) this.active?.abort(new Error('cancelled'));
@@ -127,7 +127,7 @@ export class GetPump {
   async end(): Promise<void> {
     this.ended = true;
     this.active?.abort(new Error('stream ended'));
-    for (const want of this.wants) want.patience.clear();
+    for (const want of this.wants) want.deadline.clear();
     await this.working;
     await Promise.all(this.settling);
     await release(this.loans.takeAll());
@@ -174,11 +174,11 @@ export class GetPump {
   }
 
   private async serve(want: Want): Promise<void> {
-    want.patience.clear();
+    want.deadline.clear();
     const active = (this.active = new AbortController());
     const unwatch = this.served.watchFront(() => active.abort(new Error('nudged')));
     try {
-      const taken = await this.served.take(want.max * want.count, want.patience.remainingMs, active.signal);
+      const taken = await this.served.take(want.max * want.count, want.deadline.remainingMs, active.signal);
       // It was cancelled meanwhile, or some of its gets were.
       if (this.wants[0] !== want || this.ended || taken.loans.items.count > want.max * want.count)
         return await release([whole(taken.loans)]);
@@ -209,7 +209,7 @@ export class GetPump {
     want.request += answered;
     want.count -= answered;
     if (want.count === 0) {
-      want.patience.clear();
+      want.deadline.clear();
       this.wants.shift();
     }
     this.loans.add(tag, loans);
@@ -224,7 +224,7 @@ export class GetPump {
   }
 
   private fail(want: Want, error: unknown, count = want.count): void {
-    want.patience.clear();
+    want.deadline.clear();
     const known =
       error instanceof QueueError
         ? error

@@ -4,7 +4,7 @@ import { CANCELLED, toNumber } from '../transports/rpc/wire/protocol';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import type { Put, Range } from '../transports/rpc/wire/protocol';
 import type { Outbox } from './frame-writer';
-import { Patience } from './request-deadline';
+import { RequestDeadline } from './request-deadline';
 import type { ClientRecord } from './client-state';
 import type { ServedQueue } from './served-queue';
 
@@ -16,7 +16,7 @@ interface Run {
   items: ItemBatch;
   group: number;
   front: boolean;
-  patience: Patience;
+  deadline: RequestDeadline;
   cancelled: Set<number> | undefined;
 }
 
@@ -49,13 +49,13 @@ export class PutPump {
       items,
       group: toNumber(put.group),
       front: put.front === true,
-      patience: new Patience(put.waitMs),
+      deadline: new RequestDeadline(put.waitMs),
       cancelled: undefined,
     };
     this.pending += items.count;
     this.runs.push(run);
     if (this.runs.length > 1)
-      run.patience.standInLine(
+      run.deadline.standInLine(
         () => this.giveUp(run),
         () => this.progress,
       );
@@ -84,7 +84,7 @@ export class PutPump {
   async end(): Promise<void> {
     this.ended = true;
     this.active?.abort(new Error('stream ended'));
-    for (const run of this.runs) run.patience.clear();
+    for (const run of this.runs) run.deadline.clear();
     await this.working;
   }
 
@@ -98,7 +98,7 @@ export class PutPump {
   private async work(): Promise<void> {
     while (this.runs.length > 0 && !this.ended) {
       const run = this.runs[0]!;
-      run.patience.clear();
+      run.deadline.clear();
       await this.step(run);
       if (this.runs[0] === run && run.items.count === 0) this.runs.shift();
     }
@@ -134,7 +134,7 @@ export class PutPump {
         count++;
     }
     const active = (this.active = new AbortController());
-    const wait = this.stopping === undefined ? run.patience.remainingMs : 0;
+    const wait = this.stopping === undefined ? run.deadline.remainingMs : 0;
     const { applied, error } = await this.served.put(run.items.slice(0, count), wait, active.signal);
     this.active = undefined;
     if (applied > 0) this.accept(run, applied);

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import type { QueueLike } from '../queue/types';
 import { resolveDescriptor } from '../resolve/registry';
 import { wrapQueue } from '../queue/adapter/wrap-queue';

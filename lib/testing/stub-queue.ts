@@ -1,7 +1,7 @@
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { withAccepted } from '../queue/base-queue';
 import { MemoryStore } from '../transports/memory/memory-store';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from '../util/describe-value';
 import { expectedProducers } from '../queue/producer-role';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../queue/types';
 import { Attachment, StoreQueue } from '../transports/memory/memory-queue';

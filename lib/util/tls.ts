@@ -1,7 +1,7 @@
 /** Tokens, certificates and keys of the remote types. No message repeats a secret. */
 import { readFileSync } from 'node:fs';
 import { QueueConnectionError, QueueError } from '../errors';
-import { describeValue } from '../descriptor/metadata';
+import { describeValue } from './describe-value';
 
 /** Whether a header can carry it. What reports that it cannot must not repeat it, as the errors of gRPC would. */
 export function fitsHeader(token: string): boolean {

@@ -36,26 +36,32 @@ export function ignoreAbort(signal: AbortSignal, listener: AbortListener): void 
   signal.removeEventListener('abort', one);
 }
 
+const nothing = (): void => {};
+
+/** Calls `aborted` once the signal fires, now if it has. @returns what ends that */
+export function onAbort(signal: AbortSignal | undefined, aborted: () => void): () => void {
+  if (signal === undefined) return nothing;
+  if (signal.aborted) {
+    aborted();
+    return nothing;
+  }
+  const listener = { handleEvent: aborted };
+  listenForAbort(signal, listener);
+  return () => ignoreAbort(signal, listener);
+}
+
 /** The end of one call that works ahead of its source: `signal` fires with the call's own signal, or when the call ends itself. */
 export class CallEnd {
   private readonly controller = new AbortController();
   readonly signal: AbortSignal = this.controller.signal;
+  /** Leaves nothing on the outer signal. */
+  readonly dispose: () => void;
 
-  constructor(private readonly outer: AbortSignal | undefined) {
-    if (outer?.aborted) this.handleEvent();
-    else if (outer !== undefined) listenForAbort(outer, this);
-  }
-
-  /** What the outer signal calls. */
-  handleEvent(): void {
-    this.end(this.outer?.reason);
+  constructor(outer: AbortSignal | undefined) {
+    this.dispose = onAbort(outer, () => this.end(outer?.reason));
   }
 
   end(reason: unknown): void {
     this.controller.abort(reason);
-  }
-
-  dispose(): void {
-    if (this.outer !== undefined) ignoreAbort(this.outer, this);
   }
 }

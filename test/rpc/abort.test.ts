@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events';
 import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
@@ -101,4 +102,21 @@ test('while the connection is down, for what was sent and what was not', async (
   proxy.deaf = 'none';
   // The put that had arrived stays; nothing else came, nothing is gone.
   expect(await queue.getMany(10)).toEqual(['first', 'second']);
+});
+
+test('any number of calls wait for one signal with one listener on it', async () => {
+  const { port, backing } = await fixture.serve({ maxsize: 1 });
+  await backing.put('full');
+  const queue = fixture.client(port);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const outcomes = Promise.allSettled([
+    ...Array.from({ length: 20 }, () => queue.put('x', { signal })),
+    ...Array.from({ length: 20 }, () => queue.putMany(['x', 'y'], { signal })),
+  ]);
+  await until(async () => (await backing.stats()).waitingPutters === 1);
+  expect(getEventListeners(signal, 'abort')).toHaveLength(1);
+  controller.abort();
+  for (const outcome of await outcomes) expect(outcome).toMatchObject({ status: 'rejected', reason: signal.reason });
+  expect(getEventListeners(signal, 'abort')).toHaveLength(0);
 });

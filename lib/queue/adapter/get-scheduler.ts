@@ -5,8 +5,8 @@ import { PollingLine } from './poll-queue';
 import type { PollingCall } from './poll-queue';
 import type { QueueLike, WaitOptions } from '../types';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/deadline';
-import { WaitingCall } from '../../wait/pending-call';
+import type { Wait } from '../../wait/options';
+import { PendingCall } from '../../wait/pending-call';
 
 export interface Delivery<T> {
   readonly item: T;
@@ -25,7 +25,7 @@ interface Question<T> {
   readonly untilMs: number;
 }
 
-class Getter<T> extends WaitingCall implements PollingCall {
+class Getter<T> extends PendingCall implements PollingCall {
   readonly deadline: number;
   question: Question<T> | undefined;
   left = false;

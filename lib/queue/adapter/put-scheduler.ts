@@ -6,10 +6,10 @@ import { PollingLine } from './poll-queue';
 import type { PollingCall } from './poll-queue';
 import type { Awaitable, QueueLike } from '../types';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/deadline';
-import { WaitingCall } from '../../wait/pending-call';
+import type { Wait } from '../../wait/options';
+import { PendingCall } from '../../wait/pending-call';
 
-class Putter<T> extends WaitingCall implements PollingCall {
+class Putter<T> extends PendingCall implements PollingCall {
   readonly deadline: number;
   private asking = false;
   /** Why it is to end, while the inner queue may still say otherwise. */
@@ -54,19 +54,19 @@ class Putter<T> extends WaitingCall implements PollingCall {
       this.end();
       this.resolve();
     } else if (this.reason !== undefined) {
-      super.fail(this.reason.error);
+      this.fail(this.reason.error);
     } else if (!isFull(refusal.error) || remainingMs(this.deadline) === 0) {
-      super.fail(refusal.error);
+      this.fail(refusal.error);
     } else {
       this.puts.mayWait(this, early);
     }
   }
 
-  override fail(error: unknown): void {
-    if (!this.asking) return super.fail(error);
+  override giveUp(error: unknown): void {
+    if (!this.asking) return this.fail(error);
     // The inner queue has the item in hand, and its answer decides; without one nobody knows.
     this.reason ??= { error };
-    this.grace ??= new Alarm(performance.now() + this.graceMs, () => this.giveUp(error));
+    this.grace ??= new Alarm(performance.now() + this.graceMs, () => this.leaveUnanswered(error));
   }
 
   /** An inner queue that heeds its options has answered by then. */
@@ -75,11 +75,11 @@ class Putter<T> extends WaitingCall implements PollingCall {
     return remainingMs(this.deadline) === 0 ? INNER_GRACE_MS : SLICE_MS + INNER_GRACE_MS;
   }
 
-  private giveUp(error: unknown): void {
+  private leaveUnanswered(error: unknown): void {
     this.left = true;
     this.puts.doubt();
     // A signal's reason belongs to the caller, and others may get it too.
-    super.fail(error === this.own.signal?.reason ? error : withOutcomeUnknown(error as QueueError));
+    this.fail(error === this.own.signal?.reason ? error : withOutcomeUnknown(error as QueueError));
   }
 
   protected override timedOut(): Error {
@@ -160,7 +160,7 @@ export class InnerPuts<T> {
   }
 
   failAll(reason: () => QueueError): void {
-    for (const putter of [...this.waiting]) putter.fail(reason());
+    for (const putter of [...this.waiting]) putter.giveUp(reason());
   }
 
   setReferenced(referenced: boolean): void {

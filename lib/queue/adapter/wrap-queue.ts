@@ -6,10 +6,10 @@ import { InnerGets } from './get-scheduler';
 import type { Delivery } from './get-scheduler';
 import { InnerPuts } from './put-scheduler';
 import { isEmpty, tellsOfAnItem } from './timing';
-import { describeValue } from '../../descriptor/metadata';
+import { describeValue } from '../../util/describe-value';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
-import { readWait } from '../../wait/deadline';
-import type { Wait } from '../../wait/deadline';
+import { readWait } from '../../wait/options';
+import type { Wait } from '../../wait/options';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [

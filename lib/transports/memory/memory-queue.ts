@@ -7,13 +7,14 @@ import type { Entry, MemoryStore, WaiterGroup } from './memory-store';
 import { HeldBatch } from '../../queue/lease-batch';
 import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
 import { SealedItem } from '../../codec/encoded-item';
-import { deadlineOf, readMax, readWait, remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/deadline';
-import type { WaitingCall } from '../../wait/pending-call';
+import { deadlineOf, remainingMs } from '../../wait/deadline';
+import { readMax, readWait } from '../../wait/options';
+import type { Wait } from '../../wait/options';
+import type { PendingCall } from '../../wait/pending-call';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
 export class Attachment implements WaiterGroup {
-  readonly waiters = new Set<WaitingCall>();
+  readonly waiters = new Set<PendingCall>();
   readonly leases = new Set<Entry<unknown>>();
   readonly runs = new Set<LeaseRun<unknown>>();
   referenced = true;

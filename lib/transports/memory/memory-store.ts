@@ -4,8 +4,8 @@
  * Two invariants hold between calls: nobody waits to get while an item lies ready, and nobody waits to put while there is room.
  */
 import { QueueEmptyError, QueueFullError, QueueShutDownError, QueueTimeoutError } from '../../errors';
-import type { Wait } from '../../wait/deadline';
-import { WaitingCall } from '../../wait/pending-call';
+import type { Wait } from '../../wait/options';
+import { PendingCall } from '../../wait/pending-call';
 
 export interface Entry<T> {
   readonly item: T;
@@ -18,11 +18,11 @@ export interface Entry<T> {
 
 /** Whoever waits; closing a handle ends its waiters, ref and unref reach their timers. */
 export interface WaiterGroup {
-  readonly waiters: Set<WaitingCall>;
+  readonly waiters: Set<PendingCall>;
   referenced: boolean;
 }
 
-abstract class LineCall extends WaitingCall {
+abstract class LineCall extends PendingCall {
   constructor(
     wait: Wait,
     reject: (reason: unknown) => void,

@@ -1,5 +1,5 @@
 /** `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. */
-import { CallEnd } from '../../wait/abort-listeners';
+import { CallEnd, onAbort } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { asyncDispose } from '../../util/dispose';
@@ -12,7 +12,9 @@ import {
 } from '../../errors';
 import { interruptible } from '../../queue/interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
-import { deadlineOf, readMax, readWait, remainingMs, type Wait } from '../../wait/deadline';
+import { deadlineOf, remainingMs } from '../../wait/deadline';
+import { readMax, readWait } from '../../wait/options';
+import type { Wait } from '../../wait/options';
 import type { Backend, Delivery, Promises } from './actor/backend';
 import { type RayActor, RayClient } from './client/ray-client';
 import { RayTaskError } from './errors';
@@ -293,9 +295,8 @@ function untilAborted<V>(promise: Promise<V>, wait: Wait): Promise<V> {
   const { signal } = wait;
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const ignore = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(ignore);
   });
 }
 

@@ -6,7 +6,7 @@ import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError 
 import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
 import type { NativeHandle } from './addon';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
-import { readMax } from '../../wait/deadline';
+import { readMax } from '../../wait/options';
 import { ShmQueue } from './shm-queue';
 
 /** A view of the mapping keeps its handle, so that the memory under it is not unmapped because a queue was forgotten. */

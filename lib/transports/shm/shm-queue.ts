@@ -9,7 +9,7 @@ import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
 import { GETTERS, LARGE, PUTTERS, REGISTER_CODEC, TOO_LARGE, native } from './addon';
-import { describeValue } from '../../descriptor/metadata';
+import { describeValue } from '../../util/describe-value';
 import type { NativeHandle } from './addon';
 import type {
   NativeLease,
@@ -19,8 +19,9 @@ import type {
   SyncWaitOptions,
   WaitOptions,
 } from '../../queue/types';
-import { deadlineOf, readMax, readWait, remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/deadline';
+import { deadlineOf, remainingMs } from '../../wait/deadline';
+import { readMax, readWait } from '../../wait/options';
+import type { Wait } from '../../wait/options';
 import { Batches } from './put-batch';
 import type { Batch } from './put-batch';
 import { BellPull } from './doorbell';

@@ -1,7 +1,7 @@
 /** Calls that wait on one side of one handle: served in order, each ended by its item, timeout, signal or the handle's close. */
 import type { Direction, NativeHandle } from './addon';
-import type { Wait } from '../../wait/deadline';
-import { WaitingCall } from '../../wait/pending-call';
+import type { Wait } from '../../wait/options';
+import { PendingCall } from '../../wait/pending-call';
 import type { BellPull } from './doorbell';
 
 /** As many are served before other work of the loop gets its turn. */
@@ -10,7 +10,7 @@ const BATCH = 64;
 /** What one try brought: undefined for "nothing yet". */
 export type Attempt<R> = () => { value: R } | undefined;
 
-class Waiter<R> extends WaitingCall {
+class Waiter<R> extends PendingCall {
   constructor(
     wait: Wait,
     private readonly waiters: Waiters,

@@ -1,4 +1,4 @@
-import type { Wait } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
 
 /** An item as it was taken; whoever takes it settles it once. */
 export interface Delivery {

@@ -1,7 +1,8 @@
 /** A queue in somebody else's actor: what can be promised depends on the methods that it has. */
 import { QueueClosedError, QueueConnectionError, QueueEmptyError, QueueFullError } from '../../../errors';
-import type { Wait } from '../../../wait/deadline';
-import { deadlineOf, remainingMs } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
+import { onAbort } from '../../../wait/abort-listeners';
+import { Alarm, deadlineOf, remainingMs } from '../../../wait/deadline';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { isEmpty, isFull } from '../errors';
@@ -122,28 +123,24 @@ export class PlainBackend implements Backend {
       let left = false;
       const leave = (error: unknown): void => {
         left = true;
-        clearTimeout(timer);
+        end();
         reject(error);
       };
-      const onAbort = (): void => leave(wait.signal?.reason);
-      const onClose = (): void => leave(new QueueClosedError());
-      wait.signal?.addEventListener('abort', onAbort, { once: true });
-      this.leaving.signal.addEventListener('abort', onClose, { once: true });
       // A call under way is not broken off: what it brings would be lost.
       const bounded = wait.timeoutMs !== 0 && wait.timeoutMs !== Infinity;
-      const timer = bounded ? setTimeout(() => leave(new QueueEmptyError()), wait.timeoutMs) : undefined;
+      const alarm = new Alarm(bounded ? deadline : Infinity, () => leave(new QueueEmptyError()), true);
+      const ends = [() => alarm.cancel()];
+      const end = (): void => {
+        for (const undo of ends.splice(0)) undo();
+      };
+      ends.push(onAbort(this.leaving.signal, () => leave(new QueueClosedError())));
+      ends.push(onAbort(wait.signal, () => leave(wait.signal?.reason)));
       const taking = this.reading.then(async () => {
         const items = left ? [] : await this.takeInTurn(max, wait, deadline, () => left);
         if (left) this.returned.unshift(...items);
         else resolve(items.map((entry) => this.deliver(entry)));
       });
-      this.reading = taking
-        .catch((error: unknown) => left || reject(error))
-        .finally(() => {
-          clearTimeout(timer);
-          wait.signal?.removeEventListener('abort', onAbort);
-          this.leaving.signal.removeEventListener('abort', onClose);
-        });
+      this.reading = taking.catch((error: unknown) => left || reject(error)).finally(end);
     });
   }
 
@@ -208,14 +205,13 @@ export class PlainBackend implements Backend {
   private pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
-        clearTimeout(timer);
-        signal?.removeEventListener('abort', done);
-        this.leaving.signal.removeEventListener('abort', done);
+        alarm.cancel();
+        for (const ignore of ignored) ignore();
         resolve();
       };
-      const timer = setTimeout(done, ms);
-      signal?.addEventListener('abort', done, { once: true });
-      this.leaving.signal.addEventListener('abort', done, { once: true });
+      const alarm = new Alarm(performance.now() + ms, done, true);
+      const ignored: (() => void)[] = [];
+      for (const ending of [signal, this.leaving.signal]) ignored.push(onAbort(ending, done));
     });
   }
 

@@ -1,5 +1,5 @@
 /** A queue in an actor of ours: leases, puts applied once, waits that the cluster ends. */
-import type { Wait } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { ActorConnection } from './actor-session';
 import type { Backend, BackendState, Delivery, Promises } from './backend';

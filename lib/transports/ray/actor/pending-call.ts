@@ -1,58 +1,55 @@
-/** A line of calls that wait: each leaves by being served, by its deadline or by its signal, whichever is first. */
-import { Alarm, deadlineOf, type Wait } from '../../../wait/deadline';
+import { deadlineOf } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
+import { PendingCall } from '../../../wait/pending-call';
 
-export class Waiting<T> {
+/**
+ * A call that waits for the actor. While the actor has it in hand it cannot end by itself: once its time is over or its signal fired
+ * it has a `reason` to, and ends when the answer is there.
+ */
+export class ActorCall<T> extends PendingCall {
   readonly deadline: number;
   readonly promise: Promise<T>;
-  /** Why it is to leave, once its time is over or its signal fired. */
+  /** Why it is to leave. */
   reason: { error: unknown } | undefined;
   settled = false;
-  private resolvePromise!: (value: T) => void;
-  private rejectPromise!: (error: unknown) => void;
-  private alarm: Alarm | undefined;
+  private readonly fulfil: (value: T) => void;
 
+  /** @param hasReason called once there is a reason to leave */
   constructor(
-    private readonly wait: Wait,
-    timedOut: () => Error,
-    /** The deadline passed or the signal fired: `reason` is set, the call decides when it leaves. */
-    private readonly onReason: () => void,
+    wait: Wait,
+    private readonly late: () => Error,
+    private readonly hasReason: () => void,
   ) {
+    let fulfil!: (value: T) => void;
+    let reject!: (error: unknown) => void;
+    const promise = new Promise<T>((...settle) => ([fulfil, reject] = settle));
+    // One that does not wait is answered by the actor, however long that takes.
+    super(wait.timeoutMs === 0 ? { timeoutMs: Infinity, signal: wait.signal } : wait, reject);
+    this.promise = promise;
+    this.fulfil = fulfil;
     this.deadline = deadlineOf(wait);
-    this.promise = new Promise((resolve, reject) => {
-      this.resolvePromise = resolve;
-      this.rejectPromise = reject;
-    });
-    if (wait.timeoutMs !== Infinity && wait.timeoutMs > 0) {
-      this.alarm = new Alarm(this.deadline, () => this.giveReason(timedOut()));
-    }
-    wait.signal?.addEventListener('abort', this.onAbort, { once: true });
+    this.immediate = wait.timeoutMs === 0;
   }
 
-  get immediate(): boolean {
-    return this.wait.timeoutMs === 0;
+  /** Whether it does not wait for the queue. */
+  readonly immediate: boolean;
+
+  protected override timedOut(): Error {
+    return this.late();
   }
 
-  private readonly onAbort = (): void => this.giveReason(this.wait.signal?.reason);
-
-  private giveReason(error: unknown): void {
+  override giveUp(error: unknown): void {
     if (this.settled || this.reason !== undefined) return;
     this.reason = { error };
-    this.onReason();
+    this.hasReason();
   }
 
   resolve(value: T): void {
-    this.leave();
-    this.resolvePromise(value);
+    this.end();
+    this.fulfil(value);
   }
 
-  reject(error: unknown): void {
-    this.leave();
-    this.rejectPromise(error);
-  }
-
-  private leave(): void {
+  protected override leave(): void {
     this.settled = true;
-    this.alarm?.cancel();
-    this.wait.signal?.removeEventListener('abort', this.onAbort);
   }
 }

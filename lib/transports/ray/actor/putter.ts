@@ -6,9 +6,9 @@ import {
   QueueShutDownError,
   SerializationError,
 } from '../../../errors';
-import type { Wait } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
 import { type ActorConnection, statusOf } from './actor-session';
-import { Waiting } from './pending-call';
+import { ActorCall } from './pending-call';
 import { PickleError, PyFloat, type PyFragment } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
 
@@ -18,10 +18,10 @@ export const MAX_ITEM_BYTES = 256 * 1024 * 1024;
 /** The longest that a call waits on the cluster's side. */
 export const LONGEST_CALL_MS = 10_000;
 
-class Put extends Waiting<void> {
+class Put extends ActorCall<void> {
   constructor(
     readonly fragment: PyFragment,
-    ...rest: ConstructorParameters<typeof Waiting<void>>
+    ...rest: ConstructorParameters<typeof ActorCall<void>>
   ) {
     super(...rest);
   }
@@ -84,7 +84,7 @@ export class Writer {
 
   private dismiss(): void {
     this.line = this.line.filter((put) => {
-      if (put.reason !== undefined) put.reject(put.reason.error);
+      if (put.reason !== undefined) put.fail(put.reason.error);
       return put.reason === undefined;
     });
   }
@@ -110,7 +110,7 @@ export class Writer {
   private fail(error: unknown): void {
     const line = this.line;
     this.line = [];
-    for (const put of line) put.reject(put.reason === undefined ? error : put.reason.error);
+    for (const put of line) put.fail(put.reason === undefined ? error : put.reason.error);
   }
 
   private batch(): Put[] {
@@ -158,7 +158,7 @@ export class Writer {
 
   private leaveFull(put: Put): void {
     this.line.splice(this.line.indexOf(put), 1);
-    put.reject(this.full());
+    put.fail(this.full());
   }
 
   /** Puts that did not get in are refused; the one under way is waited for, so that each is told what became of it. */

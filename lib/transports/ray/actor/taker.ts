@@ -1,9 +1,9 @@
 /** Takes, in order: one waiting call under way, for as many items as there are getters; those who do not wait ask beside it. */
 import { QueueClosedError, QueueEmptyError, QueueShutDownError, SerializationError } from '../../../errors';
-import type { Wait } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
 import type { Delivery } from './backend';
 import { type ActorConnection, statusOf } from './actor-session';
-import { Waiting } from './pending-call';
+import { ActorCall } from './pending-call';
 import { convertNode } from '../pickle/convert';
 import { PyFloat, PyList } from '../pickle/types';
 import { writePickle } from '../pickle/write';
@@ -18,10 +18,10 @@ interface Leased extends Delivery {
   readonly id: number;
 }
 
-class Take extends Waiting<Delivery[]> {
+class Take extends ActorCall<Delivery[]> {
   constructor(
     readonly max: number,
-    ...rest: ConstructorParameters<typeof Waiting<Delivery[]>>
+    ...rest: ConstructorParameters<typeof ActorCall<Delivery[]>>
   ) {
     super(...rest);
   }
@@ -54,7 +54,7 @@ export class Reader {
   /** Lets those go whose time is over or whose signal fired. What is on its way for them goes to others, or back. */
   private dismiss(): void {
     const leave = (take: Take): boolean => {
-      if (take.reason !== undefined) take.reject(take.reason.error);
+      if (take.reason !== undefined) take.fail(take.reason.error);
       return take.reason === undefined;
     };
     this.line = this.line.filter(leave);
@@ -175,7 +175,7 @@ export class Reader {
   }
 
   private fail(line: Take[], error: unknown): void {
-    for (const take of line.splice(0)) if (!take.settled) take.reject(error);
+    for (const take of line.splice(0)) if (!take.settled) take.fail(error);
   }
 
   /** Waiting gets end; what was on its way for them goes back, in front. */

@@ -1,18 +1,12 @@
 /** What puts, gets and queries share: how long a call may wait, and who tells it to stop. */
 import { QueueConnectionError } from '../../../errors';
+import { Alarm, LONGEST_TIMER_MS, remainingMs } from '../../../wait/deadline';
 import type { LinkFailure } from '../wire/errors';
 
 /** How long an answer may be late before the connection is blamed. */
 export const ANSWER_GRACE_MS = 250;
 /** How long a call that does not wait for the queue waits for the server. */
 export const PATIENCE_MS = 3000;
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-export interface Wait {
-  /** Milliseconds to wait for the queue: 0 not at all, Infinity for ever. */
-  readonly waitMs: number;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** What the ledgers need of the handle they belong to. */
 export interface Host {
@@ -28,23 +22,24 @@ export interface Host {
   stir(): void;
 }
 
-/** A call's clock: when the queue's patience ends, and when the server's does. */
-export class Deadline {
+/** A call's clock: when the queue's time is over, and when the server's is. */
+export class CallTimeout {
   private readonly started: number;
-  private timer: NodeJS.Timeout | undefined;
+  private alarm: Alarm | undefined;
 
   constructor(
-    readonly waitMs: number,
+    /** 0: the call does not wait for the queue. Infinity: for ever. */
+    readonly timeoutMs: number,
     private readonly host: Host,
   ) {
     // A wait without end never asks.
-    this.started = waitMs === Infinity ? 0 : performance.now();
+    this.started = timeoutMs === Infinity ? 0 : performance.now();
   }
 
   /** For the wire: undefined is for ever. */
   remainingMs(): number | undefined {
-    if (this.waitMs === Infinity) return undefined;
-    return Math.min(LONGEST_TIMER_MS, Math.max(0, Math.ceil(this.waitMs - this.elapsedMs())));
+    if (this.timeoutMs === Infinity) return undefined;
+    return Math.min(LONGEST_TIMER_MS, Math.ceil(remainingMs(this.started + this.timeoutMs)));
   }
 
   elapsedMs(): number {
@@ -53,21 +48,14 @@ export class Deadline {
 
   /** Calls `expired` when the wait is over; with `late`, once an answer should long have come. */
   arm(expired: () => void, late: boolean): void {
-    clearTimeout(this.timer);
-    if (this.waitMs === Infinity) return;
-    const wait = this.waitMs === 0 ? PATIENCE_MS : this.waitMs + (late ? ANSWER_GRACE_MS : 0);
-    const delay = Math.max(0, Math.ceil(wait - this.elapsedMs()));
-    // A timer may fire early, and none may be longer than this.
-    this.timer = setTimeout(
-      () => (this.elapsedMs() < wait ? this.arm(expired, late) : expired()),
-      Math.min(delay, LONGEST_TIMER_MS),
-    );
-    this.setReferenced(this.host.referenced);
+    if (this.timeoutMs === Infinity) return;
+    const allowed = this.timeoutMs === 0 ? PATIENCE_MS : this.timeoutMs + (late ? ANSWER_GRACE_MS : 0);
+    this.alarm?.cancel();
+    this.alarm = new Alarm(this.started + allowed, expired, this.host.referenced);
   }
 
   setReferenced(referenced: boolean): void {
-    if (referenced) this.timer?.ref();
-    else this.timer?.unref();
+    this.alarm?.setReferenced(referenced);
   }
 
   /**
@@ -75,14 +63,14 @@ export class Deadline {
    * gets a moment longer, so that it ends with what the queue says. @returns whether it did
    */
   extend(expired: () => void): boolean {
-    if (this.host.lastFailure !== undefined || this.waitMs === 0 || this.elapsedMs() >= this.waitMs + ANSWER_GRACE_MS)
-      return false;
+    const longest = this.timeoutMs + ANSWER_GRACE_MS;
+    if (this.host.lastFailure !== undefined || this.timeoutMs === 0 || this.elapsedMs() >= longest) return false;
     this.arm(expired, true);
     return true;
   }
 
   clear(): void {
-    clearTimeout(this.timer);
+    this.alarm?.cancel();
   }
 }
 
@@ -90,7 +78,7 @@ export class Deadline {
 export function unreachable(
   what: string,
   where: string,
-  deadline: Deadline,
+  deadline: CallTimeout,
   failure: LinkFailure | undefined,
 ): QueueConnectionError {
   const waited = Math.round(deadline.elapsedMs());

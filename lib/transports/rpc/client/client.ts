@@ -11,6 +11,8 @@ import type { LinkOwner, Remote } from './connection';
 import { PutLedger } from './pending-puts';
 import { QueryLedger } from './pending-queries';
 import type { Host } from './call-timeout';
+import { Alarm } from '../../../wait/deadline';
+import { FOR_EVER } from '../../../wait/options';
 
 /** How long close() waits for what is under way, and for the server to let go. */
 const CLOSE_PATIENCE_MS = 2000;
@@ -31,7 +33,8 @@ export class Handle implements LinkOwner, Host {
   private readonly clientId = randomBytes(16);
   private instance: Uint8Array | undefined;
   private rememberMs = Infinity;
-  private forgetting: NodeJS.Timeout | undefined;
+  /** Rings once the server will have forgotten this client. */
+  private forgetting: Alarm | undefined;
   private flushing = false;
   /** The server is going down: this stream only brings what is under way to its end. */
   private draining = false;
@@ -47,7 +50,7 @@ export class Handle implements LinkOwner, Host {
     this.link = new Link(remote, this);
     this.puts = new PutLedger(this);
     this.gets = new GetLedger(this, requestNumber, (items: ItemBatch) => {
-      void this.puts.put(items, { waitMs: Infinity }, { front: true });
+      void this.puts.put(items, FOR_EVER, { front: true });
     });
     this.queries = new QueryLedger(this, requestNumber);
   }
@@ -128,7 +131,7 @@ export class Handle implements LinkOwner, Host {
   }
 
   onOpened(opened: Opened): void {
-    clearTimeout(this.forgetting);
+    this.forgetting?.cancel();
     this.forgetting = undefined;
     const instance = opened.serverInstance!;
     const same = this.instance !== undefined && Buffer.compare(this.instance, instance) === 0;
@@ -167,14 +170,10 @@ export class Handle implements LinkOwner, Host {
     this.gets.onDown(failure);
     this.queries.onDown(failure);
     if (this.puts.inFlight && this.forgetting === undefined) {
-      this.forgetting = setTimeout(
-        () => {
-          this.forgetting = undefined;
-          this.puts.forgotten();
-        },
-        Math.min(this.rememberMs, 2 ** 31 - 1),
-      );
-      this.forgetting.unref();
+      this.forgetting = new Alarm(performance.now() + this.rememberMs, () => {
+        this.forgetting = undefined;
+        this.puts.forgotten();
+      });
     }
     this.mindTheLoop();
   }
@@ -198,7 +197,7 @@ export class Handle implements LinkOwner, Host {
       });
     }
     this.gets.failAll(new QueueClosedError());
-    clearTimeout(this.forgetting);
+    this.forgetting?.cancel();
     await this.link.close(CLOSE_PATIENCE_MS);
   }
 }

@@ -9,8 +9,10 @@ import type { LinkFailure } from '../wire/errors';
 import { ItemBatch } from '../wire/item-batch';
 import { toNumber } from '../wire/protocol';
 import type { Cancel, ClientFrame, Delivery, Failure, Get, Opened, Settle, Settled } from '../wire/protocol';
-import { Deadline, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
-import type { Host, Wait } from './call-timeout';
+import { CallTimeout, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
+import type { Host } from './call-timeout';
+import { onAbort } from '../../../wait/abort-listeners';
+import type { Wait } from '../../../wait/options';
 
 export interface Taken {
   items: ItemBatch;
@@ -31,10 +33,11 @@ interface Call {
   request: number;
   max: number;
   lease: boolean;
-  deadline: Deadline;
+  deadline: CallTimeout;
   state: 'unsent' | 'sent' | 'settling' | 'done';
   signal: AbortSignal | undefined;
-  onAbort: (() => void) | undefined;
+  /** Takes its listener off the signal. */
+  ignoreAbort: () => void;
   /** Given up while its item was being confirmed: it ends with this unless the confirmation comes on this stream. */
   reason: { error: unknown } | undefined;
   resolve: (result: Taken | RemoteLease) => void;
@@ -96,21 +99,18 @@ export class GetLedger {
         request: 0,
         max,
         lease,
-        deadline: new Deadline(wait.waitMs, this.host),
+        deadline: new CallTimeout(wait.timeoutMs, this.host),
         state: 'unsent',
         signal: wait.signal,
-        onAbort: undefined,
+        ignoreAbort: () => {},
         reason: undefined,
         resolve,
         reject,
       };
-      if (wait.signal !== undefined) {
-        call.onAbort = () => this.abandon(call, call.signal!.reason);
-        wait.signal.addEventListener('abort', call.onAbort, { once: true });
-      }
       call.deadline.arm(() => this.expire(call), false);
       this.calls.add(call);
       this.unsent.push(call);
+      call.ignoreAbort = onAbort(wait.signal, () => this.abandon(call, call.signal!.reason));
       this.host.stir();
     });
   }
@@ -138,7 +138,7 @@ export class GetLedger {
       // Neighbours that ask for the same are asked for, delivered and settled together.
       if (last !== undefined && call.max === 1 && last.max === 1 && last.waitMs === waitMs) last.count!++;
       else gets.push((last = { request: call.request, max: call.max, waitMs, count: 1 }));
-      if (waitMs !== undefined && call.deadline.waitMs !== 0) call.deadline.arm(() => this.expire(call), true);
+      if (waitMs !== undefined && call.deadline.timeoutMs !== 0) call.deadline.arm(() => this.expire(call), true);
     }
     frame.gets = gets;
   }
@@ -249,7 +249,7 @@ export class GetLedger {
       const { reason } = call;
       if (reason !== undefined) {
         this.reject(call, reason.error);
-      } else if (failure.permanent || call.deadline.waitMs === 0) {
+      } else if (failure.permanent || call.deadline.timeoutMs === 0) {
         this.reject(call, failure.error);
       } else {
         if (call.state === 'sent') call.state = 'unsent';
@@ -307,7 +307,7 @@ export class GetLedger {
         this.leases--;
         // close() gives it back.
         if (this.host.closed) return release ? resolve() : reject(new QueueClosedError());
-        const deadline = new Deadline(0, this.host);
+        const deadline = new CallTimeout(0, this.host);
         const gone = (why: string): void => {
           deadline.clear();
           if (release) resolve();
@@ -353,7 +353,7 @@ export class GetLedger {
     else if (call.state === 'unsent') this.unsent = this.unsent.filter((other) => other !== call);
     call.state = 'done';
     call.deadline.clear();
-    if (call.onAbort !== undefined) call.signal!.removeEventListener('abort', call.onAbort);
+    call.ignoreAbort();
     this.calls.delete(call);
     return true;
   }

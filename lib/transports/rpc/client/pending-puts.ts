@@ -9,12 +9,14 @@ import type { LinkFailure } from '../wire/errors';
 import { BATCH_BYTES, BATCH_ITEMS, CANCELLED, toNumber } from '../wire/protocol';
 import type { Cancel, ClientFrame, Opened, Put, PutResult } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
-import { Deadline, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
-import type { Host, Wait } from './call-timeout';
+import { CallTimeout, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
+import type { Host } from './call-timeout';
+import { onAbort } from '../../../wait/abort-listeners';
+import type { Wait } from '../../../wait/options';
 
 interface Call {
   items: ItemBatch;
-  deadline: Deadline;
+  deadline: CallTimeout;
   /** Calls of one nonzero group are applied in order up to the first that fails. */
   group: number;
   front: boolean;
@@ -26,7 +28,8 @@ interface Call {
   failed: boolean;
   done: boolean;
   signal: AbortSignal | undefined;
-  onAbort: (() => void) | undefined;
+  /** Takes its listener off the signal. */
+  ignoreAbort: () => void;
   resolve: (applied: number) => void;
   reject: (error: unknown, applied: number) => void;
 }
@@ -73,7 +76,7 @@ export class PutLedger {
     return new Promise((settle) => {
       const call: Call = {
         items,
-        deadline: new Deadline(wait.waitMs, this.host),
+        deadline: new CallTimeout(wait.timeoutMs, this.host),
         group,
         front,
         next: 0,
@@ -83,16 +86,13 @@ export class PutLedger {
         failed: false,
         done: false,
         signal: wait.signal,
-        onAbort: undefined,
+        ignoreAbort: () => {},
         resolve: (applied) => settle({ applied }),
         reject: (error, applied) => settle({ applied, failed: { error } }),
       };
-      if (wait.signal !== undefined) {
-        call.onAbort = () => this.abort(call);
-        wait.signal.addEventListener('abort', call.onAbort, { once: true });
-      }
       call.deadline.arm(() => this.expire(call), false);
       this.unsent.push(call);
+      call.ignoreAbort = onAbort(wait.signal, () => this.abort(call));
       this.host.stir();
     });
   }
@@ -116,7 +116,7 @@ export class PutLedger {
       const call = this.unsent[index]!;
       const from = call.next;
       // A put that does not wait is not held up by those that do: the server decides at once.
-      const unbounded = call.deadline.waitMs === 0;
+      const unbounded = call.deadline.timeoutMs === 0;
       let bytes = 0;
       while (call.next < call.items.count) {
         const length = call.items.length(call.next);
@@ -145,7 +145,7 @@ export class PutLedger {
       if (count > 0) {
         this.chunks.push({ call, offset: from, sequence: this.nextSequence, count, bytes });
         call.chunks++;
-        const { waitMs } = call.deadline;
+        const { timeoutMs: waitMs } = call.deadline;
         if (open === undefined || open.waitMs !== waitMs || open.group !== 0 || call.group !== 0 || call.front) {
           if (open !== undefined) open.put.items = ItemBatch.join(batch).toWire();
           batch = [];
@@ -172,12 +172,12 @@ export class PutLedger {
       }
       if (call.next === call.items.count) {
         this.unsent.splice(index, 1);
-        if (call.deadline.waitMs !== 0) call.deadline.arm(() => this.expire(call), true);
+        if (call.deadline.timeoutMs !== 0) call.deadline.arm(() => this.expire(call), true);
         continue;
       }
       if (more) break;
       // The window is used up: only puts that do not wait may pass.
-      index = this.unsent.findIndex((other, at) => at > index && other.deadline.waitMs === 0);
+      index = this.unsent.findIndex((other, at) => at > index && other.deadline.timeoutMs === 0);
       if (index < 0) break;
     }
     if (open !== undefined) {
@@ -236,7 +236,7 @@ export class PutLedger {
       const sent = call.chunks > 0;
       if (call.failed) {
         this.finish(call);
-      } else if (failure.permanent || call.deadline.waitMs === 0) {
+      } else if (failure.permanent || call.deadline.timeoutMs === 0) {
         this.fail(
           call,
           sent ? this.unknown(`it was sent to ${where} but not acknowledged: ${failure.error.message}`) : failure.error,
@@ -337,7 +337,7 @@ export class PutLedger {
     if (call.done) return;
     call.done = true;
     call.deadline.clear();
-    if (call.onAbort !== undefined) call.signal!.removeEventListener('abort', call.onAbort);
+    call.ignoreAbort();
     this.withdraw(call);
     if (call.chunks > 0) this.disown(call);
     if (call.failed && call.applied < call.items.count) call.reject(call.failure, call.applied);
@@ -369,7 +369,7 @@ export class PutLedger {
   }
 
   private abort(call: Call): void {
-    call.onAbort = undefined;
+    call.ignoreAbort();
     this.withdraw(call);
     call.failed = true;
     call.failure = call.signal!.reason;
@@ -394,7 +394,7 @@ export class PutLedger {
         ),
       );
     }
-    if (sent && call.deadline.waitMs !== 0 && call.next === call.items.count) {
+    if (sent && call.deadline.timeoutMs !== 0 && call.next === call.items.count) {
       // The server should have answered by itself.
       this.cancel(call);
       return this.fail(call, this.unknown(`sent to ${where}, which has not answered within ${waited} ms`));
@@ -403,7 +403,7 @@ export class PutLedger {
       this.withdraw(call);
       call.failed = true;
       call.failure =
-        call.deadline.waitMs === 0 ? this.unknown(`${where} has not answered within ${waited} ms`) : full(waited);
+        call.deadline.timeoutMs === 0 ? this.unknown(`${where} has not answered within ${waited} ms`) : full(waited);
       this.cancel(call);
       setTimeout(() => this.finish(call), 1000).unref();
       return;

@@ -4,13 +4,13 @@ import { errorFromCode } from '../wire/errors';
 import type { LinkFailure } from '../wire/errors';
 import { toNumber } from '../wire/protocol';
 import type { ClientFrame, Failure, QueryResult } from '../wire/protocol';
-import { Deadline, unreachable } from './call-timeout';
+import { CallTimeout, unreachable } from './call-timeout';
 import type { Host } from './call-timeout';
 
 interface Call {
   request: number;
   immediate: boolean | undefined;
-  deadline: Deadline;
+  deadline: CallTimeout;
   sent: boolean;
   resolve: (result: QueryResult) => void;
   reject: (error: unknown) => void;
@@ -41,7 +41,7 @@ export class QueryLedger {
       const call: Call = {
         request: this.requestNumber(),
         immediate,
-        deadline: new Deadline(0, this.host),
+        deadline: new CallTimeout(0, this.host),
         sent: false,
         resolve,
         reject,

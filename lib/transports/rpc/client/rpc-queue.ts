@@ -7,7 +7,8 @@ import { asyncDispose } from '../../../util/dispose';
 import { InvalidDescriptorError, ItemTooLargeError } from '../../../errors';
 import { interruptible } from '../../../queue/interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
-import { deadlineOf, readMax, readWait, remainingMs } from '../../../wait/deadline';
+import { deadlineOf, restOf } from '../../../wait/deadline';
+import { AT_ONCE, readMax, readWait } from '../../../wait/options';
 import { bearerToken, pem, withCertificates } from '../../../util/tls';
 import { isLoopback } from '../wire/addresses';
 import { Handle } from './client';
@@ -64,19 +65,16 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    const { timeoutMs, signal } = readWait(options);
+    const wait = readWait(options);
     this.handle.checkOpen();
-    const { failed } = await this.handle.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), {
-      waitMs: timeoutMs,
-      signal,
-    });
+    const { failed } = await this.handle.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), wait);
     if (failed !== undefined) throw failed.error;
   }
 
   override async get(options?: WaitOptions): Promise<T> {
-    const { timeoutMs, signal } = readWait(options);
+    const wait = readWait(options);
     this.handle.checkOpen();
-    const { items } = await this.handle.gets.get(1, { waitMs: timeoutMs, signal });
+    const { items } = await this.handle.gets.get(1, wait);
     return items.open(0) as T;
   }
 
@@ -98,11 +96,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       for await (const batch of this.batches(items, ending.signal)) {
         if (ending.signal.aborted) throw ending.signal.reason;
         this.handle.checkOpen();
-        const putting = this.handle.puts.put(
-          batch,
-          { waitMs: wait.timeoutMs === 0 ? 0 : remainingMs(deadline), signal: wait.signal },
-          { group },
-        );
+        const putting = this.handle.puts.put(batch, restOf(wait, deadline), { group });
         void putting.then((outcome) => outcome.failed !== undefined && ending.end(outcome.failed.error));
         under.push(putting);
         if (under.length >= BATCHES_AHEAD) await settleOldest();
@@ -122,15 +116,12 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const none = readMax(max) === 0;
     this.handle.checkOpen();
     if (none) return [];
-    let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), {
-      waitMs: wait.timeoutMs,
-      signal: wait.signal,
-    });
+    let { items, more } = await this.handle.gets.get(Math.min(max, 2 ** 32 - 1), wait);
     const decoded: T[] = [];
     open(items, decoded);
     while (more && decoded.length < max) {
       try {
-        ({ items, more } = await this.handle.gets.get(Math.min(max - decoded.length, 2 ** 32 - 1), { waitMs: 0 }));
+        ({ items, more } = await this.handle.gets.get(Math.min(max - decoded.length, 2 ** 32 - 1), AT_ONCE));
       } catch {
         // Somebody else took the rest. Any other error comes again at the next call, and what is taken must not be lost to it.
         break;
@@ -141,9 +132,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
-    const { timeoutMs, signal } = readWait(options);
+    const wait = readWait(options);
     this.handle.checkOpen();
-    const loan = await this.handle.gets.lease({ waitMs: timeoutMs, signal });
+    const loan = await this.handle.gets.lease(wait);
     let item: T;
     try {
       item = loan.items.open(0) as T;

@@ -1,0 +1,56 @@
+/** How long a call may wait, and who may call it off: what programs write, and the one reading of it. */
+import { describeValue } from '../util/describe-value';
+
+export interface WaitOptions {
+  /** false: fail at once instead of waiting. Default true. */
+  block?: boolean;
+  /** Longest wait; 0 is the same as block: false. Default: for ever. Negative or NaN: RangeError. */
+  timeoutMs?: number;
+  /** Rejects with the signal's reason; an item is never lost to an abort. */
+  signal?: AbortSignal;
+}
+
+export type SyncWaitOptions = Omit<WaitOptions, 'signal'>;
+
+export interface Wait {
+  /** 0: do not wait. Infinity: for ever. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export const FOR_EVER: Wait = { timeoutMs: Infinity, signal: undefined };
+export const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
+
+/** @throws RangeError for a negative or NaN timeout, TypeError for other types; the signal's reason when it has fired already. */
+export function readWait(options: WaitOptions | undefined): Wait {
+  if (options === undefined || options === null) return FOR_EVER;
+  if (typeof options !== 'object') {
+    throw new TypeError(`The options of a call are { block, timeoutMs, signal }, found ${describeValue(options)}.`);
+  }
+  const { block, timeoutMs, signal } = options;
+  if (timeoutMs !== undefined && timeoutMs !== null) {
+    if (typeof timeoutMs !== 'number')
+      throw new TypeError(`timeoutMs must be a number of milliseconds, found ${describeValue(timeoutMs)}.`);
+    if (!(timeoutMs >= 0)) {
+      throw new RangeError(
+        `timeoutMs must be 0 or more milliseconds, found ${timeoutMs}. Leave it out to wait for ever.`,
+      );
+    }
+  }
+  if (signal !== undefined && signal !== null && typeof signal.addEventListener !== 'function') {
+    throw new TypeError(`signal must be an AbortSignal, found ${describeValue(signal)}.`);
+  }
+  if (signal?.aborted) throw signal.reason;
+  return { timeoutMs: block === false ? 0 : (timeoutMs ?? Infinity), signal: signal ?? undefined };
+}
+
+/** How many items a getMany may take. @throws RangeError */
+export function readMax(max: number): number {
+  if (Number.isSafeInteger(max) && max >= 0) return max;
+  if (max === Infinity) return Number.MAX_SAFE_INTEGER;
+  throw new RangeError(
+    max === undefined
+      ? 'The first argument, the most items to take, is missing: getMany(max, options?) takes a non-negative integer.'
+      : `max must be a non-negative integer, found ${describeValue(max)}.`,
+  );
+}
