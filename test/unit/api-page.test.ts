@@ -5,6 +5,7 @@ import * as sage from '../../lib';
 import * as ray from '../../lib/ray';
 import * as rpc from '../../lib/rpc';
 import * as testing from '../../lib/testing';
+import * as work from '../../lib/work';
 
 const LIB = join(__dirname, '../../lib');
 const page = readFileSync(join(__dirname, '../../docs/api.md'), 'utf8');
@@ -14,7 +15,7 @@ const textOf = (file: string): string => readFileSync(join(LIB, file), 'utf8');
 test('every export', () => {
   const own = ['RayClient', 'RayActorQueue', 'RayQueue'];
   expect(own.every((name) => name in ray)).toBe(true);
-  const exported = [...Object.keys(sage), ...Object.keys(rpc), ...Object.keys(testing), ...own];
+  const exported = [...Object.keys(sage), ...Object.keys(rpc), ...Object.keys(testing), ...Object.keys(work), ...own];
   expect(exported.filter((name) => !named(name))).toEqual([]);
 });
 

@@ -1,0 +1,66 @@
+/** Items that a consumer has on lease, and the end of those leases: as few calls as the moment allows. */
+import type { Lease, LeaseBatch } from '../queue/types';
+import { readRecord } from './retry-record';
+
+/** One batch of leases; while none of them has ended by itself, one call may end all. */
+interface Origin {
+  readonly batch: LeaseBatch<unknown>;
+  readonly count: number;
+  /** Acknowledged in this turn and not yet told to the queue. */
+  finished: HeldItem<unknown>[];
+}
+
+export interface HeldItem<T> {
+  readonly item: T;
+  readonly lease: Lease<unknown>;
+  readonly origin: Origin;
+  /** Of this delivery and those before the item was put again. */
+  readonly deliveries: number;
+  readonly crashes: number;
+  /** A record's: milliseconds since the epoch. Undefined: the item was given back, or is fresh. */
+  readonly dueAtMs: number | undefined;
+}
+
+export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
+  const origin: Origin = { batch, count: batch.items.length, finished: [] };
+  return batch.leases.map((lease) => {
+    const found = readRecord(lease.item);
+    return {
+      item: (found === undefined ? lease.item : found.item) as T,
+      lease,
+      origin,
+      deliveries: lease.deliveries + (found?.record.deliveries ?? 0),
+      crashes: lease.crashes + (found?.record.crashes ?? 0),
+      dueAtMs: found !== undefined && lease.deliveries === 1 ? found.record.dueAtMs : undefined,
+    };
+  });
+}
+
+/** Collects the acknowledgements of one turn of the microtask queue: a batch whose items all end in it costs one call. */
+export class Acknowledgements {
+  private readonly origins = new Set<Origin>();
+
+  /** @param ended is told of each call under way and of the items it is for. */
+  constructor(private readonly ended: (call: Promise<void>, items: readonly HeldItem<unknown>[]) => void) {}
+
+  add(held: HeldItem<unknown>): void {
+    if (this.origins.size === 0) queueMicrotask(() => this.flush());
+    held.origin.finished.push(held);
+    this.origins.add(held.origin);
+  }
+
+  /** Nothing is kept back. */
+  get isEmpty(): boolean {
+    return this.origins.size === 0;
+  }
+
+  private flush(): void {
+    for (const origin of this.origins) {
+      const { finished } = origin;
+      origin.finished = [];
+      if (finished.length === origin.count) this.ended(origin.batch.ack(), finished);
+      else for (const held of finished) this.ended(held.lease.ack(), [held]);
+    }
+    this.origins.clear();
+  }
+}

@@ -1,0 +1,66 @@
+/** The one reading of `ConsumeOptions`. */
+import { describeValue } from '../util/describe-value';
+import type { ConsumeOptions, DeadLetter } from './types';
+import type { QueueLike } from '../queue/types';
+
+const FIRST_PAUSE_MS = 100;
+/** With the jitter on top: 30 s. */
+const LONGEST_PAUSE_MS = 24_000;
+const JITTER = 0.25;
+
+/** 100 ms doubling up to 30 s; jitter only lengthens, so that a pause is never shorter than it says. */
+export const defaultBackoffMs = (deliveries: number): number =>
+  Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (deliveries - 1)) * (1 + JITTER * Math.random());
+
+export interface WorkOptions<T> {
+  concurrency: number;
+  /** Undefined: the handler gets one item, and not an array. */
+  batch: number | undefined;
+  /** Infinity: no limit. */
+  maxDeliveries: number;
+  deadLetter: QueueLike<DeadLetter<T>> | undefined;
+  backoffMs: (deliveries: number) => number;
+  /** Undefined: by the maxsize of the queue. */
+  maxWaiting: number | undefined;
+  /** Infinity: no limit. */
+  timeoutMs: number;
+  onError: ConsumeOptions<T>['onError'];
+  signal: AbortSignal | undefined;
+}
+
+/** @throws RangeError, TypeError */
+export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined): WorkOptions<T> {
+  const given = options ?? {};
+  if (typeof given !== 'object')
+    throw new TypeError(`The options of a consumer are an object, found ${describeValue(given)}.`);
+  const { maxDeliveries, deadLetter, drop, timeoutMs, backoffMs, onError, signal } = given;
+  if (maxDeliveries !== undefined && deadLetter === undefined && drop !== true)
+    throw new TypeError(
+      'maxDeliveries without a deadLetter would lose items: give a queue as deadLetter, or drop: true to lose them on purpose.',
+    );
+  if (deadLetter !== undefined && typeof (deadLetter as Partial<QueueLike> | null)?.put !== 'function')
+    throw new TypeError(`deadLetter must be a queue, found ${describeValue(deadLetter)}.`);
+  for (const [name, value] of Object.entries({ backoffMs, onError }))
+    if (value !== undefined && typeof value !== 'function')
+      throw new TypeError(`${name} must be a function, found ${describeValue(value)}.`);
+  if (timeoutMs !== undefined && !(timeoutMs > 0))
+    throw new RangeError(`timeoutMs must be more than 0 ms, found ${describeValue(timeoutMs)}.`);
+  return {
+    concurrency: count('concurrency', given.concurrency, 1) ?? 1,
+    batch: count('batch', given.batch, 1),
+    maxDeliveries: count('maxDeliveries', maxDeliveries, 1) ?? Infinity,
+    deadLetter,
+    backoffMs: backoffMs ?? defaultBackoffMs,
+    maxWaiting: count('maxWaiting', given.maxWaiting, 0),
+    timeoutMs: timeoutMs ?? Infinity,
+    onError,
+    signal: signal ?? undefined,
+  };
+}
+
+function count(name: string, value: unknown, least: number): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (value === Infinity && name !== 'batch' && name !== 'concurrency') return Infinity;
+  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number;
+  throw new RangeError(`${name} must be a whole number from ${least}, found ${describeValue(value)}.`);
+}

@@ -1,0 +1,92 @@
+/** A queue of each type that work runs on, fresh for each test. */
+import { QueueDescriptor, QueueEmptyError, registerQueueImplementation, resolveDescriptor } from '../../lib';
+import type { Queue, QueueLike } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
+import type { Consumer } from '../../lib/work';
+import { StubQueue } from '../../lib/testing';
+
+/** Somebody's own queue: the four methods, nothing that counts. */
+class FourMethods implements QueueLike {
+  private readonly items: unknown[] = [];
+
+  put(item: unknown): void {
+    this.items.push(item);
+  }
+
+  get(): unknown {
+    if (this.items.length === 0) throw new QueueEmptyError();
+    return this.items.shift();
+  }
+
+  empty(): boolean {
+    return this.items.length === 0;
+  }
+
+  qsize(): number {
+    return this.items.length;
+  }
+}
+
+registerQueueImplementation('four_methods', FourMethods);
+
+let count = 0;
+const consumers: Consumer[] = [];
+const open: (() => Promise<void>)[] = [];
+
+const local = (maxsize: number): Queue =>
+  resolveDescriptor(QueueDescriptor.createLocalQueue(`work-${count++}`, { maxsize }));
+const native = (maxsize: number): Queue => {
+  const queue = resolveDescriptor(
+    QueueDescriptor.createSageQueue(`work.${process.pid}.${count++}`, { maxsize: maxsize === 0 ? 1000 : maxsize }),
+  );
+  open.push(async () => {
+    queue.unlinkSync();
+    await queue.close();
+  });
+  return queue;
+};
+
+async function served(backing: Queue): Promise<Queue> {
+  const server = new QueueServer({ queues: { work: backing } });
+  const { port } = await server.start();
+  const queue = resolveDescriptor(QueueDescriptor.createRpcQueue('127.0.0.1', port, 'work'));
+  open.unshift(async () => {
+    await queue.close();
+    await server.stop({ graceMs: 0 });
+  });
+  return queue;
+}
+
+/** @param maxsize 0: large enough for anything. */
+export const queueTypes: Record<string, (maxsize?: number) => Promise<Queue>> = {
+  local: async (maxsize = 0) => local(maxsize),
+  sage_queue: async (maxsize = 0) => native(maxsize),
+  'rpc, before local': async (maxsize = 0) => served(local(maxsize)),
+  'rpc, before sage_queue': async (maxsize = 0) => served(native(maxsize)),
+  stub: async (maxsize = 0) =>
+    new StubQueue(new QueueDescriptor({ queueId: 'stub', queueType: 'stub', metadata: { maxsize } })),
+  'four methods': async () =>
+    resolveDescriptor(new QueueDescriptor({ queueId: `four-${count++}`, queueType: 'four_methods' })),
+};
+
+/** Stopped before the queues are closed. */
+export const track = (consumer: Consumer): Consumer => {
+  consumers.push(consumer);
+  return consumer;
+};
+
+afterEach(async () => {
+  await Promise.all(consumers.splice(0).map((consumer) => consumer.stop({ graceMs: 0 })));
+  for (const close of open.splice(0)) await close();
+});
+
+/** Polls a condition that nothing announces. */
+export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 15_000;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`waited 15 s for: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+export const never = (): Promise<never> => new Promise(() => {});
