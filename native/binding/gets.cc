@@ -107,7 +107,7 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
     const uint32_t offset = std::min(call.number(env, 0), handle.pool_bytes);
-    const uint32_t max = std::min(call.number(env, 1), sage::kMaxRun);
+    const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
                      Item* items = handle.batch;
                      uint32_t taken = 0;
@@ -159,7 +159,7 @@ napi_value take_run(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    const uint32_t max = std::min(call.number(env, 0), sage::kMaxRun);
+    const uint32_t max = std::min(call.number(env, 0), sage::kMaxBatch);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
                      uint32_t taken = 0;
                      const Outcome outcome = handle.queue->take(max, handle.run, &taken);

@@ -230,7 +230,7 @@ void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
   handle->queue = std::move(queue);
   OpenHandles::instance().add(handle);
 
-  auto registers = Napi::Int32Array::New(env, kTable + 2 * sage::kMaxRun);
+  auto registers = Napi::Int32Array::New(env, kTable + 2 * sage::kMaxBatch);
   handle->registers = registers.Data();
   handle->registers_reference = Napi::Persistent(registers);
   object["registers"] = registers;

@@ -31,10 +31,10 @@ struct Handle {
 
   sage::Item large;  // taken, but too large for the pool
   bool has_large = false;
-  sage::Item run[sage::kMaxRun];  // taken in place
+  sage::Item run[sage::kMaxBatch];  // taken in place
   uint32_t run_count = 0;
   uint32_t run_next = 0;
-  sage::Item batch[sage::kMaxRun];  // copied, and finished once they are decoded
+  sage::Item batch[sage::kMaxBatch];  // copied, and finished once they are decoded
   uint32_t batch_count = 0;
   sage::Item claim;
   bool claimed = false;

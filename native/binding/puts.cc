@@ -46,17 +46,17 @@ napi_value put_raw(napi_env env, napi_callback_info info) {
   });
 }
 
-/// putManyOut(from, count, waitMs): putMany() of items of the outbox, which begins with a table of kMaxRun (length,
+/// putManyOut(from, count, waitMs): putMany() of items of the outbox, which begins with a table of kMaxBatch (length,
 /// codec) pairs.
 napi_value put_many_out(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.handle, [&] {
     const Handle& handle = *call.handle;
     const auto* table = reinterpret_cast<const uint32_t*>(handle.outbox);
-    Piece pieces[sage::kMaxRun];
-    const uint32_t from = std::min(call.number(env, 0), sage::kMaxRun);
-    const uint32_t count = std::min(call.number(env, 1), sage::kMaxRun - from);
-    uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxRun;
+    Piece pieces[sage::kMaxBatch];
+    const uint32_t from = std::min(call.number(env, 0), sage::kMaxBatch);
+    const uint32_t count = std::min(call.number(env, 1), sage::kMaxBatch - from);
+    uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxBatch;
     for (uint32_t index = 0; index < from + count; ++index) {
       const uint32_t length = table[2 * index];
       if (offset + length > handle.outbox_bytes || too_large(handle, length)) return integer(env, kTooLarge);
@@ -75,9 +75,9 @@ napi_value put_many_out(napi_env env, napi_callback_info info) {
 napi_value put_many(napi_env env, napi_callback_info info) {
   const Call<5> call(env, info);
   return guarded(env, call.handle, [&] {
-    Piece pieces[sage::kMaxRun];
+    Piece pieces[sage::kMaxBatch];
     const uint32_t from = call.number(env, 1);
-    const uint32_t count = std::min(call.number(env, 2), sage::kMaxRun);
+    const uint32_t count = std::min(call.number(env, 2), sage::kMaxBatch);
     void* codecs = nullptr;
     napi_get_typedarray_info(env, call.arguments[3], nullptr, nullptr, &codecs, nullptr, nullptr);
     for (uint32_t index = 0; index < count; ++index) {

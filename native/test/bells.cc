@@ -37,7 +37,7 @@ TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
 
 TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
   std::vector<char> memory(sizeof(Control<StdMemory>) + 4 * sizeof(Participant<StdMemory>) + 128);
-  Shared<StdMemory> shared;
+  SharedState<StdMemory> shared;
   void* at = memory.data();
   size_t space = memory.size();
   shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
@@ -67,7 +67,7 @@ TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
     Participant<StdMemory> participants[kParticipants];
   };
   auto block = std::make_unique<Block>();
-  Shared<StdMemory> shared;
+  SharedState<StdMemory> shared;
   shared.control = &block->control;
   shared.participants = block->participants;
   block->control.participant_high.store(3);

@@ -55,8 +55,8 @@ TEST(a_header_that_changes_after_it_was_checked_changes_nothing) {
   CHECK(queue->segment().name() == name && queue->segment().queue_id() == __func__);
   CHECK(queue->segment().header().area_bytes == 65536);
   for (uint64_t index = 0; index < queue->segment().header().slot_count; ++index) {
-    std::atomic<uint64_t>& extent = scribbler.slots()[index].extent;
-    extent = Extent::make(Extent::position(extent), 0xfffffff0);
+    std::atomic<uint64_t>& record = scribbler.slots()[index].record;
+    record = Record::make(Record::position(record), 0xfffffff0);
   }
   Item item;
   uint32_t taken = 0;
@@ -72,11 +72,11 @@ TEST(a_header_that_changes_after_it_was_checked_changes_nothing) {
 }
 
 TEST(cursors_further_apart_than_one_lap_are_an_error_and_no_endless_search) {
-  for (const bool voids : {true, false}) {
+  for (const bool aborted : {true, false}) {
     auto queue = make(__func__);
     Scribbler scribbler(*queue);
     const uint64_t far = uint64_t{1} << 46;
-    scribbler.control().voids = voids;
+    scribbler.control().aborted = aborted;
     scribbler.control().head.store(Cursor::make(far - 1, 1, 1));
     scribbler.control().tail.store(Cursor::make(far, 1, 1));
     alarm(kStuckSeconds);
@@ -94,7 +94,7 @@ TEST(leases_that_fill_the_area_end_a_search_that_has_no_end_of_its_own) {
   Scribbler scribbler(*queue);
   constexpr uint32_t kUnits = 65536 / kUnitBytes;
   for (uint32_t index = 0; index < kUnits; ++index) {
-    scribbler.leases()[index].extent = Extent::make(kUnits - 1 - index, kUnitBytes);
+    scribbler.leases()[index].record = Record::make(kUnits - 1 - index, kUnitBytes);
     scribbler.leases()[index].word = LeaseWord::make(LeaseWord::kLeased, 2, 0, 1);
   }
   scribbler.control().lease_high = kUnits;
@@ -103,7 +103,7 @@ TEST(leases_that_fill_the_area_end_a_search_that_has_no_end_of_its_own) {
   const uint64_t number = Cursor::number(tail);
   for (uint64_t index = 0; index < queue->segment().header().slot_count; ++index) {
     if (SlotWord::state(scribbler.slots()[index].word) == SlotWord::kCommitted) {
-      scribbler.slots()[index].extent = Extent::make(uint32_t{1} << 30, kUnitBytes);
+      scribbler.slots()[index].record = Record::make(uint32_t{1} << 30, kUnitBytes);
     }
   }
   scribbler.control().tail = Cursor::make(number, 3, 1);

@@ -103,7 +103,7 @@ TEST(what_is_used_is_neither_forgotten_nor_counted_a_lap_late) {
 
 TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
   const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
-  const Shared<SlowMemory> shared = block->shared(16, 64);
+  const SharedState<SlowMemory> shared = block->shared(16, 64);
   shared.control->participant_high.store(2);
   shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
   Parking<SlowMemory> parking(shared);

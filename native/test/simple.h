@@ -20,8 +20,8 @@ struct Block {
   LeaseEntry<Memory> leases[kLeases];
 
   /// All new; with room for `items` items and as many `units` of payload.
-  Shared<Memory> shared(uint64_t items, uint32_t units) {
-    Shared<Memory> words;
+  SharedState<Memory> shared(uint64_t items, uint32_t units) {
+    SharedState<Memory> words;
     words.control = &control;
     words.participants = participants;
     words.slots = slots;

@@ -135,7 +135,7 @@ class Threads {
         continue;
       }
       if (random() % 32 == 0) {
-        queue_->abandon(actor, items, claimed);
+        queue_->abort(actor, items, claimed);
         continue;
       }
       for (uint32_t index = 0; index < claimed; ++index) write(items[index], {producer, number + index});
@@ -146,7 +146,7 @@ class Threads {
 
   uint32_t take(Actor& actor, uint32_t max, Item* items) {
     uint32_t taken = 0;
-    if (queue_->may_be_returned() && queue_->retake(actor, items) == Outcome::kOk) return 1;
+    if (queue_->may_be_requeued() && queue_->take_requeued(actor, items) == Outcome::kOk) return 1;
     return queue_->take(actor, max, items, &taken) == Outcome::kOk ? taken : 0;
   }
 
@@ -179,16 +179,16 @@ class Threads {
       if (leases && queue_->lease(actor, items)) {
         std::this_thread::yield();
         if (random() % 8 == 0) {
-          queue_->give_back_lease(actor, items[0]);
+          queue_->requeue_lease(items[0]);
           continue;
         }
         note(read(items[0]), items[0], &last);
-        queue_->acknowledge(actor, items[0]);
+        queue_->ack(items[0]);
       } else if (items[0].lease >= 0) {
         note(read(items[0]), items[0], &last);
-        queue_->acknowledge(actor, items[0]);
+        queue_->ack(items[0]);
       } else if (random() % 16 == 0) {
-        queue_->give_back(actor, items, taken);
+        queue_->requeue(actor, items, taken);
       } else if (random() % 2 == 0) {
         for (uint32_t at = 0; at < taken; ++at) {
           note(read(items[at]), items[at], &last);
@@ -254,7 +254,7 @@ class Threads {
   const uint32_t seed_;
   const Shape shape_;
   World* world_;
-  Shared<StdMemory> shared_;
+  SharedState<StdMemory> shared_;
   std::unique_ptr<SageQueue<StdMemory>> queue_;
   std::unique_ptr<std::atomic<uint8_t>[]> seen_;
   std::atomic<uint64_t> delivered_{0};

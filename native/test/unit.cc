@@ -277,7 +277,7 @@ TEST(a_lease_that_ends_where_the_area_ends_is_stepped_over) {
 
 TEST(numbers_tags_and_positions_may_wrap) {
   const auto block = std::make_unique<Block<StdMemory, 16, 2>>();
-  const Shared<StdMemory> shared = block->shared(6, 64);
+  const SharedState<StdMemory> shared = block->shared(6, 64);
   const uint64_t first = (uint64_t{1} << 40) - 100;  // the tags wrap soon, and so do the 32 bits of an intent
   const uint32_t position = 0u - 500;
   for (uint64_t number = first - 16; number < first; ++number) {
@@ -311,7 +311,7 @@ TEST(numbers_tags_and_positions_may_wrap) {
     }
     CHECK(queue.size() == waiting.size() && queue.used() <= 6 && queue.used_bytes() <= 64 * kUnitBytes);
     if (step % 50 == 49 && lease.lease >= 0) {
-      queue.acknowledge(actors[0], lease);
+      queue.ack(lease);
       lease = none;
     } else if (step % 50 == 10 && queue.take(actors[0], 1, items, &count) == Outcome::kOk) {
       CHECK(items[0].codec == waiting.front());

@@ -34,8 +34,8 @@ struct Log {
   };
   struct Hand {
     std::atomic<uint32_t> count;  // items that the worker has copied but not yet noted as received
-    uint32_t streams[kMaxRun];
-    uint32_t numbers[kMaxRun];
+    uint32_t streams[kMaxBatch];
+    uint32_t numbers[kMaxBatch];
   };
   Hand hands[1];  // one per life, grown by the mapping
 };
@@ -104,7 +104,7 @@ class Worker {
 
   void run(Queue& queue) {
     const bool producer = random_() % 2 == 0;
-    while (arena_.log->stop.load() == 0 && next_ < kStreamItems - kMaxRun) {
+    while (arena_.log->stop.load() == 0 && next_ < kStreamItems - kMaxBatch) {
       const uint32_t choice = random_() % 10;
       if (producer ? choice < 8 : choice < 2) {
         produce(queue);
@@ -239,7 +239,7 @@ class Worker {
   int life_;
   std::mt19937_64 random_;
   uint32_t next_ = 0;
-  Item items_[kMaxRun];
+  Item items_[kMaxBatch];
   std::vector<int64_t> last_;
 };
 

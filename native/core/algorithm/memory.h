@@ -13,9 +13,9 @@ namespace sage {
 enum class Site : int {
   kTailLoad,         // claim: acquire, pairs with kTailClaim of the previous claimant
   kTailClaim,        // claim: release, publishes the intent and the stamp of the previous claim
-  kIntentStore,      // claim: release, publishes the extents of the claimant's earlier claim
-  kIntentLoad,       // boundary: acquire, pairs with kIntentStore
-  kCommit,           // commit of all but the last step: release, publishes payload and extent
+  kIntentStore,      // claim: release, publishes the records of the claimant's earlier claim
+  kIntentLoad,       // claim_end: acquire, pairs with kIntentStore
+  kCommit,           // commit of all but the last step: release, publishes payload and record
   kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
   kSlotLoad,         // take: acquire, pairs with kCommit
   kHeadLoad,         // take: acquire, pairs with kHeadTake
@@ -24,14 +24,14 @@ enum class Site : int {
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance
   kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
-  kReturn,           // give back or recovery: release, the item may be taken again
-  kReturnedLoad,     // retake: acquire, pairs with kReturn
+  kRequeue,          // requeue or recovery: release, the item may be taken again
+  kRequeuedLoad,     // take of a requeued item: acquire, pairs with kRequeue
   kLeaseFill,        // lease: release, the end of the entry's last life lies before its new fields
   kLeaseFieldLoad,   // room and recovery: acquire, pairs with kLeaseFill
-  kLeaseLoad,        // reclaim, retake, recovery: acquire, pairs with kLeasePublish
+  kLeaseLoad,        // reclaim, take of a requeued item, recovery: acquire, pairs with kLeasePublish
   kLeaseFree,        // ack: release, the payload is no longer read
-  kHintBump,         // returned hint: ordered after kReturn
-  kHintLoad,         // returned hint: read before the search
+  kHintBump,         // requeued hint: ordered after kRequeue
+  kHintLoad,         // requeued hint: read before the search
   kDrainedFence,     // drained: the own release before the look at the others'
   kParkedBump,       // park: publishes the bell
   kParkFence,        // park: the fence between the bell and the last look

@@ -31,10 +31,10 @@ uint8_t* Queue::data(const Item& item) const {
 
 Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
   current();
-  uint32_t lengths[kMaxRun];
-  uint32_t codecs[kMaxRun];
-  Item items[kMaxRun];
-  count = std::min(count, kMaxRun);
+  uint32_t lengths[kMaxBatch];
+  uint32_t codecs[kMaxBatch];
+  Item items[kMaxBatch];
+  count = std::min(count, kMaxBatch);
   for (uint32_t index = 0; index < count; ++index) {
     lengths[index] = pieces[index].length;
     codecs[index] = pieces[index].codec;
@@ -49,7 +49,7 @@ Outcome Queue::put(const Piece* pieces, uint32_t count, uint32_t* accepted) {
   add(self().put_total, *accepted);
   add(self().put_bytes, bytes);
   made_item();
-  if (algorithm_.may_reveal_room()) made_room();
+  if (algorithm_.may_reveal_space()) made_room();
   return Outcome::kOk;
 }
 
@@ -90,12 +90,12 @@ void Queue::commit(const Item& item) {
   add(self().put_total, 1);
   add(self().put_bytes, item.length);
   made_item();
-  if (algorithm_.may_reveal_room()) made_room();
+  if (algorithm_.may_reveal_space()) made_room();
 }
 
 void Queue::abandon(const Item& item) {
   --held_;
-  algorithm_.abandon(actor_, &item, 1);
+  algorithm_.abort(actor_, &item, 1);
   made_room();
   // What was committed behind the claim can be taken now.
   if (parking_.anybody(kGetters)) wake(kGetters, false);
@@ -110,8 +110,8 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   // What the dead held comes before everything that was never taken, also where nobody ever finds the queue empty.
   reap_while_busy();
   for (;;) {
-    const uint64_t hint = control.returned_hint.load(std::memory_order_acquire);
-    if (Mark::is_up(hint) && algorithm_.retake(actor_, items) == Outcome::kOk) {
+    const uint64_t hint = control.requeued_hint.load(std::memory_order_acquire);
+    if (Mark::is_up(hint) && algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
       *taken = 1;
       ++held_;
       return Outcome::kOk;
@@ -124,7 +124,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
     if (outcome == Outcome::kCorrupt) return outcome;
     if (reap_if_due(kReapEveryMs)) continue;
     // Given back since, and what came before it may have been taken since: then there was never nothing.
-    if (control.returned_hint.load(std::memory_order_acquire) != hint) continue;
+    if (control.requeued_hint.load(std::memory_order_acquire) != hint) continue;
     if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
     return Outcome::kEmpty;
   }
@@ -133,7 +133,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
 void Queue::finish(const Item* items, uint32_t count) {
   --held_;
   if (items[0].lease >= 0) {
-    algorithm_.acknowledge(actor_, items[0]);
+    algorithm_.ack(items[0]);
   } else {
     algorithm_.release(actor_, items, count);
   }
@@ -151,9 +151,9 @@ void Queue::finish_first(const Item* items, uint32_t left) {
 void Queue::give_back(const Item* items, uint32_t count) {
   --held_;
   if (items[0].lease >= 0) {
-    algorithm_.give_back_lease(actor_, items[0]);
+    algorithm_.requeue_lease(items[0]);
   } else {
-    algorithm_.give_back(actor_, items, count);
+    algorithm_.requeue(actor_, items, count);
   }
   made_item();
 }
@@ -172,14 +172,14 @@ Outcome Queue::lease(Item* item) {
 
 void Queue::acknowledge(const Item& item) {
   --held_;
-  algorithm_.acknowledge(actor_, item);
+  algorithm_.ack(item);
   add(self().get_total, 1);
   made_room();
 }
 
 void Queue::release_lease(const Item& item) {
   --held_;
-  algorithm_.give_back_lease(actor_, item);
+  algorithm_.requeue_lease(item);
   made_item();
 }
 
@@ -266,17 +266,17 @@ void Queue::shut_down(bool immediate) {
   algorithm_.shut_down();
   if (immediate) {
     // Nobody else takes any more once this stands; what is left goes here.
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     uint32_t taken = 0;
     shared().control->shut.store(2);
-    while (algorithm_.retake(actor_, items) == Outcome::kOk) {
+    while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
       if (items[0].lease >= 0) {
-        algorithm_.acknowledge(actor_, items[0]);
+        algorithm_.ack(items[0]);
       } else {
         algorithm_.release(actor_, items, 1);
       }
     }
-    while (algorithm_.take(actor_, kMaxRun, items, &taken) == Outcome::kOk) algorithm_.release(actor_, items, taken);
+    while (algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk) algorithm_.release(actor_, items, taken);
   }
   wake(kGetters, true);
   wake(kPutters, true);

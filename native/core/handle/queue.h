@@ -50,7 +50,7 @@ class Queue final : public Watcher::Client {
   bool created() const { return created_; }
 
   // Puts. kFull, kShut or kCorrupt when nothing was done.
-  /// Copies up to kMaxRun pieces in; `accepted` says how many.
+  /// Copies up to kMaxBatch pieces in; `accepted` says how many.
   Outcome put(const Piece* pieces, uint32_t count, uint32_t* accepted);
   /// Room for one item, to be filled at data(item) and committed or abandoned.
   Outcome claim(uint32_t length, uint32_t codec, Item* item);
@@ -115,7 +115,7 @@ class Queue final : public Watcher::Client {
 
  private:
   explicit Queue(std::unique_ptr<Segment> segment);
-  const Shared<StdMemory>& shared() const { return segment_->shared(); }
+  const SharedState<StdMemory>& shared() const { return segment_->shared(); }
   Participant<StdMemory>& self() const { return shared().participants[actor_.index]; }
 
   bool take_entry();

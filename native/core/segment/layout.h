@@ -12,7 +12,7 @@ constexpr uint64_t kMagic = 0x51'45'47'41'53'01'0a'0dULL;  // "\r\n\1SAGEQ"
 constexpr uint32_t kLayoutVersion = 1;
 constexpr uint32_t kEndianMark = 0x01020304;
 constexpr uint32_t kParticipants = 256;  // entry 0 stands for nobody
-constexpr uint32_t kMaxRun = 64;         // items that one claim or one take covers at most
+constexpr uint32_t kMaxBatch = 64;       // items that one claim or one take covers at most: a batch
 constexpr uint32_t kUnitBytes = 16;      // granularity of the payload area
 constexpr uint32_t kNameBytes = 1024;
 constexpr uint32_t kQueueIdBytes = 1024;
@@ -66,18 +66,18 @@ struct Control {
   alignas(128) Atomic<uint64_t> head;     // Cursor: the next item to take, who took up to it, how many
   alignas(128) Atomic<uint64_t> reclaim;  // item number; every slot before it is released
   // Read by everybody, written rarely: one line, shared by all.
-  alignas(128) Atomic<uint64_t> returned_hint;  // Mark: there may be items given back
+  alignas(128) Atomic<uint64_t> requeued_hint;  // Mark: there may be items requeued
   Atomic<uint64_t> parked[2];                   // Mark: somebody may be asleep, [0] getters, [1] putters
   Atomic<uint32_t> shut;                        // 1 shut down, 2 immediately
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
-  Atomic<uint32_t> voids;                       // not 0: some claim was given up, numbers may be empty
+  Atomic<uint32_t> aborted;                     // not 0: some claim was aborted, numbers may be empty
   alignas(128) Atomic<uint64_t> life;           // Life: bit 63 retired, bit 62 unlinked, below them the number of joins
   Atomic<uint64_t> recovered;                   // dead participants recovered
 };
 static_assert(sizeof(Control<StdMemory>) == 5 * 128);
 static_assert(offsetof(Control<StdMemory>, head) == 128 && offsetof(Control<StdMemory>, reclaim) == 256);
-static_assert(offsetof(Control<StdMemory>, returned_hint) == 384 && offsetof(Control<StdMemory>, life) == 512);
+static_assert(offsetof(Control<StdMemory>, requeued_hint) == 384 && offsetof(Control<StdMemory>, life) == 512);
 
 /// One per handle. What the owner writes on every call lies apart from what others read while it sleeps.
 template <class Memory>
@@ -111,53 +111,53 @@ struct Slot {
   template <class T>
   using Atomic = typename Memory::template Atomic<T>;
   Atomic<uint64_t> word;    // SlotWord
-  Atomic<uint64_t> extent;  // position in units:32 | length in bytes:32
+  Atomic<uint64_t> record;  // position in units:32 | length in bytes:32
   Atomic<uint64_t> codec;
   Atomic<uint64_t> spare;
 };
 static_assert(sizeof(Slot<StdMemory>) == 32);
 
-/// An item on loan, or given back after a loan. Its bytes stay where they are; producers claim around them.
+/// An item on lease, or requeued after one. Its bytes stay where they are; producers claim around them.
 template <class Memory>
 struct LeaseEntry {
   template <class T>
   using Atomic = typename Memory::template Atomic<T>;
   Atomic<uint64_t> word;    // LeaseWord
   Atomic<uint64_t> number;  // the item's number
-  Atomic<uint64_t> extent;
+  Atomic<uint64_t> record;
   Atomic<uint64_t> codec;
 };
 static_assert(sizeof(LeaseEntry<StdMemory>) == 32);
 
-/// tail and head: number:48 | owner:8 | run:7 | shut:1. The winner's index rides in the word that won.
+/// tail and head: number:48 | owner:8 | batch:7 | shut:1. The winner's index rides in the word that won.
 struct Cursor {
-  static constexpr uint64_t make(uint64_t number, uint32_t owner, uint32_t run) {
-    return (number << 16) | (uint64_t{owner} << 8) | (uint64_t{run} << 1);
+  static constexpr uint64_t make(uint64_t number, uint32_t owner, uint32_t batch) {
+    return (number << 16) | (uint64_t{owner} << 8) | (uint64_t{batch} << 1);
   }
   static constexpr uint64_t kShut = 1;
   static constexpr uint64_t number(uint64_t word) { return word >> 16; }
   static constexpr uint32_t owner(uint64_t word) { return (word >> 8) & 0xff; }
-  static constexpr uint32_t run(uint64_t word) { return (word >> 1) & 0x7f; }
+  static constexpr uint32_t batch(uint64_t word) { return (word >> 1) & 0x7f; }
 };
 
-/// tag:40 (the item number) | state:3 | owner:8 | run:7 | deliveries:6.
+/// tag:40 (the item number) | state:3 | owner:8 | batch:7 | deliveries:6.
 struct SlotWord {
-  enum State : uint32_t { kReleased, kClaimed, kCommitted, kTaken, kReturned, kVoid };
+  enum State : uint32_t { kReleased, kClaimed, kCommitted, kTaken, kRequeued, kAborted };
   static constexpr uint64_t kTagMask = (uint64_t{1} << 40) - 1;
-  static constexpr uint64_t make(uint64_t number, State state, uint32_t owner = 0, uint32_t run = 0,
+  static constexpr uint64_t make(uint64_t number, State state, uint32_t owner = 0, uint32_t batch = 0,
                                  uint32_t deliveries = 0) {
-    return (number << 24) | (uint64_t{state} << 21) | (uint64_t{owner} << 13) | (uint64_t{run} << 6) | deliveries;
+    return (number << 24) | (uint64_t{state} << 21) | (uint64_t{owner} << 13) | (uint64_t{batch} << 6) | deliveries;
   }
   static constexpr uint64_t tag(uint64_t word) { return word >> 24; }
   static constexpr bool has_tag(uint64_t word, uint64_t number) { return tag(word) == (number & kTagMask); }
   static constexpr State state(uint64_t word) { return static_cast<State>((word >> 21) & 7); }
   static constexpr uint32_t owner(uint64_t word) { return (word >> 13) & 0xff; }
-  static constexpr uint32_t run(uint64_t word) { return (word >> 6) & 0x7f; }
+  static constexpr uint32_t batch(uint64_t word) { return (word >> 6) & 0x7f; }
   static constexpr uint32_t deliveries(uint64_t word) { return word & 0x3f; }
   static constexpr uint32_t kMaxDeliveries = 0x3f;
   /// Done with, in the lap of `number`: its item was released, or there never was one.
   static constexpr bool is_done(uint64_t word, uint64_t number) {
-    return word == make(number, kReleased) || word == make(number, kVoid);
+    return word == make(number, kReleased) || word == make(number, kAborted);
   }
   /// Of a later lap than `number`, which was done with before.
   static constexpr bool is_later(uint64_t word, uint64_t number) {
@@ -168,7 +168,7 @@ struct SlotWord {
 
 /// state:3 | owner:8 | deliveries:21 | serial:32. The serial makes every life of an entry another word.
 struct LeaseWord {
-  enum State : uint32_t { kFree, kFilling, kLeased, kAvailable };
+  enum State : uint32_t { kFree, kFilling, kLeased, kRequeued };
   static constexpr uint64_t make(State state, uint32_t owner, uint32_t deliveries, uint32_t serial) {
     return (uint64_t{state} << 61) | (uint64_t{owner} << 53) | (uint64_t{deliveries & 0x1fffff} << 32) | serial;
   }
@@ -179,7 +179,7 @@ struct LeaseWord {
 };
 
 /// Position and length of an item.
-struct Extent {
+struct Record {
   static constexpr uint64_t make(uint32_t position, uint32_t length) { return (uint64_t{position} << 32) | length; }
   static constexpr uint32_t position(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
   static constexpr uint32_t length(uint64_t word) { return static_cast<uint32_t>(word); }

@@ -57,7 +57,7 @@ void lay_out(Header* header) {
   // Without a number of its own a queue holds as many items as fit at one cache line each.
   header->item_limit = header->maxsize != 0 ? header->maxsize : header->capacity_bytes / 64;
   header->item_limit = std::max<uint64_t>(header->item_limit, 1);
-  header->slot_count = power_of_two(2 * std::max<uint64_t>(header->item_limit, kMaxRun));
+  header->slot_count = power_of_two(2 * std::max<uint64_t>(header->item_limit, kMaxBatch));
   header->lease_count = header->item_limit;
   header->control_offset = kControlOffset;
   header->participants_offset = kParticipantsOffset;
@@ -101,7 +101,7 @@ void validate(const Header& header, uint64_t file_bytes, const std::string& file
   }
 }
 
-void validate_words(const Shared<StdMemory>& shared, const std::string& file) {
+void validate_words(const SharedState<StdMemory>& shared, const std::string& file) {
   // Read in an order in which each can only have grown past the one before.
   const uint64_t reclaimed = shared.control->reclaim.load();
   const uint64_t head = Cursor::number(shared.control->head.load());
@@ -237,8 +237,8 @@ void Segment::view() {
   shared_.slot_count = header.slot_count;
   shared_.item_limit = header.item_limit;
   shared_.lease_count = header.lease_count;
-  shared_.capacity_units = Extent::units(header.capacity_bytes);
-  shared_.area_units = Extent::units(header.area_bytes);
+  shared_.capacity_units = Record::units(header.capacity_bytes);
+  shared_.area_units = Record::units(header.area_bytes);
 }
 
 Segment::~Segment() {

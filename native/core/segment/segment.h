@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/algorithm/shared.h"
+#include "core/algorithm/shared_state.h"
 
 namespace sage {
 
@@ -39,7 +39,7 @@ class Segment {
   const Header& header() const { return header_; }
   std::string name() const { return {header_.name, header_.name_bytes}; }
   std::string queue_id() const { return {header_.queue_id, header_.queue_id_bytes}; }
-  const Shared<StdMemory>& shared() const { return shared_; }
+  const SharedState<StdMemory>& shared() const { return shared_; }
   /// The payload area, mapped twice back to back: an item is contiguous wherever it starts.
   uint8_t* payload() const { return payload_; }
   uint8_t* at(uint32_t position) const { return payload_ + uint64_t{position & (shared_.area_units - 1)} * kUnitBytes; }
@@ -68,7 +68,7 @@ class Segment {
   uint64_t mapped_bytes_ = 0;
   std::string file_;
   uint64_t inode_ = 0;
-  Shared<StdMemory> shared_;
+  SharedState<StdMemory> shared_;
 };
 
 }  // namespace sage

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-#include "core/algorithm/shared.h"
+#include "core/algorithm/shared_state.h"
 
 namespace sage {
 
@@ -18,7 +18,7 @@ constexpr uint32_t kFollowUpMs = 2;
 template <class Memory>
 class Parking {
  public:
-  explicit Parking(const Shared<Memory>& shared) : shared_(shared) {}
+  explicit Parking(const SharedState<Memory>& shared) : shared_(shared) {}
 
   /// Puts up the bell. The caller looks once more and then sleeps, or takes the bell down again.
   void park(const Actor& actor, Direction direction, uint32_t kind) {
@@ -109,7 +109,7 @@ class Parking {
   auto& bell(uint32_t index, Direction direction) const { return shared_.participants[index].bell[direction]; }
   auto& parked(Direction direction) const { return shared_.control->parked[direction]; }
 
-  Shared<Memory> shared_;
+  SharedState<Memory> shared_;
 };
 
 }  // namespace sage

@@ -49,7 +49,7 @@ using sage::Site;
 constexpr const char* kSiteNames[] = {
     "kTailLoad",        "kTailClaim",      "kIntentStore",    "kIntentLoad", "kCommit",
     "kCommitLast",      "kSlotLoad",       "kHeadLoad",       "kHeadTake",   "kReleaseLast",
-    "kReclaimSlotLoad", "kReclaimLoad",    "kReclaimAdvance", "kReturn",     "kReturnedLoad",
+    "kReclaimSlotLoad", "kReclaimLoad",    "kReclaimAdvance", "kRequeue",    "kRequeuedLoad",
     "kLeaseFill",       "kLeaseFieldLoad", "kLeaseLoad",      "kLeaseFree",  "kHintBump",
     "kHintLoad",        "kDrainedFence",   "kParkedBump",     "kParkFence",  "kParkedLoad",
 };

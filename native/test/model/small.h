@@ -96,7 +96,7 @@ struct Batch : Base<Batch, 3> {
     if (thread == 0) {
       world->put(1, 10, 2);
     } else if (thread == 1) {
-      Item items[kMaxRun];
+      Item items[kMaxBatch];
       const uint32_t taken = world->take(2, 2, items);
       for (uint32_t index = 0; index < taken; ++index) world->finish_first(2, items + index, taken - index);
     } else {

@@ -90,7 +90,7 @@ struct Batches : Base<Batches, 4> {
   static constexpr const char* kName = "batches put and taken";
   static Shape shape() { return {3, 8, 1, 4, 4, 5}; }
   void run(int thread) {
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     if (thread == 0) {
       uint32_t item = 0;
       for (int attempt = 0; attempt < 5 && item < 6; ++attempt) item += world->put(1, 10 + item, 2);
@@ -165,7 +165,7 @@ struct GiveBack : Base<GiveBack, 3> {
     for (uint32_t item = 0; item < 3; ++item) world->put(4, 10 + item);
   }
   void run(int thread) {
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     if (thread == 0) {
       for (int attempt = 0; attempt < 3; ++attempt) {
         const uint32_t taken = world->take(1, 2, items);

@@ -38,10 +38,10 @@ struct ConsumerDies : Base<ConsumerDies, 4> {
   }
   void run(int thread) {
     World* const w = world;
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     if (thread == 0) {
       w->mortal(1, [=] {
-        Item mine[kMaxRun];
+        Item mine[kMaxBatch];
         const uint32_t taken = w->take(1, 2, mine);
         if (taken == 2) {
           w->finish_first(1, mine, 2);
@@ -118,7 +118,7 @@ struct Anything : Base<Anything, 4> {
   void act(int who) {
     World* const w = world;
     uint32_t id = 10 * static_cast<uint32_t>(who);
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     for (int step = 0; step < 5; ++step) {
       const uint32_t count = 1 + rl::rand(2);
       switch (rl::rand(8)) {
@@ -173,7 +173,7 @@ struct RecovererDies : Base<RecovererDies, 4> {
     Item item;
     if (thread == 0) {
       w->mortal(1, [=] {
-        Item mine[kMaxRun];
+        Item mine[kMaxBatch];
         w->put(1, 10);
         const uint32_t taken = w->take(1, 2, mine);
         w->put(1, 11, 2);
@@ -237,7 +237,7 @@ struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
       w->put(thread == 0 ? 1 : 4, thread == 0 ? 10 : 20);
     } else if (thread == 1) {
       w->mortal(2, [=] {
-        Item mine[kMaxRun];
+        Item mine[kMaxBatch];
         for (int attempt = 0; attempt < 3; ++attempt) {
           if (w->take(2, 1, mine) > 0) throw Died();
         }

@@ -78,9 +78,9 @@ class World {
 
   /// Puts `count` items with the ids `id`, `id + 1`, … of `units` each. How many went in; -1 shut.
   int put(int who, uint32_t id, uint32_t count = 1, uint32_t units = 1) {
-    uint32_t lengths[kMaxRun];
-    uint32_t codecs[kMaxRun];
-    Item items[kMaxRun];
+    uint32_t lengths[kMaxBatch];
+    uint32_t codecs[kMaxBatch];
+    Item items[kMaxBatch];
     uint32_t claimed = 0;
     for (uint32_t index = 0; index < count; ++index) {
       lengths[index] = units * kUnitBytes;
@@ -97,7 +97,7 @@ class World {
     queue.commit(actors[who], items, claimed);
     for (uint32_t index = 0; index < claimed; ++index) acknowledged[id + index] = true;
     if (looks(Wake::kPut)) made_item();
-    if (queue.may_reveal_room() && looks(Wake::kReveal)) made_room();
+    if (queue.may_reveal_space() && looks(Wake::kReveal)) made_room();
     return static_cast<int>(claimed);
   }
 
@@ -108,7 +108,7 @@ class World {
     uint32_t claimed = 0;
     if (queue.claim(actors[who], &length, &id, 1, &item, &claimed) != Outcome::kOk) return;
     write(item);
-    queue.abandon(actors[who], &item, 1);
+    queue.abort(actors[who], &item, 1);
     made_room();
     if (parking.anybody(kGetters)) wake(kGetters, false);
   }
@@ -116,7 +116,7 @@ class World {
   /// Takes up to `max`; the items are in hand[who] then.
   uint32_t take(int who, uint32_t max, Item* items) {
     uint32_t taken = 0;
-    if (queue.may_be_returned() && queue.retake(actors[who], items) == Outcome::kOk) {
+    if (queue.may_be_requeued() && queue.take_requeued(actors[who], items) == Outcome::kOk) {
       taken = 1;
     } else {
       const Outcome outcome = queue.take(actors[who], max, items, &taken);
@@ -133,7 +133,7 @@ class World {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
     in_use -= static_cast<int>(count);
     if (items[0].lease >= 0) {
-      queue.acknowledge(actors[who], items[0]);
+      queue.ack(items[0]);
     } else {
       queue.release(actors[who], items, count);
     }
@@ -153,14 +153,14 @@ class World {
     hands[who].clear();
     for (uint32_t index = 0; index < count; ++index) returned[items[index].codec] = true;
     if (items[0].lease >= 0) {
-      queue.give_back_lease(actors[who], items[0]);
+      queue.requeue_lease(items[0]);
     } else {
-      queue.give_back(actors[who], items, count);
+      queue.requeue(actors[who], items, count);
     }
     if (looks(Wake::kGiveBack)) made_item();
   }
   bool get(int who, uint32_t max = 1) {
-    Item items[kMaxRun];
+    Item items[kMaxBatch];
     const uint32_t taken = take(who, max, items);
     if (taken > 0) finish(who, items, taken);
     return taken > 0;
@@ -468,8 +468,8 @@ class World {
     std::free(list);
   }
 
-  Shared<Memory> shared_of() {
-    Shared<Memory> shared;
+  SharedState<Memory> shared_of() {
+    SharedState<Memory> shared;
     shared.control = &control_;
     shared.participants = participants_;
     shared.slots = slots_;
@@ -485,13 +485,13 @@ class World {
   static bool looks(Wake wake) { return static_cast<int>(wake) != mutation.wake; }
 
   void write(const Item& item) {
-    for (uint32_t unit = 0; unit < Extent::units(item.length); ++unit) {
+    for (uint32_t unit = 0; unit < Record::units(item.length); ++unit) {
       step();
       payload_[(item.position + unit) % shape_.area_units](RL_INFO) = item.codec;
     }
   }
   void read(const Item& item) {
-    for (uint32_t unit = 0; unit < Extent::units(item.length); ++unit) {
+    for (uint32_t unit = 0; unit < Record::units(item.length); ++unit) {
       step();
       const uint32_t found = payload_[(item.position + unit) % shape_.area_units](RL_INFO);
       expect(found == item.codec, "the payload is not the item's");

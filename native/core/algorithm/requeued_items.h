@@ -1,0 +1,142 @@
+// Items that were taken and not finished: requeued by their holder, or by recovery when it died. They are taken again
+// before everything that was never taken.
+#pragma once
+
+#include <algorithm>
+
+#include "core/algorithm/shared_state.h"
+
+namespace sage {
+
+template <class Memory>
+class RequeuedItems {
+ public:
+  using Word = uint64_t;
+  explicit RequeuedItems(const SharedState<Memory>& state) : state_(state) {}
+
+  /// Whether there may be any: one load on the path of every take.
+  bool may_be_any() const { return Mark::is_up(state_.control->requeued_hint.load(std::memory_order_acquire)); }
+
+  void raise_hint() const {
+    // SYNC POINT: after the items were requeued, pairs with the hint load in take(); and ordered before the look for
+    // sleepers, pairs with the fence in park().
+    auto& hint = state_.control->requeued_hint;
+    Word seen = hint.load(std::memory_order_relaxed);
+    while (!hint.compare_exchange_weak(seen, Mark::raised(seen),
+                                       state_.order(Site::kHintBump, std::memory_order_seq_cst),
+                                       std::memory_order_relaxed)) {
+    }
+  }
+
+  /// Requeues the items of a batch.
+  void requeue(const Item* items, uint32_t count) {
+    for (uint32_t index = count; index-- > 0;) {
+      const uint32_t deliveries = std::min(items[index].deliveries + 1, SlotWord::kMaxDeliveries);
+      state_.slot(items[index].number)
+          .word.store(SlotWord::make(items[index].number, SlotWord::kRequeued, 0, 0, deliveries),
+                      state_.order(Site::kRequeue, std::memory_order_release));
+      Memory::point(Point::kReturnHalf);
+    }
+    raise_hint();
+  }
+
+  /// Requeues an item on lease.
+  void requeue_lease(const Item& item) {
+    LeaseEntry<Memory>& entry = state_.leases[item.lease];
+    const Word word = entry.word.load(std::memory_order_relaxed);
+    entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + 1, LeaseWord::serial(word)),
+                     state_.order(Site::kRequeue, std::memory_order_release));
+    Memory::point(Point::kReturnHalf);
+    raise_hint();
+  }
+
+  /// Takes the oldest one. Its payload stays where it is. kEmpty when there is none.
+  Outcome take(const Actor& actor, Item* item) {
+    for (;;) {
+      // SYNC POINT: pairs with raise_hint(); what was requeued before it is seen by the search below.
+      const Word hint = state_.control->requeued_hint.load(state_.order(Site::kHintLoad, std::memory_order_acquire));
+      if (!Mark::is_up(hint)) return Outcome::kEmpty;
+      Word found = 0;
+      if (!oldest(item, &found)) {
+        // Nobody raised it since we looked: what we did not find is not there.
+        Word expected = hint;
+        if (state_.control->requeued_hint.compare_exchange_strong(expected, Mark::lowered(hint),
+                                                                  std::memory_order_acq_rel)) {
+          return Outcome::kEmpty;
+        }
+        continue;
+      }
+      if (item->lease >= 0) {
+        const Word mine =
+            LeaseWord::make(LeaseWord::kLeased, actor.index, LeaseWord::deliveries(found), LeaseWord::serial(found));
+        if (!state_.leases[item->lease].word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
+      } else {
+        const Word mine = SlotWord::make(item->number, SlotWord::kTaken, actor.index, 1, SlotWord::deliveries(found));
+        if (!state_.slot(item->number).word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
+      }
+      state_.add(state_.self(actor).redelivered, 1);
+      Memory::point(Point::kRetakeWon);
+      return Outcome::kOk;
+    }
+  }
+
+  /// Finds the oldest one; `found` is the word to take it by.
+  bool oldest(Item* item, Word* found) const {
+    bool any = false;
+    const uint64_t head = Cursor::number(state_.control->head.load(std::memory_order_acquire));
+    for (uint64_t number = state_.oldest_number(head); number < head; ++number) {
+      Slot<Memory>& slot = state_.slot(number);
+      // SYNC POINT: pairs with requeue() and recovery.
+      const Word word = slot.word.load(state_.order(Site::kRequeuedLoad, std::memory_order_acquire));
+      if (SlotWord::state(word) != SlotWord::kRequeued || !SlotWord::has_tag(word, number)) continue;
+      const uint64_t record = slot.record.load(std::memory_order_relaxed);
+      *item = {number,
+               Record::position(record),
+               Record::length(record),
+               static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
+               SlotWord::deliveries(word),
+               -1};
+      *found = word;
+      any = true;
+      break;
+    }
+    const uint32_t high = state_.lease_high();
+    for (uint32_t index = 0; index < high; ++index) {
+      const LeaseEntry<Memory>& entry = state_.leases[index];
+      const Word word = entry.word.load(state_.order(Site::kRequeuedLoad, std::memory_order_acquire));
+      if (LeaseWord::state(word) != LeaseWord::kRequeued) continue;
+      const uint64_t number = entry.number.load(std::memory_order_relaxed);
+      if (any && number >= item->number) continue;
+      const uint64_t record = entry.record.load(std::memory_order_relaxed);
+      *item = {number,
+               Record::position(record),
+               Record::length(record),
+               static_cast<uint32_t>(entry.codec.load(std::memory_order_relaxed)),
+               LeaseWord::deliveries(word),
+               static_cast<int64_t>(index)};
+      *found = word;
+      any = true;
+    }
+    return any;
+  }
+
+  uint64_t count() const {
+    if (!may_be_any()) return 0;
+    uint64_t count = 0;
+    const uint64_t head = Cursor::number(state_.control->head.load(std::memory_order_acquire));
+    for (uint64_t number = state_.oldest_number(head); number < head; ++number) {
+      const Word word = state_.slot(number).word.load(std::memory_order_acquire);
+      count += SlotWord::state(word) == SlotWord::kRequeued && SlotWord::has_tag(word, number);
+    }
+    const uint32_t high = state_.lease_high();
+    for (uint32_t index = 0; index < high; ++index) {
+      count += LeaseWord::state(state_.leases[index].word.load(std::memory_order_acquire)) == LeaseWord::kRequeued;
+    }
+    return count;
+  }
+
+ private:
+  const SharedState<Memory>& state_;
+};
+
+}  // namespace sage
