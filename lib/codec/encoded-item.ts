@@ -6,6 +6,8 @@ export interface Sealing {
   /** A view of the encoded item. */
   bytes(index: number): Uint8Array;
   codec(index: number): number;
+  /** Of the encoded item, in bytes. */
+  length(index: number): number;
   /** @throws SerializationError */
   open(index: number): unknown;
 }
@@ -19,6 +21,10 @@ export class SealedItem {
 
   get bytes(): Uint8Array {
     return this.batch.bytes(this.index);
+  }
+
+  get byteLength(): number {
+    return this.batch.length(this.index);
   }
 
   get codec(): number {

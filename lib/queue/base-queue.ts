@@ -1,10 +1,12 @@
 import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
-import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
+import { QueueError, QueueShutDownError } from '../errors';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../util/describe-value';
+import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
+import { LeaseRun } from './lease-table';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, remainingMs } from '../wait/deadline';
 import { readMax, readWait } from '../wait/options';
@@ -135,24 +137,17 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   /** A loan within this process: release gives the item back, the death of the process does not. */
   async lease(options?: WaitOptions): Promise<Lease<T>> {
-    return this.loan(await this.get(options), 1);
+    return this.lend(await this.get(options), 1);
   }
 
-  protected loan(item: T, deliveries: number): Lease<T> {
-    let open = true;
-    const release = async (): Promise<void> => {
-      if (!open) return;
-      open = false;
-      await this.giveBack(item, deliveries);
-    };
-    return {
-      item,
-      deliveries,
-      crashes: 0,
-      ack: async () => void (open = false),
-      release,
-      [asyncDispose]: release,
-    };
+  /** A lease that only this process knows of. */
+  protected lend(item: T, deliveries: number): Lease<T> {
+    const run = new LeaseRun(1, {
+      end: (_from, _to, acknowledge) => (acknowledge ? undefined : this.giveBack(item, deliveries)),
+      deliveries: () => deliveries,
+      crashes: () => 0,
+    });
+    return run.lease(0, item);
   }
 
   async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
@@ -220,14 +215,6 @@ const comesAgain = (error: unknown): boolean =>
   ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
     (error as { code?: string } | null)?.code ?? '',
   );
-
-/** Not by `in`: a string is iterable too. */
-const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
-  typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
-
-/** What an ack says that comes too late. */
-export const wentBack = (): QueueClosedError =>
-  new QueueClosedError('The handle was closed before this lease was acknowledged: its item went back to the queue.');
 
 /**
  * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for

@@ -1,71 +1,45 @@
-/** The one shape of a batch on loan: which of its items are still open is known here, what ending them means is their queue's to say. */
+/** A batch on lease, as programs see it. */
 import { asyncDispose } from '../util/dispose';
-import type { Awaitable, Lease, LeaseBatch } from './types';
+import { isTurnOver, nextTurn } from '../wait/fairness';
+import { LeaseRun } from './lease-table';
+import type { HeldItems } from './lease-table';
+import type { Lease, LeaseBatch } from './types';
 
-/** Items on loan together, as their queue keeps them. */
-export interface HeldItems {
-  /** Ends the loans from … to - 1, all of them open until now; the items that go back come again in the order they had. */
-  end(from: number, to: number, acknowledge: boolean): Awaitable<void>;
-  deliveries(index: number): number;
-  crashes(index: number): number;
-}
+export type { HeldItems } from './lease-table';
 
 export class HeldBatch<T> implements LeaseBatch<T> {
-  private readonly ended: Uint8Array;
   private made: readonly Lease<T>[] | undefined;
+  private readonly run: LeaseRun;
 
   constructor(
     readonly items: readonly T[],
-    private readonly held: HeldItems,
+    held: HeldItems | LeaseRun,
   ) {
-    this.ended = new Uint8Array(items.length);
+    this.run = held instanceof LeaseRun ? held : new LeaseRun(items.length, held);
   }
 
   get leases(): readonly Lease<T>[] {
-    this.made ??= this.items.map((item, index) => this.leaseOf(item, index));
+    this.made ??= this.items.map((item, index) => this.run.lease(index, item));
     return this.made;
   }
 
   ack(): Promise<void> {
-    return this.endOpen(true);
+    return this.end(true);
   }
 
   release(): Promise<void> {
-    return this.endOpen(false);
+    return this.end(false);
   }
 
   [asyncDispose](): Promise<void> {
-    return this.endOpen(false);
+    return this.end(false);
   }
 
-  private leaseOf(item: T, index: number): Lease<T> {
-    const release = (): Promise<void> => this.endRange(index, index + 1, false);
-    return {
-      item,
-      deliveries: this.held.deliveries(index),
-      crashes: this.held.crashes(index),
-      ack: () => this.endRange(index, index + 1, true),
-      release,
-      [asyncDispose]: release,
-    };
-  }
-
-  /** In as few calls as there are stretches of open ones; backwards, so that what goes back last comes first. */
-  private async endOpen(acknowledge: boolean): Promise<void> {
-    let to = this.items.length;
-    while (to > 0) {
-      const last = this.ended.lastIndexOf(0, to - 1);
-      if (last === -1) return;
-      const from = this.ended.lastIndexOf(1, last) + 1;
-      await this.endRange(from, last + 1, acknowledge);
-      to = from;
-    }
-  }
-
-  private async endRange(from: number, to: number, acknowledge: boolean): Promise<void> {
-    if (this.ended[from] === 1) return;
-    this.ended.fill(1, from, to);
-    await this.held.end(from, to, acknowledge);
+  private async end(acknowledge: boolean): Promise<void> {
+    const { open } = this.run;
+    const ended = this.run.end(0, this.items.length, acknowledge);
+    if (ended !== undefined) await ended;
+    else if (isTurnOver(open)) await nextTurn();
   }
 }
 

@@ -1,10 +1,11 @@
 /** One queue behind the server: items in and out of it in their wire form, and what is known of its clients. */
 import { encodeItem } from '../codec/registry';
+import type { EncodedItem } from '../codec/registry';
 import { QueueEmptyError, SerializationError } from '../errors';
+import { isEncodedSource } from '../queue/encoded-source';
+import type { EncodedSource } from '../queue/encoded-source';
 import type { Lease, NativeQueue, Queue } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
-import { StoreQueue } from '../transports/memory/memory-queue';
-import { ShmQueue } from '../transports/shm/shm-queue';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
@@ -23,8 +24,6 @@ export interface Loans {
 
 /** The most items in one delivery, however short they are. */
 const DELIVERY_ITEMS = 16_384;
-/** … out of shared memory, where each put and each lease looks at every lease that is open. */
-const SHARED_ITEMS = 128;
 
 export interface Taken {
   loans: Loans;
@@ -52,7 +51,7 @@ export class ServedQueue {
   async put(items: ItemBatch, timeoutMs: number, signal: AbortSignal): Promise<{ applied: number; error?: unknown }> {
     const values: unknown[] = [];
     let bad: { error: unknown } | undefined;
-    const sealed = this.queue instanceof StoreQueue || this.queue instanceof ShmQueue;
+    const sealed = isEncodedSource(this.queue);
     for (let index = 0; index < items.count; index++) {
       try {
         values.push(sealed ? new SealedItem(items, index) : items.open(index));
@@ -86,11 +85,7 @@ export class ServedQueue {
   /** What is there: at most `max` items, and not much more than a batch of bytes. Undefined: nothing, or it takes waiting to find out. */
   takeNow(max: number): Taken | undefined {
     if (this.front.length > 0) return this.takeFront(max);
-    const most = Math.min(max, DELIVERY_ITEMS);
-    const { queue } = this;
-    if (queue instanceof StoreQueue) return this.takeStored(queue, max, most);
-    if (queue instanceof ShmQueue) return this.takeShared(queue, max);
-    return undefined;
+    return isEncodedSource(this.queue) ? this.takeEncoded(this.queue, max) : undefined;
   }
 
   /** Waits for one item, then takes what is there. */
@@ -113,7 +108,7 @@ export class ServedQueue {
       return { loans: raw, more: true };
     }
     if (max === 1) return { loans: this.lent(leases, items), more: false };
-    if (this.queue instanceof StoreQueue || this.queue instanceof ShmQueue) {
+    if (isEncodedSource(this.queue)) {
       let rest: Taken | undefined;
       try {
         rest = this.takeNow(max - 1);
@@ -155,63 +150,19 @@ export class ServedQueue {
     return { loans: this.restorable(items), more: items.count < max };
   }
 
-  private takeShared(queue: ShmQueue, max: number): Taken | undefined {
-    const most = Math.min(max, SHARED_ITEMS);
-    const leases = queue.leaseEncoded(most, BATCH_BYTES);
+  private takeEncoded(queue: EncodedSource, max: number): Taken | undefined {
+    const leases = queue.lendEncoded(Math.min(max, DELIVERY_ITEMS), BATCH_BYTES);
     if (leases === undefined) return undefined;
-    const items = ItemBatch.over(leases.data, leases.ends, leases.codecs);
-    return {
-      loans: {
-        items,
-        deliveries: leases.deliveries.some((count) => count !== 1) ? leases.deliveries : undefined,
-        ack: (from, to) => leases.end(from, to, true),
-        release: (from, to) => leases.end(from, to, false),
-      },
-      more: items.count < max && (items.byteLength >= BATCH_BYTES || items.count === most),
+    const { run, items, more } = leases;
+    let again = false;
+    for (let index = 0; index < run.count && !again; index++) again = run.held.deliveries(index) !== 1;
+    const loans = {
+      items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items),
+      deliveries: again ? Array.from({ length: run.count }, (_, index) => run.held.deliveries(index)) : undefined,
+      ack: (from: number, to: number) => run.end(from, to, true) as void,
+      release: (from: number, to: number) => run.end(from, to, false) as void,
     };
-  }
-
-  /** Out of a queue of this process: what came over the wire goes as it is. */
-  private takeStored(queue: StoreQueue, max: number, most: number): Taken | undefined {
-    let bytes = 0;
-    const parts: ItemBatch[] = [];
-    let batch: ItemBatch | undefined;
-    let from = 0;
-    let to = 0;
-    const endPart = (): void => {
-      if (batch !== undefined) parts.push(batch.slice(from, to));
-      batch = undefined;
-    };
-    const run = queue.leaseRun(most, (item) => {
-      if (item instanceof SealedItem && item.batch instanceof ItemBatch) {
-        if (item.batch !== batch || item.index !== to) {
-          endPart();
-          batch = item.batch;
-          from = item.index;
-        }
-        to = item.index + 1;
-        bytes += batch.length(item.index);
-      } else {
-        endPart();
-        const single = ItemBatch.single(encodeItem(item));
-        parts.push(single);
-        bytes += single.byteLength;
-      }
-      return bytes >= BATCH_BYTES;
-    });
-    if (run === undefined) return undefined;
-    endPart();
-    const { entries } = run;
-    const again = entries.some((entry) => entry!.deliveries !== 1);
-    return {
-      loans: {
-        items: ItemBatch.join(parts),
-        deliveries: again ? entries.map((entry) => entry!.deliveries) : undefined,
-        ack: (first, end) => run.ack(first, end),
-        release: (first, end) => run.release(first, end),
-      },
-      more: entries.length < max && (bytes >= BATCH_BYTES || entries.length === most),
-    };
+    return { loans, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
   }
 
   async query(): Promise<QueryResult> {
@@ -252,6 +203,33 @@ export class ServedQueue {
     const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
     return { ...this.restorable(items), deliveries: undefined };
   }
+}
+
+/** As one batch; what came over the wire together leaves as it is. */
+function joined(items: readonly (SealedItem | EncodedItem)[]): ItemBatch {
+  const parts: ItemBatch[] = [];
+  let batch: ItemBatch | undefined;
+  let from = 0;
+  let to = 0;
+  const endPart = (): void => {
+    if (batch !== undefined) parts.push(batch.slice(from, to));
+    batch = undefined;
+  };
+  for (const item of items) {
+    if (item instanceof SealedItem && item.batch instanceof ItemBatch) {
+      if (item.batch !== batch || item.index !== to) {
+        endPart();
+        batch = item.batch;
+        from = item.index;
+      }
+      to = item.index + 1;
+    } else {
+      endPart();
+      parts.push(ItemBatch.single(item instanceof SealedItem ? encodeItem(item) : item));
+    }
+  }
+  endPart();
+  return ItemBatch.join(parts);
 }
 
 /** One item and those after it as one run. */

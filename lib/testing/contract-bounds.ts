@@ -1,7 +1,7 @@
 /** Queues with a maxsize. */
 import assert from 'node:assert/strict';
 import type { Tests } from './contract';
-import type { Queue, QueueLike } from '../queue/types';
+import type { Lease, Queue, QueueLike } from '../queue/types';
 import { fails, failsInTime, failure, fill, numbers, take, turn } from './harness';
 
 const four: Tests<QueueLike> = {
@@ -113,6 +113,22 @@ const whole: Tests<Queue> = {
     await outcome;
     assert.deepEqual(await take(queue, count), numbers(count));
   },
+
+  'with every place on lease, an item that comes back goes to the get that waits, and its place to the put that waits':
+    async (queue) => {
+      const count = await fill(queue);
+      const leases: Lease<unknown>[] = [];
+      for (let index = 0; index < count; index++) leases.push(await queue.lease({ timeoutMs: 5000 }));
+      const got = queue.get({ timeoutMs: 5000 });
+      const waited = queue.put('waited', { timeoutMs: 5000 });
+      await turn();
+      await leases[0]!.release();
+      assert.equal(await got, 0);
+      await waited;
+      assert.deepEqual(await take(queue, 1), ['waited']);
+      for (const lease of leases) await lease.ack();
+      assert.equal(await queue.empty(), true);
+    },
 
   'an item on lease counts towards maxsize, and giving it back never overfills': async (queue) => {
     const count = await fill(queue);

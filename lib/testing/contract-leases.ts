@@ -40,6 +40,32 @@ export const leaseTests: Tests<Queue> = {
     assert.deepEqual(await take(queue, 1), ['a']);
   },
 
+  'a lease that has ended does nothing to the next one of its item': async (queue) => {
+    await queue.putMany(['job', 'other']);
+    const first = await queue.lease(wait);
+    await first.release();
+    const second = await queue.lease(wait);
+    assert.equal(second.item, 'job');
+    await first.ack();
+    await first.release();
+    await first[asyncDispose]();
+    assert.deepEqual(await take(queue, 1), ['other']);
+    await fails(() => queue.get({ block: false }), 'ERR_QUEUE_EMPTY');
+    await second.release();
+    const third = await queue.lease(wait);
+    assert.equal(third.item, 'job');
+    await second.ack();
+    await third.ack();
+    assert.equal(await queue.empty(), true);
+  },
+
+  'items that come back come in the order they had, whatever the order of their releases': async (queue) => {
+    await queue.putMany(['a', 'b', 'c']);
+    const leases = [await queue.lease(wait), await queue.lease(wait), await queue.lease(wait)];
+    for (const index of [1, 0, 2]) await leases[index]!.release();
+    assert.deepEqual(await take(queue, 3), ['a', 'b', 'c']);
+  },
+
   'traffic passes a lease that is held': async (queue) => {
     await queue.putMany(['held', 'b']);
     const lease = await queue.lease(wait);

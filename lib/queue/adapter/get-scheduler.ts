@@ -11,6 +11,8 @@ import { PendingCall } from '../../wait/pending-call';
 export interface Delivery<T> {
   readonly item: T;
   readonly deliveries: number;
+  /** In the order in which the inner queue gave them. */
+  readonly sequence: number;
 }
 
 /** For the next get: an item, or the error that is all that is left of one. */
@@ -74,6 +76,7 @@ export class InnerGets<T> {
   private readonly orphans = new Set<Question<T>>();
   private referenced = true;
   private closed = false;
+  private taken = 0;
 
   /** @param refused called when a get that may wait found nothing: there may be nothing to wait for. */
   constructor(
@@ -96,7 +99,7 @@ export class InnerGets<T> {
     if (this.orphans.size === 0 && (this.line.length === 0 || wait.timeoutMs === 0)) {
       try {
         const taken = this.inner.get(options);
-        if (!isThenable(taken)) return { item: taken, deliveries: 1 };
+        if (!isThenable(taken)) return this.first(taken);
         answer = taken;
       } catch (error) {
         if (wait.timeoutMs === 0 || !isEmpty(error)) throw error;
@@ -110,6 +113,10 @@ export class InnerGets<T> {
       else if (this.orphans.size > 0) this.adopt(getter);
       else this.mayWait(getter, true);
     });
+  }
+
+  private first(item: T): Delivery<T> {
+    return { item, deliveries: 1, sequence: this.taken++ };
   }
 
   ask(getter: Getter<T>, timeoutMs: number): void {
@@ -129,7 +136,7 @@ export class InnerGets<T> {
     const question: Question<T> = { getter: undefined, adopted: false, untilMs };
     link(question, getter);
     answer.then(
-      (item) => this.answered(question, { item, deliveries: 1 }),
+      (item) => this.answered(question, this.first(item)),
       (error) => this.failed(question, error),
     );
   }
@@ -182,6 +189,15 @@ export class InnerGets<T> {
     else if (this.closed) this.putBack(outcome);
     else if (place === 'first') this.returned.unshift(outcome);
     else this.returned.push(outcome);
+  }
+
+  /** The item comes again, ahead of those that were not taken, in the order it had. */
+  requeue({ item, deliveries, sequence }: Delivery<T>): void {
+    const again = { item, deliveries: deliveries + 1, sequence };
+    const [oldest] = this.waiting;
+    if (oldest !== undefined) return oldest.give(again);
+    const at = this.returned.findIndex((other) => !('sequence' in other) || other.sequence > sequence);
+    this.returned.splice(at === -1 ? this.returned.length : at, 0, again);
   }
 
   private putBack(outcome: Outcome<T>): void {

@@ -1,4 +1,5 @@
-import { BaseQueue, wentBack } from '../base-queue';
+import { BaseQueue } from '../base-queue';
+import { LeaseTable } from '../lease-table';
 import { asyncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError } from '../../errors';
@@ -81,8 +82,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   private shutDown = false;
   private readonly puts: InnerPuts<T>;
   private readonly gets: InnerGets<T>;
-  /** Gives back what is on loan. */
-  private readonly open = new Set<() => Promise<void>>();
+  private readonly leases = new LeaseTable();
 
   constructor(
     private readonly inner: Partially<T>,
@@ -117,10 +117,10 @@ class WrappedQueue<T> extends BaseQueue<T> {
     await this.puts.put(item, wait);
   }
 
-  /** Items on loan from here may come back, and need their room then. */
+  /** Items on lease from here may come back, and need their room then. */
   private hasRoom(): Awaitable<boolean> {
-    if (this.open.size === 0 || this.maxsize === 0) return true;
-    return this.qsize().then((qsize) => qsize + this.open.size < this.maxsize);
+    if (this.leases.open === 0 || this.maxsize === 0) return true;
+    return this.qsize().then((qsize) => qsize + this.leases.open < this.maxsize);
   }
 
   override async get(options?: WaitOptions): Promise<T> {
@@ -142,43 +142,23 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.gets.keep({ error }, 'first');
   }
 
-  protected override giveBack(item: T, deliveries: number): void {
-    this.gets.keep({ item, deliveries: deliveries + 1 }, 'first');
-  }
-
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     this.checkOpen();
     if (typeof this.inner.lease === 'function') return this.inner.lease(options);
-    const { item, deliveries } = await this.take(options);
+    const delivery = await this.take(options);
+    const run = this.leases.lend(1, {
+      end: (_from, _to, acknowledge) => {
+        if (acknowledge) return this.finishIfDrained();
+        this.gets.requeue(delivery);
+      },
+      deliveries: () => delivery.deliveries,
+      crashes: () => 0,
+    });
     if (this.closed) {
-      this.giveBack(item, deliveries);
+      await run.end(0, 1, false);
       throw new QueueClosedError();
     }
-    const loan = this.loan(item, deliveries);
-    const back = async (): Promise<void> => {
-      this.open.delete(back);
-      await loan.release();
-    };
-    this.open.add(back);
-    let ended = false;
-    const release = (): Promise<void> => {
-      ended = true;
-      return back();
-    };
-    return {
-      item,
-      deliveries,
-      crashes: loan.crashes,
-      ack: async () => {
-        if (this.closed && !ended) throw wentBack();
-        ended = true;
-        this.open.delete(back);
-        await loan.ack();
-        await this.finishIfDrained();
-      },
-      release,
-      [asyncDispose]: release,
-    };
+    return run.lease(0, delivery.item);
   }
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
@@ -194,7 +174,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   private async isDrained(): Promise<boolean> {
-    return this.open.size === 0 && this.gets.ready === 0 && (await this.inner.empty());
+    return this.leases.open === 0 && this.gets.ready === 0 && (await this.inner.empty());
   }
 
   /** Once shut down and drained, nothing will come any more for those who wait. */
@@ -283,7 +263,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.closed = true;
     this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
-    for (const back of [...this.open]) await back();
+    await this.leases.lose();
     // What this handle still holds belongs to the queue.
     for (const item of this.gets.takeReturned()) await this.inner.put(item);
     await this.inner.close?.();

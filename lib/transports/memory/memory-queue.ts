@@ -1,23 +1,28 @@
 /** A handle on a queue in memory: everything but which queue it is. */
-import { BaseQueue, wentBack, withAccepted } from '../../queue/base-queue';
-import { asyncDispose } from '../../util/dispose';
+import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import { QueueClosedError, SerializationError } from '../../errors';
-import type { Entry, MemoryStore, WaiterGroup } from './memory-store';
-import { HeldBatch } from '../../queue/lease-batch';
-import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
+import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
+import { encodeItem } from '../../codec/registry';
+import type { EncodedItem } from '../../codec/registry';
 import { SealedItem } from '../../codec/encoded-item';
-import { deadlineOf, remainingMs } from '../../wait/deadline';
+import type { Entry, MemoryStore } from './memory-store';
+import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
+import { ItemFeed } from '../../queue/item-feed';
+import { HeldBatch } from '../../queue/lease-batch';
+import { LeaseTable } from '../../queue/lease-table';
+import type { LeaseRun } from '../../queue/lease-table';
+import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
+import { ASIDE, CallGroup, HOLDS } from '../../wait/call-line';
+import type { Attempt, CallLine } from '../../wait/call-line';
+import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
+import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { readMax, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
-import type { PendingCall } from '../../wait/pending-call';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
-export class Attachment implements WaiterGroup {
-  readonly waiters = new Set<PendingCall>();
-  readonly leases = new Set<Entry<unknown>>();
-  readonly runs = new Set<LeaseRun<unknown>>();
-  referenced = true;
+export class Attachment {
+  readonly calls = new CallGroup();
+  readonly leases = new LeaseTable();
   private attached = true;
 
   /** @param onDetach called once, after everything the handle held has gone back. */
@@ -33,53 +38,13 @@ export class Attachment implements WaiterGroup {
   detach(): void {
     if (!this.attached) return;
     this.attached = false;
-    for (const waiter of [...this.waiters]) waiter.fail(new QueueClosedError());
-    for (const entry of [...this.leases]) {
-      this.leases.delete(entry);
-      this.store.giveBack(entry);
-    }
-    for (const run of [...this.runs]) run.release(0, run.entries.length);
-    if (this.expected !== undefined) this.store.removeProducer();
+    const { store } = this;
+    store.change(() => {
+      this.calls.giveUp(() => new QueueClosedError());
+      this.leases.loseNow();
+      if (this.expected !== undefined) store.removeProducer();
+    });
     this.onDetach();
-  }
-}
-
-/** Items taken on loan together, ended one by one or many at a time. Sealed ones are sealed still. */
-export class LeaseRun<T> {
-  private open: number;
-
-  constructor(
-    private readonly attachment: Attachment,
-    readonly entries: (Entry<T> | undefined)[],
-  ) {
-    this.open = entries.length;
-    if (this.open > 0) attachment.runs.add(this);
-  }
-
-  /** Ends the loans from … to - 1 that are still open: their items were handled. */
-  ack(from: number, to: number): void {
-    const ended = this.end(from, to);
-    if (ended > 0) this.attachment.store.finish(ended);
-  }
-
-  /** … : their items come again, in the order they had. */
-  release(from: number, to: number): void {
-    const entries = this.entries.slice(from, to);
-    this.end(from, to);
-    for (const entry of entries.reverse()) if (entry !== undefined) this.attachment.store.giveBack(entry);
-  }
-
-  private end(from: number, to: number): number {
-    const { entries } = this;
-    let ended = 0;
-    for (let index = from; index < to; index++) {
-      if (entries[index] === undefined) continue;
-      entries[index] = undefined;
-      ended++;
-    }
-    this.open -= ended;
-    if (this.open === 0) this.attachment.runs.delete(this as LeaseRun<unknown>);
-    return ended;
   }
 }
 
@@ -97,11 +62,9 @@ function refuseRevoked(item: unknown): void {
 
 const opened = <T>(item: T): T => (item instanceof SealedItem ? (item.open() as T) : item);
 
-const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
-
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach());
 
-export class StoreQueue<T = unknown> extends BaseQueue<T> {
+export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSource {
   private closed = false;
 
   constructor(
@@ -121,175 +84,209 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
     return this.attachment.store.maxsize;
   }
 
+  /** Tries, and then waits in the line. A call that does not wait stands behind nobody. */
+  private call<R>(line: CallLine, wait: Wait, late: () => Error, attempt: Attempt<R>): R | Promise<R> {
+    const { store, attachment } = this;
+    if (wait.timeoutMs === 0 || !line.isTaken) {
+      const outcome = store.change(attempt);
+      if (typeof outcome === 'object') return outcome.value;
+      if (wait.timeoutMs === 0) throw late();
+    }
+    return line.add({ wait, attempt, late, group: attachment.calls });
+  }
+
+  // ── puts ─────────────────────────────────────────────────────────────────
+
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
     refuseRevoked(item);
-    await this.store.put(item, wait, this.attachment);
+    const { store } = this;
+    const attempt = (): { value: void } | undefined => (store.tryPut(item) ? { value: undefined } : undefined);
+    await this.call(store.producers, wait, () => store.full(), attempt);
+    if (isTurnOver(1)) await nextTurn();
+  }
+
+  /** One call in the line, whatever it reads from: those made later wait until its items are in, or its source is silent. */
+  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    const wait = readWait(options);
+    const { store } = this;
+    const deadline = deadlineOf(wait);
+    let accepted = 0;
+    const feed = ItemFeed.of(items, () => store.serve());
+    // The time counts where the queue is waited for; a source may take longer.
+    const alarm = new Alarm(deadline, () => store.serve());
+    const attempt: Attempt<number> = () => {
+      for (;;) {
+        const state = feed.look();
+        if (state === 'done') return { value: accepted };
+        if (state !== 'item') return state === 'soon' ? HOLDS : ASIDE;
+        // The source may have closed the handle, or aborted the call.
+        wait.signal?.throwIfAborted();
+        if (this.closed) throw new QueueClosedError();
+        refuseRevoked(feed.item);
+        if (!store.tryPut(feed.item)) {
+          if (remainingMs(deadline) > 0) return undefined;
+          throw store.full();
+        }
+        feed.take();
+        accepted++;
+      }
+    };
+    try {
+      const untimed = { timeoutMs: Infinity, signal: wait.signal };
+      const waiting = this.call(store.producers, untimed, () => store.full(), attempt);
+      if (typeof waiting !== 'number') await waiting;
+    } catch (error) {
+      throw withAccepted(error, accepted, wait);
+    } finally {
+      alarm.cancel();
+      await feed.leave();
+    }
+    if (isTurnOver(accepted)) await nextTurn();
+    return accepted;
+  }
+
+  // ── gets ─────────────────────────────────────────────────────────────────
+
+  private consume<R>(wait: Wait, attempt: Attempt<R>): R | Promise<R> {
+    return this.call(this.store.consumers, wait, () => new QueueEmptyError(), attempt);
   }
 
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
-    return opened((await this.store.take(wait, this.attachment, false)).item);
-  }
-
-  override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
-    const wait = readWait(options);
     const { store } = this;
-    // The base class awaits every item, which an array of them need not.
-    if (!Array.isArray(items)) return super.putMany(items, options);
-    const deadline = deadlineOf(wait);
-    let accepted = 0;
-    try {
-      for (const item of items as T[]) {
-        const left = deadline === Infinity ? wait : { timeoutMs: remainingMs(deadline), signal: wait.signal };
-        refuseRevoked(item);
-        const waiting = store.put(item, left, this.attachment);
-        if (waiting !== undefined) await waiting;
-        accepted++;
-        if (waiting === undefined || accepted === items.length) continue;
-        // Time has passed: the handle may have been closed, or the call aborted.
-        wait.signal?.throwIfAborted();
-        if (this.closed) throw new QueueClosedError();
-      }
-    } catch (error) {
-      throw withAccepted(error, accepted, wait);
-    }
-    return accepted;
+    const item = await this.consume(wait, () => {
+      const entry = store.tryLease();
+      if (entry === undefined) return undefined;
+      store.finish(1);
+      return { value: entry.item };
+    });
+    if (isTurnOver(1)) await nextTurn();
+    return opened(item);
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     const wait = readWait(options);
     const { store } = this;
     if (readMax(max) === 0) return [];
-    const items = [opened((await store.take(wait, this.attachment, false)).item)];
-    while (items.length < max && store.size > 0) {
-      const entry = store.take(AT_ONCE, this.attachment, true) as Entry<T>;
-      try {
-        items.push(opened(entry.item));
-      } catch {
-        // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
-        store.giveBack(entry);
-        break;
-      }
-      store.finish();
-    }
+    const items = await this.consume(wait, () => {
+      const taken = this.takeOpened(store, max);
+      if (taken === undefined) return undefined;
+      store.finish(taken.entries.length);
+      return { value: taken.items };
+    });
+    if (isTurnOver(items.length)) await nextTurn();
     return items;
   }
 
+  /**
+   * What is there, up to `max`, as values. Only a first one that cannot be read is removed and reported: what was taken before it must not be
+   * lost to its error.
+   */
+  private takeOpened(store: MemoryStore<T>, max: number): { items: T[]; entries: Entry<T>[] } | undefined {
+    const items: T[] = [];
+    const entries: Entry<T>[] = [];
+    while (items.length < max && (items.length === 0 || store.size > 0)) {
+      const entry = store.tryLease();
+      if (entry === undefined) break;
+      try {
+        items.push(opened(entry.item));
+        entries.push(entry);
+      } catch (error) {
+        if (items.length === 0) {
+          store.finish(1);
+          throw error;
+        }
+        store.requeue([entry]);
+        break;
+      }
+    }
+    return items.length === 0 ? undefined : { items, entries };
+  }
+
+  // ── leases ───────────────────────────────────────────────────────────────
+
+  private lendEntries(entries: readonly Entry<T>[]): LeaseRun {
+    const store = this.attachment.store as MemoryStore<T>;
+    return this.attachment.leases.lend(entries.length, {
+      end: (from, to, acknowledge) =>
+        store.change(() => (acknowledge ? store.finish(to - from) : store.requeue(entries.slice(from, to)))),
+      deliveries: (index) => entries[index]!.deliveries,
+      crashes: (index) => entries[index]!.crashes,
+    });
+  }
+
+  /** The handle stays reachable through its leases: what is on lease does not go back behind the holder's back. */
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
-    const wait = readWait(options);
-    const { store } = this;
-    const { leases } = this.attachment;
-    const entry = await store.take(wait, this.attachment, true);
-    if (this.closed) {
-      store.giveBack(entry);
-      throw new QueueClosedError();
-    }
-    let item: T;
-    try {
-      item = opened(entry.item);
-    } catch (error) {
-      store.finish();
-      throw error;
-    }
-    leases.add(entry as Entry<unknown>);
-    // The handle stays reachable through its leases: what is on loan does not go back behind the borrower's back.
-    let ended = false;
-    const end = (finish: () => void): void => {
-      ended = true;
-      if (this.attachment.leases.delete(entry as Entry<unknown>)) finish();
-    };
-    const release = async (): Promise<void> => end(() => store.giveBack(entry));
-    return {
-      item,
-      deliveries: entry.deliveries,
-      crashes: entry.crashes,
-      ack: async () => {
-        if (this.closed && !ended) throw wentBack();
-        end(() => store.finish());
-      },
-      release,
-      [asyncDispose]: release,
-    };
+    const batch = await this.leaseMany(1, options);
+    return batch.leases[0]!;
   }
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
+    const none = readMax(max) === 0;
     const { store } = this;
-    const items: T[] = [];
-    const entries: Entry<T>[] = [];
-    if (readMax(max) > 0) {
-      const first = await store.take(wait, this.attachment, true);
-      if (this.closed) {
-        store.giveBack(first);
-        throw new QueueClosedError();
-      }
-      for (let entry: Entry<T> | undefined = first; entry !== undefined;) {
-        try {
-          items.push(opened(entry.item));
-        } catch (error) {
-          // As in getMany.
-          if (items.length > 0) {
-            store.giveBack(entry);
-            break;
-          }
-          store.finish();
-          throw error;
-        }
-        entries.push(entry);
-        const more: boolean = items.length < max && store.size > 0;
-        entry = more ? (store.take(AT_ONCE, this.attachment, true) as Entry<T>) : undefined;
-      }
-    }
-    const run = new LeaseRun(this.attachment, entries);
-    const held = [...entries];
-    return new HeldBatch(items, {
-      end: (from, to, acknowledge) => {
-        if (!acknowledge) run.release(from, to);
-        else if (this.closed) throw wentBack();
-        else run.ack(from, to);
-      },
-      deliveries: (index) => held[index]!.deliveries,
-      crashes: (index) => held[index]!.crashes,
+    if (none) return new HeldBatch<T>([], this.lendEntries([]));
+    const { items, run } = await this.consume(wait, () => {
+      const taken = this.takeOpened(store, max);
+      return taken === undefined ? undefined : { value: { items: taken.items, run: this.lendEntries(taken.entries) } };
     });
+    if (isTurnOver(items.length)) await nextTurn();
+    // Closed before anybody saw the items: they have gone back.
+    if (this.closed) throw new QueueClosedError();
+    return new HeldBatch(items, run);
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
     const wait = readWait(options);
-    await this.store.join(wait, this.attachment);
+    const { store } = this;
+    const late = (): Error => new QueueTimeoutError('The time was over before every item was taken and acknowledged.');
+    await this.call(store.joiners, wait, late, () => (store.isIdle ? { value: undefined } : undefined));
+    if (isTurnOver(1)) await nextTurn();
   }
 
-  /** Up to `max` items on loan, the last one when `enough` says so; undefined when the queue is empty. @throws what `enough` throws of the first one, which stays. */
-  leaseRun(max: number, enough: (item: T) => boolean): LeaseRun<T> | undefined {
+  lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     const { store } = this;
     if (store.size === 0) return undefined;
     const entries: Entry<T>[] = [];
-    while (entries.length < max && store.size > 0) {
-      const entry = store.take(AT_ONCE, this.attachment, true) as Entry<T>;
-      try {
-        const last = enough(entry.item);
-        entries.push(entry);
-        if (last) break;
-      } catch (error) {
-        store.giveBack(entry as Entry<T>);
-        if (entries.length === 0) throw error;
-        break;
+    const items: (SealedItem | EncodedItem)[] = [];
+    let byteLength = 0;
+    return store.change(() => {
+      while (entries.length < max && byteLength < maxBytes && store.size > 0) {
+        const entry = store.tryLease()!;
+        try {
+          const { item } = entry;
+          const encoded = item instanceof SealedItem ? item : encodeItem(item);
+          byteLength += encoded instanceof SealedItem ? encoded.byteLength : encoded.bytes.byteLength;
+          items.push(encoded);
+          entries.push(entry);
+        } catch (error) {
+          store.requeue([entry]);
+          if (entries.length === 0) throw error;
+          break;
+        }
       }
-    }
-    return new LeaseRun(this.attachment, entries);
+      return { run: this.lendEntries(entries), items, more: byteLength >= maxBytes };
+    });
   }
 
+  // ── the handle ───────────────────────────────────────────────────────────
+
   override async empty(): Promise<boolean> {
-    return this.store.size === 0;
+    return (await this.qsize()) === 0;
   }
 
   override async qsize(): Promise<number> {
-    return this.store.size;
+    const { size } = this.store;
+    if (isTurnOver(1)) await nextTurn();
+    return size;
   }
 
   /** Items on lease count: they may come back. */
   override async full(): Promise<boolean> {
-    return this.store.isFull;
+    const { isFull } = this.store;
+    if (isTurnOver(1)) await nextTurn();
+    return isFull;
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
@@ -304,21 +301,18 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override ref(): this {
-    return this.setReferenced(true);
+    this.attachment.calls.setReferenced(true);
+    return this;
   }
 
   override unref(): this {
-    return this.setReferenced(false);
-  }
-
-  private setReferenced(referenced: boolean): this {
-    this.attachment.referenced = referenced;
-    for (const waiter of this.attachment.waiters) waiter.setReferenced(referenced);
+    this.attachment.calls.setReferenced(false);
     return this;
   }
 
   override async stats(): Promise<QueueStats> {
     const { store } = this;
+    if (isTurnOver(1)) await nextTurn();
     return {
       queueId: this.descriptor.queueId,
       queueType: this.descriptor.queueType,
@@ -326,10 +320,10 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> {
       maxsize: store.maxsize,
       putTotal: store.putTotal,
       getTotal: store.getTotal,
-      waitingGetters: store.waitingGetters,
-      waitingPutters: store.waitingPutters,
+      waitingGetters: store.consumers.waiting,
+      waitingPutters: store.producers.waiting,
       redelivered: store.redelivered,
-      leased: store.onLoan,
+      leased: store.onLease,
     };
   }
 }

@@ -1,21 +1,12 @@
 /** Items on loan: one by one, or as they lie. */
-import { wentBack } from '../../queue/base-queue';
+import type { EncodedLeases } from '../../queue/encoded-source';
+import { LeaseRun, leaseLostError } from '../../queue/lease-table';
 import { decodeItem } from '../../codec/registry';
 import { asyncDispose, syncDispose } from '../../util/dispose';
 import { REGISTER_CODEC, REGISTER_DELIVERIES, REGISTER_LENGTH, native } from './addon';
 import type { NativeHandle } from './addon';
 import type { NativeLease } from '../../queue/types';
 import { refuseGet } from './status-errors';
-
-/** Items on loan, one after the other in `data`; each loan is ended once. */
-export interface EncodedLeases {
-  data: Buffer;
-  /** Where each item ends. */
-  ends: readonly number[];
-  codecs: readonly number[];
-  deliveries: number[];
-  end(from: number, to: number, acknowledge: boolean): void;
-}
 
 /** Undefined: there was nothing to lend. */
 export function tryLease<T>(
@@ -38,7 +29,7 @@ export function tryLease<T>(
     if (!open) return;
     open = false;
     if (isOpen()) native(() => handle.endLease(id, acknowledge));
-    else if (acknowledge) throw wentBack();
+    else if (acknowledge) throw leaseLostError();
   };
   let item: T;
   try {
@@ -61,8 +52,8 @@ export function tryLease<T>(
   return { value };
 }
 
-/** Up to `max` items on loan as they lie, the last one when they have `maxBytes` together. Undefined: none. */
-export function leaseEncoded(
+/** Up to `max` items on lease as they lie, the last one when they have `maxBytes` together. Undefined: none. */
+export function lendEncoded(
   handle: NativeHandle,
   isOpen: () => boolean,
   max: number,
@@ -97,12 +88,16 @@ export function leaseEncoded(
     }
   });
   if (ids.length === 0) return undefined;
-  const end = (from: number, to: number, acknowledge: boolean): void => {
-    if (!isOpen()) return;
-    native(() => {
-      if (acknowledge) for (let index = from; index < to; index++) handle.endLease(ids[index]!, true);
-      else for (let index = to - 1; index >= from; index--) handle.endLease(ids[index]!, false);
-    });
-  };
-  return { data: data.subarray(0, used), ends, codecs, deliveries, end };
+  const run = new LeaseRun(ids.length, {
+    end: (from, to, acknowledge) => {
+      if (!isOpen()) return;
+      native(() => {
+        if (acknowledge) for (let index = from; index < to; index++) handle.endLease(ids[index]!, true);
+        else for (let index = to - 1; index >= from; index--) handle.endLease(ids[index]!, false);
+      });
+    },
+    deliveries: (index) => deliveries[index]!,
+    crashes: () => 0,
+  });
+  return { run, items: { data: data.subarray(0, used), ends, codecs }, more: used >= maxBytes };
 }

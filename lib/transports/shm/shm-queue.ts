@@ -25,15 +25,18 @@ import type { Wait } from '../../wait/options';
 import { Batches } from './put-batch';
 import type { Batch } from './put-batch';
 import { BellPull } from './doorbell';
-import { leaseEncoded, tryLease } from './leases';
-import type { EncodedLeases } from './leases';
+import { lendEncoded, tryLease } from './leases';
+import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { openQueue } from './open';
 import { Pool } from './receive-buffer';
 import { emptyError, fullError, refuseGet, refusePut } from './status-errors';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { Waiters } from './wait-list';
 
-export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T> {
+/** Lent encoded at a time: each put and each lease looks at every lease that is open. */
+const MOST_LENT = 128;
+
+export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T>, EncodedSource {
   protected readonly handle: NativeHandle;
   private readonly codec: CodecName;
   private readonly pool: Pool<T>;
@@ -396,10 +399,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── leases ───────────────────────────────────────────────────────────────
 
-  /** Up to `max` items on loan as they lie, the last one when they have `maxBytes` together. Undefined: none, or others wait for them. */
-  leaseEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
+  lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     this.check();
-    return this.getters.size > 0 ? undefined : leaseEncoded(this.handle, this.isOpen, max, maxBytes);
+    if (this.getters.size > 0) return undefined;
+    const leases = lendEncoded(this.handle, this.isOpen, Math.min(max, MOST_LENT), maxBytes);
+    return leases?.run.count === MOST_LENT ? { ...leases, more: true } : leases;
   }
 
   /** A stream that is destroyed with items in hand; they were taken for good, so they go in again at the end. */

@@ -1,0 +1,149 @@
+/** The book of leases of one handle: which are open. A lease ends once, and only for itself; what its end means is its queue's to say. */
+import { QueueClosedError } from '../errors';
+import { asyncDispose } from '../util/dispose';
+import { isTurnOver, nextTurn } from '../wait/fairness';
+import type { Awaitable, Lease } from './types';
+
+/** Items on lease together, as their queue keeps them. */
+export interface HeldItems {
+  /** Ends the leases from … to - 1, all of them open until now; the items that go back come again in the order they had. */
+  end(from: number, to: number, acknowledge: boolean): Awaitable<void>;
+  deliveries(index: number): number;
+  crashes(index: number): number;
+}
+
+/** What an ack says that comes too late. */
+export const leaseLostError = (): QueueClosedError =>
+  new QueueClosedError('The handle was closed before this lease was acknowledged: its item went back to the queue.');
+
+const OPEN = 0;
+const ENDED = 1;
+/** Its handle was closed. */
+const LOST = 2;
+type State = typeof OPEN | typeof ENDED | typeof LOST;
+
+/** Leases that were taken together. Most end together, too: one state says it for all of them until some end alone. */
+export class LeaseRun {
+  private all: State = OPEN;
+  private each: Uint8Array | undefined;
+  /** How many are open. */
+  open: number;
+
+  constructor(
+    readonly count: number,
+    readonly held: HeldItems,
+    private readonly table?: LeaseTable,
+  ) {
+    this.open = count;
+  }
+
+  /** Ends those of the leases from … to - 1 that are open. @throws QueueClosedError for an ack of one that its handle's close ended */
+  end(from: number, to: number, acknowledge: boolean): Awaitable<void> {
+    const lost = acknowledge && this.anyLost(from, to);
+    const ended = this.endAs(from, to, acknowledge, ENDED);
+    if (lost) throw leaseLostError();
+    return ended;
+  }
+
+  /** The handle goes, and what is open goes back. */
+  lose(): Awaitable<void> {
+    return this.endAs(0, this.count, false, LOST);
+  }
+
+  /** In as few calls as there are stretches of open ones, the last one first: what goes back last comes first. */
+  private endAs(from: number, to: number, acknowledge: boolean, state: State): Awaitable<void> {
+    const { held } = this;
+    let ended: PromiseLike<void> | undefined;
+    for (const [first, end] of this.close(from, to, state)) {
+      if (ended === undefined) ended = held.end(first, end, acknowledge) as PromiseLike<void> | undefined;
+      else ended = ended.then(() => held.end(first, end, acknowledge));
+    }
+    return ended;
+  }
+
+  /** Marks the open ones. @returns the stretches that they formed, the last one first */
+  private close(from: number, to: number, state: State): (readonly [first: number, end: number])[] {
+    const whole = from === 0 && to === this.count;
+    if (this.each === undefined) {
+      if (this.all !== OPEN || from >= to) return [];
+      if (whole) this.all = state;
+      else this.each = new Uint8Array(this.count).fill(state, from, to);
+      this.closed(to - from);
+      return [[from, to]];
+    }
+    const { each } = this;
+    const stretches: [number, number][] = [];
+    for (let end = to; end > from;) {
+      const last = each.lastIndexOf(OPEN, end - 1);
+      if (last < from) break;
+      let first = last;
+      while (first > from && each[first - 1] === OPEN) first--;
+      each.fill(state, first, last + 1);
+      stretches.push([first, last + 1]);
+      this.closed(last + 1 - first);
+      end = first;
+    }
+    return stretches;
+  }
+
+  private closed(count: number): void {
+    this.open -= count;
+    this.table?.ended(this, count);
+  }
+
+  private anyLost(from: number, to: number): boolean {
+    return this.each === undefined ? this.all === LOST : this.each.subarray(from, to).includes(LOST);
+  }
+
+  /** Whether the leases from … to - 1 are all open. */
+  isOpen(from: number, to: number): boolean {
+    if (this.each === undefined) return this.all === OPEN;
+    return this.each.subarray(from, to).every((state) => state === OPEN);
+  }
+
+  /** One of them, for whoever holds its item. */
+  lease<T>(index: number, item: T): Lease<T> {
+    const end = async (acknowledge: boolean): Promise<void> => {
+      const ended = this.end(index, index + 1, acknowledge);
+      if (ended !== undefined) await ended;
+      else if (isTurnOver(1)) await nextTurn();
+    };
+    const release = (): Promise<void> => end(false);
+    return {
+      item,
+      deliveries: this.held.deliveries(index),
+      crashes: this.held.crashes(index),
+      ack: () => end(true),
+      release,
+      [asyncDispose]: release,
+    };
+  }
+}
+
+export class LeaseTable {
+  private readonly runs = new Set<LeaseRun>();
+  /** How many leases are open. */
+  open = 0;
+
+  lend(count: number, held: HeldItems): LeaseRun {
+    const run = new LeaseRun(count, held, this);
+    if (count > 0) this.runs.add(run);
+    this.open += count;
+    return run;
+  }
+
+  ended(run: LeaseRun, count: number): void {
+    this.open -= count;
+    if (run.open === 0) this.runs.delete(run);
+  }
+
+  /** The handle goes: all that is open goes back, the newest first. */
+  async lose(): Promise<void> {
+    for (const run of [...this.runs].reverse()) await run.lose();
+  }
+
+  /** … where the items go back at once. */
+  loseNow(): void {
+    for (const run of [...this.runs].reverse()) void run.lose();
+  }
+}
