@@ -3,9 +3,11 @@
  * The built-in ids and the MessagePack extension numbers are frozen: docs/wire-format.md.
  */
 import { decodeMessagePack } from './msgpack/decode';
-import { encodeMessagePack, encodeToSpan, nothingToSend } from './msgpack/encode';
+import { encodeMessagePack, encodeToSpan } from './msgpack/encode';
+import { decodeJson, encodeJson } from './json';
 import { SerializationError } from '../errors';
 import { describeValue } from '../util/describe-value';
+import { isBytes } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
 import { SealedItem } from './encoded-item';
 
@@ -59,7 +61,7 @@ const raw: Codec = {
   name: 'raw',
   id: CODEC_RAW,
   encode: (value) => {
-    if (value instanceof Uint8Array) {
+    if (isBytes(value)) {
       refuseDetached(value);
       return value;
     }
@@ -72,37 +74,7 @@ const raw: Codec = {
 
 const messagePack: Codec = { name: 'msgpack', id: CODEC_MSGPACK, encode: encodeMessagePack, decode: decodeMessagePack };
 
-const isInstance = (value: unknown): value is object =>
-  typeof value === 'object' &&
-  value !== null &&
-  !Array.isArray(value) &&
-  ![Object.prototype, null].includes(Object.getPrototypeOf(value) as object | null);
-
-/** As JSON.stringify, except that what it would drop or turn into null is refused. Dates become strings, as in JSON. */
-const json: Codec = {
-  name: 'json',
-  id: CODEC_JSON,
-  encode: (value) => {
-    const text = JSON.stringify(value, (_key, entry: unknown) => {
-      if (typeof entry === 'function' || typeof entry === 'symbol' || entry instanceof Map || entry instanceof Set) {
-        throw new SerializationError(
-          `The codec 'json' cannot carry a ${entry instanceof Object ? entry.constructor.name : typeof entry}.`,
-        );
-      }
-      if (isInstance(entry)) {
-        const refused = nothingToSend(entry);
-        if (refused !== undefined) throw new SerializationError(`The codec 'json' cannot carry ${refused}.`);
-      }
-      if (typeof entry === 'number' && !Number.isFinite(entry)) {
-        throw new SerializationError(`The codec 'json' cannot carry ${entry}.`);
-      }
-      return entry;
-    });
-    if (text === undefined) throw new SerializationError("The codec 'json' cannot carry undefined.");
-    return Buffer.from(text);
-  },
-  decode: (bytes) => JSON.parse(asBuffer(bytes).toString('utf8')) as unknown,
-};
+const json: Codec = { name: 'json', id: CODEC_JSON, encode: encodeJson, decode: decodeJson };
 
 /** Node's structured clone: cycles too, but readable by Node only. */
 const v8: Codec = {
@@ -158,7 +130,7 @@ export function findCodec(name: CodecName): Codec {
 function encodeWith(codec: Codec, value: unknown): Uint8Array {
   try {
     const bytes: unknown = codec.encode(value);
-    if (bytes instanceof Uint8Array) return bytes;
+    if (isBytes(bytes)) return bytes;
     throw new SerializationError(
       `encode() of codec '${codec.name}' must return a Uint8Array, found ${describeValue(bytes)}.`,
     );
@@ -171,20 +143,9 @@ function encodeWith(codec: Codec, value: unknown): Uint8Array {
   }
 }
 
-/** Of a revoked proxy one cannot even ask what it is: that it is no Uint8Array, then, and the codec refuses it. */
-export function isBytes(value: unknown): value is Uint8Array {
-  try {
-    return value instanceof Uint8Array;
-  } catch {
-    return false;
-  }
-}
+export { isBytes, isBytes as isPlainBytes };
 
-/** A Uint8Array and no proxy of one: nothing of it runs anybody's code, so that no try block is needed around it. */
-export const isPlainBytes = (value: unknown): value is Uint8Array =>
-  ArrayBuffer.isView(value) && value instanceof Uint8Array;
-
-/** Of a revoked proxy as above. */
+/** Of a revoked proxy one cannot even ask what it is: that it is no encoded item, then. */
 export function isSealed(value: unknown): value is SealedItem {
   try {
     return value instanceof SealedItem;
@@ -207,7 +168,7 @@ export function encodeItem(value: unknown, codecName: CodecName = 'auto'): Encod
 /** encodeItem() for bytes that have to last: those of a Uint8Array are copied, since their owner may go on to use them. */
 export function encodeOwnItem(value: unknown, codecName?: CodecName): EncodedItem {
   const { codecId, bytes } = encodeItem(value, codecName);
-  return { codecId, bytes: value instanceof Uint8Array ? Buffer.from(bytes) : bytes };
+  return { codecId, bytes: isBytes(value) ? Buffer.from(bytes) : bytes };
 }
 
 /** An encoded item inside a larger buffer. */

@@ -4,6 +4,7 @@ import { hostIdentity } from './host-identity';
 import { checkBuiltInMetadata, copyMetadata, deepEqual } from './metadata';
 import { describeValue } from '../util/describe-value';
 import type { Metadata } from './metadata';
+import { numberIfSame, parseJson } from '../util/json-text';
 import { nodeCrypto } from '../util/lazy-node';
 import type {
   AutoOptions,
@@ -78,7 +79,7 @@ function checkedParts(init: Partial<Parts>): Parts {
 function readWire(json: unknown): ConstructorParameters<typeof QueueDescriptor>[0] {
   let wire: unknown;
   try {
-    wire = typeof json === 'string' ? JSON.parse(json) : json;
+    wire = typeof json === 'string' ? parseJson(json, numberIfSame) : json;
     if (typeof wire === 'object' && wire !== null && !Array.isArray(wire)) {
       return {
         queueId: own(wire, 'queue_id') as string,

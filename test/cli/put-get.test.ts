@@ -36,6 +36,16 @@ describe.each([`shm:${name}`, `sage:${name}`])('%s', (queue) => {
     expect(lines(await command(['get', queue, '--ndjson']))).toEqual(values);
   });
 
+  test.each(['1E400', '{"deep":[-1e999]}', '1e-400'])(
+    '%s, which no number holds, stops at its line',
+    async (number) => {
+      const put = await command(['put', queue, '--ndjson'], `{"a":1}\n${number}\n2\n`);
+      expect(put.status).not.toBe(0);
+      expect(put.stderr).toMatch(/line 2 holds a number that would change/);
+      expect(lines(await command(['get', queue, '--ndjson']))).toEqual(['{"a":1}']);
+    },
+  );
+
   test('without --ndjson text is a line and other values are JSON', async () => {
     await command(['put', queue, '--ndjson'], '{"a":1}\n"plain"\n7\n');
     expect(lines(await command(['get', queue]))).toEqual(['{"a":1}', 'plain', '7']);

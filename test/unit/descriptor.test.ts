@@ -174,3 +174,22 @@ test('hostile input is an InvalidDescriptorError, never half a descriptor and ne
   expect(({} as Record<string, unknown>).polluted).toBeUndefined();
   expect(JSON.stringify(harmless.toJSON().metadata)).toBe('{"__proto__":{"polluted":1},"constructor":2}');
 });
+
+test('an integer that a number would round is refused in metadata, with its path', () => {
+  const text = (number: string): string =>
+    `{"queue_id":"q","queue_type":"custom","metadata":{"deep":[{"big":${number}}]},"created_timestamp":1.5,"extra":9223372036854775807}`;
+  expect(() => QueueDescriptor.fromJSON(text('9223372036854775807'))).toThrow(
+    expect.objectContaining({
+      code: 'ERR_DESCRIPTOR_INVALID',
+      message: expect.stringContaining('metadata.deep[0].big') as string,
+    }),
+  );
+  expect(() => QueueDescriptor.fromJSON(text('1E400'))).toThrow(
+    expect.objectContaining({ code: 'ERR_DESCRIPTOR_INVALID' }),
+  );
+  expect(QueueDescriptor.fromJSON(text('9007199254740991')).metadata.deep).toEqual([{ big: 2 ** 53 - 1 }]);
+  for (const big of [2 ** 60, -(2 ** 70), 123456789012345680000]) {
+    const made = new QueueDescriptor({ queueId: 'q', queueType: 'custom', metadata: { big } });
+    expect(QueueDescriptor.fromJSON(JSON.stringify(made)).metadata).toEqual({ big });
+  }
+});

@@ -1,7 +1,7 @@
 /** Cuts a stream of bytes into items: text lines, JSON lines or frames of equal length. */
 import { isUtf8 } from 'node:buffer';
 import type { Readable } from 'node:stream';
-import { parseJson } from './json-text';
+import { parseJson } from '../../util/json-text';
 
 /** Items that came in one piece of input, in order. */
 export interface Batch {
@@ -30,7 +30,10 @@ const jsonLine: ReadLine = (line, number) => {
   try {
     return { item: parseJson(text) };
   } catch (error) {
-    throw new Error(`is not JSON: ${(error as Error).message}`);
+    const { message } = error as Error;
+    throw new Error(
+      error instanceof RangeError ? `holds a number that would change: ${message}` : `is not JSON: ${message}`,
+    );
   }
 };
 

@@ -1,11 +1,12 @@
 /** How an item looks on stdout. */
-import { stringifyJson } from './json-text';
+import { stringifyJson, Verbatim } from '../../util/json-text';
 
 /** `lines`: bytes as they are, text as a line, the rest as a line of JSON. `json`: everything as a line of JSON. `raw`: text without its newline too. */
 export type ItemFormat = 'lines' | 'json' | 'raw';
 
 /** JSON has no bytes (here base64), maps (objects where the keys are text, else pairs) or sets (arrays). */
 function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return new Verbatim(String(value));
   if (value instanceof Map) {
     const entries = [...value.entries()];
     return entries.every(([key]) => typeof key === 'string') ? Object.fromEntries(entries) : entries;
@@ -18,7 +19,7 @@ function plain(value: unknown): unknown {
 }
 
 function json(item: unknown): string {
-  return stringifyJson(bytesAsBase64(item), plain) ?? 'null';
+  return stringifyJson(bytesAsBase64(item), (_key, value) => plain(value)) ?? 'null';
 }
 
 /** Before JSON.stringify: a Buffer brings a toJSON of its own, which would be taken first. */

@@ -4,6 +4,7 @@
  */
 import { QueueDescriptor } from '../../descriptor/descriptor';
 import { setOwn } from '../../descriptor/metadata';
+import { restoreError } from './error-fields';
 import {
   BINARY_KINDS,
   EXT_BIGINT,
@@ -24,6 +25,8 @@ let source: Buffer = NOTHING;
 let position = 0;
 let end = 0;
 let depth = 0;
+/** How many keys that were no strings have been read. */
+let otherKeys = 0;
 
 /**
  * Everything is copied out: the bytes may be reused as soon as this returns.
@@ -158,11 +161,14 @@ function readObject(length: number): Record<string, unknown> {
   if (length * 2 > end - position) throw truncated();
   enter();
   const object = new PlainObject();
+  const before = otherKeys;
   for (let i = 0; i < length; i++) {
     const key = readKey(((length & 15) << 4) | (i & 15));
     if (key === '__proto__') setOwn(object, key, read());
     else object[key] = read();
   }
+  if (otherKeys !== before && Object.keys(object).length !== length)
+    throw new Error('a map has two keys that are one as a string');
   depth--;
   return object;
 }
@@ -217,6 +223,7 @@ function readKey(slot: number): string {
   const key = read();
   if (typeof key === 'string') return key;
   // Other languages have maps with keys that are no strings; an object's keys are.
+  otherKeys++;
   if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean' || key === null)
     return String(key);
   throw new Error('a map has a key that is neither a string nor a number');
@@ -275,10 +282,11 @@ function readExtension(length: number): unknown {
       if (flat.length % 2 !== 0) throw new Error('a Map has a key without a value');
       const map = new Map<unknown, unknown>();
       for (let i = 0; i < flat.length; i += 2) map.set(flat[i], flat[i + 1]);
+      if (map.size * 2 !== flat.length) throw new Error('a Map has a key twice');
       return map;
     }
     case EXT_SET:
-      return new Set(within(from, to, readList));
+      return readSet(within(from, to, readList));
     case EXT_BIGINT:
       if (length === 0) throw new Error('a BigInt has no bytes');
       return BigInt.asIntN(length * 8, BigInt(`0x${source.toString('hex', from, to)}`));
@@ -318,6 +326,12 @@ function readList(): unknown[] {
   return value;
 }
 
+function readSet(entries: unknown[]): Set<unknown> {
+  const set = new Set(entries);
+  if (set.size !== entries.length) throw new Error('a Set has an entry twice');
+  return set;
+}
+
 function readTyped(from: number, to: number): unknown {
   const kind = source[from];
   const type = from < to && kind !== undefined ? BINARY_KINDS[kind] : undefined;
@@ -345,32 +359,8 @@ function readTimestamp(from: number, length: number): Date {
   } else {
     throw new Error(`a timestamp has 4, 8 or 12 bytes, not ${length}`);
   }
-  return new Date(seconds * 1000 + Math.floor(nanoseconds / 1_000_000));
-}
-
-const errorTypes: Readonly<Record<string, ErrorConstructor>> = {
-  EvalError,
-  RangeError,
-  ReferenceError,
-  SyntaxError,
-  TypeError,
-  URIError,
-};
-
-/** The nearest standard error with the sender's name, message, stack and own properties. */
-function restoreError(fields: unknown): Error {
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw new Error('an Error is no map');
-  const { name, message, stack, ...own } = fields as Record<string, unknown>;
-  const type = Object.hasOwn(errorTypes, String(name)) ? (errorTypes[String(name)] as ErrorConstructor) : Error;
-  const error = new type(String(message));
-  const hidden = (key: string, value: unknown): void => {
-    Object.defineProperty(error, key, { value, writable: true, configurable: true, enumerable: false });
-  };
-  hidden('stack', String(stack));
-  if (error.name !== name) hidden('name', String(name));
-  for (const [key, value] of Object.entries(own)) {
-    if (key === 'cause') hidden(key, value);
-    else setOwn(error, key, value);
-  }
-  return error;
+  if (nanoseconds >= 1_000_000_000) throw new Error(`a timestamp has ${nanoseconds} nanoseconds, more than a second's`);
+  const date = new Date(seconds * 1000 + Math.floor(nanoseconds / 1_000_000));
+  if (Number.isNaN(date.getTime())) throw new Error('a timestamp is beyond what a Date can hold');
+  return date;
 }

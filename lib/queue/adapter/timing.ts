@@ -1,4 +1,5 @@
 /** What the wrapper of a custom queue goes by: how long it waits for that queue, and what its errors say. */
+import { isBytes } from '../../util/built-ins';
 
 /** How long the inner queue waits for one question of a call that has to ask several times. */
 export const SLICE_MS = 20;
@@ -15,7 +16,7 @@ export const isEmpty = (error: unknown): boolean => codeOf(error) === 'ERR_QUEUE
 
 /** The item could not be decoded and is gone from the queue: this error is all that is left of it. */
 export const tellsOfAnItem = (error: unknown): boolean =>
-  (error as { bytes?: unknown } | null | undefined)?.bytes instanceof Uint8Array;
+  isBytes((error as { bytes?: unknown } | null | undefined)?.bytes);
 
 export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
   typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';

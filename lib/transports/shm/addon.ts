@@ -217,6 +217,8 @@ function requireAddon(): Addon {
   throw new QueueError('ERR_ADDON_MISSING', missing(files, failures), { cause: failures[0] });
 }
 
+const isPermissionModelOn = (): boolean => (process as { permission?: object }).permission !== undefined;
+
 function missing(files: string[], failures: unknown[]): string {
   const found = files.map((candidate, index) => `${candidate}: ${(failures[index] as Error).message.split('\n')[0]}`);
   return (
@@ -224,6 +226,9 @@ function missing(files: string[], failures: unknown[]): string {
     (found.length === 0
       ? `No binary lies in ${join(PACKAGE_ROOT, 'prebuilds')}; if a bundler made this file, mark sage-queue as external or copy that folder. `
       : `Tried ${found.join('; ')}. `) +
+    (isPermissionModelOn()
+      ? "Node's permission model is on: it takes --allow-addons, and --allow-fs-read for the folder of this package. "
+      : '') +
     'To compile it, allow its install script (`npm approve-scripts sage-queue`, `pnpm approve-builds`, `bun pm trust sage-queue`) and run ' +
     '`npm rebuild sage-queue` with Python 3, make and a C++17 compiler; or set SAGE_QUEUE_ADDON to the path of a .node file. ' +
     'The types local, rpc, ray_actor and ray_queue work without it.'
