@@ -156,7 +156,9 @@ export type SegmentErrorCode =
   | 'ERR_SEGMENT_NO_SPACE'
   | 'ERR_SEGMENT_NAME'
   | 'ERR_SEGMENT_NAMESPACE'
-  | 'ERR_SEGMENT_PARTICIPANTS';
+  | 'ERR_SEGMENT_PARTICIPANTS'
+  | 'ERR_SEGMENT_UNSUPPORTED'
+  | 'ERR_SEGMENT_RESOURCES';
 
 /** ERR_SEGMENT_*: something is wrong with the shared-memory segment itself. */
 export class SegmentError extends QueueError {

@@ -215,7 +215,8 @@ void Handle::close() {
 
 const char* code_of(const std::exception& failure) {
   const auto* segment = dynamic_cast<const sage::SegmentFailure*>(&failure);
-  return segment != nullptr ? segment->code() : "ERR_SEGMENT_CORRUPT";
+  // What else the core throws are the standard library's own: memory, threads and random numbers it did not get.
+  return segment != nullptr ? segment->code() : "ERR_SEGMENT_RESOURCES";
 }
 
 Napi::Error error_of(Napi::Env env, const std::exception& failure) {

@@ -31,6 +31,10 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   options.mode = static_cast<uint32_t>(number(asked, "mode"));
   options.auto_cleanup = asked.Get("autoCleanup").ToBoolean();
   options.owner_uid = static_cast<int64_t>(number(asked, "ownerUid"));
+  const auto trusted = asked.Get("trustedUids").As<Napi::Array>();
+  for (uint32_t index = 0; index < trusted.Length(); ++index) {
+    options.trusted_uids.push_back(trusted.Get(index).As<Napi::Number>().Uint32Value());
+  }
   const std::string create = text(asked, "create");
   try {
     const Napi::Object object = info[1].As<Napi::Object>();
@@ -65,7 +69,7 @@ Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue
   entry["qsize"] = static_cast<double>(queue.size());
   entry["maxsize"] = static_cast<double>(header.maxsize);
   entry["capacityBytes"] = static_cast<double>(header.capacity_bytes);
-  entry["ownerUid"] = header.owner_uid;
+  entry["ownerUid"] = queue.segment().owner_uid();
   entry["attached"] = attached_list(env, queue);
   entry["shutDown"] = queue.is_shut();
   entry["layoutVersion"] = header.layout_version;
@@ -77,19 +81,25 @@ Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue
 Napi::Value list(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array found = Napi::Array::New(env);
-  for (const std::string& file : Segment::list_files()) {
+  std::vector<std::string> files;
+  try {
+    files = Segment::list_files();
+  } catch (const std::exception& failure) {
+    throw error_of(env, failure);
+  }
+  for (const std::string& file : files) {
     try {
-      std::unique_ptr<Segment> segment = Segment::open_file(file);
+      std::unique_ptr<Segment> segment = Segment::read_file(file);
       if (segment == nullptr) continue;
       if (segment->retired()) {
         segment->unlink_name();  // its last leaver may have died between the two steps of removing it
         continue;
       }
       found[found.Length()] = describe(env, file, *Queue::inspect(std::move(segment)));
-    } catch (const sage::SegmentFailure& failure) {
+    } catch (const std::exception& failure) {
       Napi::Object entry = Napi::Object::New(env);
       entry["file"] = file;
-      entry["code"] = failure.code();
+      entry["code"] = code_of(failure);
       entry["error"] = failure.what();
       found[found.Length()] = entry;
     }
@@ -101,7 +111,7 @@ Napi::Value list(const Napi::CallbackInfo& info) {
 Napi::Value prune(const Napi::CallbackInfo& info) {
   try {
     std::unique_ptr<Segment> segment = Segment::open_file(info[0].As<Napi::String>().Utf8Value());
-    if (segment == nullptr || segment->header().owner_uid != geteuid()) return Napi::Boolean::New(info.Env(), false);
+    if (segment == nullptr || segment->owner_uid() != geteuid()) return Napi::Boolean::New(info.Env(), false);
     const bool removed = Queue::inspect(std::move(segment))->remove_if_unused(info[1].ToBoolean());
     return Napi::Boolean::New(info.Env(), removed);
   } catch (const std::exception& failure) {

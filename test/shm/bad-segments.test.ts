@@ -261,32 +261,60 @@ withSmallShm('a queue that fits once is made once by many at the same time', asy
   const lines = await run(
     `
     const { spawn } = require('node:child_process');
-    // Each reserves room for a queue of its own before one of them gives it the name, and two do not fit.
+    // Each reserves room for a queue of its own before one of them gives it the name, and two do not fit. Nobody closes before all
+    // have it open, nor opens before all have closed: otherwise two queues would be wanted at one time.
     const program = \`
       const sq = require('sage-queue');
-      const start = Number(process.argv[1]);
-      (async () => {
-        for (let round = 0; round < 20; round++) {
-          while (Date.now() < start + 30 * round);
-          const queue = sq.getSageQueue('q' + round, { capacityBytes: 2 ** 21, autoCleanup: true });
-          await new Promise((resolve) => setTimeout(resolve, 20));
-          queue.closeSync();
-        }
-      })();
+      let queue;
+      process.on('message', (round) => {
+        if (queue === undefined) queue = sq.getSageQueue('q' + round, { capacityBytes: 2 ** 21, autoCleanup: true });
+        else queue = queue.closeSync();
+        process.send(round);
+      });
     \`;
-    const start = Date.now() + 1000;
-    let left = 4;
-    for (let index = 0; index < 4; index++) {
-      const child = spawn(process.execPath, ['-e', program, String(start)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const children = Array.from({ length: 4 }, () => spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] }));
+    const step = (round) => Promise.all(children.map((child) => new Promise((resolve) => { child.once('message', resolve); child.send(round); })));
+    for (const child of children) {
       let stderr = '';
       child.stderr.on('data', (text) => (stderr += text));
-      child.on('exit', (code) => say([code, stderr.slice(0, 1000)]));
-    }`,
+      child.on('exit', (code) => { say([code, stderr.slice(0, 1000)]); if (code !== 0) process.exit(); });
+    }
+    (async () => {
+      for (let round = 0; round < 40; round++) { await step(round); await step(round); }
+      for (const child of children) child.disconnect();
+    })();`,
     null,
     [],
     { wrapper: smallShm },
   );
   expect(lines).toEqual(Array(4).fill([0, '']));
+});
+
+withSmallShm('a sparse file of another user in a full /dev/shm ends nobody who lists, prunes or attaches', async () => {
+  const lines = await run(
+    `
+    const queue = sq.getSageQueue('whole', { capacityBytes: 2 ** 20, autoCleanup: false });
+    const [file] = fs.readdirSync('/dev/shm');
+    queue.closeSync();
+    const bytes = fs.readFileSync('/dev/shm/' + file);
+    fs.unlinkSync('/dev/shm/' + file);
+    // What can be told from the header alone is there; all the rest is a hole.
+    for (const name of [file, file.replace('whole', 'other')]) {
+      fs.writeFileSync('/dev/shm/' + name, bytes.subarray(0, 4096), { mode: 0o666 });
+      fs.chmodSync('/dev/shm/' + name, 0o666);
+      fs.truncateSync('/dev/shm/' + name, bytes.length);
+    }
+    fs.chownSync('/dev/shm/' + file.replace('whole', 'other'), 65534, 65534);
+    try { fs.writeFileSync('/dev/shm/filler', Buffer.alloc(16 * 2 ** 20)); } catch (error) { say(error.code); }
+    say(sq.listSegments().length);
+    say(sq.pruneSegments({ includeNonEmpty: true }).length);
+    for (const name of ['whole', 'other']) try { sq.getSageQueue(name); say('attached'); } catch (error) { say(error.code); }
+    process.exit();`,
+    null,
+    [],
+    { wrapper: smallShm },
+  );
+  expect(lines).toEqual(['ENOSPC', 0, 0, 'ERR_SEGMENT_CORRUPT', 'ERR_SEGMENT_PERMISSION']);
 });
 
 withSmallShm('a full /dev/shm gives ERR_SEGMENT_NO_SPACE with the cure, and leaves nothing', async () => {

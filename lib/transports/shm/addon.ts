@@ -123,8 +123,10 @@ export interface NativeOpenOptions {
   capacityBytes: number;
   mode: number;
   autoCleanup: boolean;
-  /** The only user who may create it; -1: whoever comes first. */
+  /** The only user who may create it, and whose it may be; -1: this process's own. */
   ownerUid: number;
+  /** Whose it may also be. */
+  trustedUids: number[];
   create: 'if-missing' | 'never' | 'exclusive';
 }
 

@@ -5,18 +5,15 @@
 #include <algorithm>
 #include <cerrno>
 
-#include "core/errors.h"
 #include "core/handle/queue.h"
 #include "core/os/futex.h"
+#include "core/segment/failures.h"
 
 namespace sage {
 namespace {
 
 /// How often a removal meets another one under way, each for a millisecond, before its remover must be stopped.
 constexpr int kRemovalAttempts = 200;
-
-/// Whether a failure passes: the same may be possible a moment later.
-bool out_of_descriptors(int error) { return error == EMFILE || error == ENFILE || error == ENOMEM; }
 
 }  // namespace
 
@@ -123,7 +120,7 @@ bool Queue::announce_once() {
     const uint64_t identity = entry.identity.load();
     if (identity == 0 || identity == self_identity() || entry.watching.load() == 0) continue;
     const int pipe = open_pipe_of(identity, entry.watch_fd.load(), entry.watch_inode.load());
-    if (pipe < 0 && out_of_descriptors(errno)) return false;
+    if (pipe < 0 && passes(errno)) return false;
     if (pipe < 0) continue;
     (void)!::write(pipe, &byte, 1);
     ::close(pipe);
@@ -244,8 +241,7 @@ bool Queue::remove_name() {
 void Queue::unlink() {
   if (!segment_->may_unlink()) {
     throw SegmentFailure("ERR_SEGMENT_PERMISSION", "only the owner of the queue " + segment_->name() + " (uid " +
-                                                       std::to_string(segment_->header().owner_uid) +
-                                                       ") can remove it");
+                                                       std::to_string(segment_->owner_uid()) + ") can remove it");
   }
   shared().control->life.fetch_or(Life::kRetired | Life::kUnlinked);
   remove_name();
@@ -343,7 +339,7 @@ bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* by
   if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
     if (pipe.fd >= 0) ::close(pipe.fd);
     pipe = {identity, inode, open_pipe_of(identity, fd, inode)};
-    if (pipe.fd < 0) return !out_of_descriptors(errno);
+    if (pipe.fd < 0) return !passes(errno);
   }
   // A full pipe is readable already.
   (void)!::write(pipe.fd, bytes, count);

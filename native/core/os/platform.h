@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+struct stat;
+
 namespace sage::platform {
 
 extern const size_t kMaxFileName;
@@ -14,7 +16,7 @@ extern const int kMapNoReserve;
 std::string segment_directory();
 
 /// Opens a file that has no name yet, or where that does not exist one under `temporary`. -1 and errno.
-int open_unnamed(const std::string& directory, const std::string& file, std::string* temporary);
+int open_unnamed(const std::string& directory, std::string* temporary);
 
 /// Gives it its name unless that is taken (EEXIST), and takes the temporary one away.
 bool give_name(int fd, const std::string& temporary, const std::string& path);
@@ -23,5 +25,9 @@ void forget_unnamed(const std::string& temporary);
 
 /// Reserves every byte now, so that none is missing later. 0 or an errno.
 int allocate(int fd, uint64_t bytes);
+
+/// Whether every byte of the file has room: one that has none ends who touches it by SIGBUS where none is left. True
+/// where the system cannot say.
+bool is_allocated(const struct stat& info);
 
 }  // namespace sage::platform

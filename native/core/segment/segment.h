@@ -18,10 +18,26 @@ struct SegmentOptions {
   uint64_t capacity_bytes = 0;
   uint32_t mode = 0600;
   bool auto_cleanup = true;
-  int64_t owner_uid = -1;  // the only user who may create it; -1: whoever comes first
+  int64_t owner_uid = -1;              // the only user who may create it, and whose it may be; -1: the caller's own
+  std::vector<uint32_t> trusted_uids;  // whose it may also be: the caller's word, never a descriptor's or a segment's
 };
 
 enum class Create { kIfMissing, kNever, kExclusive };
+
+/// Stands for "room for a queue is being taken or given up in this directory": while a queue is made, from before its
+/// room is reserved until it has its name; while one is removed, until its memory is let go of. Its holder's death ends
+/// it. Where the system has no such locks, others are always suspected.
+class RoomMark {
+ public:
+  RoomMark();
+  ~RoomMark();
+  RoomMark(const RoomMark&) = delete;
+  RoomMark& operator=(const RoomMark&) = delete;
+  bool others() const;
+
+ private:
+  int folder_;
+};
 
 class Segment {
  public:
@@ -29,14 +45,21 @@ class Segment {
   /// Throws SegmentFailure; never returns a half-built or a retired one.
   static std::unique_ptr<Segment> open(const SegmentOptions& options, Create create, bool* created);
 
-  /// Attaches to a file of directory(), whatever its name says. Throws SegmentFailure.
+  /// Attaches to a file of directory(), whatever its name says and whosever it is. Throws SegmentFailure; null when it
+  /// is gone.
   static std::unique_ptr<Segment> open_file(const std::string& file);
+
+  /// The same from a copy of the words, without the payload: to look at. Nothing that is done to the file meanwhile
+  /// reaches this process, and nothing done to the copy reaches the file.
+  static std::unique_ptr<Segment> read_file(const std::string& file);
 
   ~Segment();
   Segment(const Segment&) = delete;
   Segment& operator=(const Segment&) = delete;
 
   const Header& header() const { return header_; }
+  /// Of the file, as this process sees users; what the header says of it has no meaning in another user namespace.
+  uint32_t owner_uid() const { return owner_uid_; }
   std::string name() const { return {header_.name, header_.name_bytes}; }
   std::string queue_id() const { return {header_.queue_id, header_.queue_id_bytes}; }
   const SharedState<StdMemory>& shared() const { return shared_; }
@@ -57,10 +80,15 @@ class Segment {
   static std::vector<std::string> list_files();
 
  private:
-  Segment() = default;
-  void map(int fd, const std::string& file);
-  void view();
+  explicit Segment(std::string file) : file_(std::move(file)) {}
+  void examine(int fd);
+  void map(int fd);
+  void copy_words(int fd);
+  uint8_t* reserve(uint64_t bytes);
   static std::unique_ptr<Segment> create_file(const SegmentOptions& options, const std::string& file);
+  static std::unique_ptr<Segment> open_existing(const SegmentOptions& options, const std::string& file);
+  static std::unique_ptr<Segment> look_at(const std::string& file, int access);
+  void finish_removal(int attempt);
 
   Header header_{};  // as it was checked: in the mapping anybody who may write it can change it afterwards
   uint8_t* base_ = nullptr;
@@ -68,7 +96,9 @@ class Segment {
   uint64_t mapped_bytes_ = 0;
   std::string file_;
   uint64_t inode_ = 0;
+  uint32_t owner_uid_ = 0;
   SharedState<StdMemory> shared_;
+  std::unique_ptr<RoomMark> removing_;
 };
 
 }  // namespace sage

@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "core/os/temporary_file.h"
+
 namespace sage::platform {
 
 const size_t kMaxFileName = 255;
@@ -16,17 +18,25 @@ const int kMapNoReserve = MAP_NORESERVE;
 
 std::string segment_directory() { return "/dev/shm"; }
 
-int open_unnamed(const std::string& directory, const std::string&, std::string*) {
-  return open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+int open_unnamed(const std::string& directory, std::string* temporary) {
+  // A file without a name gets one by way of /proc.
+  if (access("/proc/self/fd", X_OK) == 0) {
+    const int fd = open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+    if (fd >= 0 || (errno != EOPNOTSUPP && errno != EISDIR && errno != EINVAL)) return fd;
+  }
+  return open_temporary(directory, temporary);
 }
 
-bool give_name(int fd, const std::string&, const std::string& path) {
+bool give_name(int fd, const std::string& temporary, const std::string& path) {
+  if (!temporary.empty()) return name_temporary(fd, temporary, path);
   char self[48];
   std::snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
   return linkat(AT_FDCWD, self, AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
 }
 
-void forget_unnamed(const std::string&) {}
+void forget_unnamed(const std::string& temporary) {
+  if (!temporary.empty()) unlink(temporary.c_str());
+}
 
 int allocate(int fd, uint64_t bytes) {
   int error = 0;
@@ -34,6 +44,11 @@ int allocate(int fd, uint64_t bytes) {
     error = posix_fallocate(fd, 0, static_cast<off_t>(bytes));
   } while (error == EINTR);
   return error;
+}
+
+bool is_allocated(const struct stat& info) {
+  constexpr uint64_t kStatBlock = 512;
+  return static_cast<uint64_t>(info.st_blocks) * kStatBlock >= static_cast<uint64_t>(info.st_size);
 }
 
 }  // namespace sage::platform

@@ -15,7 +15,7 @@
 #include <cstring>
 #include <string>
 
-#include "core/errors.h"
+#include "core/segment/failures.h"
 #include "core/segment/layout.h"
 
 namespace sage {
@@ -73,8 +73,7 @@ uint64_t read_identity() {
   Stat stat;
   if (!read_stat(pid, &stat) && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
     // Without its start time this process would be taken to live on in the next one with its pid.
-    throw SegmentFailure("ERR_SEGMENT_NO_SPACE",
-                         std::string("cannot read when this process started: ") + std::strerror(errno));
+    fail_resources("read when this process started", errno);
   }
   const uint64_t identity = Identity::make(pid, stat.start, Identity::kLive);
   own_identity.store(identity, std::memory_order_relaxed);

@@ -1,39 +1,18 @@
 #include "core/os/platform.h"
 
-#include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <vector>
+
+#include "core/os/temporary_file.h"
 
 namespace sage::platform {
 namespace {
-
-// Not the prefix of segments: nobody takes a file for one before it is whole.
-constexpr const char* kUnfinished = ".sage-queue-new-";
-
-/// Takes away what creators left who died before they were done.
-void sweep(const std::string& directory) {
-  DIR* stream = opendir(directory.c_str());
-  if (stream == nullptr) return;
-  const size_t prefix = std::strlen(kUnfinished);
-  while (const dirent* entry = readdir(stream)) {
-    if (std::strncmp(entry->d_name, kUnfinished, prefix) != 0) continue;
-    const long pid = std::strtol(entry->d_name + prefix, nullptr, 10);
-    if (pid <= 0 || kill(static_cast<pid_t>(pid), 0) == 0 || errno != ESRCH) continue;
-    unlink((directory + "/" + entry->d_name).c_str());
-  }
-  closedir(stream);
-}
 
 /// Where the file system cannot reserve: every byte written.
 int write_zeros(int fd, uint64_t bytes) {
@@ -57,25 +36,10 @@ const int kMapNoReserve = MAP_NORESERVE;
 // is root's and sticky, as /dev/shm is, and macOS empties it when it starts.
 std::string segment_directory() { return "/private/tmp"; }
 
-int open_unnamed(const std::string& directory, const std::string&, std::string* temporary) {
-  static std::atomic<uint32_t> serial{0};
-  sweep(directory);
-  for (;;) {
-    char name[64];
-    std::snprintf(name, sizeof name, "%s%d-%u", kUnfinished, static_cast<int>(getpid()),
-                  serial.fetch_add(1, std::memory_order_relaxed));
-    *temporary = directory + "/" + name;
-    const int fd = open(temporary->c_str(), O_CREAT | O_EXCL | O_NOFOLLOW | O_RDWR | O_CLOEXEC, 0600);
-    if (fd >= 0 || errno != EEXIST) return fd;
-  }
-}
+int open_unnamed(const std::string& directory, std::string* temporary) { return open_temporary(directory, temporary); }
 
-bool give_name(int, const std::string& temporary, const std::string& path) {
-  const bool given = link(temporary.c_str(), path.c_str()) == 0;
-  const int error = errno;
-  unlink(temporary.c_str());
-  errno = error;
-  return given;
+bool give_name(int fd, const std::string& temporary, const std::string& path) {
+  return name_temporary(fd, temporary, path);
 }
 
 void forget_unnamed(const std::string& temporary) { unlink(temporary.c_str()); }
@@ -90,5 +54,8 @@ int allocate(int fd, uint64_t bytes) {
   }
   return ftruncate(fd, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
 }
+
+// What was reserved and never written counts among the blocks on some of its file systems only.
+bool is_allocated(const struct stat&) { return true; }
 
 }  // namespace sage::platform
