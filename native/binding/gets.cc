@@ -21,7 +21,6 @@ int32_t get_once(Handle& handle, uint32_t offset) {
   if (offset > handle.pool_bytes || item.length > handle.pool_bytes - offset) {
     handle.registers[kLength] = static_cast<int32_t>(item.length);
     handle.large = item;
-    handle.has_large = true;
     return kLarge;
   }
   std::memcpy(handle.pool + offset, data, item.length);
@@ -51,12 +50,12 @@ napi_value copy_taken(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
     const Handle& handle = *call.handle;
-    if (!handle.has_large) return integer(env, kEmpty);
+    if (!handle.large) return integer(env, kEmpty);
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    std::memcpy(data, handle.queue->data(handle.large), std::min<size_t>(length, handle.large.length));
-    return integer(env, static_cast<int32_t>(handle.large.length));
+    std::memcpy(data, handle.queue->data(*handle.large), std::min<size_t>(length, handle.large->length));
+    return integer(env, static_cast<int32_t>(handle.large->length));
   });
 }
 
@@ -65,14 +64,15 @@ napi_value end_taken(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    if (!handle.has_large) return integer(env, 0);
-    handle.has_large = false;
+    if (!handle.large) return integer(env, 0);
+    const Item item = *handle.large;
+    handle.large.reset();
     bool finish = true;
     napi_get_value_bool(env, call.arguments[0], &finish);
     if (finish) {
-      handle.queue->finish(&handle.large, 1);
+      handle.queue->finish(&item, 1);
     } else {
-      handle.queue->give_back(&handle.large, 1);
+      handle.queue->give_back(&item, 1);
     }
     return integer(env, 0);
   });
@@ -109,26 +109,22 @@ napi_value get_many(napi_env env, napi_callback_info info) {
     const uint32_t offset = std::min(call.number(env, 0), handle.pool_bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
-                     Item* items = handle.batch;
-                     uint32_t taken = 0;
                      const uint64_t room = handle.pool_bytes - offset;
-                     const Outcome outcome = handle.queue->take(max, items, &taken, room);
+                     const Outcome outcome = handle.batch.take(*handle.queue, max, room);
                      if (outcome != Outcome::kOk) return status_of(outcome);
-                     if (items[0].length > room) {
-                       handle.queue->data(items[0]);  // as in lease()
-                       handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
-                       handle.registers[kLength] = static_cast<int32_t>(items[0].length);
-                       handle.large = items[0];
-                       handle.has_large = true;
+                     const Item& first = handle.batch.first();
+                     if (first.length > room) {
+                       handle.queue->data(first);  // as in lease()
+                       handle.registers[kCodec] = static_cast<int32_t>(first.codec);
+                       handle.registers[kLength] = static_cast<int32_t>(first.length);
+                       handle.large = first;
+                       handle.batch.forget();
                        return kLarge;
                      }
-                     if (copy_run(handle, items, taken, offset)) {
-                       handle.registers[kCodec] = kRawCodec;
-                       handle.queue->finish(items, taken);
-                     } else {
-                       handle.registers[kCodec] = 0;
-                       handle.batch_count = taken;
-                     }
+                     const uint32_t taken = handle.batch.left();
+                     const bool raw = copy_run(handle, handle.batch.items(), taken, offset);
+                     handle.registers[kCodec] = raw ? kRawCodec : 0;
+                     if (raw) handle.batch.finish_all(*handle.queue);
                      return static_cast<int32_t>(taken);
                    }));
   });
@@ -139,16 +135,13 @@ napi_value end_many(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    const uint32_t count = handle.batch_count;
-    const uint32_t done = std::min(call.number(env, 0), count);
-    handle.batch_count = 0;
-    if (count == 0) return integer(env, 0);
-    if (done == count) {
-      handle.queue->finish(handle.batch, count);
+    const uint32_t done = call.number(env, 0);
+    if (done >= handle.batch.left()) {
+      handle.batch.finish_all(*handle.queue);
       return integer(env, 0);
     }
-    for (uint32_t index = 0; index < done; ++index) handle.queue->finish_first(handle.batch + index, count - index);
-    handle.queue->give_back(handle.batch + done, count - done);
+    for (uint32_t index = 0; index < done; ++index) handle.batch.finish_first(*handle.queue);
+    handle.batch.give_back_all(*handle.queue);
     return integer(env, 0);
   });
 }
@@ -161,15 +154,14 @@ napi_value take_run(napi_env env, napi_callback_info info) {
     Handle& handle = *call.handle;
     const uint32_t max = std::min(call.number(env, 0), sage::kMaxBatch);
     return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
-                     uint32_t taken = 0;
-                     const Outcome outcome = handle.queue->take(max, handle.run, &taken);
+                     const Outcome outcome = handle.run.take(*handle.queue, max);
                      if (outcome != Outcome::kOk) return status_of(outcome);
-                     handle.run_count = taken;
-                     handle.run_next = 0;
+                     const uint32_t taken = handle.run.left();
                      for (uint32_t index = 0; index < taken; ++index) {
-                       handle.registers[kTable + 2 * index] = static_cast<int32_t>(
-                           handle.queue->data(handle.run[index]) - handle.queue->segment().payload());
-                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(handle.run[index].length);
+                       const Item& item = handle.run.items()[index];
+                       handle.registers[kTable + 2 * index] =
+                           static_cast<int32_t>(handle.queue->data(item) - handle.queue->segment().payload());
+                       handle.registers[kTable + 2 * index + 1] = static_cast<int32_t>(item.length);
                      }
                      return static_cast<int32_t>(taken);
                    }));
@@ -184,10 +176,9 @@ napi_value copy_first(napi_env env, napi_callback_info info) {
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    const Item& item = handle.run[handle.run_next];
-    if (handle.run_next < handle.run_count) {
-      std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
-    }
+    if (handle.run.empty()) return integer(env, 0);
+    const Item& item = handle.run.first();
+    std::memcpy(data, handle.queue->data(item), std::min<size_t>(length, item.length));
     return integer(env, 0);
   });
 }
@@ -195,11 +186,7 @@ napi_value copy_first(napi_env env, napi_callback_info info) {
 napi_value finish_first(napi_env env, napi_callback_info info) {
   const Call<0> call(env, info);
   return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
-    if (handle.run_next < handle.run_count) {
-      handle.queue->finish_first(handle.run + handle.run_next, handle.run_count - handle.run_next);
-      if (++handle.run_next == handle.run_count) handle.run_count = handle.run_next = 0;
-    }
+    call.handle->run.finish_first(*call.handle->queue);
     return integer(env, 0);
   });
 }
@@ -207,11 +194,7 @@ napi_value finish_first(napi_env env, napi_callback_info info) {
 napi_value give_back_run(napi_env env, napi_callback_info info) {
   const Call<0> call(env, info);
   return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
-    if (handle.run_next < handle.run_count) {
-      handle.queue->give_back(handle.run + handle.run_next, handle.run_count - handle.run_next);
-    }
-    handle.run_count = handle.run_next = 0;
+    call.handle->run.give_back_all(*call.handle->queue);
     return integer(env, 0);
   });
 }

@@ -209,8 +209,10 @@ void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls) {
 void Handle::close() {
   OpenHandles::instance().remove(this);
   queue.reset();
-  run_count = run_next = batch_count = 0;
-  has_large = claimed = false;
+  run.forget();
+  batch.forget();
+  large.reset();
+  claim.reset();
 }
 
 const char* code_of(const std::exception& failure) {

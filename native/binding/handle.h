@@ -4,10 +4,10 @@
 #include <napi.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "core/handle/queue.h"
-#include "core/waiting/spin.h"
+#include "core/handle/hand.h"
 
 namespace sage_binding {
 
@@ -29,18 +29,12 @@ struct Handle {
   const uint8_t* outbox = nullptr;
   uint32_t outbox_bytes = 0;
 
-  sage::Item large;  // taken, but too large for the pool
-  bool has_large = false;
-  sage::Item run[sage::kMaxBatch];  // taken in place
-  uint32_t run_count = 0;
-  uint32_t run_next = 0;
-  sage::Item batch[sage::kMaxBatch];  // copied, and finished once they are decoded
-  uint32_t batch_count = 0;
-  sage::Item claim;
-  bool claimed = false;
-  std::vector<sage::Item> leases;  // by lease id; an id is used again once it is free
+  std::optional<sage::Item> large;  // taken, but too large for the pool
+  std::optional<sage::Item> claim;  // to be filled
+  sage::Hand run;                   // read in place
+  sage::Hand batch;                 // copied, and finished once they are decoded
+  std::vector<sage::Item> leases;   // by lease id; an id is used again once it is free
   std::vector<uint32_t> free_leases;
-  sage::Spin spin;
 
   void close();
 };

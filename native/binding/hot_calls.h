@@ -72,32 +72,15 @@ inline int32_t status_of(sage::Outcome outcome) {
   }
 }
 
-/// Tries, and where there is nothing looks again for a moment, if it gets, and then sleeps up to `wait_ms` for it, in
-/// one slice.
+/// Waits up to `wait_ms`, in one slice, until `attempt` brings something else than kEmpty or kFull. Returns what it
+/// brought.
 template <class Try>
 int32_t try_or_sleep(Handle& handle, sage::Direction direction, uint32_t wait_ms, Try attempt) {
-  int32_t result = attempt();
-  const auto done = [&] { return result != kEmpty && result != kFull; };
-  if (wait_ms == 0 || done()) return result;
-  if (direction == sage::kGetters) {
-    handle.spin.look_again(handle.queue->received(), [&] {
-      result = attempt();
-      return done();
-    });
-    if (done()) return result;
-  }
-  sage::Queue& queue = *handle.queue;
-  const uint32_t start = sage::monotonic_ms();
-  const uint32_t limit = std::min(wait_ms, kSliceMs);
-  for (uint32_t passed = 0; passed < limit; passed = sage::monotonic_ms() - start) {
-    queue.park(direction, sage::Bell::kSleeping);
+  int32_t result = kEmpty;
+  handle.queue->wait(direction, std::min(wait_ms, kSliceMs), [&] {
     result = attempt();
-    if (!done()) queue.sleep(direction, limit - passed);
-    queue.unpark(direction);
-    if (!done()) result = attempt();
-    queue.settle(direction, !done());
-    if (done()) break;
-  }
+    return result != kEmpty && result != kFull;
+  });
   return result;
 }
 

@@ -106,13 +106,14 @@ napi_value claim(napi_env env, napi_callback_info info) {
     double bytes = 0;
     napi_get_value_double(env, call.arguments[0], &bytes);
     if (too_large(handle, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
+    Item item;
     int32_t result = try_or_sleep(handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
-      const Outcome outcome = handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &handle.claim);
+      const Outcome outcome = handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &item);
       return outcome == Outcome::kOk ? 0 : status_of(outcome);
     });
     if (result == 0) {
-      handle.claimed = true;
-      result = static_cast<int32_t>(handle.queue->data(handle.claim) - handle.queue->segment().payload());
+      handle.claim = item;
+      result = static_cast<int32_t>(handle.queue->data(item) - handle.queue->segment().payload());
     }
     return integer(env, result);
   });
@@ -123,8 +124,9 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.handle, [&] {
     Handle& handle = *call.handle;
-    if (!handle.claimed) return integer(env, 0);
-    handle.claimed = false;
+    if (!handle.claim) return integer(env, 0);
+    const Item item = *handle.claim;
+    handle.claim.reset();
     bool commit = false;
     napi_get_value_bool(env, call.arguments[0], &commit);
     bool has_bytes = false;
@@ -133,13 +135,13 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
       void* data = nullptr;
       size_t length = 0;
       napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
-      std::memcpy(handle.queue->data(handle.claim), data, std::min<size_t>(length, handle.claim.length));
+      std::memcpy(handle.queue->data(item), data, std::min<size_t>(length, item.length));
     }
     if (commit && !handle.queue->drops()) {
-      handle.queue->commit(handle.claim);
+      handle.queue->commit(item);
       return integer(env, 0);
     }
-    handle.queue->abandon(handle.claim);
+    handle.queue->abandon(item);
     return integer(env, commit ? kShut : 0);
   });
 }

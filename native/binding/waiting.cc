@@ -6,30 +6,37 @@ namespace {
 
 sage::Direction direction_of(uint32_t number) { return number == 0 ? sage::kGetters : sage::kPutters; }
 
-/// park(direction): puts the event loop's bell up. Try once more after it.
-napi_value park(napi_env env, napi_callback_info info) {
+napi_value step_of(napi_env env, sage::Step step) { return integer(env, static_cast<int32_t>(step)); }
+
+/// beginWaiting(direction): somebody begins to wait, and has found nothing. Returns the next step.
+napi_value begin_waiting(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
+  return guarded(env, call.handle,
+                 [&] { return step_of(env, call.handle->queue->begin_waiting(direction_of(call.number(env, 0)))); });
+}
+
+/// tried(direction, done): a try is over; `done` when nobody waits any more. Returns the next step.
+napi_value tried(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
   return guarded(env, call.handle, [&] {
-    call.handle->queue->park(direction_of(call.number(env, 0)), sage::Bell::kParked);
-    return integer(env, 0);
+    bool done = false;
+    napi_get_value_bool(env, call.arguments[1], &done);
+    return step_of(env, call.handle->queue->tried(direction_of(call.number(env, 0)), done));
   });
 }
 
-/// unpark(direction): takes the bell down.
-napi_value unpark(napi_env env, napi_callback_info info) {
+/// rung(direction): the doorbell rang, or it is time to look again. Returns the next step.
+napi_value rung(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle,
-                 [&] { return integer(env, call.handle->queue->unpark(direction_of(call.number(env, 0)))); });
+                 [&] { return step_of(env, call.handle->queue->rung(direction_of(call.number(env, 0)))); });
 }
 
-/// settle(direction, goesOnWaiting): passes on a wake that came to this handle alone, if there is something to wake
-/// for.
-napi_value settle(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
+/// stopWaiting(direction): nobody waits any more.
+napi_value stop_waiting(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
-    bool goes_on_waiting = false;
-    napi_get_value_bool(env, call.arguments[1], &goes_on_waiting);
-    call.handle->queue->settle(direction_of(call.number(env, 0)), goes_on_waiting);
+    call.handle->queue->stop_waiting(direction_of(call.number(env, 0)));
     return integer(env, 0);
   });
 }
@@ -39,9 +46,10 @@ napi_value settle(napi_env env, napi_callback_info info) {
 void add_waiting(napi_env env, napi_value object, Handle* handle) {
   add_calls(env, object, handle,
             {
-                {"park", park},
-                {"unpark", unpark},
-                {"settle", settle},
+                {"beginWaiting", begin_waiting},
+                {"tried", tried},
+                {"rung", rung},
+                {"stopWaiting", stop_waiting},
             });
 }
 

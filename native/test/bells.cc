@@ -9,29 +9,29 @@ using namespace sage;
 TEST(a_bell_that_is_up_is_rung) {
   auto getter = make(__func__);
   auto putter = make(__func__);
-  getter->park(kGetters, Bell::kSleeping);
+  getter->begin_waiting(kGetters);
   CHECK(putter->totals().waiting_getters == 1);
   CHECK(put(*putter, "a") == Outcome::kOk);
-  CHECK(getter->unpark(kGetters));
-  CHECK(get(*getter) == "a");
-  getter->settle(kGetters, false);
-  getter->park(kGetters, Bell::kSleeping);
-  CHECK(!getter->unpark(kGetters));
+  CHECK(getter->bell(kGetters) == Bell::kRung);
+  CHECK(getter->rung(kGetters) == Step::kTry && get(*getter) == "a");
+  CHECK(getter->tried(kGetters, true) == Step::kDone && getter->bell(kGetters) == Bell::kAwake);
 }
 
 TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
   auto first = make(__func__);
   auto second = make(__func__);
   auto putter = make(__func__);
-  first->park(kGetters, Bell::kSleeping);
-  second->park(kGetters, Bell::kSleeping);
+  first->begin_waiting(kGetters);
+  second->begin_waiting(kGetters);
   CHECK(put(*putter, "a") == Outcome::kOk);  // rings one of two, and leaves the other to the watcher
   putter->close();
   putter.reset();
   auto newcomer = make(__func__);  // makes the watcher look at its clients
-  newcomer->park(kGetters, Bell::kSleeping);
-  CHECK(first->unpark(kGetters) && second->unpark(kGetters));  // leaving woke those it owed a wake
-  newcomer->unpark(kGetters);
+  newcomer->begin_waiting(kGetters);
+  for (const auto* getter : {first.get(), second.get()}) {  // leaving woke those it owed a wake
+    CHECK(getter->bell(kGetters) == Bell::kRung || getter->bell(kGetters) == Bell::kRungWithAll);
+  }
+  newcomer->stop_waiting(kGetters);
   CHECK(get(*first) == "a");
 }
 

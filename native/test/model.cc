@@ -3,7 +3,7 @@
 //
 //   model                        every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
-//   model mutate [NAME]          weakens every order and drops every look for sleepers, one at a time
+//   model mutate [NAME]          weakens every order, one at a time
 //   model exhaustive [NAME [PREEMPTIONS]]          small histories: every schedule with so many preemptions
 //   model exhaustive-long [NAME]                   the same with more of them
 //   model exhaustive-mutate [NAME [PREEMPTIONS]]   which history notices each mutation in that search
@@ -111,21 +111,17 @@ Caught hunt(unsigned rounds) {
 /// False when something was not caught that has to be.
 bool mutate(const std::string& name, unsigned rounds) {
   bool good = true;
-  const auto attempt = [&](const char* kind, const char* what) {
+  const auto attempt = [&](const char* what) {
     if (!name.empty() && std::string(what).find(name) == std::string::npos) return;
     const Caught caught = hunt(rounds);
     good = good && caught.suite != nullptr;
-    std::printf("  %-6s %-18s %s%s%s (%llu schedules)\n", kind, what, caught.suite ? caught.suite : "NOT CAUGHT",
+    std::printf("  %-18s %s%s%s (%llu schedules)\n", what, caught.suite ? caught.suite : "NOT CAUGHT",
                 caught.suite ? ": " : "", caught.suite ? caught.how : "", caught.schedules);
     std::fflush(stdout);
   };
   for (int site = 0; site < static_cast<int>(Site::kCount); ++site) {
-    mutation = {site, -1};
-    attempt("order", kSiteNames[site]);
-  }
-  for (int wake = 0; wake < static_cast<int>(Wake::kCount); ++wake) {
-    mutation = {-1, wake};
-    attempt("wake", kWakeNames[wake]);
+    mutation = {site};
+    attempt(kSiteNames[site]);
   }
   mutation = Mutation();
   return good;

@@ -163,7 +163,7 @@ TEST(a_watcher_without_a_pipe_notices_deaths_and_newcomers) {
   const pid_t watcher = in_child([&] {
     auto queue = Queue::open(options, Create::kIfMissing);
     const NoDescriptors none;
-    queue->park(kGetters, Bell::kParked);
+    queue->begin_waiting(kGetters);
     CHECK(write(word[1], "p", 1) == 1);
     for (;;) pause();
   });
@@ -192,7 +192,7 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
     auto queue = Queue::open(options, Create::kIfMissing);
     const LoopBell bell;
     bell.hang_up(*queue);
-    queue->park(kGetters, Bell::kParked);
+    queue->begin_waiting(kGetters);
     int word[2];
     CHECK(pipe(word) == 0);
     const pid_t ringer = in_child([&] {
@@ -212,7 +212,7 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
     char byte = 0;
     CHECK(read(word[0], &byte, 1) == 1);
     CHECK(bell.rings(2000));
-    CHECK(queue->unpark(kGetters));
+    CHECK(queue->bell(kGetters) == (shut ? Bell::kRungWithAll : Bell::kRung));
     kill(ringer, SIGKILL);
     waitpid(ringer, nullptr, 0);
     CHECK(shut || take(*queue));
@@ -224,23 +224,23 @@ TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {
   const pid_t child = in_child([] {
     auto queue = Queue::open(options_for("threads"), Create::kIfMissing);
     no_threads = true;
-    queue->park(kGetters, Bell::kParked);
+    queue->begin_waiting(kGetters);
     sigset_t blocked;
     CHECK(pthread_sigmask(SIG_BLOCK, nullptr, &blocked) == 0 && sigismember(&blocked, SIGTERM) == 0);
     CHECK(queue->must_poll());  // nobody else looks after its peers now
-    queue->unpark(kGetters);
+    queue->stop_waiting(kGetters);
     CHECK(put(*queue) && take(*queue));
     no_threads = false;
-    queue->park(kGetters, Bell::kParked);
+    queue->begin_waiting(kGetters);
     CHECK(!queue->must_poll());
-    queue->unpark(kGetters);
+    queue->stop_waiting(kGetters);
     no_threads = true;
     auto second = Queue::open(options_for("second"), Create::kIfMissing);
     second->close();
     queue->close();
     auto third = Queue::open(options_for("third"), Create::kIfMissing);
-    third->park(kGetters, Bell::kSleeping);
-    third->unpark(kGetters);
+    third->begin_waiting(kGetters);
+    third->stop_waiting(kGetters);
     third->close();
   });
   CHECK(ends_well(child));
@@ -253,8 +253,8 @@ TEST(a_child_forked_while_the_watcher_is_at_work_can_wait_and_close) {
   CHECK(within(2000, [&] { return onlooker.asked > 0; }));  // the watcher's lock is held from here on
   const pid_t child = in_child([] {
     auto queue = Queue::open(options_for("child"), Create::kIfMissing);
-    queue->park(kGetters, Bell::kSleeping);
-    queue->unpark(kGetters);
+    queue->begin_waiting(kGetters);
+    queue->stop_waiting(kGetters);
     queue->close();
   });
   const bool well = ends_well(child);

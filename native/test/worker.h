@@ -124,14 +124,7 @@ class Worker {
 
   template <class Try>
   bool wait_for(Queue& queue, Direction direction, Try attempt) {
-    if (attempt()) return true;
-    queue.park(direction, Bell::kSleeping);
-    bool done = attempt();
-    if (!done) queue.sleep(direction, 5);
-    queue.unpark(direction);
-    if (!done) done = attempt();
-    queue.settle(direction, !done);
-    return done;
+    return queue.wait(direction, 5, attempt);
   }
 
   void produce(Queue& queue) {

@@ -26,6 +26,10 @@ export const GETTERS = 0;
 export const PUTTERS = 1;
 export type Direction = typeof GETTERS | typeof PUTTERS;
 
+/** What comes next for those who wait. */
+export const TRY = 0;
+export const SLEEP = 1;
+
 /** One participant of one queue. `waitMs` of 0 does not wait; a longer one comes back within 100 ms, done or not. */
 export interface NativeHandle {
   readonly registers: Int32Array;
@@ -65,10 +69,14 @@ export interface NativeHandle {
   lease(waitMs: number): number;
   copyLease(id: number, into: Uint8Array): void;
   endLease(id: number, acknowledge: boolean): void;
-  park(direction: Direction): void;
-  unpark(direction: Direction): number;
-  /** Passes a wake on; `goesOnWaiting` says that this handle could not use it and still waits. */
-  settle(direction: Direction, goesOnWaiting: boolean): void;
+  /** Somebody begins to wait on that side, and has found nothing. What comes next: TRY, SLEEP or DONE. */
+  beginWaiting(direction: Direction): number;
+  /** A try is over; `done` when nobody waits any more. What comes next. */
+  tried(direction: Direction, done: boolean): number;
+  /** The doorbell rang, or it is time to look again. What comes next. */
+  rung(direction: Direction): number;
+  /** Nobody waits any more. */
+  stopWaiting(direction: Direction): void;
   setPool(pool: Uint8Array): void;
   setOutbox(outbox: Uint8Array): void;
   setBell(writeFd: number, inode: number, tag: number): void;
@@ -166,9 +174,10 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   lease: undefined,
   copyLease: undefined,
   endLease: undefined,
-  park: undefined,
-  unpark: undefined,
-  settle: undefined,
+  beginWaiting: undefined,
+  tried: undefined,
+  rung: undefined,
+  stopWaiting: undefined,
   setPool: undefined,
   setOutbox: undefined,
   setBell: undefined,

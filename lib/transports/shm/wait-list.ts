@@ -1,4 +1,5 @@
 /** Calls that wait on one side of one handle: served in order, each ended by its item, timeout, signal or the handle's close. */
+import { SLEEP, TRY } from './addon';
 import type { Direction, NativeHandle } from './addon';
 import type { Wait } from '../../wait/options';
 import { PendingCall } from '../../wait/pending-call';
@@ -53,7 +54,8 @@ class Waiter<R> extends PendingCall {
 
 export class Waiters {
   private readonly waiting = new Set<Waiter<unknown>>();
-  private parked = false;
+  /** From the first who waits until nobody does. */
+  private active = false;
   private again = false;
   referenced = true;
 
@@ -72,7 +74,7 @@ export class Waiters {
       const waiter = new Waiter(wait, this, timedOut, attempt, resolve, reject);
       this.waiting.add(waiter as Waiter<unknown>);
       waiter.setReferenced(this.referenced);
-      if (!this.parked) this.serve();
+      if (!this.active) this.begin();
     });
   }
 
@@ -84,32 +86,35 @@ export class Waiters {
     this.waiting.delete(waiter);
   }
 
-  /** The bell rang, or may be down. */
-  rung(): void {
-    if (this.waiting.size === 0) return this.restIfIdle();
-    this.serve();
+  private begin(): void {
+    this.active = true;
+    this.bell.attach();
+    this.serve(this.handle.beginWaiting(this.direction));
   }
 
-  private serve(): void {
+  /** The bell rang, or may be down. */
+  rung(): void {
+    if (!this.active) return;
+    if (this.waiting.size === 0) this.end();
+    else this.serve(this.handle.rung(this.direction));
+  }
+
+  /** Goes on from the step that the core says is next. */
+  private serve(first: number): void {
+    let step = first;
     let served = 0;
-    for (;;) {
-      // The bell is up before the last look: what is published after that look rings it.
-      if (this.parked) this.handle.unpark(this.direction);
-      this.bell.attach();
-      this.handle.park(this.direction);
-      this.parked = true;
-      this.bell.watch();
-      let progress = false;
+    while (step === TRY) {
       for (const waiter of this.waiting) {
-        if (served === BATCH || !waiter.tryNow()) break;
-        progress = true;
+        if (served === BATCH) return this.continueLater();
+        if (!waiter.tryNow()) break;
         served++;
       }
-      if (this.waiting.size === 0) return this.restIfIdle();
-      if (served === BATCH) return this.continueLater();
-      if (!progress) break;
+      if (!this.active) return; // closed by what it served
+      step = this.handle.tried(this.direction, this.waiting.size === 0);
     }
-    this.handle.settle(this.direction, true);
+    if (step === SLEEP) return this.bell.watch();
+    this.active = false;
+    this.bell.rest();
   }
 
   private continueLater(): void {
@@ -121,12 +126,10 @@ export class Waiters {
     });
   }
 
-  /** Nobody waits any more: the bell comes down, and a wake that nobody used is passed on. */
-  restIfIdle(): void {
-    if (this.waiting.size > 0 || !this.parked) return;
-    this.parked = false;
-    this.handle.unpark(this.direction);
-    this.handle.settle(this.direction, false);
+  /** Nobody waits any more. */
+  private end(): void {
+    this.active = false;
+    this.handle.stopWaiting(this.direction);
     this.bell.rest();
   }
 
@@ -140,6 +143,6 @@ export class Waiters {
     const all = [...this.waiting];
     this.waiting.clear();
     for (const waiter of all) waiter.fail(reason());
-    this.restIfIdle();
+    if (this.active) this.end();
   }
 }

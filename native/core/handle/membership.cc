@@ -18,10 +18,7 @@ constexpr int kRemovalAttempts = 200;
 }  // namespace
 
 Queue::Queue(std::unique_ptr<Segment> segment)
-    : segment_(std::move(segment)),
-      algorithm_(segment_->shared()),
-      parking_(segment_->shared()),
-      forks_(fork_generation()) {}
+    : segment_(std::move(segment)), path_(segment_->shared(), *this), forks_(fork_generation()) {}
 
 Queue::~Queue() { close(); }
 
@@ -68,8 +65,7 @@ bool Queue::take_entry() {
     }
     // Pid and start time in one word, so there is no instant at which an entry is taken by nobody knows whom.
     if (!entry.identity.compare_exchange_strong(free, self_identity())) continue;
-    actor_ = Actor();
-    actor_.index = index;
+    path_.join_at(index);
     // Its last owner may have died asleep. Recoverers leave the bells alone: one that is late would silence ours.
     for (std::atomic<uint32_t>& bell : entry.bell) bell.store(Bell::kAwake);
     entry.bell_inode.store(0);
@@ -113,7 +109,7 @@ void Queue::announce() {
 /// False: this process has no descriptor left to do it with.
 bool Queue::announce_once() {
   std::atomic_thread_fence(std::memory_order_seq_cst);
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   const char byte = 0;
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
@@ -143,7 +139,7 @@ void Queue::watched_by(uint32_t fd, uint64_t inode) {
 std::vector<uint64_t> Queue::peers() {
   std::vector<uint64_t> identities;
   const uint64_t own = self_identity();
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const uint64_t identity = shared().participants[index].identity.load();
     if (identity == 0 || identity == own || Identity::state(identity) == Identity::kSettled) continue;
@@ -157,55 +153,18 @@ void Queue::peer_died() { reap(); }
 uint32_t Queue::reap() {
   uint32_t found = 0;
   const uint64_t own = self_identity();
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    Participant<StdMemory>& entry = shared().participants[index];
-    uint64_t identity = entry.identity.load();
-    if (identity == 0 || identity == own) continue;
-    if (Identity::state(identity) == Identity::kLive) {
-      if (!is_dead(identity)) continue;
-      const uint64_t dead = Identity::with(identity, Identity::kDead);
-      if (!entry.identity.compare_exchange_strong(identity, dead)) continue;
-      identity = dead;
-    }
-    if (Identity::state(identity) == Identity::kDead) {
-      failpoint(Point::kRecoverMarked);
-      recover_entry(index, identity);
-      ++found;
-    } else if (!algorithm_.named(index)) {
-      entry.identity.compare_exchange_strong(identity, 0);
-    }
+    if (shared().participants[index].identity.load() == own) continue;
+    found += path_.recover_if_dead(index, is_dead);
   }
   return found;
 }
 
-/// Everything the dead one left, then its entry. Safe for any number of recoverers, each of which may die at any point.
-void Queue::recover_entry(uint32_t index, uint64_t dead) {
-  const bool unnamed = algorithm_.recover(index, dead);
-  // The dead may have been given the only wake. Before the entry is freed: until then whoever comes upon it does the
-  // same, also when this process is stopped or killed right here.
-  wake(kGetters, true);
-  wake(kPutters, true);
-  failpoint(Point::kRecoverDone);
-  Participant<StdMemory>& entry = shared().participants[index];
-  uint64_t expected = dead;
-  if (unnamed) {
-    free_entry(index, dead);
-  } else if (entry.identity.compare_exchange_strong(expected, Identity::with(dead, Identity::kSettled))) {
-    shared().control->recovered.fetch_add(1);
-  }
-}
-
-void Queue::free_entry(uint32_t index, uint64_t dead) {
-  Participant<StdMemory>& entry = shared().participants[index];
-  uint64_t expected = dead;
-  if (entry.identity.compare_exchange_strong(expected, 0)) shared().control->recovered.fetch_add(1);
-}
-
 bool Queue::others_alive() const {
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    if (joined_ && index == actor_.index) continue;
+    if (joined_ && index == path_.actor().index) continue;
     const uint64_t identity = shared().participants[index].identity.load();
     const uint32_t state = Identity::state(identity);
     if (identity != 0 && state != Identity::kSettled) return true;
@@ -220,7 +179,7 @@ bool Queue::retire(bool even_with_items) {
   std::atomic<uint64_t>& life = shared().control->life;
   uint64_t seen = life.load();
   if ((seen & Life::kRetired) != 0 || others_alive()) return false;
-  if (!even_with_items && !algorithm_.drained()) return false;
+  if (!even_with_items && !algorithm().drained()) return false;
   return life.compare_exchange_strong(seen, seen | Life::kRetired);
 }
 
@@ -256,8 +215,6 @@ void Queue::forget_pipes() {
 void Queue::after_fork() {
   // The entry and everything held through it are the parent's.
   watched_ = false;
-  rung_[0] = rung_[1] = false;
-  held_ = 0;
   joined_ = false;
   if (!take_entry()) {
     reap();
@@ -293,22 +250,7 @@ void Queue::close() {
 }
 
 void Queue::leave() {
-  Participant<StdMemory>& entry = self();
-  for (const Direction direction : {kGetters, kPutters}) {
-    unpark(direction);
-    // Whoever we woke may not have come to it, and our follow-up goes with us: no wake from here on may need another.
-    if (parking_.anybody(direction) && (direction == kPutters || algorithm_.size() > 0)) wake(direction, true);
-  }
-  entry.watching.store(0);
-  entry.bell_inode.store(0);
-  if (held_ > 0) {
-    // Under the word of the living: "dead" would stand there again when this process leaves the next time.
-    algorithm_.recover(actor_.index, self_identity());
-    held_ = 0;
-    wake(kGetters, true);
-    wake(kPutters, true);
-  }
-  entry.identity.store(0);
+  path_.leave();
   joined_ = false;
   failpoint(Point::kLeaveEntry);
   if (segment_->header().auto_cleanup == 0 || segment_->retired()) return;
@@ -348,7 +290,7 @@ bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* by
 
 bool Queue::must_poll() const {
   if (!can_ring_pipes() || !watched_) return true;
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   const uint32_t uid = geteuid();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
@@ -363,7 +305,7 @@ bool Queue::is_alive(uint64_t identity) {
 
 std::vector<Attached> Queue::attached() const {
   std::vector<Attached> list;
-  const uint32_t high = parking_.participant_high();
+  const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const uint64_t identity = shared().participants[index].identity.load();
     if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;

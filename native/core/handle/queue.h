@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/algorithm/sage_queue.h"
+#include "core/handle/item_path.h"
 #include "core/os/process.h"
 #include "core/segment/segment.h"
-#include "core/waiting/parking.h"
+#include "core/waiting/spin.h"
 #include "core/waiting/watcher.h"
 
 namespace sage {
@@ -74,14 +74,18 @@ class Queue final : public Watcher::Client {
   /// The item's bytes, contiguous. Throws SegmentFailure on an impossible length.
   uint8_t* data(const Item& item) const;
 
-  // Waiting. Park, try once more, then sleep or leave it to the bell; unpark before anything else.
-  void park(Direction direction, uint32_t kind);
-  void sleep(Direction direction, uint32_t timeout_ms);
-  /// True when it was rung; settle() then passes on a wake that came alone, once it was used or turned out to be of no
-  /// use.
-  bool unpark(Direction direction);
-  /// `goes_on_waiting`: the caller has looked, could not use what there is, and its bell is up again or will be.
-  void settle(Direction direction, bool goes_on_waiting);
+  // Waiting, by the steps of WakeProtocol.
+  /// Blocks until `attempt` says that it is done, for `limit_ms` at most. A get looks again for a moment before it
+  /// sleeps. False: it was not done in time.
+  template <class Attempt>
+  bool wait(Direction direction, uint32_t limit_ms, Attempt attempt);
+  /// The same, step by step, for an event loop, whose doorbell is rung.
+  Step begin_waiting(Direction direction);
+  Step tried(Direction direction, bool done) { return path_.waking().tried(direction, Bell::kParked, done); }
+  Step rung(Direction direction);
+  void stop_waiting(Direction direction);
+  /// What the bell says: Bell::kAwake, that it is up, or how it was rung.
+  uint32_t bell(Direction direction) const { return self().bell[direction].load(std::memory_order_acquire); }
   /// How rings reach this handle's event loop: `tag` is written into the pipe.
   void set_bell(uint32_t fd, uint64_t inode, uint32_t tag);
   /// Whether some peer cannot ring this handle, so that it has to look by itself now and then.
@@ -115,8 +119,19 @@ class Queue final : public Watcher::Client {
 
  private:
   explicit Queue(std::unique_ptr<Segment> segment);
+  friend class ItemPath<StdMemory, Queue>;
+  friend class WakeProtocol<StdMemory, Queue>;
   const SharedState<StdMemory>& shared() const { return segment_->shared(); }
-  Participant<StdMemory>& self() const { return shared().participants[actor_.index]; }
+  const SageQueue<StdMemory>& algorithm() const { return path_.algorithm(); }
+  const Parking<StdMemory>& parking() const { return path_.waking().parking(); }
+  Participant<StdMemory>& self() const { return path_.self(); }
+
+  // What the path of an item asks of the process around it.
+  bool ring(uint32_t index, Direction direction, uint32_t bell);
+  void follow_up_later(Direction direction);
+  uint32_t wake_ms() const { return monotonic_ms(); }
+  bool found_dead() { return reap_if_due(kReapEveryMs); }
+  void ask_after_dead();
 
   bool take_entry();
   bool join();
@@ -126,23 +141,17 @@ class Queue final : public Watcher::Client {
   void current() {
     if (forks_ != fork_generation()) after_fork();
   }
-  void recover_entry(uint32_t index, uint64_t dead);
-  void free_entry(uint32_t index, uint64_t dead);
   bool others_alive() const;
   static bool is_alive(uint64_t identity);
   bool remove_name();
   bool retire(bool even_with_items);
-  void wake(Direction direction, bool all, uint32_t except = 0);
-  bool ring(uint32_t index, Direction direction, uint32_t kind);
+  void sleep(Direction direction, uint32_t timeout_ms);
   void watch();
   void announce();
   bool announce_once();
   void leave();
   bool reap_if_due(uint32_t every_ms);
-  void reap_while_busy();
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
-  void made_room();
-  void made_item();
   bool write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
 
   std::vector<uint64_t> peers() override;
@@ -152,6 +161,8 @@ class Queue final : public Watcher::Client {
 
   /// What is scheduled beside the follow-ups of the two directions.
   static constexpr int kAnnouncement = 2;
+  /// How often calls that find nothing, and questions, ask after the dead.
+  static constexpr uint32_t kReapEveryMs = 10;
 
   struct CachedPipe {
     uint64_t identity = 0;
@@ -165,20 +176,42 @@ class Queue final : public Watcher::Client {
   };
 
   std::unique_ptr<Segment> segment_;
-  SageQueue<StdMemory> algorithm_;
-  Parking<StdMemory> parking_;
-  Actor actor_;
+  ItemPath<StdMemory, Queue> path_;
+  Spin spin_;
   bool created_ = false;
   bool joined_ = false;
   bool watched_ = false;
   bool closing_ = false;
-  bool rung_[2] = {false, false};
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
   uint32_t last_take_ms_ = 0;
   uint32_t quick_takes_ = 0;  // so many may go by without a look at the clock
-  uint32_t held_ = 0;         // claims, takes and leases open by this handle
   std::unique_ptr<Pipes> pipes_ = std::make_unique<Pipes>();
 };
+
+template <class Attempt>
+bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt) {
+  bool done = attempt();
+  if (done || limit_ms == 0) return done;
+  if (direction == kGetters) {
+    spin_.look_again(received(), [&] { return done = attempt(); });
+    if (done) return true;
+  }
+  current();
+  watch();
+  struct Stop {  // also where an attempt throws
+    Queue& queue;
+    Direction direction;
+    ~Stop() { queue.stop_waiting(direction); }
+  } const stop{*this, direction};
+  const uint32_t start = monotonic_ms();
+  const auto sleep_on = [&] {
+    const uint32_t passed = monotonic_ms() - start;
+    if (passed < limit_ms) sleep(direction, limit_ms - passed);
+    return passed < limit_ms;
+  };
+  return path_.waking().run(direction, Bell::kSleeping, path_.waking().begin(direction, Bell::kSleeping), attempt,
+                            sleep_on);
+}
 
 }  // namespace sage

@@ -85,6 +85,8 @@ constexpr Entry kHistories[] = {
     entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),      entry<small::RecoverRecover>(1, 2),
     entry<small::LateRecoverer>(2, 3),   entry<small::BatchPastALease>(1, 2), entry<small::CommitBehindAVoid>(0, 0),
     entry<small::ShutDies>(1, 2),        entry<small::LeaverDies>(1, 2),      entry<small::UnfitPassesOn>(1, 2),
+    entry<small::WaitLeaseBack>(3, 4),   entry<small::PutWaitFirst>(3, 4),    entry<small::PutWaitAbandon>(2, 3),
+    entry<small::WaitAbandon>(3, 4),     entry<small::UnfitTwoPassOn>(0, 1),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
@@ -129,31 +131,27 @@ bool exhaust(const char* name, Form form, unsigned preemptions_asked) {
 
 bool exhaust_mutated(const char* name, unsigned bound) {
   bool good = true;
-  const auto attempt = [&](const char* kind, const char* what) {
+  const auto attempt = [&](const char* what) {
     if (!named(what, name)) return;
     const double start = seconds();
     for (unsigned preemptions = 0; preemptions <= bound; ++preemptions) {
       for (const Entry& history : kHistories) {
         const Result result = history.explore(preemptions, false);
         if (result.code == rl::test_result_success) continue;
-        std::printf("  %-6s %-18s %s: %s in schedule %llu with up to %u preemptions, %.1f s\n", kind, what,
-                    history.name, rl::test_result_str(result.code), static_cast<unsigned long long>(result.schedules),
-                    preemptions, seconds() - start);
+        std::printf("  %-18s %s: %s in schedule %llu with up to %u preemptions, %.1f s\n", what, history.name,
+                    rl::test_result_str(result.code), static_cast<unsigned long long>(result.schedules), preemptions,
+                    seconds() - start);
         std::fflush(stdout);
         return;
       }
     }
     good = false;
-    std::printf("  %-6s %-18s NOT NOTICED, %.1f s\n", kind, what, seconds() - start);
+    std::printf("  %-18s NOT NOTICED, %.1f s\n", what, seconds() - start);
     std::fflush(stdout);
   };
   for (int site = 0; site < static_cast<int>(Site::kCount); ++site) {
-    mutation = {site, -1};
-    attempt("order", kSiteNames[site]);
-  }
-  for (int wake = 0; wake < static_cast<int>(Wake::kCount); ++wake) {
-    mutation = {-1, wake};
-    attempt("wake", kWakeNames[wake]);
+    mutation = {site};
+    attempt(kSiteNames[site]);
   }
   mutation = Mutation();
   return good;

@@ -11,6 +11,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -61,7 +62,6 @@ struct Died {};
 /// Which one thing is changed in this run; nothing by default.
 struct Mutation {
   int site = -1;  // Site: relaxed instead of what it asks for, acq_rel instead of seq_cst, no fence
-  int wake = -1;  // Wake: this look for sleepers is left out
 };
 inline Mutation mutation;
 

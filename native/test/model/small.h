@@ -144,7 +144,7 @@ struct TwoAroundALease : Base<TwoAroundALease, 2> {
     Item item;
     world->put(3, 50);
     world->lease(2, &item);
-    world->held_lease = item;
+    world->keep(2, item);
     world->put(3, 51, 1, 5);
     world->get(3);
   }
@@ -169,7 +169,7 @@ struct LeaseTwice : Base<LeaseTwice, 2> {
     Item item;
     if (thread == 0) {
       if (world->lease(2, &item)) world->finish(2, &item, 1);
-      if (world->lease(2, &item)) world->held_lease = item;
+      if (world->lease(2, &item)) world->keep(2, item);
     } else {
       world->put(1, 10);
     }
@@ -232,7 +232,7 @@ struct WaitPutShut : Base<WaitPutShut, 3> {
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
-      w->wait(1, kGetters, [=] { return w->get(1) || w->shut_seen(); });
+      w->wait(1, kGetters, [=] { return w->get_or_end(1); });
     } else if (thread == 1) {
       w->put(2, 20);
     } else {
@@ -306,7 +306,7 @@ struct PutWaitMove : Base<PutWaitMove, 2> {
       w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 2) != 0; });
     } else {
       Item item;
-      if (w->lease(2, &item)) w->held_lease = item;
+      if (w->lease(2, &item)) w->keep(2, item);
     }
   }
   bool fifo() const { return false; }
@@ -320,7 +320,7 @@ struct PutWaitPut : Base<PutWaitPut, 2> {
     Item item;
     world->put(3, 50);
     world->lease(2, &item);
-    world->held_lease = item;
+    world->keep(2, item);
     world->put(3, 51, 1, 5);
     world->get(3);
     world->putter_units = 4;
@@ -339,11 +339,7 @@ struct PutWaitPut : Base<PutWaitPut, 2> {
 struct WaitBusy : Base<WaitBusy, 2> {
   static constexpr const char* kName = "wait; put: beside a sleeper that does not answer";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
-  void prepare() {
-    world->busy[1] = true;
-    world->parking.park(world->actors[1], kGetters, Bell::kParked);
-    world->asleep[1] = true;
-  }
+  void prepare() { world->wait_too_busy_to_answer(1); }
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
@@ -371,6 +367,76 @@ struct WaitBack : Base<WaitBack, 2> {
   bool fifo() const { return false; }
 };
 
+/// The same from a lease.
+struct WaitLeaseBack : Base<WaitLeaseBack, 2> {
+  static constexpr const char* kName = "wait; lease, give back";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() { world->put(3, 50); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1); });
+    } else {
+      Item item;
+      if (w->lease(2, &item)) w->give_back(2, &item, 1);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
+/// The first of a batch makes room while the second is still in a hand.
+struct PutWaitFirst : Base<PutWaitFirst, 2> {
+  static constexpr const char* kName = "wait to put; take of two, finish the first";
+  static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
+  void prepare() { world->put(3, 50, 2); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      Item items[kMaxBatch];
+      if (w->take(2, 2, items) != 2) return;
+      w->finish_first(2, items, 2);
+      w->keep(2, items[1]);
+    }
+  }
+};
+
+/// A claim given up makes room.
+struct PutWaitAbandon : Base<PutWaitAbandon, 2> {
+  static constexpr const char* kName = "wait to put; claim, give up";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      w->abandon(2, 60);
+    }
+  }
+};
+
+/// A claim given up shows what was committed behind it.
+struct WaitAbandon : Base<WaitAbandon, 2> {
+  static constexpr const char* kName = "wait; give up a claim in front of an item";
+  static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
+  void prepare() {
+    world->path(2).claim(kUnitBytes, 60, &claim_);
+    world->put(3, 50);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kGetters, [=] { return w->get(1); });
+    } else {
+      w->path(2).abandon(claim_);
+    }
+  }
+
+ private:
+  Item claim_;
+};
+
 /// The last two items of a queue that is shut down: one of the two who finish them tells the sleeper.
 struct Drained : Base<Drained, 3> {
   static constexpr const char* kName = "get; get; wait: shut down, two items there";
@@ -384,7 +450,7 @@ struct Drained : Base<Drained, 3> {
     if (thread < 2) {
       w->get(thread + 1);
     } else {
-      w->wait(3, kGetters, [=] { return w->get(3) || w->shut_seen(); });
+      w->wait(3, kGetters, [=] { return w->get_or_end(3); });
     }
   }
 };
@@ -397,7 +463,7 @@ struct BatchPastALease : Base<BatchPastALease, 3> {
     Item item;
     world->put(3, 50);
     world->lease(2, &item);
-    world->held_lease = item;
+    world->keep(2, item);
     world->put(3, 51, 1, 5);
     world->get(3);
     world->putter_units = 5;
@@ -431,6 +497,27 @@ struct UnfitPassesOn : Base<UnfitPassesOn, 3> {
       w->wait(2, kPutters, [=] { return w->put(2, 20) != 0; });
     } else {
       w->get(3);
+    }
+  }
+};
+
+/// Two that cannot use the room do not hand it to each other and past the third.
+struct UnfitTwoPassOn : Base<UnfitTwoPassOn, 4> {
+  static constexpr const char* kName = "wait to put a large one, twice; wait to put a small one; get";
+  static Shape shape() { return {4, 8, 1, 4, 4, 5}; }
+  void prepare() {
+    world->put(4, 50);
+    world->put(4, 51, 1, 3);
+    world->ignore_follow_up = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread < 2) {
+      w->wait(thread + 1, kPutters, [=] { return w->put(thread + 1, 10 * (thread + 1), 1, 3) != 0; });
+    } else if (thread == 2) {
+      w->wait(3, kPutters, [=] { return w->put(3, 30) != 0; });
+    } else {
+      w->get(4);
     }
   }
 };

@@ -125,17 +125,11 @@ struct RecoverRecover : Base<RecoverRecover, 2> {
   static constexpr const char* kName = "recover, dies; recover: a claim and a take";
   static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
   void prepare() {
-    const uint32_t length = kUnitBytes;
-    const uint32_t id = 60;
     Item item;
-    uint32_t claimed = 0;
-    world->may_die = true;
     world->put(4, 50);
     world->take(1, 1, &item);
-    world->tried[id] = true;
-    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->claim_and_die(1, 60);
     world->put(4, 51);
-    world->dead[1] = true;
   }
   void run(int thread) {
     World* const w = world;
@@ -154,16 +148,9 @@ struct LateRecoverer : Base<LateRecoverer, 2> {
   static constexpr const char* kName = "recover; recover, join in its place, put, take";
   static Shape shape() { return {4, 8, 1, 4, 4, 4}; }
   void prepare() {
-    const uint32_t length = kUnitBytes;
-    const uint32_t id = 60;
-    Item item;
-    uint32_t claimed = 0;
-    world->may_die = true;
     world->leave_empty(2);
-    world->tried[id] = true;
-    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->claim_and_die(1, 60);
     world->put(4, 50);
-    world->dead[1] = true;
   }
   void run(int thread) {
     World* const w = world;
@@ -180,14 +167,7 @@ struct CommitBehindAVoid : Base<CommitBehindAVoid, 3> {
   static constexpr const char* kName = "wait to put; put; recover a claim in front";
   static Shape shape() { return {2, 4, 1, 4, 4, 4}; }
   void prepare() {
-    const uint32_t length = 3 * kUnitBytes;
-    const uint32_t id = 60;
-    Item item;
-    uint32_t claimed = 0;
-    world->may_die = true;
-    world->tried[id] = true;
-    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
-    world->dead[1] = true;
+    world->claim_and_die(1, 60, 3);
     world->putter_units = 3;
   }
   void run(int thread) {
@@ -210,7 +190,7 @@ struct ShutDies : Base<ShutDies, 3> {
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
-      w->wait(1, kGetters, [=] { return w->get(1) || w->shut_seen(); });
+      w->wait(1, kGetters, [=] { return w->get_or_end(1); });
     } else if (thread == 1) {
       w->mortal(2, [=] { w->shut_down(); });
     } else {

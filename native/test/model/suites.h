@@ -141,7 +141,7 @@ struct TwoAroundALease : Base<TwoAroundALease, 3> {
     Item item;
     world->put(4, 50, 1, 1);
     world->lease(2, &item);
-    world->held_lease = item;
+    world->keep(2, item);
     world->put(4, 51, 1, 5);  // up to two units in front of the lease, one lap on
     world->get(3);
   }
@@ -208,12 +208,10 @@ struct Sleepers : Base<Sleepers, 4> {
 struct BusySleeper : Base<BusySleeper, 4> {
   static constexpr const char* kName = "a sleeper that does not answer";
   static Shape shape() { return {4, 8, 1, 4, 4, 5}; }
-  void prepare() { world->busy[1] = true; }
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
-      w->parking.park(w->actors[1], kGetters, Bell::kParked);
-      w->asleep[1] = true;
+      w->wait_too_busy_to_answer(1);
     } else if (thread == 1) {
       w->wait(2, kGetters, [=] { return w->get(2); });
     } else {
@@ -258,7 +256,7 @@ struct LeaseMakesRoom : Base<LeaseMakesRoom, 3> {
       w->wait(1, kPutters, [=] { return w->put(1, 10, 1, 2) != 0; });
     } else if (thread == 1) {
       Item item;
-      if (w->lease(2, &item)) w->held_lease = item;
+      if (w->lease(2, &item)) w->keep(2, item);
     } else {
       w->get(3);
     }
@@ -292,7 +290,7 @@ struct Shutdown : Base<Shutdown, 4> {
     World* const w = world;
     if (thread < 2) {
       w->get(thread + 1);
-      w->wait(thread + 1, kGetters, [=] { return w->get(thread + 1) || w->shut_seen(); });
+      w->wait(thread + 1, kGetters, [=] { return w->get_or_end(thread + 1); });
     } else if (thread == 2) {
       w->wait(3, kPutters, [=] { return w->put(3, 30, 1, 2) != 0; });
     } else {

@@ -191,7 +191,7 @@ struct RecovererDies : Base<RecovererDies, 4> {
         if (w->died(1)) w->recover(1);
         w->get(4);
       }
-      if (w->actors[5].index != 1) return;
+      if (w->path(5).actor().index != 1) return;
       w->put(5, 30, 2);
       if (w->lease(5, &item)) w->finish(5, &item, 1);
       w->put(5, 32);
@@ -257,16 +257,9 @@ struct LateRecoverer : Base<LateRecoverer, 4> {
   static constexpr const char* kName = "a late recoverer beside a newcomer";
   static Shape shape() { return {4, 8, 2, 4, 4, 5}; }
   void prepare() {
-    const uint32_t length = kUnitBytes;
-    const uint32_t id = 60;
-    Item item;
-    uint32_t claimed = 0;
-    world->may_die = true;
     world->leave_empty(2);
-    world->tried[id] = true;
-    world->queue.claim(world->actors[1], &length, &id, 1, &item, &claimed);
+    world->claim_and_die(1, 60);
     world->put(5, 50);
-    world->dead[1] = true;
     world->ended[1].store(1);
   }
   void run(int thread) {

@@ -3,30 +3,11 @@
 
 #include "model/memory.h"
 // After it: the core's templates over that memory.
-#include "core/algorithm/sage_queue.h"
-#include "core/waiting/parking.h"
+#include "core/handle/item_path.h"
 
 namespace model {
 
 using namespace sage;
-
-/// The looks for sleepers that queue.cc makes; each can be left out to see that it is needed.
-enum class Wake : int {
-  kPut,        // after a commit
-  kReveal,     // after a commit that shows more room than could be seen before it
-  kRoom,       // after a release
-  kGiveBack,   // after giving back
-  kLease,      // after a move into a lease
-  kSettle,     // who was rung passes the wake on
-  kFollowUp,   // others were left asleep
-  kShut,       // shut down wakes everybody
-  kDrained,    // the last item of a queue that is shut down
-  kRecovered,  // the dead may have been given the only wake
-  kLastLook,   // the sleeper's look after its bell is up
-  kCount
-};
-constexpr const char* kWakeNames[] = {"put",       "reveal", "room",    "give_back", "lease",    "settle",
-                                      "follow_up", "shut",   "drained", "recovered", "last_look"};
 
 constexpr int kMaxActors = 8;
 constexpr int kMaxIds = 64;
@@ -47,7 +28,16 @@ struct Shape {
 
 class World {
  public:
-  using Queue = SageQueue<Memory>;
+  /// What the path of an item asks of the process around it. Nobody is asked after the dead: recover() is.
+  struct Host {
+    World* world;
+    bool ring(uint32_t index, Direction, uint32_t) { return world->ring(index); }
+    void follow_up_later(Direction direction) { world->follow_up[direction] = true; }
+    uint32_t wake_ms() const { return world->now_ms; }
+    bool found_dead() { return false; }
+    void ask_after_dead() {}
+  };
+  using Path = ItemPath<Memory, Host>;
 
   explicit World(const Shape& shape)
       : participants_(make<Participant<Memory>>(shape.actors + 1)),
@@ -55,13 +45,13 @@ class World {
         leases_(make<LeaseEntry<Memory>>(shape.leases)),
         payload_(make<rl::var<uint32_t>>(shape.area_units)),
         shape_(shape),
-        queue(shared_of()),
-        parking(shared_of()) {
+        queue(shared_of()) {
     shared_of().initialise();
     control_.participant_high.store(static_cast<uint32_t>(shape.actors + 1));
     for (int index = 1; index <= shape.actors; ++index) {
       participants_[index].identity.store(live(index));
-      actors[index].index = static_cast<uint32_t>(index);
+      paths_[index] = std::make_unique<Path>(shared_of(), host_);
+      paths_[index]->join_at(static_cast<uint32_t>(index));
     }
     for (uint32_t unit = 0; unit < shape.area_units; ++unit) payload_[unit](RL_INFO) = 0u;
   }
@@ -74,90 +64,87 @@ class World {
 
   static uint64_t live(int index) { return Identity::make(static_cast<uint32_t>(index), 1, Identity::kLive); }
 
-  // ── what a handle does, as queue.cc does it ──
+  /// The handle of `who`.
+  Path& path(int who) { return *paths_[who]; }
+  WakeProtocol<Memory, Host>& waking(int who) { return path(who).waking(); }
+
+  // ── what a handle does, and what is written down of it ──
 
   /// Puts `count` items with the ids `id`, `id + 1`, … of `units` each. How many went in; -1 shut.
   int put(int who, uint32_t id, uint32_t count = 1, uint32_t units = 1) {
     uint32_t lengths[kMaxBatch];
     uint32_t codecs[kMaxBatch];
-    Item items[kMaxBatch];
     uint32_t claimed = 0;
     for (uint32_t index = 0; index < count; ++index) {
       lengths[index] = units * kUnitBytes;
       codecs[index] = id + index;
       tried[id + index] = true;
     }
-    const Outcome outcome = queue.claim(actors[who], lengths, codecs, count, items, &claimed);
+    const auto fill = [&](const Item* items, uint32_t fitted) {
+      in_use += static_cast<int>(fitted);
+      expect(in_use <= static_cast<int>(shape_.item_limit) || may_die, "more items than maxsize");
+      for (uint32_t index = 0; index < fitted; ++index) write(items[index]);
+      return uint64_t{fitted} * units * kUnitBytes;
+    };
+    const Outcome outcome = path(who).put(lengths, codecs, count, &claimed, fill);
     expect(outcome != Outcome::kCorrupt, "a claim found the words to contradict each other");
     if (outcome == Outcome::kShut) return -1;
     if (outcome != Outcome::kOk) return 0;
-    in_use += static_cast<int>(claimed);
-    expect(in_use <= static_cast<int>(shape_.item_limit) || may_die, "more items than maxsize");
-    for (uint32_t index = 0; index < claimed; ++index) write(items[index]);
-    queue.commit(actors[who], items, claimed);
     for (uint32_t index = 0; index < claimed; ++index) acknowledged[id + index] = true;
-    if (looks(Wake::kPut)) made_item();
-    if (queue.may_reveal_space() && looks(Wake::kReveal)) made_room();
     return static_cast<int>(claimed);
   }
 
   /// Claims and gives up.
   void abandon(int who, uint32_t id) {
-    const uint32_t length = kUnitBytes;
     Item item;
-    uint32_t claimed = 0;
-    if (queue.claim(actors[who], &length, &id, 1, &item, &claimed) != Outcome::kOk) return;
+    if (path(who).claim(kUnitBytes, id, &item) != Outcome::kOk) return;
     write(item);
-    queue.abort(actors[who], &item, 1);
-    made_room();
-    if (parking.anybody(kGetters)) wake(kGetters, false);
+    path(who).abandon(item);
+  }
+  /// A claim that stands when its owner dies, before it wrote down where it ends.
+  void claim_and_die(int who, uint32_t id, uint32_t units = 1) {
+    const uint32_t length = units * kUnitBytes;
+    uint32_t claimed = 0;
+    Item item;
+    Actor actor;
+    actor.index = static_cast<uint32_t>(who);
+    may_die = tried[id] = true;
+    queue.claim(actor, &length, &id, 1, &item, &claimed);
+    dead[who] = true;
   }
 
-  /// Takes up to `max`; the items are in hand[who] then.
+  /// Takes up to `max`; the items are in hands[who] then.
   uint32_t take(int who, uint32_t max, Item* items) {
     uint32_t taken = 0;
-    if (queue.may_be_requeued() && queue.take_requeued(actors[who], items) == Outcome::kOk) {
-      taken = 1;
-    } else {
-      const Outcome outcome = queue.take(actors[who], max, items, &taken);
-      expect(outcome != Outcome::kCorrupt, "a take found the words to contradict each other");
-      if (outcome != Outcome::kOk) return 0;
-    }
-    for (uint32_t index = 0; index < taken; ++index) {
-      read(items[index]);
-      hands[who].push_back(items[index].codec);
-    }
-    return taken;
+    outcomes[who] = path(who).take(max, items, &taken, ~uint64_t{0});
+    return took(who, items, taken);
+  }
+  bool lease(int who, Item* item) {
+    outcomes[who] = path(who).lease(item);
+    return took(who, item, 1) > 0;
   }
   void finish(int who, Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
     in_use -= static_cast<int>(count);
-    if (items[0].lease >= 0) {
-      queue.ack(items[0]);
-    } else {
-      queue.release(actors[who], items, count);
-    }
+    path(who).finish(items, count);
     delivered_from(who, items, count);
-    if (looks(Wake::kRoom)) made_room();
   }
   void finish_first(int who, Item* items, uint32_t left) {
-    if (left == 1) return finish(who, items, 1);
     read(items[0]);
     --in_use;
-    queue.release_first(actors[who], items[0], left);
+    path(who).finish_first(items, left);
     delivered_from(who, items, 1);
-    if (looks(Wake::kRoom)) made_room();
+  }
+  /// Keeps an item until all is over.
+  void keep(int who, const Item& item) {
+    kept = item;
+    keeper = who;
   }
   void give_back(int who, Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
     hands[who].clear();
     for (uint32_t index = 0; index < count; ++index) returned[items[index].codec] = true;
-    if (items[0].lease >= 0) {
-      queue.requeue_lease(items[0]);
-    } else {
-      queue.requeue(actors[who], items, count);
-    }
-    if (looks(Wake::kGiveBack)) made_item();
+    path(who).give_back(items, count);
   }
   bool get(int who, uint32_t max = 1) {
     Item items[kMaxBatch];
@@ -165,51 +152,18 @@ class World {
     if (taken > 0) finish(who, items, taken);
     return taken > 0;
   }
-  bool lease(int who, Item* item) {
-    if (take(who, 1, item) == 0) return false;
-    if (!queue.lease(actors[who], item)) {
-      give_back(who, item, 1);
-      return false;
-    }
-    if (looks(Wake::kLease)) made_room();
+  /// A get that ends with the queue.
+  bool get_or_end(int who) { return get(who) || outcomes[who] == Outcome::kShut; }
+  void shut_down() { path(shape_.actors).shut_down(false); }
+
+  // ── waiting ──
+
+  bool ring(uint32_t index) {
+    step();
+    if (search.on) rl::ctx().sched();  // marked, and not yet rung
+    rung[index] = true;
+    if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
     return true;
-  }
-  void shut_down() {
-    queue.shut_down();
-    if (!looks(Wake::kShut)) return;
-    wake(kGetters, true);
-    wake(kPutters, true);
-  }
-
-  /// What a get says when there is nothing and never will be.
-  bool shut_seen() { return control_.shut.load(std::memory_order_acquire) != 0 && queue.drained(); }
-
-  // ── waking, as queue.cc does it ──
-
-  void made_item() {
-    if (parking.anybody(kGetters)) wake(kGetters, false);
-  }
-  void made_room() {
-    if (parking.anybody(kPutters)) wake(kPutters, false);
-    if (control_.shut.load() != 0 && queue.drained() && looks(Wake::kDrained)) wake(kGetters, true);
-  }
-  void wake(Direction direction, bool all, uint32_t except = 0) {
-    const auto ring = [&](uint32_t index, uint32_t) {
-      step();
-      if (search.on) rl::ctx().sched();  // marked, and not yet rung
-      rung[index] = true;
-      if (sleeps_in[index] > 0 && awaits[sleeps_in[index] - 1] == kRing) unblock(sleeps_in[index] - 1);
-      return true;
-    };
-    const bool others = parking.wake(direction, all, now_ms, ring, except);
-    if (others && !all && looks(Wake::kFollowUp)) follow_up[direction] = true;
-  }
-  void settle(int who, Direction direction, bool goes_on_waiting) {
-    if (!owes[who]) return;
-    owes[who] = false;
-    if (!looks(Wake::kSettle) || !parking.anybody(direction)) return;
-    if (direction == kGetters ? queue.size() == 0 : queue.used() >= shape_.item_limit) return;
-    wake(direction, goes_on_waiting, actors[who].index);
   }
   /// Sleeps until it is rung, but not for ever: then it lies asleep, and the end of the schedule judges it.
   bool sleep(int who, Direction direction) {
@@ -228,27 +182,19 @@ class World {
       return false;
     }
     rung[who] = false;
-    if (parking.unpark(actors[who], direction) == Bell::kRung) owes[who] = true;
     return true;
   }
 
   /// A blocking call: attempt() until it says true, asleep in between. What it needs to go on after the schedule's end
   /// is kept, so attempt() may refer to nothing of the caller's.
   void wait(int who, Direction direction, std::function<bool()> attempt) {
-    for (;;) {
-      if (attempt()) break;
-      parking.park(actors[who], direction, Bell::kParked);
-      if (looks(Wake::kLastLook) && attempt()) {
-        if (parking.unpark(actors[who], direction) == Bell::kRung) owes[who] = true;
-        break;
-      }
-      settle(who, direction, true);
-      if (!sleep(who, direction)) {
-        resume[who] = attempt;
-        return;
-      }
-    }
-    settle(who, direction, false);
+    if (!attempt()) go_on_from(who, direction, waking(who).begin(direction, Bell::kParked), attempt);
+  }
+  /// Goes to sleep and comes to nothing any more, rung or not.
+  void wait_too_busy_to_answer(int who) {
+    busy[who] = asleep[who] = true;
+    waking(who).begin(kGetters, Bell::kParked);
+    waking(who).tried(kGetters, Bell::kParked, false);
   }
   /// After the end: whoever was rung goes on, and may ring others.
   void go_on() {
@@ -257,15 +203,14 @@ class World {
       for (const Direction direction : {kGetters, kPutters}) {
         if (!follow_up[direction] || ignore_follow_up) continue;
         follow_up[direction] = false;
-        if (parking.anybody(direction) && (direction == kPutters || queue.size() > 0)) wake(direction, true);
+        waking(shape_.actors).follow_up(direction);
       }
       for (int who = 1; who <= shape_.actors; ++who) {
         if (!asleep[who] || !rung[who] || dead[who] || busy[who]) continue;
         moved = true;
         rung[who] = asleep[who] = false;
-        if (parking.unpark(actors[who], sleeps_for[who]) == Bell::kRung) owes[who] = true;
         const std::function<bool()> attempt = std::move(resume[who]);
-        wait(who, sleeps_for[who], attempt);
+        go_on_from(who, sleeps_for[who], waking(who).rung(sleeps_for[who]), attempt);
       }
     }
   }
@@ -338,42 +283,21 @@ class World {
     rl::ctx().enable_preemption();
     return dead[who];
   }
-  /// As membership.cc does it. True: the entry is free now.
-  bool recover(int who, bool first_only = false) {
-    auto& identity = participants_[who].identity;
-    const uint64_t mark = Identity::with(live(who), Identity::kDead);
-    uint64_t seen = identity.load();
-    if (seen == live(who)) {
-      if (!identity.compare_exchange_strong(seen, mark)) return false;
-      seen = mark;
-    }
-    if (seen != mark) {
-      if (seen == Identity::with(live(who), Identity::kSettled) && !queue.named(static_cast<uint32_t>(who))) {
-        return identity.compare_exchange_strong(seen, 0);
-      }
-      return seen == 0;
-    }
-    const bool unnamed = queue.recover(static_cast<uint32_t>(who), mark);
-    if (!first_only && looks(Wake::kRecovered)) {
-      wake(kGetters, true);
-      wake(kPutters, true);
-    }
-    uint64_t expected = mark;
-    return identity.compare_exchange_strong(expected, unnamed ? 0 : Identity::with(live(who), Identity::kSettled)) &&
-           unnamed;
+  /// Somebody recovers `who`, if its entry is still its own.
+  void recover(int who) {
+    path(shape_.actors).recover_if_dead(static_cast<uint32_t>(who), [&](uint64_t identity) {
+      return identity == live(who);
+    });
   }
-  /// Closes a handle that holds something, as Queue::leave() does.
+  /// Closes a handle that holds something.
   void leave_holding(int who) {
     hands[who].clear();
-    queue.recover(static_cast<uint32_t>(who), live(who));
-    wake(kGetters, true);
-    wake(kPutters, true);
-    participants_[who].identity.store(0);
+    path(who).leave();
   }
   /// Takes an actor's own entry away: it will join at somebody else's.
   void leave_empty(int who) {
     participants_[who].identity.store(0);
-    actors[who].index = 0;
+    path(who).join_at(0);
   }
   /// Joins at an entry that was freed. False: it is not free.
   bool join_at(int who, int index, uint64_t start) {
@@ -383,8 +307,7 @@ class World {
     if (!identity.compare_exchange_strong(free, Identity::make(static_cast<uint32_t>(who), start, Identity::kLive))) {
       return false;
     }
-    actors[who] = Actor();
-    actors[who].index = static_cast<uint32_t>(index);
+    path(who).join_at(static_cast<uint32_t>(index));
     return true;
   }
 
@@ -420,7 +343,7 @@ class World {
     const int judge_index = shape_.actors;
     while (get(judge_index, 4)) {
     }
-    if (held_lease.lease >= 0) finish(2, &held_lease, 1);
+    if (keeper != 0) finish(keeper, &kept, 1);
     std::map<uint32_t, int> seen;
     for (const auto& list : delivered) {
       for (const uint32_t id : list) ++seen[id];
@@ -482,8 +405,19 @@ class World {
     return shared;
   }
 
-  static bool looks(Wake wake) { return static_cast<int>(wake) != mutation.wake; }
-
+  void go_on_from(int who, Direction direction, Step step, const std::function<bool()>& attempt) {
+    const auto sleeping = [&] { return sleep(who, direction); };
+    if (!waking(who).run(direction, Bell::kParked, step, attempt, sleeping)) resume[who] = attempt;
+  }
+  uint32_t took(int who, const Item* items, uint32_t taken) {
+    expect(outcomes[who] != Outcome::kCorrupt, "a take found the words to contradict each other");
+    if (outcomes[who] != Outcome::kOk) return 0;
+    for (uint32_t index = 0; index < taken; ++index) {
+      read(items[index]);
+      hands[who].push_back(items[index].codec);
+    }
+    return taken;
+  }
   void write(const Item& item) {
     for (uint32_t unit = 0; unit < Record::units(item.length); ++unit) {
       step();
@@ -521,11 +455,12 @@ class World {
   LeaseEntry<Memory>* leases_;
   rl::var<uint32_t>* payload_;
   Shape shape_;
+  Host host_{this};
+  std::unique_ptr<Path> paths_[kMaxActors];
 
  public:
-  Queue queue;
-  Parking<Memory> parking;
-  Actor actors[kMaxActors];
+  SageQueue<Memory> queue;
+  Outcome outcomes[kMaxActors] = {};  // of the last take
   std::vector<uint32_t> delivered[kMaxActors];
   std::vector<uint32_t> hands[kMaxActors];
   bool tried[kMaxIds] = {};
@@ -533,7 +468,6 @@ class World {
   bool returned[kMaxIds] = {};
   bool redelivery_possible[kMaxIds / 10 + 1] = {};
   bool rung[kMaxActors] = {};
-  bool owes[kMaxActors] = {};
   bool asleep[kMaxActors] = {};
   Direction sleeps_for[kMaxActors] = {};
   bool dead[kMaxActors] = {};
@@ -544,7 +478,8 @@ class World {
   int awaits[kMaxActors] = {};          // by thread: an actor's end, a ring, or nothing
   unsigned sleeps_in[kMaxActors] = {};  // by actor: one more than the thread
   bool follow_up[2] = {};
-  Item held_lease{0, 0, 0, 0, 0, -1};
+  Item kept;       // in the hand of `keeper` until the schedule is judged
+  int keeper = 0;  // nobody
   uint32_t now_ms = 0;
   uint32_t putter_units = 1;
   int in_use = 0;

@@ -1,0 +1,46 @@
+// What a handle has taken together and not finished yet. An empty hand holds nothing; there is no other state.
+#pragma once
+
+#include "core/handle/queue.h"
+
+namespace sage {
+
+class Hand {
+ public:
+  bool empty() const { return next_ == count_; }
+  uint32_t left() const { return count_ - next_; }
+  /// The items left, the first to be finished first.
+  const Item* items() const { return items_ + next_; }
+  const Item& first() const { return items_[next_]; }
+
+  /// Takes up to `max` items into the empty hand.
+  Outcome take(Queue& queue, uint32_t max, uint64_t max_bytes = ~uint64_t{0}) {
+    next_ = count_ = 0;
+    uint32_t taken = 0;
+    const Outcome outcome = queue.take(max, items_, &taken, max_bytes);
+    if (outcome == Outcome::kOk) count_ = taken;
+    return outcome;
+  }
+  void finish_first(Queue& queue) {
+    if (empty()) return;
+    queue.finish_first(items(), left());
+    ++next_;
+  }
+  void finish_all(Queue& queue) {
+    if (!empty()) queue.finish(items(), left());
+    next_ = count_;
+  }
+  void give_back_all(Queue& queue) {
+    if (!empty()) queue.give_back(items(), left());
+    next_ = count_;
+  }
+  /// The items are no longer this handle's.
+  void forget() { next_ = count_ = 0; }
+
+ private:
+  Item items_[kMaxBatch];
+  uint32_t count_ = 0;
+  uint32_t next_ = 0;
+};
+
+}  // namespace sage

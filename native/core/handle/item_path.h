@@ -1,0 +1,248 @@
+// What one handle does with items, from the first word to the last: the algorithm's step, what is counted, who is
+// looked for afterwards, and how a participant leaves or is recovered. A template over its memory; the process around
+// it is a `Host` (wake_protocol.h) that can also
+//   bool found_dead()       ask, now and then, whether somebody has died; true: what it held is back now
+//   void ask_after_dead()   the same, where items are found all the time
+#pragma once
+
+#include <algorithm>
+
+#include "core/waiting/wake_protocol.h"
+
+namespace sage {
+
+template <class Memory, class Host>
+class ItemPath {
+ public:
+  ItemPath(const SharedState<Memory>& shared, Host& host)
+      : shared_(shared), algorithm_(shared), waking_(shared, algorithm_, actor_, host), host_(host) {}
+  ItemPath(const ItemPath&) = delete;
+  ItemPath& operator=(const ItemPath&) = delete;
+
+  // ── puts ───────────────────────────────────────────────────────────────
+
+  /// Puts up to `count` items. `fill(items, accepted)` copies their bytes in and returns how many those are.
+  template <class Fill>
+  Outcome put(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, uint32_t* accepted, Fill fill) {
+    Item items[kMaxBatch];
+    const Outcome outcome = claim_room(lengths, codecs, count, items, accepted);
+    if (outcome != Outcome::kOk) return outcome;
+    publish(items, *accepted, fill(items, *accepted));
+    return Outcome::kOk;
+  }
+
+  /// Room for one item, to be filled and then committed or abandoned.
+  Outcome claim(uint32_t length, uint32_t codec, Item* item) {
+    uint32_t claimed = 0;
+    const Outcome outcome = claim_room(&length, &codec, 1, item, &claimed);
+    if (outcome != Outcome::kOk) return outcome;
+    algorithm_.describe(item, 1);
+    ++held_;
+    return Outcome::kOk;
+  }
+
+  void commit(const Item& item) {
+    --held_;
+    publish(&item, 1, item.length);
+  }
+
+  void abandon(const Item& item) {
+    --held_;
+    algorithm_.abort(actor_, &item, 1);
+    waking_.room_appeared();
+    waking_.item_appeared();  // what was committed behind the claim
+  }
+
+  // ── gets ───────────────────────────────────────────────────────────────
+
+  /// Takes up to `max` items: what was given back comes before everything that was never taken, and so does what the
+  /// dead held, also where nobody ever finds the queue empty.
+  Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes) {
+    const Control<Memory>& control = *shared_.control;
+    if (control.shut.load(std::memory_order_relaxed) > 1) return Outcome::kShut;
+    host_.ask_after_dead();
+    for (;;) {
+      const uint64_t hint = control.requeued_hint.load(std::memory_order_acquire);
+      if (Mark::is_up(hint) && algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
+        *taken = 1;
+        ++held_;
+        return Outcome::kOk;
+      }
+      const Outcome outcome = algorithm_.take(actor_, max, items, taken, max_bytes);
+      if (outcome == Outcome::kOk) {
+        ++held_;
+        return outcome;
+      }
+      if (outcome == Outcome::kCorrupt) return outcome;
+      if (host_.found_dead()) continue;
+      // Given back since, and what came before it may have been taken since: then there was never nothing.
+      if (control.requeued_hint.load(std::memory_order_acquire) != hint) continue;
+      if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
+      return Outcome::kEmpty;
+    }
+  }
+
+  void finish(const Item* items, uint32_t count) {
+    --held_;
+    if (items[0].lease >= 0) {
+      algorithm_.ack(items[0]);
+    } else {
+      algorithm_.release(actor_, items, count);
+    }
+    add(self().get_total, count);
+    waking_.room_appeared();
+  }
+
+  /// Finishes the first of the `left` items that remain of a run.
+  void finish_first(const Item* items, uint32_t left) {
+    if (items[0].lease >= 0 || left == 1) return finish(items, 1);
+    algorithm_.release_first(actor_, items[0], left);
+    add(self().get_total, 1);
+    waking_.room_appeared();
+  }
+
+  void give_back(const Item* items, uint32_t count) {
+    --held_;
+    if (items[0].lease >= 0) {
+      algorithm_.requeue_lease(items[0]);
+    } else {
+      algorithm_.requeue(actor_, items, count);
+    }
+    waking_.item_appeared();
+  }
+
+  /// Takes one item on lease. finish() acknowledges it, give_back() releases it.
+  Outcome lease(Item* item) {
+    uint32_t taken = 0;
+    const Outcome outcome = take(1, item, &taken, ~uint64_t{0});
+    if (outcome != Outcome::kOk) return outcome;
+    if (!algorithm_.lease(actor_, item)) {
+      give_back(item, 1);
+      return Outcome::kEmpty;
+    }
+    waking_.room_appeared();  // its slot no longer holds up the room behind it
+    return Outcome::kOk;
+  }
+
+  // ── the end ────────────────────────────────────────────────────────────
+
+  /// `immediate`: what is left is dropped, and nobody takes any more.
+  void shut_down(bool immediate) {
+    algorithm_.shut_down();
+    if (immediate) drop_all();
+    waking_.all_may_go_on();
+  }
+
+  /// Looks at the entry of another participant, and recovers it when `is_dead(identity)` says so, or when somebody who
+  /// said so before did not come to the end. Safe for any number of recoverers, each of which may die at any point.
+  /// True: it recovered.
+  template <class IsDead>
+  bool recover_if_dead(uint32_t index, IsDead is_dead) {
+    Participant<Memory>& entry = shared_.participants[index];
+    uint64_t identity = entry.identity.load();
+    if (identity == 0) return false;
+    if (Identity::state(identity) == Identity::kLive) {
+      if (!is_dead(identity)) return false;
+      const uint64_t dead = Identity::with(identity, Identity::kDead);
+      if (!entry.identity.compare_exchange_strong(identity, dead)) return false;
+      identity = dead;
+    }
+    if (Identity::state(identity) == Identity::kDead) {
+      Memory::point(Point::kRecoverMarked);
+      recover_entry(index, identity);
+      return true;
+    }
+    if (!algorithm_.named(index)) entry.identity.compare_exchange_strong(identity, 0);
+    return false;
+  }
+
+  /// Lets go of the entry, and of what this handle holds under it.
+  void leave() {
+    Participant<Memory>& entry = self();
+    const uint64_t identity = entry.identity.load(std::memory_order_relaxed);
+    waking_.leave();
+    entry.watching.store(0);
+    entry.bell_inode.store(0);
+    if (held_ > 0) {
+      // Under the word of the living: "dead" would stand there again when this process leaves the next time.
+      algorithm_.recover(actor_.index, identity);
+      held_ = 0;
+      waking_.all_may_go_on();
+    }
+    entry.identity.store(0);
+  }
+
+  /// A participant of its own from here on, at the entry `index`; what was held through another one is not its.
+  void join_at(uint32_t index) {
+    waking_.forget();
+    held_ = 0;
+    actor_ = Actor();
+    actor_.index = index;
+  }
+
+  const SageQueue<Memory>& algorithm() const { return algorithm_; }
+  WakeProtocol<Memory, Host>& waking() { return waking_; }
+  const WakeProtocol<Memory, Host>& waking() const { return waking_; }
+  const Actor& actor() const { return actor_; }
+  Participant<Memory>& self() const { return shared_.participants[actor_.index]; }
+
+ private:
+  Outcome claim_room(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items, uint32_t* claimed) {
+    Outcome outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
+    if (outcome == Outcome::kFull && host_.found_dead()) {
+      outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
+    }
+    return outcome;
+  }
+
+  void publish(const Item* items, uint32_t count, uint64_t bytes) {
+    algorithm_.commit(actor_, items, count);
+    add(self().put_total, count);
+    add(self().put_bytes, bytes);
+    waking_.item_appeared();
+    if (algorithm_.may_reveal_space()) waking_.room_appeared();
+  }
+
+  /// Everything the dead one left, then its entry.
+  void recover_entry(uint32_t index, uint64_t dead) {
+    const bool unnamed = algorithm_.recover(index, dead);
+    // The dead may have been given the only wake. Before the entry is freed: until then whoever comes upon it does the
+    // same, also when this process is stopped or killed right here.
+    waking_.all_may_go_on();
+    Memory::point(Point::kRecoverDone);
+    uint64_t expected = dead;
+    const uint64_t next = unnamed ? 0 : Identity::with(dead, Identity::kSettled);
+    if (shared_.participants[index].identity.compare_exchange_strong(expected, next)) {
+      shared_.control->recovered.fetch_add(1);
+    }
+  }
+
+  /// Nobody else takes any more once `shut` says so; what is left goes here.
+  void drop_all() {
+    Item items[kMaxBatch];
+    uint32_t taken = 0;
+    shared_.control->shut.store(2);
+    while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
+      if (items[0].lease >= 0) {
+        algorithm_.ack(items[0]);
+      } else {
+        algorithm_.release(actor_, items, 1);
+      }
+    }
+    while (algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk) algorithm_.release(actor_, items, taken);
+  }
+
+  template <class Counter>
+  static void add(Counter& counter, uint64_t amount) {
+    counter.store(counter.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+
+  SharedState<Memory> shared_;
+  SageQueue<Memory> algorithm_;
+  Actor actor_;
+  WakeProtocol<Memory, Host> waking_;
+  Host& host_;
+  uint32_t held_ = 0;  // claims, takes and leases open by this handle
+};
+
+}  // namespace sage

@@ -1,0 +1,187 @@
+// Who is looked for after what, and how one side of a handle waits. A template over its memory, as the algorithm is:
+// what the model explores is what ships, for threads that block and for event loops alike.
+//
+// Publishing. Whatever makes an item available ends with item_appeared(), whatever makes room with room_appeared(), and
+// what changes things for everybody with all_may_go_on(). Each comes after a sequentially consistent publication, so
+// that it sees the bell of every sleeper that did not see what was published (parking.h).
+//
+// Waiting. A side of a handle is in one of three states:
+//
+//     kDown      the bell is down: nobody waits, or a try is due that finds out whether somebody has to
+//     kLastLook  the bell is up, and the try is due that must not be left out
+//     kAsleep    the bell is up, and that try found nothing
+//
+//   begin() puts the bell up. tried() is told of every try and says what comes next: another try, sleep, or the end.
+//   rung() is for whoever wakes, for whatever reason: it takes the bell down. stop() ends it all at any time.
+//   run() is the loop over these steps. An event loop takes the same steps and returns to its other work to sleep.
+//
+// What holds, and why:
+//   1. Who sleeps has looked since its bell is up: kAsleep is reached from a try in kLastLook only.
+//   2. Whoever was rung alone owes a wake until it has passed it on. It does so when it is done or leaves, to one
+//   other;
+//      and when it goes to sleep again because it cannot use what there is, to all others, none of whom owes anything
+//      then: two that cannot use it would else wake each other for ever. So while there is something to have, and
+//      somebody asleep, either a bell is rung, or somebody owes a wake, or a follow-up is due.
+//   3. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
+//      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
+//      next to wake, and what it published is seen by its recoverer, who looks after the publication.
+#pragma once
+
+#include "core/algorithm/sage_queue.h"
+#include "core/waiting/parking.h"
+
+namespace sage {
+
+/// What comes next for one who waits.
+enum class Step : int32_t { kTry, kSleep, kDone };
+
+/// `Host` is the process around the queue:
+///   bool ring(uint32_t participant, Direction, uint32_t bell)   false: it could not, and has to do it later
+///   void follow_up_later(Direction)                             calls follow_up() after kFollowUpMs
+///   uint32_t wake_ms()                                          milliseconds of the monotonic clock
+template <class Memory, class Host>
+class WakeProtocol {
+ public:
+  WakeProtocol(const SharedState<Memory>& shared, const SageQueue<Memory>& algorithm, const Actor& actor, Host& host)
+      : shared_(shared), algorithm_(algorithm), actor_(actor), host_(host), parking_(shared) {}
+
+  // ── publishing ─────────────────────────────────────────────────────────
+
+  void item_appeared() {
+    if (parking_.anybody(kGetters)) wake(kGetters, false);
+  }
+
+  void room_appeared() {
+    if (parking_.anybody(kPutters)) wake(kPutters, false);
+    // The last item of a queue that is shut down ends every get.
+    if (shared_.control->shut.load() != 0 && algorithm_.drained()) wake(kGetters, true);
+  }
+
+  void all_may_go_on() {
+    wake(kGetters, true);
+    wake(kPutters, true);
+  }
+
+  /// kFollowUpMs after a wake that left others asleep: whoever was rung may be busy, stopped or dead.
+  void follow_up(Direction direction) {
+    if (!parking_.anybody(direction)) return;
+    if (direction == kGetters && algorithm_.size() == 0 && shared_.control->shut.load() == 0) return;
+    wake(direction, true);
+  }
+
+  // ── waiting ────────────────────────────────────────────────────────────
+
+  /// Somebody begins to wait, having found nothing. The bell that is up may be another kind of sleep's.
+  Step begin(Direction direction, uint32_t bell) {
+    take_down(direction);
+    put_up(direction, bell);
+    return Step::kTry;
+  }
+
+  /// A try is over: `done` when nobody waits any more.
+  Step tried(Direction direction, uint32_t bell, bool done) {
+    if (done) {
+      stop(direction);
+      return Step::kDone;
+    }
+    if (state_[direction] == State::kDown) {
+      put_up(direction, bell);
+      return Step::kTry;
+    }
+    if (state_[direction] == State::kLastLook) {
+      pass_on(direction, true);
+      state_[direction] = State::kAsleep;
+    }
+    return Step::kSleep;
+  }
+
+  /// It woke, for whatever reason: rung, late, or looking by itself.
+  Step rung(Direction direction) {
+    take_down(direction);
+    return Step::kTry;
+  }
+
+  /// Nobody waits any more.
+  void stop(Direction direction) {
+    take_down(direction);
+    pass_on(direction, false);
+  }
+
+  /// The loop: from `step` on until `attempt` says that it is done. False: `sleep` said that it is given up; the bell
+  /// is up still.
+  template <class Attempt, class Sleep>
+  bool run(Direction direction, uint32_t bell, Step step, Attempt attempt, Sleep sleep) {
+    while (step != Step::kDone) {
+      if (step == Step::kTry) {
+        step = tried(direction, bell, attempt());
+      } else {
+        if (!sleep()) return false;
+        step = rung(direction);
+      }
+    }
+    return true;
+  }
+
+  /// Leaves without a trace: the bells belong to somebody else now.
+  void forget() {
+    for (const Direction direction : {kGetters, kPutters}) {
+      state_[direction] = State::kDown;
+      owes_[direction] = false;
+    }
+  }
+
+  /// Lets go of both bells. Whoever this one woke may not have come to it, and its follow-up ends with it: no wake from
+  /// here on may need another.
+  void leave() {
+    for (const Direction direction : {kGetters, kPutters}) {
+      take_down(direction);
+      if (parking_.anybody(direction) && (direction == kPutters || algorithm_.size() > 0)) wake(direction, true);
+    }
+  }
+
+  bool full() const {
+    return algorithm_.used() >= shared_.item_limit || algorithm_.used_bytes() / kUnitBytes >= shared_.capacity_units;
+  }
+
+  const Parking<Memory>& parking() const { return parking_; }
+
+ private:
+  enum class State : uint8_t { kDown, kLastLook, kAsleep };
+
+  void put_up(Direction direction, uint32_t bell) {
+    parking_.park(actor_, direction, bell);
+    state_[direction] = State::kLastLook;
+  }
+
+  void take_down(Direction direction) {
+    if (state_[direction] == State::kDown) return;
+    state_[direction] = State::kDown;
+    if (parking_.unpark(actor_, direction) == Bell::kRung) owes_[direction] = true;
+  }
+
+  /// Hands on a wake that came to this one alone, if there still is something to wake for: two sleepers would else hand
+  /// an idle wake to each other for ever. What this one cannot use may suit any of the others: `all`.
+  void pass_on(Direction direction, bool all) {
+    if (!owes_[direction]) return;
+    owes_[direction] = false;
+    if (!parking_.anybody(direction)) return;
+    if (direction == kGetters ? algorithm_.size() == 0 : full()) return;
+    wake(direction, all, actor_.index);
+  }
+
+  /// Kept out of the path of those who find nobody asleep.
+  [[gnu::noinline]] void wake(Direction direction, bool all, uint32_t except = 0) {
+    const auto ring = [&](uint32_t index, uint32_t bell) { return host_.ring(index, direction, bell); };
+    if (parking_.wake(direction, all, host_.wake_ms(), ring, except)) host_.follow_up_later(direction);
+  }
+
+  SharedState<Memory> shared_;
+  const SageQueue<Memory>& algorithm_;
+  const Actor& actor_;
+  Host& host_;
+  Parking<Memory> parking_;
+  State state_[2] = {State::kDown, State::kDown};
+  bool owes_[2] = {false, false};
+};
+
+}  // namespace sage
