@@ -1,6 +1,7 @@
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';
+import { deadLetterOf } from './dead-letter';
 import { readWorkOptions } from './options';
 import type { ConsumeOptions, Consumer, Job } from './types';
 
@@ -37,5 +38,9 @@ export function consume<T>(
     throw new TypeError(`consume takes a queue as resolveDescriptor gives it, found ${describeValue(queue)}.`);
   if (typeof handler !== 'function')
     throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
-  return new QueueConsumer(queue, handler, readWorkOptions(options));
+  const { deadLetter } = options ?? {};
+  return new QueueConsumer(queue, handler, {
+    ...readWorkOptions(options),
+    bury: deadLetter && ((item, error, at) => deadLetter.put(deadLetterOf(item, error, at, queue.descriptor), at)),
+  });
 }

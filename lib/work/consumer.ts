@@ -11,7 +11,7 @@ import type { Awaitable, Queue } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
-import { deadLetterOf, deadOnArrival, errorAsData } from './dead-letter';
+import { deadOnArrival } from './dead-letter';
 import { Acknowledgements, holdItems } from './held-items';
 import type { HeldItem } from './held-items';
 import { defaultBackoffMs } from './options';
@@ -19,7 +19,7 @@ import type { WorkOptions } from './options';
 import { recordOf } from './retry-record';
 import { RunningJob } from './running-job';
 import { traceJob } from './tracing';
-import type { Consumer, ConsumerStats, DeadLetter, Job } from './types';
+import type { Consumer, ConsumerStats, Job } from './types';
 import { WaitingRoom } from './waiting-room';
 
 const DEFAULT_GRACE_MS = 10_000;
@@ -339,7 +339,8 @@ export class QueueConsumer<T> implements Consumer {
     for (const held of run.items) {
       this.counts.failed++;
       this.report(error, held.item, run.job);
-      if (held.deliveries >= this.options.maxDeliveries) void this.bury(held, errorAsData(error), held.deliveries);
+      if (held.deliveries >= this.options.maxDeliveries || !this.options.retries)
+        void this.bury(held, error, held.deliveries);
       else this.giveBack(held);
     }
   }
@@ -452,13 +453,11 @@ export class QueueConsumer<T> implements Consumer {
     void this.settle(held.lease.release(), [held]);
   }
 
-  private async bury(held: HeldItem<T>, error: DeadLetter['error'], deliveries: number): Promise<void> {
-    const { deadLetter } = this.options;
-    const letter = deadLetterOf(held, error, deliveries, this.queue.descriptor);
+  private async bury(held: HeldItem<T>, error: unknown, deliveries: number): Promise<void> {
     const put = async (): Promise<void> => {
-      await deadLetter?.put(letter, { signal: this.burials.signal });
+      await this.options.bury?.(held.item, error, { deliveries, crashes: held.crashes, signal: this.burials.signal });
       await held.lease.ack();
-      this.counts.dead++;
+      if (this.options.retries) this.counts.dead++;
     };
     // What could not be put comes again, and is tried again after its pause.
     if (!(await this.settle(put(), [held]))) this.giveBack(held);
@@ -466,12 +465,10 @@ export class QueueConsumer<T> implements Consumer {
 
   /** Nothing is on lease: the queue has removed the item, and gave its bytes with the error. */
   private buryUndecodable(error: SerializationError, bytes: Uint8Array): void {
-    const { deadLetter } = this.options;
-    if (deadLetter === undefined) return;
-    const lost = { item: bytes as T, crashes: 0 };
-    const letter = deadLetterOf(lost, errorAsData(error), 1, this.queue.descriptor);
+    const { bury } = this.options;
+    if (bury === undefined) return;
     const put = async (): Promise<void> => {
-      await deadLetter.put(letter, { signal: this.burials.signal });
+      await bury(bytes as T, error, { deliveries: 1, crashes: 0, signal: this.burials.signal });
       this.counts.dead++;
     };
     void this.settle(put(), []);

@@ -15,24 +15,23 @@ export function errorAsData(error: unknown): DeadLetter['error'] {
 }
 
 /** Why an item is dead that no handler of this process has seen fail. */
-export const deadOnArrival = ({ deliveries, crashes }: HeldItem<unknown>): DeadLetter['error'] => ({
-  name: 'Error',
-  message:
+export const deadOnArrival = ({ deliveries, crashes }: HeldItem<unknown>): Error =>
+  new Error(
     crashes > 0
       ? `${crashes} of the processes that held this item died; it was delivered ${deliveries - 1} times.`
       : `This item was delivered ${deliveries - 1} times and came back each time.`,
-});
+  );
 
 export const deadLetterOf = <T>(
-  held: Pick<HeldItem<T>, 'item' | 'crashes'>,
-  error: DeadLetter['error'],
-  deliveries: number,
+  item: T,
+  error: unknown,
+  { deliveries, crashes }: { deliveries: number; crashes: number },
   queue: QueueDescriptor,
 ): DeadLetter<T> => ({
-  item: held.item,
-  error,
+  item,
+  error: errorAsData(error),
   deliveries,
-  crashes: held.crashes,
+  crashes,
   queue: queue.toJSON(),
   failedAtMs: Date.now(),
 });

@@ -1,7 +1,7 @@
 /** The one reading of `ConsumeOptions`. */
 import { describeValue } from '../util/describe-value';
-import type { ConsumeOptions, DeadLetter } from './types';
-import type { QueueLike } from '../queue/types';
+import type { ConsumeOptions } from './types';
+import type { Awaitable, QueueLike } from '../queue/types';
 
 const FIRST_PAUSE_MS = 100;
 /** With the jitter on top: 30 s. */
@@ -18,7 +18,12 @@ export interface WorkOptions<T> {
   batch: number | undefined;
   /** Infinity: no limit. */
   maxDeliveries: number;
-  deadLetter: QueueLike<DeadLetter<T>> | undefined;
+  /** False: what failed is buried, and does not come again. */
+  retries: boolean;
+  /** Takes an item that will not be handled any more; its lease is acknowledged afterwards. Undefined: it is forgotten. @param deliveries attempts */
+  bury:
+    | ((item: T, error: unknown, at: { deliveries: number; crashes: number; signal: AbortSignal }) => Awaitable<void>)
+    | undefined;
   backoffMs: (deliveries: number) => number;
   /** Undefined: by the maxsize of the queue. */
   maxWaiting: number | undefined;
@@ -49,7 +54,8 @@ export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined
     concurrency: count('concurrency', given.concurrency, 1) ?? 1,
     batch: count('batch', given.batch, 1),
     maxDeliveries: count('maxDeliveries', maxDeliveries, 1) ?? Infinity,
-    deadLetter,
+    retries: true,
+    bury: undefined,
     backoffMs: backoffMs ?? defaultBackoffMs,
     maxWaiting: count('maxWaiting', given.maxWaiting, 0),
     timeoutMs: timeoutMs ?? Infinity,

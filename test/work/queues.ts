@@ -1,6 +1,6 @@
 /** A queue of each type that work runs on, fresh for each test. */
 import { QueueDescriptor, QueueEmptyError, registerQueueImplementation, resolveDescriptor } from '../../lib';
-import type { Queue, QueueLike } from '../../lib';
+import type { NativeQueue, Queue, QueueLike } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import type { Consumer } from '../../lib/work';
 import { StubQueue } from '../../lib/testing';
@@ -35,16 +35,18 @@ const open: (() => Promise<void>)[] = [];
 
 const local = (maxsize: number): Queue =>
   resolveDescriptor(QueueDescriptor.createLocalQueue(`work-${count++}`, { maxsize }));
-const native = (maxsize: number): Queue => {
-  const queue = resolveDescriptor(
-    QueueDescriptor.createSageQueue(`work.${process.pid}.${count++}`, { maxsize: maxsize === 0 ? 1000 : maxsize }),
-  );
+const native = (descriptor: QueueDescriptor): Queue => {
+  const queue = resolveDescriptor(descriptor) as NativeQueue;
   open.push(async () => {
     queue.unlinkSync();
     await queue.close();
   });
   return queue;
 };
+const name = (): string => `work.${process.pid}.${count++}`;
+const sage = (maxsize: number): Queue => native(QueueDescriptor.createSageQueue(name(), { maxsize: maxsize || 1000 }));
+const shm = (maxsize: number): Queue =>
+  native(QueueDescriptor.createShmQueue(undefined, name(), { maxsize: maxsize || 1000 }));
 
 async function served(backing: Queue): Promise<Queue> {
   const server = new QueueServer({ queues: { work: backing } });
@@ -60,14 +62,18 @@ async function served(backing: Queue): Promise<Queue> {
 /** @param maxsize 0: large enough for anything. */
 export const queueTypes: Record<string, (maxsize?: number) => Promise<Queue>> = {
   local: async (maxsize = 0) => local(maxsize),
-  sage_queue: async (maxsize = 0) => native(maxsize),
+  sage_queue: async (maxsize = 0) => sage(maxsize),
+  shm: async (maxsize = 0) => shm(maxsize),
   'rpc, before local': async (maxsize = 0) => served(local(maxsize)),
-  'rpc, before sage_queue': async (maxsize = 0) => served(native(maxsize)),
+  'rpc, before sage_queue': async (maxsize = 0) => served(sage(maxsize)),
   stub: async (maxsize = 0) =>
     new StubQueue(new QueueDescriptor({ queueId: 'stub', queueType: 'stub', metadata: { maxsize } })),
   'four methods': async () =>
     resolveDescriptor(new QueueDescriptor({ queueId: `four-${count++}`, queueType: 'four_methods' })),
 };
+
+/** Done before the queues are closed. */
+export const later = (end: () => Promise<void>): void => void open.unshift(end);
 
 /** Stopped before the queues are closed. */
 export const track = (consumer: Consumer): Consumer => {

@@ -1,0 +1,195 @@
+import { randomBytes } from 'node:crypto';
+import { replyDescriptor } from '../descriptor/reply-descriptor';
+import { QueueClosedError, QueueFullError, QueueShutDownError, QueueTimeoutError } from '../errors';
+import type { Queue } from '../queue/types';
+import { resolveDescriptor } from '../resolve/registry';
+import { asyncDispose } from '../util/dispose';
+import { onAbort } from '../wait/abort-listeners';
+import { Alarm } from '../wait/deadline';
+import { readReply, writeRequest } from './request';
+
+const DEFAULT_CAPACITY_BYTES = 1024 * 1024;
+/** Replies taken at a time. */
+const REPLIES_AT_ONCE = 256;
+
+export interface CallerOptions {
+  /** Of each call that gives none of its own. Default: no limit. */
+  timeoutMs?: number;
+  /** Of the reply queue. Default 1 MiB; a longer reply is the caller's ItemTooLargeError. */
+  capacityBytes?: number;
+}
+
+export interface CallOptions {
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+export interface Caller<Req, Res> extends AsyncDisposable {
+  /** @throws RemoteError (what the handler threw), QueueTimeoutError, ItemTooLargeError, the signal's reason */
+  call(request: Req, options?: CallOptions): Promise<Res>;
+  /** Calls under way reject with QueueClosedError. Idempotent. */
+  close(): Promise<void>;
+}
+
+/**
+ * The asking side of `serve`. Replies come through a queue of this caller's own, beside the request queue and under an unguessable name.
+ * A server that dies with a request leaves it to another one (at least once). Any number of calls may be under way.
+ *
+ * @example
+ * await using resizing = caller<Job, Thumbnail>(requests, { timeoutMs: 5000 });
+ * const thumbnail = await resizing.call({ file, width: 200 });
+ */
+export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<Req, Res> {
+  return new QueueCaller<Req, Res>(queue, options ?? {});
+}
+
+class PendingCall {
+  private readonly alarm: Alarm | undefined;
+  private readonly forgetSignal: () => void;
+
+  constructor(
+    readonly id: number,
+    timeoutMs: number,
+    signal: AbortSignal | undefined,
+    private readonly resolve: (value: unknown) => void,
+    private readonly reject: (error: unknown) => void,
+    /** Called when it ends otherwise than by its reply. */
+    private readonly givenUp: (call: PendingCall) => void,
+  ) {
+    if (timeoutMs !== Infinity)
+      this.alarm = new Alarm(performance.now() + timeoutMs, () => this.giveUp(timedOut(timeoutMs)), true);
+    this.forgetSignal = onAbort(signal, () => this.giveUp(signal?.reason));
+  }
+
+  fulfil(value: unknown): void {
+    this.leave();
+    this.resolve(value);
+  }
+
+  fail(error: unknown): void {
+    this.leave();
+    this.reject(error);
+  }
+
+  private giveUp(error: unknown): void {
+    this.fail(error);
+    this.givenUp(this);
+  }
+
+  private leave(): void {
+    this.alarm?.cancel();
+    this.forgetSignal();
+  }
+}
+
+const timedOut = (timeoutMs: number): QueueTimeoutError =>
+  new QueueTimeoutError(`No reply came within ${timeoutMs} ms. Wait longer, or see whether anybody serves the queue.`);
+
+class QueueCaller<Req, Res> implements Caller<Req, Res> {
+  private readonly token = randomBytes(16).toString('hex');
+  private readonly replies: Queue;
+  private readonly pending = new Map<number, PendingCall>();
+  private readonly timeoutMs: number;
+  private calls = 0;
+  private closed: { reason: () => Error } | undefined;
+
+  constructor(
+    private readonly queue: Queue,
+    { timeoutMs, capacityBytes = DEFAULT_CAPACITY_BYTES }: CallerOptions,
+  ) {
+    this.timeoutMs = readTimeout(timeoutMs) ?? Infinity;
+    const isShared = ['shm', 'sage_queue', 'auto'].includes(queue.descriptor.queueType);
+    const size = isShared ? { maxsize: 0, capacity_bytes: capacityBytes } : {};
+    this.replies = resolveDescriptor(replyDescriptor(queue.descriptor, this.token, size), {
+      create: 'exclusive',
+    }) as Queue;
+    this.replies.unref();
+    void this.receive();
+  }
+
+  call(request: Req, options: CallOptions = {}): Promise<Res> {
+    return new Promise<Res>((resolve, reject) => {
+      const timeoutMs = readTimeout(options.timeoutMs) ?? this.timeoutMs;
+      const { signal } = options;
+      signal?.throwIfAborted();
+      if (this.closed !== undefined) throw this.closed.reason();
+      const id = ++this.calls;
+      // While a call is under way the process has something to wait for.
+      if (this.pending.size === 0) this.replies.ref();
+      const call = new PendingCall(id, timeoutMs, signal, resolve as (value: unknown) => void, reject, () =>
+        this.forget(id),
+      );
+      this.pending.set(id, call);
+      const putting = this.queue.put(writeRequest(id, this.token, timeoutMs, request), {
+        timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs,
+        signal,
+      });
+      putting.catch((error: unknown) => {
+        if (!this.forget(id)) return;
+        // There was no room for the request until its time was over: for the caller, no reply came.
+        call.fail(error instanceof QueueFullError ? timedOut(timeoutMs) : error);
+      });
+    });
+  }
+
+  async close(): Promise<void> {
+    if (this.closed !== undefined) return;
+    this.end(() => new QueueClosedError('This caller was closed.'));
+    // Whoever still answers finds it shut down, and keeps nothing.
+    await this.replies.shutdown({ immediate: true }).catch(() => {});
+    await this.replies.close();
+  }
+
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** False: it is gone already. */
+  private forget(id: number): boolean {
+    if (!this.pending.delete(id)) return false;
+    if (this.pending.size === 0) this.replies.unref();
+    return true;
+  }
+
+  private end(reason: () => Error): void {
+    this.closed = { reason };
+    for (const call of this.pending.values()) call.fail(reason());
+    this.pending.clear();
+  }
+
+  private async receive(): Promise<void> {
+    for (;;) {
+      let items: unknown[];
+      try {
+        items = await this.replies.getMany(REPLIES_AT_ONCE);
+      } catch (error) {
+        if (this.closed !== undefined) return;
+        if ((error as { code?: unknown }).code === 'ERR_ITEM_SERIALIZATION') continue;
+        // Nothing will come any more: what waits hears of it, and so does every later call.
+        this.end(() =>
+          error instanceof QueueShutDownError
+            ? new QueueClosedError('The reply queue was shut down.')
+            : (error as Error),
+        );
+        await this.replies.close().catch(() => {});
+        return;
+      }
+      for (const item of items) this.settle(item);
+    }
+  }
+
+  private settle(item: unknown): void {
+    const reply = readReply(item);
+    // A second reply, by a server whose process was thought dead, or one that came too late.
+    const call = reply && this.pending.get(reply.id);
+    if (reply === undefined || call === undefined) return;
+    this.forget(reply.id);
+    if ('error' in reply) call.fail(reply.error);
+    else call.fulfil(reply.value);
+  }
+}
+
+function readTimeout(timeoutMs: number | undefined): number | undefined {
+  if (timeoutMs === undefined || timeoutMs === null || timeoutMs >= 0) return timeoutMs ?? undefined;
+  throw new RangeError(`timeoutMs must be 0 or more milliseconds, found ${String(timeoutMs)}.`);
+}

@@ -1,0 +1,88 @@
+import { QueueError } from '../errors';
+import type { Awaitable, Queue } from '../queue/types';
+import { describeValue } from '../util/describe-value';
+import { QueueConsumer } from './consumer';
+import { readWorkOptions } from './options';
+import { plainThrownReply, readRequest, refusedReply, thrownReply, valueReply } from './request';
+import type { Request } from './request';
+import { ReplyPorts } from './reply-ports';
+import type { ConsumeOptions, Consumer, Job } from './types';
+
+export type ServeOptions<Req> = Omit<ConsumeOptions<Req>, 'batch' | 'deadLetter' | 'drop'>;
+
+/**
+ * Answers requests that come through `queue`; many processes may serve one. What the handler throws arrives as the caller's RemoteError
+ * (name, message, cause); so does a timeout. A request whose caller no longer waits is skipped. One whose server died goes to another one,
+ * up to `maxDeliveries` times where that is given, and then its caller is told.
+ *
+ * @example
+ * const server = serve(requests, async ({ file, width }) => resize(file, width), { concurrency: 8 });
+ * process.once('SIGTERM', () => void server.stop());
+ */
+export function serve<Req, Res>(
+  queue: Queue,
+  handler: (request: Req, job: Job) => Awaitable<Res>,
+  options?: ServeOptions<Req>,
+): Consumer {
+  if (typeof handler !== 'function')
+    throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
+  const given = readWorkOptions<unknown>({ ...(options as ConsumeOptions<unknown>), drop: true });
+  const ports = new ReplyPorts(queue.descriptor);
+  const { onError } = options ?? {};
+  const consumer = new QueueConsumer<unknown>(
+    queue,
+    (item, job) => answer(ports, readOrRefuse(item), (body) => handler(body as Req, job)),
+    {
+      ...given,
+      onError:
+        onError === undefined
+          ? () => {}
+          : (error, item, job) => onError(error, (readRequest(item)?.body ?? item) as Req, job),
+      // Whoever asked hears of it, and asks again if it wants to.
+      retries: false,
+      bury: async (item, error) => {
+        const request = readRequest(item);
+        if (request !== undefined)
+          await ports.with(request.token, request.pid, (replies) => sendError(ports, replies, request, error));
+      },
+    },
+  );
+  const close = (): Promise<void> => ports.close();
+  consumer.done.then(close, close).catch(() => {});
+  return consumer;
+}
+
+function readOrRefuse(item: unknown): Request {
+  const request = readRequest(item);
+  if (request === undefined)
+    throw new TypeError(`Requests come from caller(); ${describeValue(item)} is none, and nobody can be answered.`);
+  return request;
+}
+
+async function answer(ports: ReplyPorts, request: Request, handle: (body: unknown) => unknown): Promise<void> {
+  const { id, token, pid, expiresAtMs, body } = request;
+  if (expiresAtMs !== undefined && Date.now() >= expiresAtMs) return;
+  await ports.with(token, pid, async (replies) => {
+    const value: unknown = await handle(body);
+    try {
+      await ports.send(replies, valueReply(id, value), expiresAtMs);
+    } catch (error) {
+      if (!isUnsendable(error)) throw error;
+      await ports.send(replies, refusedReply(id, error), expiresAtMs);
+    }
+  });
+}
+
+async function sendError(ports: ReplyPorts, replies: Queue, request: Request, error: unknown): Promise<void> {
+  const { id, expiresAtMs } = request;
+  try {
+    await ports.send(replies, thrownReply(id, error), expiresAtMs);
+  } catch (unsendable) {
+    if (!isUnsendable(unsendable)) throw unsendable;
+    // A cause that no codec takes, or one too long.
+    await ports.send(replies, plainThrownReply(id, error), expiresAtMs);
+  }
+}
+
+const isUnsendable = (error: unknown): error is QueueError =>
+  error instanceof QueueError && ['ERR_ITEM_TOO_LARGE', 'ERR_ITEM_SERIALIZATION'].includes(error.code);
