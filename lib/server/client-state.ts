@@ -2,11 +2,11 @@
 import type { Range } from '../transports/rpc/wire/protocol';
 import type { Session } from './session';
 
-/** A client that never says what it knows must not grow its record without end. */
+/** A client that never says what it knows must not grow its state without end. */
 const MOST_GAPS = 10_000;
 const MOST_SETTLES = 65_536;
 
-export class ClientRecord {
+export class ClientState {
   /** The stream this client has now, if any. */
   session: Session | undefined;
   /** When it may be forgotten; only counts without a session. */
@@ -60,46 +60,46 @@ export class ClientRecord {
   }
 }
 
-/** The records of one queue's clients. */
-export class ClientRecords {
-  private readonly records = new Map<string, ClientRecord>();
+/** The states of one queue's clients. */
+export class ClientStates {
+  private readonly states = new Map<string, ClientState>();
 
   constructor(
     private readonly rememberMs: number,
     private readonly most: number,
   ) {}
 
-  /** @returns the record, and whether it was there: only then is it complete. */
-  claim(clientId: Uint8Array): { record: ClientRecord; remembered: boolean } {
+  /** @returns the state, and whether it was there: only then is it complete. */
+  claim(clientId: Uint8Array): { state: ClientState; remembered: boolean } {
     const key = Buffer.from(clientId).toString('hex');
     this.sweep();
-    const known = this.records.get(key);
+    const known = this.states.get(key);
     if (known !== undefined) {
       // The last one used is the last one forgotten.
-      this.records.delete(key);
-      this.records.set(key, known);
-      return { record: known, remembered: true };
+      this.states.delete(key);
+      this.states.set(key, known);
+      return { state: known, remembered: true };
     }
-    const record = new ClientRecord();
-    this.records.set(key, record);
-    return { record, remembered: false };
+    const state = new ClientState();
+    this.states.set(key, state);
+    return { state, remembered: false };
   }
 
   /** The stream of this client ended. */
-  left(record: ClientRecord): void {
-    record.session = undefined;
-    record.expiresAt = performance.now() + this.rememberMs;
+  left(state: ClientState): void {
+    state.session = undefined;
+    state.expiresAt = performance.now() + this.rememberMs;
   }
 
-  forget(record: ClientRecord): void {
-    for (const [key, candidate] of this.records) if (candidate === record) return void this.records.delete(key);
+  forget(state: ClientState): void {
+    for (const [key, candidate] of this.states) if (candidate === state) return void this.states.delete(key);
   }
 
   sweep(now = performance.now()): void {
-    let surplus = this.records.size - this.most;
-    for (const [key, record] of this.records) {
-      if (record.session !== undefined) continue;
-      if (record.expiresAt <= now || surplus-- > 0) this.records.delete(key);
+    let surplus = this.states.size - this.most;
+    for (const [key, state] of this.states) {
+      if (state.session !== undefined) continue;
+      if (state.expiresAt <= now || surplus-- > 0) this.states.delete(key);
     }
   }
 }

@@ -7,7 +7,7 @@ export interface Wire {
   once(event: 'drain', listener: () => void): unknown;
 }
 
-export class Outbox {
+export class FrameWriter {
   private frame: ServerFrame = {};
   private scheduled = false;
   private congested = false;
@@ -68,7 +68,7 @@ export class Outbox {
     const { frame } = this;
     if (Object.keys(frame).length === 0) return;
     this.frame = {};
-    // Loans of one turn end at once or a moment later, by the way they were taken; the gets behind them are to end in their order.
+    // LeasedBatch of one turn end at once or a moment later, by the way they were taken; the gets behind them are to end in their order.
     frame.settled?.done!.sort((one, other) => (one as number) - (other as number));
     if (this.wire.write(frame) || this.congested) return;
     this.congested = true;

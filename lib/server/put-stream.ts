@@ -1,17 +1,17 @@
-/** The puts of one session: into the queue in order, one run at a time, each number once. */
+/** The puts of one session: into the queue in order, one batch at a time, each number once. */
 import { QueueConnectionError, QueueError, QueueFullError } from '../errors';
 import { CANCELLED, toNumber } from '../transports/rpc/wire/protocol';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import type { Put, Range } from '../transports/rpc/wire/protocol';
-import type { Outbox } from './frame-writer';
+import type { FrameWriter } from './frame-writer';
 import { RequestDeadline } from './request-deadline';
-import type { ClientRecord } from './client-state';
+import type { ClientState } from './client-state';
 import type { ServedQueue } from './served-queue';
 
 /** Failed groups that are remembered; a client has a few under way at most. */
 const MOST_FAILED_GROUPS = 64;
 
-interface Run {
+interface PutBatch {
   sequence: number;
   items: ItemBatch;
   group: number;
@@ -20,8 +20,8 @@ interface Run {
   cancelled: Set<number> | undefined;
 }
 
-export class PutPump {
-  private readonly runs: Run[] = [];
+export class PutStream {
+  private readonly batches: PutBatch[] = [];
   private readonly failedGroups = new Set<number>();
   private active: AbortController | undefined;
   private working: Promise<void> | undefined;
@@ -33,8 +33,8 @@ export class PutPump {
 
   constructor(
     private readonly served: ServedQueue,
-    private readonly record: ClientRecord | undefined,
-    private readonly outbox: Outbox,
+    private readonly client: ClientState | undefined,
+    private readonly writer: FrameWriter,
   ) {}
 
   /** @throws RangeError for a batch that contradicts itself */
@@ -43,8 +43,8 @@ export class PutPump {
     const sequence = toNumber(put.sequence);
     if (sequence < 1) throw new RangeError('a put needs a sequence number from 1 on');
     if (items.count === 0) return;
-    this.record?.knownPuts(toNumber(put.knownPuts));
-    const run: Run = {
+    this.client?.knownPuts(toNumber(put.knownPuts));
+    const batch: PutBatch = {
       sequence,
       items,
       group: toNumber(put.group),
@@ -53,10 +53,10 @@ export class PutPump {
       cancelled: undefined,
     };
     this.pending += items.count;
-    this.runs.push(run);
-    if (this.runs.length > 1)
-      run.deadline.standInLine(
-        () => this.giveUp(run),
+    this.batches.push(batch);
+    if (this.batches.length > 1)
+      batch.deadline.waitInLine(
+        () => this.giveUp(batch),
         () => this.progress,
       );
     this.start();
@@ -65,10 +65,10 @@ export class PutPump {
   cancel(range: Range): void {
     const first = toNumber(range.first);
     const end = first + toNumber(range.count);
-    for (const [index, run] of this.runs.entries()) {
-      const from = Math.max(first, run.sequence);
-      const to = Math.min(end, run.sequence + run.items.count);
-      for (let sequence = from; sequence < to; sequence++) (run.cancelled ??= new Set()).add(sequence);
+    for (const [index, batch] of this.batches.entries()) {
+      const from = Math.max(first, batch.sequence);
+      const to = Math.min(end, batch.sequence + batch.items.count);
+      for (let sequence = from; sequence < to; sequence++) (batch.cancelled ??= new Set()).add(sequence);
       if (index === 0 && to > from) this.active?.abort(new Error('cancelled'));
     }
   }
@@ -84,74 +84,74 @@ export class PutPump {
   async end(): Promise<void> {
     this.ended = true;
     this.active?.abort(new Error('stream ended'));
-    for (const run of this.runs) run.deadline.clear();
+    for (const batch of this.batches) batch.deadline.clear();
     await this.working;
   }
 
   private start(): void {
     this.working ??= this.work().finally(() => {
       this.working = undefined;
-      if (this.runs.length > 0 && !this.ended) this.start();
+      if (this.batches.length > 0 && !this.ended) this.start();
     });
   }
 
   private async work(): Promise<void> {
-    while (this.runs.length > 0 && !this.ended) {
-      const run = this.runs[0]!;
-      run.deadline.clear();
-      await this.step(run);
-      if (this.runs[0] === run && run.items.count === 0) this.runs.shift();
+    while (this.batches.length > 0 && !this.ended) {
+      const batch = this.batches[0]!;
+      batch.deadline.clear();
+      await this.step(batch);
+      if (this.batches[0] === batch && batch.items.count === 0) this.batches.shift();
     }
   }
 
-  /** Brings the run nearer to its end: answers its first items, as many as share a fate. */
-  private async step(run: Run): Promise<void> {
-    if (run.group !== 0 && this.failedGroups.has(run.group)) {
+  /** Brings the batch nearer to its end: answers its first items, as many as share a fate. */
+  private async step(batch: PutBatch): Promise<void> {
+    if (batch.group !== 0 && this.failedGroups.has(batch.group)) {
       return this.reject(
-        run,
-        run.items.count,
+        batch,
+        batch.items.count,
         new QueueError(CANCELLED, 'an earlier item of the same putMany was not put'),
       );
     }
-    if (run.cancelled?.has(run.sequence)) {
+    if (batch.cancelled?.has(batch.sequence)) {
       let count = 1;
-      while (run.cancelled.has(run.sequence + count)) count++;
-      return this.reject(run, count, new QueueError(CANCELLED, 'the put was given up'));
+      while (batch.cancelled.has(batch.sequence + count)) count++;
+      return this.reject(batch, count, new QueueError(CANCELLED, 'the put was given up'));
     }
-    if (this.record?.wasApplied(run.sequence)) return this.accept(run, 1);
-    if (run.front) {
-      this.served.restore(run.items);
-      return this.accept(run, run.items.count);
+    if (this.client?.wasApplied(batch.sequence)) return this.accept(batch, 1);
+    if (batch.front) {
+      this.served.restore(batch.items);
+      return this.accept(batch, batch.items.count);
     }
-    let count = run.items.count;
-    if (run.cancelled !== undefined || (this.record !== undefined && run.sequence <= this.record.appliedThrough)) {
+    let count = batch.items.count;
+    if (batch.cancelled !== undefined || (this.client !== undefined && batch.sequence <= this.client.appliedThrough)) {
       count = 1;
       while (
-        count < run.items.count &&
-        !run.cancelled?.has(run.sequence + count) &&
-        !this.record?.wasApplied(run.sequence + count)
+        count < batch.items.count &&
+        !batch.cancelled?.has(batch.sequence + count) &&
+        !this.client?.wasApplied(batch.sequence + count)
       )
         count++;
     }
     const active = (this.active = new AbortController());
-    const wait = this.stopping === undefined ? run.deadline.remainingMs : 0;
-    const { applied, error } = await this.served.put(run.items.slice(0, count), wait, active.signal);
+    const wait = this.stopping === undefined ? batch.deadline.remainingMs : 0;
+    const { applied, error } = await this.served.put(batch.items.slice(0, count), wait, active.signal);
     this.active = undefined;
-    if (applied > 0) this.accept(run, applied);
+    if (applied > 0) this.accept(batch, applied);
     if (error === undefined || (active.signal.aborted && error === active.signal.reason)) return;
-    if (error instanceof QueueFullError) this.reject(run, run.items.count, this.stopping ?? error);
-    else if (run.items.count > 0) this.reject(run, 1, error);
+    if (error instanceof QueueFullError) this.reject(batch, batch.items.count, this.stopping ?? error);
+    else if (batch.items.count > 0) this.reject(batch, 1, error);
   }
 
-  private accept(run: Run, count: number): void {
-    this.record?.applied(run.sequence, count);
-    this.outbox.applied({ first: run.sequence, count });
-    this.advance(run, count);
+  private accept(batch: PutBatch, count: number): void {
+    this.client?.applied(batch.sequence, count);
+    this.writer.applied({ first: batch.sequence, count });
+    this.advance(batch, count);
   }
 
-  private reject(run: Run, count: number, error: unknown): void {
-    if (run.group !== 0) {
-      this.failedGroups.add(run.group);
+  private reject(batch: PutBatch, count: number, error: unknown): void {
+    if (batch.group !== 0) {
+      this.failedGroups.add(batch.group);
       if (this.failedGroups.size > MOST_FAILED_GROUPS)
         this.failedGroups.delete(this.failedGroups.values().next().value!);
     }
@@ -159,22 +159,22 @@ export class PutPump {
       error instanceof QueueError
         ? error
         : new QueueConnectionError(`the server could not put the item: ${(error as Error).message}`);
-    this.outbox.rejected({ puts: { first: run.sequence, count }, code: known.code, message: known.message });
-    this.advance(run, count);
+    this.writer.rejected({ puts: { first: batch.sequence, count }, code: known.code, message: known.message });
+    this.advance(batch, count);
   }
 
-  private advance(run: Run, count: number): void {
+  private advance(batch: PutBatch, count: number): void {
     this.progress += count;
     this.pending -= count;
-    run.sequence += count;
-    run.items = run.items.slice(count);
+    batch.sequence += count;
+    batch.items = batch.items.slice(count);
   }
 
   /** Its time is over while others are still before it. */
-  private giveUp(run: Run): void {
-    const index = this.runs.indexOf(run);
+  private giveUp(batch: PutBatch): void {
+    const index = this.batches.indexOf(batch);
     if (index <= 0) return;
-    this.reject(run, run.items.count, new QueueFullError());
-    this.runs.splice(index, 1);
+    this.reject(batch, batch.items.count, new QueueFullError());
+    this.batches.splice(index, 1);
   }
 }

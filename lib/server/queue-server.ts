@@ -14,7 +14,7 @@ import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../transports/rpc/wire/protocol';
 import { Health } from './health';
 import { Listener } from './listener';
-import { ClientRecords } from './client-state';
+import { ClientStates } from './client-state';
 import { addReflection } from './reflection';
 import { ServedQueue } from './served-queue';
 import { Session } from './session';
@@ -172,7 +172,7 @@ export class QueueServer {
 
   /**
    * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
-   * have on loan. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
+   * have on lease. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
    */
   stop(options?: { graceMs?: number }): Promise<void> {
     // A port that is not open yet cannot be closed.
@@ -251,7 +251,7 @@ export class QueueServer {
           ? queues[queueId]
           : undefined;
     if (named === undefined || named === null) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
-    const clients = new ClientRecords(this.host.rememberMs, MOST_RECORDS);
+    const clients = new ClientStates(this.host.rememberMs, MOST_RECORDS);
     if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
     const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
     return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);

@@ -23,7 +23,7 @@ export class RequestDeadline {
   }
 
   /** While others come first: calls `over` at the deadline; for a call that does not wait, once `progress()` stands still. */
-  standInLine(over: () => void, progress: () => number): void {
+  waitInLine(over: () => void, progress: () => number): void {
     if (this.waitMs !== 0) {
       this.alarm = new Alarm(this.deadline, over, true);
       return;

@@ -9,14 +9,14 @@ import { SealedItem } from '../codec/encoded-item';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
-import type { ClientRecords } from './client-state';
+import type { ClientStates } from './client-state';
 
-/** Items on loan to a session, taken together. */
-export interface Loans {
+/** Items on lease to a session, taken together. */
+export interface LeasedBatch {
   readonly items: ItemBatch;
   /** How often each one has been delivered; undefined: all of them for the first time. */
   readonly deliveries: number[] | undefined;
-  /** Ends the loans from … to - 1, none of which has ended yet. */
+  /** Ends the leases from … to - 1, none of which has ended yet. */
   ack(from: number, to: number): void | Promise<void>;
   /** … in order, ahead of what was not taken yet. */
   release(from: number, to: number): void | Promise<void>;
@@ -26,7 +26,7 @@ export interface Loans {
 const DELIVERY_ITEMS = 16_384;
 
 export interface Taken {
-  loans: Loans;
+  leased: LeasedBatch;
   /** There was more than fits into one delivery. */
   more: boolean;
 }
@@ -44,7 +44,7 @@ export class ServedQueue {
     readonly queue: Queue,
     /** Whether the server made the handle and so closes it. */
     readonly owned: boolean,
-    readonly clients: ClientRecords,
+    readonly clients: ClientStates,
   ) {}
 
   /** Puts in order. @returns how many went in, and why not all. */
@@ -105,9 +105,9 @@ export class ServedQueue {
     } catch (error) {
       const raw = this.undecodable(error);
       if (raw === undefined) throw error;
-      return { loans: raw, more: true };
+      return { leased: raw, more: true };
     }
-    if (max === 1) return { loans: this.lent(leases, items), more: false };
+    if (max === 1) return { leased: this.lent(leases, items), more: false };
     if (isEncodedSource(this.queue)) {
       let rest: Taken | undefined;
       try {
@@ -116,7 +116,7 @@ export class ServedQueue {
         // It comes again at the next take.
       }
       const first = this.lent(leases, items);
-      return rest === undefined ? { loans: first, more: false } : { loans: both(first, rest.loans), more: rest.more };
+      return rest === undefined ? { leased: first, more: false } : { leased: both(first, rest.leased), more: rest.more };
     }
     // Asking beforehand costs less than the error of a lease that finds nothing.
     let left = await this.queue.qsize().catch(() => 0);
@@ -135,10 +135,10 @@ export class ServedQueue {
       if (raw !== undefined) this.restore(raw.items);
       if (!(error instanceof QueueEmptyError)) left = raw === undefined ? 0 : 1;
     }
-    return { loans: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
+    return { leased: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
   }
 
-  private lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): Loans {
+  private lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): LeasedBatch {
     return lent(leases, parts, (items) => this.restore(items));
   }
 
@@ -147,7 +147,7 @@ export class ServedQueue {
     const items = batch.slice(0, Math.min(max, batch.count));
     if (items.count === batch.count) this.front.shift();
     else this.front[0] = batch.slice(items.count);
-    return { loans: this.restorable(items), more: items.count < max };
+    return { leased: this.restorable(items), more: items.count < max };
   }
 
   private takeEncoded(queue: EncodedSource, max: number): Taken | undefined {
@@ -156,13 +156,13 @@ export class ServedQueue {
     const { run, items, more } = leases;
     let again = false;
     for (let index = 0; index < run.count && !again; index++) again = run.held.deliveries(index) !== 1;
-    const loans = {
+    const leased = {
       items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items),
       deliveries: again ? Array.from({ length: run.count }, (_, index) => run.held.deliveries(index)) : undefined,
       ack: (from: number, to: number) => run.end(from, to, true) as void,
       release: (from: number, to: number) => run.end(from, to, false) as void,
     };
-    return { loans, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
+    return { leased, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
   }
 
   async query(): Promise<QueryResult> {
@@ -187,7 +187,7 @@ export class ServedQueue {
     if (this.owned) await this.queue.close();
   }
 
-  private restorable(items: ItemBatch): Loans {
+  private restorable(items: ItemBatch): LeasedBatch {
     return {
       items,
       deliveries: new Array<number>(items.count).fill(2),
@@ -197,7 +197,7 @@ export class ServedQueue {
   }
 
   /** An item that this process cannot read travels as it lies: the client may have the codec. */
-  private undecodable(error: unknown): Loans | undefined {
+  private undecodable(error: unknown): LeasedBatch | undefined {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
       return undefined;
     const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
@@ -233,7 +233,7 @@ function joined(items: readonly (SealedItem | EncodedItem)[]): ItemBatch {
 }
 
 /** One item and those after it as one run. */
-function both(first: Loans, rest: Loans): Loans {
+function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
   const end = (what: 'ack' | 'release') => (from: number, to: number) => {
     const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1) : undefined;
     if (from > 0) return later;
@@ -251,12 +251,12 @@ function both(first: Loans, rest: Loans): Loans {
   };
 }
 
-/** Loans of a queue that lends one item at a time. @param restore for items that were taken for good and are not wanted */
+/** LeasedBatch of a queue that lends one item at a time. @param restore for items that were taken for good and are not wanted */
 function lent(
   leases: readonly Lease<unknown>[],
   parts: readonly ItemBatch[],
   restore: (items: ItemBatch) => void,
-): Loans {
+): LeasedBatch {
   const again = leases.some((lease) => lease.deliveries !== 1);
   const items = ItemBatch.join(parts);
   return {

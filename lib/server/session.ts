@@ -4,10 +4,10 @@ import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
 import type { ClientFrame, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
-import { GetPump } from './get-stream';
-import { Outbox } from './frame-writer';
-import { PutPump } from './put-stream';
-import type { ClientRecord } from './client-state';
+import { GetStream } from './get-stream';
+import { FrameWriter } from './frame-writer';
+import { PutStream } from './put-stream';
+import type { ClientState } from './client-state';
 import type { ServedQueue } from './served-queue';
 
 export type Call = Grpc.ServerDuplexStream<ClientFrame, ServerFrame>;
@@ -36,12 +36,12 @@ function keptFromClients(error: unknown): QueueConnectionError {
 }
 
 export class Session {
-  private readonly outbox: Outbox;
+  private readonly writer: FrameWriter;
   private readonly grpc = loadGrpc();
   private served: ServedQueue | undefined;
-  private record: ClientRecord | undefined;
-  private puts: PutPump | undefined;
-  private gets: GetPump | undefined;
+  private client: ClientState | undefined;
+  private puts: PutStream | undefined;
+  private gets: GetStream | undefined;
   private ending: Promise<void> | undefined;
   /** The client has closed its side. */
   private readonly left: Promise<void>;
@@ -53,7 +53,7 @@ export class Session {
     private readonly call: Call,
     private readonly host: SessionHost,
   ) {
-    this.outbox = new Outbox(call);
+    this.writer = new FrameWriter(call);
     this.openTimer = setTimeout(() => {
       this.refuse(
         this.grpc.status.DEADLINE_EXCEEDED,
@@ -71,10 +71,10 @@ export class Session {
     call.on('error', () => void this.end());
   }
 
-  /** Going down: what waits fails, what is on loan may be settled for `graceMs`. */
+  /** Going down: what waits fails, what is on lease may be settled for `graceMs`. */
   async drain(graceMs: number): Promise<void> {
     const error = new QueueConnectionError('the server is stopping');
-    this.outbox.stopping();
+    this.writer.stopping();
     if (this.puts !== undefined && this.gets !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
@@ -82,7 +82,7 @@ export class Session {
       await Promise.race([Promise.all([this.puts.drain(error), this.gets.drain(error), this.left]), grace]);
       clearTimeout(timer);
     }
-    this.outbox.flush();
+    this.writer.flush();
     this.refuse(this.grpc.status.UNAVAILABLE, STOPPING, 'the server is stopping');
     await this.end();
   }
@@ -104,19 +104,19 @@ export class Session {
 
   private async wrapUp(): Promise<void> {
     clearTimeout(this.openTimer);
-    const { record, served } = this;
+    const { client, served } = this;
     if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, 'late')));
       const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end()]), late]);
       clearTimeout(timer);
-      if (record !== undefined) {
-        served.clients.left(record);
-        if (this.saidGoodbye || outcome === 'late') served.clients.forget(record);
+      if (client !== undefined) {
+        served.clients.left(client);
+        if (this.saidGoodbye || outcome === 'late') served.clients.forget(client);
       }
     }
-    this.outbox.flush();
-    this.outbox.close();
+    this.writer.flush();
+    this.writer.close();
     this.host.ended(this, served);
   }
 
@@ -178,28 +178,28 @@ export class Session {
     };
     if (open.clientId && open.clientId.length > 0) {
       const claimed = served.clients.claim(open.clientId);
-      const { record } = claimed;
+      const client = claimed.state;
       remembered = claimed.remembered;
       // A client that comes back before its old stream was seen to end: the old one ends first.
-      const before = record.session;
-      record.session = this;
+      const before = client.session;
+      client.session = this;
       if (before !== undefined) {
         before.refuse(this.grpc.status.ABORTED, STOPPING, 'the client has come back on another stream');
         await before.end();
-        record.session = this;
+        client.session = this;
       }
-      this.record = record;
-      record.knownPuts(toNumber(open.knownPuts));
+      this.client = client;
+      client.knownPuts(toNumber(open.knownPuts));
       answer.remembered = remembered;
-      answer.appliedThrough = record.appliedThrough;
-      answer.notApplied = record.notApplied();
-      answer.settled = (open.openSettles ?? []).filter((settle) => record.wasSettled(toNumber(settle)));
+      answer.appliedThrough = client.appliedThrough;
+      answer.notApplied = client.notApplied();
+      answer.settled = (open.openSettles ?? []).filter((settle) => client.wasSettled(toNumber(settle)));
     }
-    this.puts = new PutPump(served, this.record, this.outbox);
-    this.gets = new GetPump(served, this.record, this.outbox);
+    this.puts = new PutStream(served, this.client, this.writer);
+    this.gets = new GetStream(served, this.client, this.writer);
     // The stream may have ended while the old one did.
     if (this.ending !== undefined) {
-      if (this.record !== undefined) served.clients.left(this.record);
+      if (this.client !== undefined) served.clients.left(this.client);
       return;
     }
     this.call.write({ opened: answer });
@@ -217,7 +217,7 @@ export class Session {
     return toNumber(maxsize);
   }
 
-  private handle(frame: ClientFrame, puts: PutPump, gets: GetPump): void {
+  private handle(frame: ClientFrame, puts: PutStream, gets: GetStream): void {
     if (frame.open) throw new RangeError('open may come once only');
     for (const settle of frame.settles ?? []) gets.settle(settle);
     for (const put of frame.puts ?? []) puts.push(put);
@@ -234,14 +234,14 @@ export class Session {
   }
 
   private async query({ request }: Query): Promise<void> {
-    await this.answer(request, async () => this.outbox.answer({ request, ...(await this.served!.query()) }));
+    await this.answer(request, async () => this.writer.answer({ request, ...(await this.served!.query()) }));
   }
 
   private async shutdown({ request, immediate }: Shutdown): Promise<void> {
     await this.answer(request, async () => {
       await this.served!.queue.shutdown({ immediate: immediate === true });
       this.served!.shutDown = true;
-      this.outbox.answer({ request });
+      this.writer.answer({ request });
     });
   }
 
@@ -253,7 +253,7 @@ export class Session {
         error instanceof QueueError
           ? error
           : new QueueConnectionError(`the server failed: ${(error as Error).message}`);
-      this.outbox.failure({ request, code: known.code, message: known.message });
+      this.writer.failure({ request, code: known.code, message: known.message });
     }
   }
 }

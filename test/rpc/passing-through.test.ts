@@ -3,7 +3,7 @@ import { QueueDescriptor, registerCodec, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import { ItemBatch } from '../../lib/transports/rpc/wire/item-batch';
-import { ItemRun } from '../../lib/transports/rpc/wire/item-batch-builder';
+import { ItemBatchBuilder } from '../../lib/transports/rpc/wire/item-batch-builder';
 
 const opened: { close(): Promise<void> }[] = [];
 const servers: QueueServer[] = [];
@@ -113,18 +113,18 @@ describe('columns', () => {
     Array.from({ length: batch.count }, (_, index) => `${batch.codec(index)}:${batch.bytes(index).toString()}`);
 
   test('a part is a view, travels as such, and may be joined to others', () => {
-    const run = new ItemRun(1);
+    const builder = new ItemBatchBuilder(1);
     const codecs = [1, 2, 1, 3];
-    items.forEach((item, index) => run.add(item, codecs[index]!));
-    const batch = run.take();
+    items.forEach((item, index) => builder.add(item, codecs[index]!));
+    const batch = builder.take();
     expect(read(batch)).toEqual(['1:a', '2:bc', '1:', '3:def']);
     const part = batch.slice(1, 4).slice(1);
     expect(read(part)).toEqual(['1:', '3:def']);
     expect(read(ItemBatch.fromWire(part.toWire()))).toEqual(read(part));
     expect(read(part.detached())).toEqual(read(part));
     expect(read(ItemBatch.join([part, batch.slice(0, 1), part]))).toEqual(['1:', '3:def', '1:a', '1:', '3:def']);
-    for (const text of ['xy', 'zw']) run.add(Buffer.from(text), 1);
-    const even = run.take();
+    for (const text of ['xy', 'zw']) builder.add(Buffer.from(text), 1);
+    const even = builder.take();
     expect(even.toWire()).toMatchObject({ count: 2, lengths: [2], codec: [] });
     expect(read(ItemBatch.fromWire(ItemBatch.join([even, even.slice(1)]).toWire()))).toEqual(['1:xy', '1:zw', '1:zw']);
   });

@@ -1,26 +1,13 @@
 /** What puts, gets and queries share: how long a call may wait, and who tells it to stop. */
 import { QueueConnectionError } from '../../../errors';
 import { Alarm, LONGEST_TIMER_MS, remainingMs } from '../../../wait/deadline';
-import type { LinkFailure } from '../wire/errors';
+import type { ConnectionFailure } from '../wire/errors';
+import type { Connection } from './connection';
 
 /** How long an answer may be late before the connection is blamed. */
 export const ANSWER_GRACE_MS = 250;
 /** How long a call that does not wait for the queue waits for the server. */
 export const PATIENCE_MS = 3000;
-
-/** What the ledgers need of the handle they belong to. */
-export interface Host {
-  /** host:port, for messages. */
-  readonly where: string;
-  readonly isOpen: boolean;
-  /** By the program, for good. */
-  readonly closed: boolean;
-  readonly lastFailure: LinkFailure | undefined;
-  /** Whether waiting calls keep the process alive. */
-  readonly referenced: boolean;
-  /** Something is to be sent. */
-  stir(): void;
-}
 
 /** A call's clock: when the queue's time is over, and when the server's is. */
 export class CallTimeout {
@@ -30,7 +17,7 @@ export class CallTimeout {
   constructor(
     /** 0: the call does not wait for the queue. Infinity: for ever. */
     readonly timeoutMs: number,
-    private readonly host: Host,
+    private readonly connection: Connection,
   ) {
     // A wait without end never asks.
     this.started = timeoutMs === Infinity ? 0 : performance.now();
@@ -51,7 +38,7 @@ export class CallTimeout {
     if (this.timeoutMs === Infinity) return;
     const allowed = this.timeoutMs === 0 ? PATIENCE_MS : this.timeoutMs + (late ? ANSWER_GRACE_MS : 0);
     this.alarm?.cancel();
-    this.alarm = new Alarm(this.started + allowed, expired, this.host.referenced);
+    this.alarm = new Alarm(this.started + allowed, expired, this.connection.referenced);
   }
 
   setReferenced(referenced: boolean): void {
@@ -64,7 +51,7 @@ export class CallTimeout {
    */
   extend(expired: () => void): boolean {
     const longest = this.timeoutMs + ANSWER_GRACE_MS;
-    if (this.host.lastFailure !== undefined || this.timeoutMs === 0 || this.elapsedMs() >= longest) return false;
+    if (this.connection.lastFailure !== undefined || this.timeoutMs === 0 || this.elapsedMs() >= longest) return false;
     this.arm(expired, true);
     return true;
   }
@@ -79,7 +66,7 @@ export function unreachable(
   what: string,
   where: string,
   deadline: CallTimeout,
-  failure: LinkFailure | undefined,
+  failure: ConnectionFailure | undefined,
 ): QueueConnectionError {
   const waited = Math.round(deadline.elapsedMs());
   const reason = failure === undefined ? 'no answer so far' : failure.error.message;

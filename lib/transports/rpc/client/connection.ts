@@ -1,63 +1,80 @@
 /** One stream to a server, opened when it is needed and again when it breaks. Knows nothing of puts and gets. */
 import type { Grpc } from '../wire/grpc';
 import { loadGrpc } from '../wire/grpc';
-import type { LinkFailure } from '../wire/errors';
+import type { ConnectionFailure } from '../wire/errors';
 import { describeStreamEnd } from '../wire/errors';
 import { attachMethod, PROTOCOL_VERSION } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { QueueConnectionError } from '../../../errors';
-import { LoopHold, unwatchPort, watchPort } from './socket-ref';
+import type { Remote } from './remote';
+import { SocketRef, unwatchPort, watchPort } from './socket-ref';
 
 const FIRST_BACKOFF_MS = 25;
 const LAST_BACKOFF_MS = 1000;
 
-export interface Remote {
-  host: string;
-  port: number;
-  queueId: string;
-  credentials: Grpc.ChannelCredentials;
-  token?: string;
-}
-
-export interface LinkOwner {
+/** What the connection asks of whoever uses it. */
+export interface ConnectionEvents {
   openFrame(): Open;
-  /** The stream is up; a throw ends it for good with that error. */
+  /** The stream is up. */
   onOpened(opened: Opened): void;
   onFrame(frame: ServerFrame): void;
-  /** An attempt failed or the stream broke. Afterwards the link tries again while `wanted()`. */
-  onDown(failure: LinkFailure): void;
-  wanted(): boolean;
+  /** An attempt failed or the stream broke. Afterwards the connection tries again while `hasPending()`. */
+  onDown(failure: ConnectionFailure): void;
+  /** There is a stream, and something may be to be sent. */
+  onFlush(): void;
+  /** Whether anything waits for the server. */
+  hasPending(): boolean;
 }
 
 type State = 'idle' | 'connecting' | 'open' | 'backing-off' | 'closed';
 
-export class Link {
+export class Connection {
+  /** host:port, for messages. */
   readonly where: string;
   /** Why there is no stream at present, as far as known. */
-  lastFailure: LinkFailure | undefined;
-  readonly hold: LoopHold;
+  lastFailure: ConnectionFailure | undefined;
+  /** By the program, for good. */
+  closing = false;
+  /** Whether waiting calls keep the process alive. */
+  referenced = true;
+  private readonly socketRef = new SocketRef();
+  private events!: ConnectionEvents;
+  private flushing = false;
   private state: State = 'idle';
   private client: Grpc.Client | undefined;
   private call: Grpc.ClientDuplexStream<ClientFrame, ServerFrame> | undefined;
   private backoffMs = FIRST_BACKOFF_MS;
   private backoff: NodeJS.Timeout | undefined;
 
-  constructor(
-    private readonly remote: Remote,
-    private readonly owner: LinkOwner,
-  ) {
+  constructor(private readonly remote: Remote) {
     const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
     this.where = `${host}:${remote.port}`;
-    this.hold = new LoopHold();
+  }
+
+  /** To be called once, before anything else. */
+  listen(events: ConnectionEvents): void {
+    this.events = events;
   }
 
   get isOpen(): boolean {
     return this.state === 'open';
   }
 
-  /** Connects if nothing is under way. */
-  wake(): void {
+  /** Something is to be sent: connects if need be. What is called in one turn of the event loop travels in one frame. */
+  scheduleFlush(): void {
+    this.updateRef();
     if (this.state === 'idle') this.connect();
+    if (this.state !== 'open' || this.flushing) return;
+    this.flushing = true;
+    setImmediate(() => {
+      this.flushing = false;
+      if (this.state === 'open') this.events.onFlush();
+    });
+  }
+
+  /** The process stays alive for what waits here, unless told otherwise. */
+  updateRef(): void {
+    this.socketRef.set(this.referenced && this.events.hasPending());
   }
 
   /** @returns whether the frame was handed to the stream. */
@@ -68,7 +85,7 @@ export class Link {
   }
 
   /** Leaves a server that is going down. What is wanted is sought at the same address again. */
-  rest(error: QueueConnectionError): void {
+  disconnect(error: QueueConnectionError): void {
     if (this.state !== 'open') return;
     this.drop('idle');
     this.fail({ error, permanent: false });
@@ -103,7 +120,7 @@ export class Link {
     this.call = undefined;
     clearTimeout(this.backoff);
     call?.end();
-    this.hold.release();
+    this.socketRef.release();
   }
 
   private connect(): void {
@@ -123,7 +140,7 @@ export class Link {
     });
     // The status says the same; without a listener the error would be thrown.
     call.on('error', () => {});
-    call.write({ open: this.owner.openFrame() });
+    call.write({ open: this.events.openFrame() });
   }
 
   private makeClient(grpc: typeof Grpc): Grpc.Client {
@@ -143,7 +160,7 @@ export class Link {
   }
 
   private receive(frame: ServerFrame): void {
-    if (this.state !== 'connecting') return this.owner.onFrame(frame);
+    if (this.state !== 'connecting') return this.events.onFrame(frame);
     const { opened } = frame;
     if (!opened || opened.protocolVersion !== PROTOCOL_VERSION) {
       const found = opened ? `version ${opened.protocolVersion}` : 'a frame that is not `opened`';
@@ -154,10 +171,10 @@ export class Link {
       );
     }
     this.state = 'open';
-    this.hold.attach(this.call!.getPeer());
+    this.socketRef.attach(this.call!.getPeer());
     this.backoffMs = FIRST_BACKOFF_MS;
     this.lastFailure = undefined;
-    this.owner.onOpened(opened);
+    this.events.onOpened(opened);
   }
 
   private refuse(error: QueueConnectionError): void {
@@ -170,18 +187,18 @@ export class Link {
     this.fail(describeStreamEnd(this.where, this.remote.queueId, status, loadGrpc()));
   }
 
-  private fail(failure: LinkFailure): void {
+  private fail(failure: ConnectionFailure): void {
     this.lastFailure = failure;
-    this.owner.onDown(failure);
-    if (this.state !== 'idle' || !this.owner.wanted()) return;
+    this.events.onDown(failure);
+    if (this.state !== 'idle' || !this.events.hasPending()) return;
     this.state = 'backing-off';
     // Full jitter, so that clients of a restarted server do not come back in step.
     const delay = this.backoffMs * (0.5 + Math.random() / 2);
     this.backoffMs = Math.min(this.backoffMs * 2, LAST_BACKOFF_MS);
     this.backoff = setTimeout(() => {
       this.state = 'idle';
-      if (this.owner.wanted()) this.connect();
+      if (this.events.hasPending()) this.connect();
     }, delay);
-    if (!this.hold.held) this.backoff.unref();
+    if (!this.socketRef.held) this.backoff.unref();
   }
 }

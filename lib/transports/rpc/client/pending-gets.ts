@@ -1,16 +1,16 @@
 /**
- * Gets of one handle. A delivery is a loan: it is settled before the program sees its items, and the program sees them only once
+ * Gets of one handle. A delivery is a lease: it is settled before the program sees its items, and the program sees them only once
  * the server has confirmed that. So an item reaches one program once, however often the connection breaks in between.
  */
 import { QueueClosedError, QueueConnectionError, QueueEmptyError } from '../../../errors';
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../wire/errors';
-import type { LinkFailure } from '../wire/errors';
+import type { ConnectionFailure } from '../wire/errors';
 import { ItemBatch } from '../wire/item-batch';
 import { toNumber } from '../wire/protocol';
 import type { Cancel, ClientFrame, Delivery, Failure, Get, Opened, Settle, Settled } from '../wire/protocol';
 import { CallTimeout, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
-import type { Host } from './call-timeout';
+import type { Connection } from './connection';
 import { onAbort } from '../../../wait/abort-listeners';
 import type { Wait } from '../../../wait/options';
 
@@ -53,7 +53,7 @@ interface OpenSettle {
   unknown: () => void;
 }
 
-export class GetLedger {
+export class PendingGets {
   /** In the order in which they were made. */
   private readonly calls = new Set<Call>();
   /** Those that are to be sent, in the same order. */
@@ -71,7 +71,7 @@ export class GetLedger {
   private leases = 0;
 
   constructor(
-    private readonly host: Host,
+    private readonly connection: Connection,
     private readonly requestNumber: () => number,
     /** Takes items that are ours but whose get has given up, and sees to it that they come first again. */
     private readonly restore: (items: ItemBatch) => void,
@@ -99,7 +99,7 @@ export class GetLedger {
         request: 0,
         max,
         lease,
-        deadline: new CallTimeout(wait.timeoutMs, this.host),
+        deadline: new CallTimeout(wait.timeoutMs, this.connection),
         state: 'unsent',
         signal: wait.signal,
         ignoreAbort: () => {},
@@ -111,7 +111,7 @@ export class GetLedger {
       this.calls.add(call);
       this.unsent.push(call);
       call.ignoreAbort = onAbort(wait.signal, () => this.abandon(call, call.signal!.reason));
-      this.host.stir();
+      this.connection.scheduleFlush();
     });
   }
 
@@ -178,7 +178,7 @@ export class GetLedger {
       else if (call.lease) this.lend(call, tag, items, deliveries?.[0]);
       else this.take([call], tag, items, delivery.more === true);
     }
-    if (this.unsent.length > 0) this.host.stir();
+    if (this.unsent.length > 0) this.connection.scheduleFlush();
   }
 
   /** Items whose get was given up in the meantime. */
@@ -223,7 +223,7 @@ export class GetLedger {
     const call = this.sent.get(toNumber(failure.request));
     if (call === undefined) return false;
     this.reject(call, errorFromCode(failure.code!, failure.message!));
-    if (this.unsent.length > 0) this.host.stir();
+    if (this.unsent.length > 0) this.connection.scheduleFlush();
     return true;
   }
 
@@ -244,7 +244,7 @@ export class GetLedger {
     }
   }
 
-  onDown(failure: LinkFailure): void {
+  onDown(failure: ConnectionFailure): void {
     for (const call of [...this.calls]) {
       const { reason } = call;
       if (reason !== undefined) {
@@ -288,7 +288,7 @@ export class GetLedger {
     const message: Settle = { settle: number, ...what };
     this.openSettles.set(number, { message, done, lost, unknown });
     this.settlesToSend.push(message);
-    this.host.stir();
+    this.connection.scheduleFlush();
   }
 
   private answer(number: number, result: 'done' | 'lost' | 'unknown'): void {
@@ -306,19 +306,19 @@ export class GetLedger {
       ended ??= new Promise<void>((resolve, reject) => {
         this.leases--;
         // close() gives it back.
-        if (this.host.closed) return release ? resolve() : reject(new QueueClosedError());
-        const deadline = new CallTimeout(0, this.host);
+        if (this.connection.closing) return release ? resolve() : reject(new QueueClosedError());
+        const deadline = new CallTimeout(0, this.connection);
         const gone = (why: string): void => {
           deadline.clear();
           if (release) resolve();
           else
             reject(
               new QueueConnectionError(
-                `lease: the connection to ${this.host.where} broke while the item was on loan; ${why}`,
+                `lease: the connection to ${this.connection.where} broke while the item was on lease; ${why}`,
               ),
             );
         };
-        if (epoch !== this.epoch || !this.host.isOpen) return gone('it went back to the queue');
+        if (epoch !== this.epoch || !this.connection.isOpen) return gone('it went back to the queue');
         deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
         const done = (): void => {
           deadline.clear();
@@ -361,23 +361,23 @@ export class GetLedger {
   /** After calls have become unsent again: they keep their places. */
   private queueUp(): void {
     this.unsent = [...this.calls].filter((call) => call.state === 'unsent');
-    if (this.unsent.length > 0 && this.host.isOpen) this.host.stir();
+    if (this.unsent.length > 0 && this.connection.isOpen) this.connection.scheduleFlush();
   }
 
   /** The program stops waiting. What is on its way to it goes back, or to the next get. */
   private abandon(call: Call, reason: unknown): void {
     // One answer away from having the item: then it has it.
-    if (call.state === 'settling' && this.host.isOpen) {
+    if (call.state === 'settling' && this.connection.isOpen) {
       call.reason = { error: reason };
       return;
     }
-    if (call.state === 'sent' && this.host.isOpen) this.cancels.push({ get: call.request });
+    if (call.state === 'sent' && this.connection.isOpen) this.cancels.push({ get: call.request });
     this.reject(call, reason);
-    this.host.stir();
+    this.connection.scheduleFlush();
   }
 
   private expire(call: Call): void {
-    const { where, isOpen, lastFailure } = this.host;
+    const { where, isOpen, lastFailure } = this.connection;
     if (!isOpen && call.deadline.extend(() => this.expire(call))) return;
     if (!isOpen) return this.abandon(call, unreachable('get', where, call.deadline, lastFailure));
     // More gets wait than the server takes at a time.
@@ -385,6 +385,6 @@ export class GetLedger {
     const waited = Math.round(call.deadline.elapsedMs());
     if (call.state === 'sent') this.cancels.push({ get: call.request });
     this.reject(call, new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`));
-    this.host.stir();
+    this.connection.scheduleFlush();
   }
 }

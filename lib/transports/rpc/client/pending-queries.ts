@@ -1,11 +1,11 @@
 /** Questions to the server (qsize, stats) and shutdown: asked again after a reconnect, given up after a fixed time. */
 import type { QueueError } from '../../../errors';
 import { errorFromCode } from '../wire/errors';
-import type { LinkFailure } from '../wire/errors';
+import type { ConnectionFailure } from '../wire/errors';
 import { toNumber } from '../wire/protocol';
 import type { ClientFrame, Failure, QueryResult } from '../wire/protocol';
 import { CallTimeout, unreachable } from './call-timeout';
-import type { Host } from './call-timeout';
+import type { Connection } from './connection';
 
 interface Call {
   request: number;
@@ -16,11 +16,11 @@ interface Call {
   reject: (error: unknown) => void;
 }
 
-export class QueryLedger {
+export class PendingQueries {
   private calls: Call[] = [];
 
   constructor(
-    private readonly host: Host,
+    private readonly connection: Connection,
     private readonly requestNumber: () => number,
   ) {}
 
@@ -41,18 +41,21 @@ export class QueryLedger {
       const call: Call = {
         request: this.requestNumber(),
         immediate,
-        deadline: new CallTimeout(0, this.host),
+        deadline: new CallTimeout(0, this.connection),
         sent: false,
         resolve,
         reject,
       };
       const what = immediate === undefined ? 'query' : 'shutdown';
       call.deadline.arm(
-        () => this.finish(call, () => reject(unreachable(what, this.host.where, call.deadline, this.host.lastFailure))),
+        () =>
+          this.finish(call, () =>
+            reject(unreachable(what, this.connection.where, call.deadline, this.connection.lastFailure)),
+          ),
         false,
       );
       this.calls.push(call);
-      this.host.stir();
+      this.connection.scheduleFlush();
     });
   }
 
@@ -75,7 +78,7 @@ export class QueryLedger {
     if (call !== undefined) this.finish(call, () => call.reject(errorFromCode(failure.code!, failure.message!)));
   }
 
-  onDown(failure: LinkFailure): void {
+  onDown(failure: ConnectionFailure): void {
     for (const call of [...this.calls]) {
       call.sent = false;
       if (failure.permanent) this.finish(call, () => call.reject(failure.error));

@@ -6,10 +6,10 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
 
-/** How many links each port has; sockets to other ports are none of our business. */
+/** How many connections each port has; sockets to other ports are none of our business. */
 const watchedPorts = new Map<number, number>();
 const socketsByPeer = new Map<string, Set<Socket>>();
-const holdsByPeer = new Map<string, Set<LoopHold>>();
+const refsByPeer = new Map<string, Set<SocketRef>>();
 
 function note(message: unknown): void {
   const { socket } = message as { socket: Socket };
@@ -44,7 +44,7 @@ function peerOf(address: string, port: number): string {
 }
 
 /** One stream's say: a connection holds the loop while any of its streams wants it to. */
-export class LoopHold {
+export class SocketRef {
   held = true;
   private peer: string | undefined;
 
@@ -64,19 +64,19 @@ export class LoopHold {
   /** The stream is gone. */
   release(): void {
     if (this.peer === undefined) return;
-    const holds = holdsByPeer.get(this.peer);
-    holds?.delete(this);
-    if (holds?.size === 0) holdsByPeer.delete(this.peer);
+    const refs = refsByPeer.get(this.peer);
+    refs?.delete(this);
+    if (refs?.size === 0) refsByPeer.delete(this.peer);
     this.peer = undefined;
   }
 
   private apply(): void {
     if (this.peer === undefined) return;
-    const holds = holdsByPeer.get(this.peer) ?? new Set();
-    if (this.held) holdsByPeer.set(this.peer, holds.add(this));
-    else holds.delete(this);
+    const refs = refsByPeer.get(this.peer) ?? new Set();
+    if (this.held) refsByPeer.set(this.peer, refs.add(this));
+    else refs.delete(this);
     for (const socket of socketsByPeer.get(this.peer) ?? []) {
-      if (holds.size > 0) socket.ref();
+      if (refs.size > 0) socket.ref();
       else socket.unref();
     }
   }

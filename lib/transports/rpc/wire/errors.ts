@@ -35,7 +35,7 @@ export function errorFromCode(code: string, message: string): QueueError {
     : new QueueConnectionError(code === 'ERR_QUEUE_CONNECTION' ? message : `${message} (${code})`);
 }
 
-export interface LinkFailure {
+export interface ConnectionFailure {
   error: QueueError;
   /** Trying again would end the same way: waiting calls get the error now. */
   permanent: boolean;
@@ -47,8 +47,8 @@ export function describeStreamEnd(
   queueId: string,
   status: Grpc.StatusObject | undefined,
   grpc: typeof Grpc,
-): LinkFailure {
-  const connection = (text: string, permanent: boolean): LinkFailure => ({
+): ConnectionFailure {
+  const connection = (text: string, permanent: boolean): ConnectionFailure => ({
     error: new QueueConnectionError(text),
     permanent,
   });
@@ -106,5 +106,11 @@ export function describeStreamEnd(
   return connection(
     `the connection to ${where} for queue '${queueId}' broke: ${details || grpc.status[status.code]}`,
     false,
+  );
+}
+
+export function itemTooLarge(length: number, limit: number): ItemTooLargeError {
+  return new ItemTooLargeError(
+    `the encoded item has ${length} bytes; the server takes at most ${limit} (maxMessageBytes of QueueServer)`,
   );
 }

@@ -5,7 +5,7 @@
 import { ItemBatch } from './item-batch';
 import { BATCH_BYTES, BATCH_ITEMS } from './protocol';
 
-export class ItemRun {
+export class ItemBatchBuilder {
   count = 0;
   private used = 0;
   private data: Buffer | undefined;
@@ -17,7 +17,7 @@ export class ItemRun {
   private codecs: number[] | undefined;
 
   constructor(
-    /** A guess that saves memory: runs of one call are alike. */
+    /** A guess that saves memory: batches of one call are alike. */
     private expectedItems: number,
   ) {}
 
@@ -44,7 +44,7 @@ export class ItemRun {
     return this.count >= BATCH_ITEMS || this.used >= BATCH_BYTES;
   }
 
-  /** What came since the last time; not to be asked of an empty run. */
+  /** What came since the last time; not to be asked of an empty one. */
   take(): ItemBatch {
     const data = this.data!.subarray(0, this.used);
     const codecs = this.codecs ?? this.codec;

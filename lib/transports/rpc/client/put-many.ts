@@ -1,0 +1,71 @@
+/** One putMany under way: its batches, the oldest first, and how many items the server has said are in. */
+import type { CallEnd } from '../../../wait/abort-listeners';
+import { deadlineOf, restOf } from '../../../wait/deadline';
+import type { Wait } from '../../../wait/options';
+import type { ItemBatch } from '../wire/item-batch';
+import type { RpcClient } from './client';
+import type { PutOutcome } from './put-call';
+
+/** Batches that may be under way: enough to keep the wire busy, few enough to read little ahead. */
+const BATCHES_AHEAD = 8;
+
+/** Of one process: the batches of one call stand and fall in order. */
+let groups = 0;
+
+export class PutManyCall {
+  /** Exact once `settled()` has come. */
+  accepted = 0;
+  private readonly group = ++groups;
+  private readonly deadline: number;
+  private readonly underWay: Promise<PutOutcome>[] = [];
+  private failed: { error: unknown } | undefined;
+
+  constructor(
+    private readonly client: RpcClient,
+    private readonly wait: Wait,
+    private readonly ending: CallEnd,
+  ) {
+    this.deadline = deadlineOf(wait);
+  }
+
+  /**
+   * @param inLine whether what is put through the handle meanwhile waits until all batches are sent, as for a source that never makes us
+   *   wait. @throws what stopped it
+   */
+  async putAll(batches: Iterable<ItemBatch> | AsyncIterable<ItemBatch>, inLine: boolean): Promise<void> {
+    const place = inLine ? this.client.puts.hold() : undefined;
+    const { signal } = this.ending;
+    try {
+      for await (const batch of batches) {
+        signal.throwIfAborted();
+        this.client.checkOpen();
+        this.put(batch, place);
+        if (this.underWay.length >= BATCHES_AHEAD) await this.settleOldest();
+        if (this.failed !== undefined) break;
+      }
+    } finally {
+      if (place !== undefined) this.client.puts.release(place);
+    }
+    await this.settled();
+    if (this.failed !== undefined) throw (this.failed as { error: unknown }).error;
+  }
+
+  /** Never rejects: when it is known what became of all that was sent. */
+  async settled(): Promise<void> {
+    while (this.underWay.length > 0) await this.settleOldest();
+  }
+
+  private put(batch: ItemBatch, place: ReturnType<RpcClient['puts']['hold']> | undefined): void {
+    const { group } = this;
+    const putting = this.client.puts.put(batch, restOf(this.wait, this.deadline), { group, place });
+    // A source that is silent is not waited for when nothing of it can go in.
+    void putting.then(({ failed }) => failed !== undefined && this.ending.end(failed.error));
+    this.underWay.push(putting);
+  }
+
+  private async settleOldest(): Promise<void> {
+    const { applied, failed } = await this.underWay.shift()!;
+    this.accepted += applied;
+    this.failed ??= failed;
+  }
+}
