@@ -42,7 +42,7 @@ test('a lease is lost with its connection, and ack says so', async () => {
   expect(await other.get({ timeoutMs: 2000 })).toBe(lease.item === 1 ? 1 : NaN);
   const error = await errorOf(lease.ack());
   expect(error).toBeInstanceOf(QueueConnectionError);
-  expect(error.message).toContain('on loan');
+  expect(error.message).toContain('on lease');
   expect(await queue.get()).toBe(2);
 });
 
