@@ -116,7 +116,9 @@ export class ServedQueue {
         // It comes again at the next take.
       }
       const first = this.lent(leases, items);
-      return rest === undefined ? { leased: first, more: false } : { leased: both(first, rest.leased), more: rest.more };
+      return rest === undefined
+        ? { leased: first, more: false }
+        : { leased: both(first, rest.leased), more: rest.more };
     }
     // Asking beforehand costs less than the error of a lease that finds nothing.
     let left = await this.queue.qsize().catch(() => 0);
