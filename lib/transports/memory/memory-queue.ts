@@ -92,7 +92,10 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       if (typeof outcome === 'object') return outcome.value;
       if (wait.timeoutMs === 0) throw late();
     }
-    return line.add({ wait, attempt, late, group: attachment.calls });
+    const waiting = line.add({ wait, attempt, late, group: attachment.calls });
+    // Its own try may have served others, and their answers it.
+    store.serve();
+    return waiting;
   }
 
   // ── puts ─────────────────────────────────────────────────────────────────
