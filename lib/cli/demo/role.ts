@@ -7,7 +7,7 @@ import { Aggregate } from './aggregate';
 import { monotonicMs } from './messages';
 import type { BatchResult, News, RecordBatch, Role, RoleConfiguration } from './messages';
 import { removeQueue } from './queues';
-import { readRecords } from './records';
+import { readRecords, valuesOf } from './records';
 
 const configuration = JSON.parse(process.argv[3] ?? '{}') as RoleConfiguration;
 
@@ -37,7 +37,8 @@ async function produce(): Promise<void> {
 async function work(): Promise<void> {
   const queue = attach<RecordBatch>(configuration.recordsQueue);
   const results = attach<BatchResult>(configuration.resultsQueue);
-  const { group, value } = configuration.source;
+  const { source } = configuration;
+  const valueOf = valuesOf(source, await readRecords(source.file));
   await tell({ kind: 'ready' });
   let batches = 0;
   let redelivered = 0;
@@ -47,7 +48,7 @@ async function work(): Promise<void> {
       if (lease.deliveries > 1) redelivered++;
       const { number, records } = lease.item;
       const aggregate = new Aggregate();
-      for (const record of records) aggregate.add(record, group, value);
+      for (const record of records) aggregate.add(record, source.group, valueOf(record));
       await results.put({ number, groups: aggregate.toPartial() });
       if (batches === configuration.killableAfter) {
         // The worst moment: one result is out whose batch will come again, and one batch is taken whose result is not.

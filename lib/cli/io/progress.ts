@@ -15,10 +15,10 @@ export class Progress {
   private asking = false;
   private stopped = false;
 
-  /** @param depth asks how many items are in the queue. */
+  /** @param depth asks how many items are in the queue, if one is involved. */
   constructor(
     private readonly verb: string,
-    private readonly depth: () => Promise<number>,
+    private readonly depth?: () => Promise<number>,
     shown: boolean = process.stderr.isTTY === true,
   ) {
     this.timer = shown ? setInterval(() => void this.show(), EVERY_MS).unref() : undefined;
@@ -31,7 +31,7 @@ export class Progress {
   private async show(): Promise<void> {
     if (this.asking) return;
     this.asking = true;
-    const depth = await this.depth().then(count, () => '?');
+    const depth = await this.depth?.().then(count, () => '?');
     this.asking = false;
     const now = performance.now();
     const recent = ((this.items - this.shownItems) * 1000) / Math.max(1, now - this.shownAt);
@@ -39,7 +39,9 @@ export class Progress {
     this.shownItems = this.items;
     this.shownAt = now;
     if (this.stopped) return;
-    process.stderr.write(`${CLEAR}${this.verb} ${count(this.items)} items   ${count(this.rate)}/s   queue ${depth}`);
+    process.stderr.write(
+      `${CLEAR}${this.verb} ${count(this.items)} items   ${count(this.rate)}/s${depth === undefined ? '' : `   queue ${depth}`}`,
+    );
   }
 
   /** Takes the line away; on a terminal the sum stays. */

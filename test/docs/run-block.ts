@@ -1,0 +1,84 @@
+/**
+ * Runs a page's blocks of code as its reader would: in a folder of their own that has the package installed, as processes of plain node.
+ * What a block takes for given it names as `with=NAME`: `preludes/NAME.mjs` runs before it.
+ */
+import { transformSync } from '@swc/core';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import type { Block } from './pages';
+import { ROOT } from './pages';
+
+const LANGUAGES = { js: 'mjs', mjs: 'mjs', cjs: 'cjs', ts: 'mjs', sh: 'sh' } as const;
+type Language = keyof typeof LANGUAGES;
+
+export interface Ran {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** A reader's folder for one page: files of earlier blocks stay for the later ones. */
+export class Project {
+  readonly folder = mkdtempSync(join(tmpdir(), 'sage-queue-docs-'));
+
+  constructor() {
+    mkdirSync(join(this.folder, 'node_modules/.bin'), { recursive: true });
+    mkdirSync(join(this.folder, 'bin'));
+    symlinkSync(ROOT, join(this.folder, 'node_modules/sage-queue'));
+    symlinkSync(join(ROOT, 'node_modules/@grpc'), join(this.folder, 'node_modules/@grpc'));
+    writeFileSync(join(this.folder, 'package.json'), '{ "private": true, "type": "module" }');
+    // Stands in for npx, which takes a second to find what is installed.
+    const command = `#!/bin/sh\n[ "$1" = sage-queue ] || exit 127\nshift\nexec ${process.execPath} ${join(ROOT, 'dist/cli/main.js')} "$@"\n`;
+    writeFileSync(join(this.folder, 'bin/npx'), command, { mode: 0o755 });
+  }
+
+  /** Writes the block under the name that its first line gives, as in `// worker.mjs`; runs it unless it is only to be there for others. */
+  run(block: Block, seconds: number): Ran {
+    const language = block.language as Language;
+    const word = (key: string): string | undefined =>
+      block.words.find((given) => given.startsWith(`${key}=`))?.slice(key.length + 1);
+    const named = /^(?:\/\/|#) ([\w./-]+\.(?:mjs|cjs|js|mts|ts|sh|json))\n/.exec(block.code)?.[1];
+    const file = (named ?? `line-${block.line}.${LANGUAGES[language]}`).replace(/\.m?ts$/, '.mjs');
+    const prelude = word('with');
+    if (prelude !== undefined)
+      copyFileSync(join(__dirname, 'preludes', `${prelude}.mjs`), join(this.folder, 'prelude.mjs'));
+    const code =
+      language === 'ts'
+        ? transformSync(block.code, { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, isModule: true })
+            .code
+        : block.code;
+    mkdirSync(dirname(join(this.folder, file)), { recursive: true });
+    writeFileSync(join(this.folder, file), (prelude === undefined ? '' : `import './prelude.mjs';\n`) + code);
+    if (block.words.includes('file')) return { status: 0, stdout: '', stderr: '' };
+    const [program, ...args] = language === 'sh' ? ['bash', '-euo', 'pipefail', file] : [process.execPath, file];
+    const { status, stdout, stderr } = spawnSync(program!, args, {
+      cwd: this.folder,
+      encoding: 'utf8',
+      timeout: seconds * 1000,
+      killSignal: 'SIGKILL',
+      env: { ...process.env, PATH: `${join(this.folder, 'bin')}:${process.env.PATH}` },
+    });
+    return { status, stdout, stderr };
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true });
+  }
+}
+
+/** Where a block that cannot run here is run instead: `elsewhere=PATH`. */
+export function ranElsewhere(block: Block): string | undefined {
+  const path = block.words.find((word) => word.startsWith('elsewhere='))?.slice('elsewhere='.length);
+  if (path !== undefined && !existsSync(join(ROOT, path)))
+    throw new Error(`${block.page}:${block.line}: there is no ${path}`);
+  return path;
+}
+
+export const isProgram = ({ language }: Block): boolean =>
+  language in LANGUAGES || language === 'python' || language === 'json';
+
+/** What the block says it prints: the comments `// → …` (or `# → …`), in order. */
+export const promised = (block: Block): string[] =>
+  [...block.code.matchAll(/(?:\/\/|#) → (.*)$/gm)].map((match) => match[1]!.trim());
