@@ -109,7 +109,12 @@ describe.each(types)('%s', (type) => {
       start(
         `const queue = open(); const got = []; const take = () => queue.get().then((item) => { got.push(item); take(); }, () => {});
         take(); say('parked');
-        setImmediate(() => { hear(); say(got); hear(); queue.closeSync(); });`,
+        const asleep = async () => {
+          // Both of them, and this one among them.
+          if ((await queue.stats()).waitingGetters < 2) return setImmediate(asleep);
+          hear(); say(got); hear(); queue.closeSync();
+        };
+        asleep();`,
         descriptor,
       ),
     );
@@ -236,10 +241,14 @@ test('a ring that found a small pipe full is not lost', async () => {
     const before = new Set(pipes());
     const queue = open();
     const got = queue.get();
-    say(pipes().filter((fd) => !before.has(fd)));
-    hear();
-    got.then((item) => { say(item); queue.closeSync(); process.exit(); }, () => {});
-    setTimeout(() => { say('nothing'); queue.closeSync(); process.exit(); }, 2000);`,
+    const asleep = async () => {
+      if ((await queue.stats()).waitingGetters === 0) return setImmediate(asleep);
+      say(pipes().filter((fd) => !before.has(fd)));
+      hear();
+      got.then((item) => { say(item); queue.closeSync(); process.exit(); }, () => {});
+      setTimeout(() => { say('nothing'); queue.closeSync(); process.exit(); }, 2000);
+    };
+    asleep();`,
     descriptor,
     [directory, limit],
     { uid },

@@ -4,6 +4,7 @@ import type { Direction, NativeHandle } from './addon';
 import type { Wait } from '../../wait/options';
 import { PendingCall } from '../../wait/pending-call';
 import type { BellPull } from './doorbell';
+import { LookAgain } from './look-again';
 
 /** As many are served before other work of the loop gets its turn. */
 const BATCH = 64;
@@ -57,6 +58,10 @@ export class Waiters {
   /** From the first who waits until nobody does. */
   private active = false;
   private again = false;
+  private readonly looking = new LookAgain(
+    () => this.look(),
+    () => this.sleep(),
+  );
   referenced = true;
 
   constructor(
@@ -88,6 +93,11 @@ export class Waiters {
 
   private begin(): void {
     this.active = true;
+    if (!this.looking.begin()) this.sleep();
+  }
+
+  /** Looked, and found nothing. */
+  private sleep(): void {
     this.bell.attach();
     this.serve(this.handle.beginWaiting(this.direction));
   }
@@ -95,26 +105,42 @@ export class Waiters {
   /** The bell rang, or may be down. */
   rung(): void {
     if (!this.active) return;
-    if (this.waiting.size === 0) this.end();
-    else this.serve(this.handle.rung(this.direction));
+    this.looking.stop();
+    if (this.waiting.size === 0) return this.end();
+    this.bell.attach();
+    this.serve(this.handle.rung(this.direction));
   }
 
   /** Goes on from the step that the core says is next. */
   private serve(first: number): void {
     let step = first;
-    let served = 0;
+    let left = BATCH;
     while (step === TRY) {
-      for (const waiter of this.waiting) {
-        if (served === BATCH) return this.continueLater();
-        if (!waiter.tryNow()) break;
-        served++;
-      }
+      left -= this.serveSome(left);
       if (!this.active) return; // closed by what it served
+      if (left === 0 && this.waiting.size > 0) return this.continueLater();
       step = this.handle.tried(this.direction, this.waiting.size === 0);
     }
     if (step === SLEEP) return this.bell.watch();
     this.active = false;
     this.bell.rest();
+  }
+
+  /** A try without the bell. True: nobody waits any more. */
+  private look(): boolean {
+    this.serveSome(BATCH);
+    if (this.waiting.size === 0) this.active = false;
+    return !this.active;
+  }
+
+  /** Serves those that wait, up to `most`, in their order. How many it served. */
+  private serveSome(most: number): number {
+    let served = 0;
+    for (const waiter of this.waiting) {
+      if (served === most || !waiter.tryNow()) break;
+      served++;
+    }
+    return served;
   }
 
   private continueLater(): void {
@@ -129,6 +155,7 @@ export class Waiters {
   /** Nobody waits any more. */
   private end(): void {
     this.active = false;
+    this.looking.stop();
     this.handle.stopWaiting(this.direction);
     this.bell.rest();
   }
