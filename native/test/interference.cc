@@ -3,8 +3,7 @@
 #include <functional>
 #include <utility>
 
-#include "core/algorithm/sage_queue.h"
-#include "core/waiting/parking.h"
+#include "core/handle/item_path.h"
 #include "simple.h"
 
 using namespace sage;
@@ -122,5 +121,49 @@ TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
     times = 0;
     CHECK(rung > 0 || (follow_up && parking.anybody(kGetters)));
     parking.unpark(sleeper, kGetters);
+  }
+}
+
+/// Nobody waits, and nobody dies.
+struct Alone {
+  bool ring(uint32_t, Direction, uint32_t) { return true; }
+  void follow_up_later(Direction) {}
+  uint32_t wake_ms() const { return 0; }
+  bool found_dead() { return false; }
+  void ask_after_dead() {}
+};
+
+TEST(a_get_finds_what_was_given_back_while_it_looked_at_what_was_never_taken) {
+  for (int reads = 1; reads < 40; ++reads) {
+    const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
+    SageQueue<SlowMemory> queue(block->shared(16, 64));
+    Alone host;
+    ItemPath<SlowMemory, Alone> path(block->shared(16, 64), host);
+    path.join_at(1);
+    Actor peers[2];
+    peers[0].index = 2;
+    peers[1].index = 3;
+    const uint32_t lengths[] = {64, 64};
+    const uint32_t codecs[] = {1, 2};
+    Item items[2];
+    uint32_t count = 0;
+    CHECK(queue.claim(peers[0], lengths, codecs, 2, items, &count) == Outcome::kOk && count == 2);
+    queue.commit(peers[0], items, 2);
+    // One takes the first item and gives it back, then another one takes the second, having looked for what was given
+    // back before: at every instant there is something.
+    int left = reads;
+    others = [&] {
+      if (--left != 0) return;
+      Item item;
+      uint32_t taken = 0;
+      if (queue.take(peers[0], 1, &item, &taken) != Outcome::kOk) return;  // the get was faster
+      queue.requeue(peers[0], &item, 1);
+      queue.take(peers[1], 1, &item, &taken);
+    };
+    times = reads;
+    Item item;
+    uint32_t taken = 0;
+    CHECK(path.take(1, &item, &taken, ~uint64_t{0}) == Outcome::kOk);
+    times = 0;
   }
 }

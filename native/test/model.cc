@@ -1,11 +1,12 @@
 // The core's templates under Relacy: random schedules of small histories, in the C++ memory model rather than in that
 // of the processor at hand.
 //
-//   model                        every suite, and the number of schedules explored
+//   model [all [N]]              every suite, and the number of schedules explored
 //   model run NAME [N] [SEED]    one suite (part of its name)
 //   model mutate [NAME]          weakens every order, one at a time
 //   model exhaustive [NAME [PREEMPTIONS]]          small histories: every schedule with so many preemptions
 //   model exhaustive-long [NAME]                   the same with more of them
+//   model exhaustive-quick [NAME]                  one preemption at most, until something fails
 //   model exhaustive-mutate [NAME [PREEMPTIONS]]   which history notices each mutation in that search
 #include <chrono>
 
@@ -141,12 +142,14 @@ int main(int argc, char** argv) {
   }
   if (mode == "all") {
     bool good = true;
-    for (const Entry& suite : kSuites) good = run(suite, 10000, 1) && good;
+    const rl::iteration_t count = argc > 2 ? std::atoll(argv[2]) : 10000;
+    for (const Entry& suite : kSuites) good = run(suite, count, 1) && good;
     return good ? 0 : 1;
   }
   if (mode == "mutate") return mutate(argc > 2 ? argv[2] : "", argc > 3 ? std::atoi(argv[3]) : 4) ? 0 : 1;
   const char* name = argc > 2 ? argv[2] : "";
   const unsigned preemptions = argc > 3 ? static_cast<unsigned>(std::atoi(argv[3])) : 1;
+  if (mode == "exhaustive-quick") return exhaust_until_noticed(name) ? 0 : 1;
   if (mode == "exhaustive") return exhaust(name, argc > 3 ? Form::kAsked : Form::kShort, preemptions) ? 0 : 1;
   if (mode == "exhaustive-long") return exhaust(name, Form::kLong) ? 0 : 1;
   if (mode == "exhaustive-mutate") return exhaust_mutated(name, preemptions) ? 0 : 1;

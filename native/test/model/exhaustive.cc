@@ -129,6 +129,20 @@ bool exhaust(const char* name, Form form, unsigned preemptions_asked) {
   return good;
 }
 
+bool exhaust_until_noticed(const char* name) {
+  for (unsigned preemptions = 0; preemptions <= 1; ++preemptions) {
+    for (const Entry& history : kHistories) {
+      if (!named(history.name, name) || preemptions > history.bound) continue;
+      const Result result = history.explore(preemptions, false);
+      if (result.code == rl::test_result_success) continue;
+      std::printf("noticed by \"%s\": %s\n", history.name,
+                  result.code == rl::test_result_user_assert_failed ? failure : rl::test_result_str(result.code));
+      return false;
+    }
+  }
+  return true;
+}
+
 bool exhaust_mutated(const char* name, unsigned bound) {
   bool good = true;
   const auto attempt = [&](const char* what) {

@@ -10,8 +10,12 @@ enum class Form { kShort, kLong, kAsked };
 /// when a search did not end.
 bool exhaust(const char* name, Form form, unsigned preemptions_asked = 0);
 
-/// Weakens every order and drops every look for sleepers (whose name contains `name`), one at a time, and says which
-/// history notices with up to `bound` preemptions. False when one is not noticed.
+/// Explores every history (whose name contains `name`) with none and with one preemption at most, until one fails, and
+/// says which, and how. False when one did.
+bool exhaust_until_noticed(const char* name);
+
+/// Weakens every order (whose name contains `name`), one at a time, and says which history notices with up to `bound`
+/// preemptions. False when one is not noticed.
 bool exhaust_mutated(const char* name, unsigned bound);
 
 }  // namespace model

@@ -12,7 +12,11 @@ using namespace sage;
 constexpr int kMaxActors = 8;
 constexpr int kMaxIds = 64;
 
-inline void fail(const char* what) { rl::ctx().fail_test(what, rl::test_result_user_assert_failed, RL_INFO); }
+inline const char* failure = nullptr;  // of the last schedule that failed by an expectation
+inline void fail(const char* what) {
+  failure = what;
+  rl::ctx().fail_test(what, rl::test_result_user_assert_failed, RL_INFO);
+}
 inline void expect(bool condition, const char* what) {
   if (!condition) fail(what);
 }

@@ -1,0 +1,304 @@
+// Who is rung after what, and who passes a wake on: the steps of WakeProtocol beside peers that only write down who was
+// rung. That nobody is forgotten is the model's business; here nobody is woken for nothing, either.
+#include <utility>
+#include <vector>
+
+#include "core/handle/item_path.h"
+#include "simple.h"
+
+using namespace sage;
+
+namespace {
+
+using Rung = std::vector<std::pair<uint32_t, Direction>>;
+
+/// The process around a handle: rings are written down, and the clock stands.
+struct Process {
+  Rung rung;
+  std::vector<Direction> follow_ups;
+  uint32_t now_ms = 1000;
+  bool can_ring = true;
+  bool ring(uint32_t index, Direction direction, uint32_t) {
+    rung.emplace_back(index, direction);
+    return can_ring;
+  }
+  void follow_up_later(Direction direction) { follow_ups.push_back(direction); }
+  uint32_t wake_ms() const { return now_ms; }
+  bool found_dead() { return false; }
+  void ask_after_dead() {}
+  /// What was rung since the last question.
+  Rung since() { return std::exchange(rung, {}); }
+};
+
+/// Four handles on a queue of two items.
+struct Handles {
+  struct Words {
+    Control<StdMemory> control;
+    Participant<StdMemory> participants[5];
+    Slot<StdMemory> slots[8];
+    LeaseEntry<StdMemory> leases[2];
+  };
+  const std::unique_ptr<Words> words = std::make_unique<Words>();
+  SharedState<StdMemory> shared;
+  Process process;
+  std::vector<std::unique_ptr<ItemPath<StdMemory, Process>>> paths;
+
+  Handles() {
+    shared.control = &words->control;
+    shared.participants = words->participants;
+    shared.slots = words->slots;
+    shared.leases = words->leases;
+    shared.slot_count = 8;
+    shared.item_limit = shared.lease_count = 2;
+    shared.capacity_units = shared.area_units = 64;
+    shared.initialise();
+    shared.control->participant_high.store(5);
+    for (uint32_t index = 1; index < 5; ++index) {
+      shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+      paths.push_back(std::make_unique<ItemPath<StdMemory, Process>>(shared, process));
+      paths.back()->join_at(index);
+    }
+  }
+  ItemPath<StdMemory, Process>& path(uint32_t index) { return *paths[index - 1]; }
+  WakeProtocol<StdMemory, Process>& waking(uint32_t index) { return path(index).waking(); }
+  void sleep(uint32_t index, Direction direction) {
+    CHECK(waking(index).begin(direction, Bell::kParked) == Step::kTry);
+    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kSleep);
+  }
+  /// It was rung, finds nothing that it can use, and sleeps again.
+  void sleep_again(uint32_t index, Direction direction) {
+    CHECK(waking(index).rung(direction) == Step::kTry);
+    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kTry);
+    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kSleep);
+  }
+  Outcome put(uint32_t index) {
+    const uint32_t length = 16;
+    const uint32_t codec = 1;
+    uint32_t accepted = 0;
+    return path(index).put(&length, &codec, 1, &accepted, [](const Item*, uint32_t) { return uint64_t{16}; });
+  }
+  Outcome get(uint32_t index) {
+    Item item;
+    uint32_t taken = 0;
+    const Outcome outcome = path(index).take(1, &item, &taken, ~uint64_t{0});
+    if (outcome == Outcome::kOk) path(index).finish(&item, 1);
+    return outcome;
+  }
+  uint32_t bell(uint32_t index, Direction direction) { return shared.participants[index].bell[direction].load(); }
+};
+
+}  // namespace
+
+TEST(an_item_rings_one_of_those_that_sleep_and_leaves_the_others_to_a_follow_up) {
+  Handles handles;
+  for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+  CHECK(handles.process.follow_ups == std::vector<Direction>({kGetters}));
+  CHECK(handles.bell(1, kGetters) == Bell::kRung && handles.bell(2, kGetters) == Bell::kParked);
+}
+
+TEST(room_rings_one_of_those_that_sleep) {
+  Handles handles;
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kPutters);
+  CHECK(handles.get(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kPutters}}));
+}
+
+TEST(a_ring_that_may_still_be_answered_serves_what_comes_next) {
+  Handles handles;
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+  handles.process.now_ms += kFollowUpMs - 1;
+  handles.waking(4).item_appeared();
+  CHECK(handles.process.since().empty());
+  handles.process.now_ms += 1;
+  handles.waking(4).item_appeared();
+  CHECK(handles.process.since() == Rung({{2, kGetters}}));
+}
+
+TEST(who_cannot_be_rung_serves_nobody) {
+  Handles handles;
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  handles.process.can_ring = false;
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}}));
+  CHECK(handles.process.follow_ups == std::vector<Direction>({kGetters}));
+}
+
+TEST(nobody_is_rung_where_nobody_sleeps) {
+  Handles handles;
+  CHECK(handles.put(4) == Outcome::kOk && handles.get(4) == Outcome::kOk);
+  handles.waking(4).follow_up(kGetters);
+  CHECK(handles.process.rung.empty() && handles.process.follow_ups.empty());
+}
+
+TEST(an_entry_that_is_free_is_not_rung) {
+  Handles handles;
+  handles.sleep(1, kGetters);
+  handles.shared.participants[1].identity.store(0);  // its owner died asleep
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.rung.empty());
+  CHECK(!handles.waking(4).parking().anybody(kGetters));
+}
+
+TEST(shutdown_rings_all_and_so_does_the_last_item_of_a_queue_that_is_shut_down) {
+  Handles handles;
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  handles.sleep(3, kPutters);
+  handles.path(4).shut_down(false);
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}, {3, kPutters}}));
+  CHECK(handles.bell(1, kGetters) == Bell::kRungWithAll);
+  for (const uint32_t index : {1, 2}) handles.sleep_again(index, kGetters);
+  CHECK(handles.get(4) == Outcome::kOk);
+  CHECK(handles.process.since().empty());
+  CHECK(handles.get(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}}));
+}
+
+TEST(who_was_rung_alone_and_is_served_passes_the_rest_on_to_one) {
+  Handles handles;
+  for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+  CHECK(handles.waking(1).rung(kGetters) == Step::kTry && handles.get(1) == Outcome::kOk);
+  CHECK(handles.waking(1).tried(kGetters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.process.since() == Rung({{2, kGetters}}));
+  CHECK(handles.bell(1, kGetters) == Bell::kAwake && handles.bell(3, kGetters) == Bell::kParked);
+}
+
+TEST(who_was_rung_alone_and_leaves_passes_it_on_once) {
+  Handles handles;
+  for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.process.since() == Rung({{2, kGetters}}));
+  handles.sleep(1, kGetters);
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.process.since().empty());
+}
+
+TEST(nothing_is_passed_on_where_nothing_is_left) {
+  Handles handles;
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  CHECK(handles.waking(1).rung(kGetters) == Step::kTry && handles.get(1) == Outcome::kOk);
+  CHECK(handles.waking(1).tried(kGetters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.process.rung.empty());
+
+  for (const uint32_t index : {1, 3}) handles.sleep(index, kPutters);
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk && handles.get(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  CHECK(handles.waking(1).rung(kPutters) == Step::kTry && handles.put(1) == Outcome::kOk);
+  handles.process.rung.clear();  // the item's
+  CHECK(handles.waking(1).tried(kPutters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.process.rung.empty());
+}
+
+TEST(who_cannot_use_its_wake_passes_it_on_to_all_others_and_they_pass_it_on_to_nobody) {
+  Handles handles;
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
+  for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kPutters);
+  CHECK(handles.get(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kPutters}}));
+  handles.sleep_again(1, kPutters);
+  CHECK(handles.process.since() == Rung({{2, kPutters}, {3, kPutters}}));  // and not to itself
+  for (const uint32_t index : {2, 3}) handles.sleep_again(index, kPutters);
+  handles.waking(3).stop(kPutters);
+  CHECK(handles.process.rung.empty());
+}
+
+TEST(a_wake_that_came_before_the_bell_was_put_up_anew_is_still_owed) {
+  Handles handles;
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  CHECK(handles.waking(1).begin(kGetters, Bell::kSleeping) ==
+        Step::kTry);  // a call that blocks, beside one that awaits
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.process.rung == Rung({{2, kGetters}}));
+}
+
+TEST(a_follow_up_rings_all_where_there_is_something_to_wake_for) {
+  Handles handles;
+  handles.sleep(1, kGetters);
+  handles.waking(4).follow_up(kGetters);
+  CHECK(handles.process.since().empty());
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  handles.waking(4).follow_up(kGetters);
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}}));
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kPutters);
+  handles.waking(4).follow_up(kPutters);
+  CHECK(handles.process.since() == Rung({{1, kPutters}, {2, kPutters}}));
+  CHECK(handles.get(4) == Outcome::kOk);
+  handles.path(4).shut_down(false);
+  handles.process.rung.clear();
+  handles.sleep(3, kGetters);
+  handles.waking(4).follow_up(kGetters);  // it may have been overtaken by the wake of the shutdown
+  CHECK(!handles.process.rung.empty());
+}
+
+TEST(who_leaves_wakes_all_for_what_is_there) {
+  Handles handles;
+  handles.sleep(1, kGetters);
+  handles.path(3).leave();
+  CHECK(handles.process.since().empty());
+  CHECK(handles.shared.participants[3].identity.load() == 0);
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  handles.process.rung.clear();
+  handles.path(4).leave();
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}}));
+}
+
+TEST(a_participant_at_a_new_entry_owes_nothing_of_the_old_one) {
+  Handles handles;
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  handles.waking(1).begin(kGetters, Bell::kParked);
+  handles.path(1).join_at(3);
+  handles.waking(1).stop(kGetters);
+  CHECK(handles.process.rung.empty() && handles.bell(1, kGetters) == Bell::kParked);
+}
+
+TEST(who_waits_sleeps_only_after_a_look_with_its_bell_up) {
+  Handles handles;
+  int tries = 0;
+  std::vector<uint32_t> bells;
+  const auto attempt = [&] {
+    bells.push_back(handles.bell(1, kGetters));
+    return ++tries == 4;
+  };
+  int sleeps = 0;
+  const auto sleep = [&] {
+    CHECK(handles.bell(1, kGetters) == Bell::kSleeping);
+    return ++sleeps < 10;
+  };
+  WakeProtocol<StdMemory, Process>& waking = handles.waking(1);
+  CHECK(waking.run(kGetters, Bell::kSleeping, waking.begin(kGetters, Bell::kSleeping), attempt, sleep));
+  CHECK(bells == std::vector<uint32_t>({Bell::kSleeping, Bell::kAwake, Bell::kSleeping, Bell::kAwake}));
+  CHECK(sleeps == 2 && handles.bell(1, kGetters) == Bell::kAwake);
+}
+
+TEST(a_wait_whose_try_throws_leaves_no_bell_up) {
+  auto queue = make(__func__);
+  bool thrown = false;
+  try {
+    queue->wait(kGetters, 1000, [&]() -> bool {
+      if (queue->bell(kGetters) == Bell::kSleeping) throw 1;
+      return false;
+    });
+  } catch (int) {
+    thrown = true;
+  }
+  CHECK(thrown && queue->bell(kGetters) == Bell::kAwake);
+}

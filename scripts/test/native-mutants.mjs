@@ -1,0 +1,183 @@
+/**
+ * Mutations of what ships. Every look, wake, announcement and recheck of the files below is taken out or turned round, one at a time,
+ * and the core's own tests have to notice.
+ *
+ *   node scripts/test/native-mutants.mjs                 each mutation against the test that is known to notice it; what is new, or
+ *                                                        no longer noticed by that one, against all
+ *   node scripts/test/native-mutants.mjs --all           each mutation against all tests, in their order
+ *   node scripts/test/native-mutants.mjs --only TEXT     those whose name contains TEXT
+ *   node scripts/test/native-mutants.mjs --list          names them
+ *   --write                                              writes down which test noticed, in native/test/mutants.json
+ *   --table                                              prints that file as the table of docs/verification.md
+ *
+ * All mutations are compiled into one build of the tests, and the environment says which one is on; so a mutation costs the time of its
+ * test. A mutation that nothing may notice stands in native/test/mutants.json with the argument why.
+ */
+import { execFileSync, spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { findMutations, instrument } from './native-mutations.mjs';
+
+const root = resolve(import.meta.dirname, '../..');
+const copy = join(root, 'out/mutants');
+const book = join(root, 'native/test/mutants.json');
+
+const FILES = [
+  'native/core/waiting/parking.h',
+  'native/core/waiting/wake_protocol.h',
+  'native/core/waiting/watcher.cc',
+  'native/core/handle/item_path.h',
+  'native/core/handle/queue.h',
+  'native/core/handle/queue.cc',
+  'native/core/handle/membership.cc',
+];
+
+/** Quick ones first. `one`: the arguments that run only what said that it noticed. */
+const TESTS = [
+  { name: 'model', command: ['model', 'exhaustive-quick'], seconds: 120, noticed: /^noticed by "(.*)": (.*)$/m },
+  { name: 'unit', command: ['unit'], seconds: 40 },
+  {
+    name: 'schedules',
+    command: ['model', 'all', '2000'],
+    seconds: 120,
+    noticed: /^ {2}(.*): .* in schedule/m,
+    whole: true,
+  },
+  { name: 'threads', command: ['threads'], seconds: 60, whole: true },
+  { name: 'scarce', command: ['scarce'], seconds: 40 },
+  { name: 'kill', command: ['kill', '400', '1'], seconds: 90, whole: true },
+];
+
+const options = process.argv.slice(2);
+const has = (option) => options.includes(option);
+const only = has('--only') ? options[options.indexOf('--only') + 1] : '';
+
+function build(mutations) {
+  rmSync(join(copy, 'native'), { recursive: true, force: true });
+  mkdirSync(copy, { recursive: true });
+  for (const part of ['native', 'CMakeLists.txt']) cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const file of FILES) {
+    const mine = mutations.filter((mutation) => mutation.file === file);
+    writeFileSync(join(copy, file), instrument(readFileSync(join(root, file), 'utf8'), mine));
+  }
+  writeFileSync(
+    join(copy, 'native/core/mutants.h'),
+    `#pragma once
+#include <cstdlib>
+namespace sage_mutants {
+inline const int active = std::getenv("SAGE_MUTANT") == nullptr ? -1 : std::atoi(std::getenv("SAGE_MUTANT"));
+inline bool is(int mutant) { return mutant == active; }
+inline bool never(int mutant, bool value) { return !is(mutant) && value; }
+inline bool always(int mutant, bool value) { return is(mutant) || value; }
+}  // namespace sage_mutants
+`,
+  );
+  const flags = ['-DSAGE_BUILD_ADDON=OFF', '-DSAGE_BUILD_TESTS=ON', '-DSAGE_FAILPOINTS=ON'];
+  const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };
+  execFileSync('cmake', ['-S', copy, '-B', join(copy, 'build'), ...flags, '-DCMAKE_CXX_FLAGS=-w'], quiet);
+  execFileSync('cmake', ['--build', join(copy, 'build'), '--parallel', '2'], quiet);
+}
+
+/** Runs a test with one mutation on. Undefined: it noticed nothing. */
+function run(number, { name, command, seconds, noticed }, one) {
+  return new Promise((done) => {
+    const [program, ...given] = command;
+    const child = spawn(
+      join(copy, 'build/native/test', program),
+      one === undefined ? given : [...given.slice(0, 1 * (program === 'model')), one],
+      {
+        env: { ...process.env, SAGE_MUTANT: String(number) },
+        detached: true, // with its children in a group of its own
+      },
+    );
+    let output = '';
+    let late = false;
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
+    const timer = setTimeout(() => {
+      late = true;
+      process.kill(-child.pid, 'SIGKILL');
+    }, seconds * 1000);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      if (code === 0) return done(undefined);
+      const found = noticed?.exec(output);
+      const cases = [...output.matchAll(/^ {2}(\w+)$/gm)];
+      const last = cases.at(-1)?.[1];
+      const what = found?.[2] ?? /not true: (.*)/.exec(output)?.[1] ?? `ended by ${code ?? child.signalCode}`;
+      done({ test: name, case: found?.[1] ?? last ?? '', says: late ? `not done after ${seconds} s` : what });
+    });
+  });
+}
+
+/** The first of the tests that notices. */
+async function hunt(number, known) {
+  if (known !== undefined) {
+    const test = TESTS.find(({ name }) => name === known.test);
+    const found = await run(number, test, test.whole ? undefined : known.case);
+    if (found !== undefined) return found;
+  }
+  for (const test of TESTS) {
+    const found = await run(number, test);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function table(entries) {
+  const cell = (text) => text.replaceAll('|', '\\|').replace(/\s+/g, ' ');
+  const lines = ['| what is changed | noticed by | which says |', '| --- | --- | --- |'];
+  for (const [name, entry] of Object.entries(entries)) {
+    const by = entry.redundant === undefined ? `${entry.test}: ${entry.case}` : 'nothing may';
+    lines.push(`| \`${cell(name)}\` | ${cell(by)} | ${cell(entry.redundant ?? entry.says)} |`);
+  }
+  return lines.join('\n');
+}
+
+const known = JSON.parse(readFileSync(book, 'utf8'));
+if (has('--table')) {
+  console.log(table(known));
+  process.exit(0);
+}
+const mutations = FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8')));
+mutations.forEach((mutation, number) => (mutation.number = number));
+const names = new Set(mutations.map(({ name }) => name));
+if (has('--list')) {
+  for (const { name } of mutations) console.log(name);
+  process.exit(0);
+}
+const gone = Object.keys(known).filter((name) => !names.has(name));
+const chosen = mutations.filter(({ name }) => name.includes(only));
+build(mutations);
+
+const found = {};
+const survivors = [];
+let next = 0;
+await Promise.all(
+  Array.from({ length: 2 }, async () => {
+    while (next < chosen.length) {
+      const { name, number } = chosen[next++];
+      const before = known[name];
+      if (before?.redundant !== undefined) {
+        found[name] = before;
+        continue;
+      }
+      const start = Date.now();
+      const entry = await hunt(number, has('--all') ? undefined : before);
+      const seconds = ((Date.now() - start) / 1000).toFixed(1);
+      if (entry === undefined) survivors.push(name);
+      else found[name] = entry;
+      console.log(
+        `${entry === undefined ? 'SURVIVES' : `${entry.test}: ${entry.case}: ${entry.says}`}  ← ${name} (${seconds} s)`,
+      );
+    }
+  }),
+);
+console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
+for (const name of survivors) console.log(`  ${name}`);
+for (const name of only === '' ? gone : []) console.log(`no longer in the code: ${name}`);
+if (has('--write')) {
+  const all = { ...known, ...found };
+  const sorted = mutations.filter(({ name }) => all[name] !== undefined).map(({ name }) => [name, all[name]]);
+  writeFileSync(book, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+}
+process.exit(survivors.length > 0 || (only === '' && !has('--write') && gone.length > 0) ? 1 : 0);
