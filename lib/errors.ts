@@ -4,6 +4,10 @@
  * Messages say what was expected, what was found, and what to do.
  */
 
+/** On the prototype of each class: its name, the same in every copy of the package. */
+const BRAND = Symbol.for('sage-queue.error');
+type Branded = { [BRAND]?: string };
+
 export interface QueueErrorOptions {
   cause?: unknown;
   accepted?: number;
@@ -31,6 +35,16 @@ export class QueueError extends Error {
 
   override get name(): string {
     return this.constructor.name;
+  }
+
+  /** Recognizes the errors of every copy of the package in this process. Of a class that a program derives only its own. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (Function.prototype[Symbol.hasInstance].call(this, value)) return true;
+    const { prototype } = this as { prototype: Branded };
+    if (!Object.hasOwn(prototype, BRAND) || typeof value !== 'object' || value === null) return false;
+    for (let next = Object.getPrototypeOf(value) as Branded | null; next !== null; next = Object.getPrototypeOf(next))
+      if (Object.hasOwn(next, BRAND) && next[BRAND] === prototype[BRAND]) return true;
+    return false;
   }
 }
 
@@ -175,3 +189,24 @@ export class QueueConnectionError extends QueueError {
     super('ERR_QUEUE_CONNECTION', message, options);
   }
 }
+
+const classes = {
+  QueueError,
+  QueueEmptyError,
+  QueueFullError,
+  QueueShutDownError,
+  QueueClosedError,
+  QueueNotFoundError,
+  QueueExistsError,
+  UnknownQueueTypeError,
+  InvalidDescriptorError,
+  SerializationError,
+  ItemTooLargeError,
+  ConfigMismatchError,
+  QueueTimeoutError,
+  QueueProducerLostError,
+  RemoteError,
+  SegmentError,
+  QueueConnectionError,
+};
+for (const [name, { prototype }] of Object.entries(classes)) Object.defineProperty(prototype, BRAND, { value: name });

@@ -11,45 +11,23 @@ export interface QueueConfiguration {
   capacityBytes?: number;
 }
 
-const FORMS =
-  'shm:NAME, sage:NAME, rpc://HOST:PORT/ID, ray://HOST:PORT/ID, ray-actor://HOST:PORT/NAME, a JSON text or @file.json';
-
 /** @throws UsageError that says what was expected; InvalidDescriptorError for a descriptor that is none. */
 export function parseQueue(text: string, configuration: QueueConfiguration = {}): QueueDescriptor {
   if (text.startsWith('@')) return described(readDescriptor(text.slice(1)), configuration);
   if (text.trimStart().startsWith('{')) return described(QueueDescriptor.fromJSON(text), configuration);
-  const { maxsize, capacityBytes } = configuration;
-  const native = /^(shm|sage):(?!\/\/)(.+)$/s.exec(text);
-  if (native !== null) {
-    const [, scheme, name] = native as unknown as [string, string, string];
-    return scheme === 'shm'
-      ? QueueDescriptor.createShmQueue(name, name, configuration)
-      : QueueDescriptor.createSageQueue(name, configuration);
-  }
-  const remote = /^(rpc|ray|ray-actor):\/\//.exec(text);
-  if (remote === null) throw new UsageError(`'${text}' names no queue. Expected ${FORMS}.`);
-  if (capacityBytes !== undefined) throw new UsageError('--capacity-bytes is for shm: and sage: queues.');
-  const { host, port, id } = parseAddress(text, remote[1]!);
-  if (remote[1] === 'rpc') return QueueDescriptor.createRpcQueue(host, port, id, { maxsize });
-  const address = `ray://${host.includes(':') ? `[${host}]` : host}:${port}`;
-  return remote[1] === 'ray'
-    ? QueueDescriptor.createRayQueue(id, { address, maxsize })
-    : QueueDescriptor.createRayActorQueue(id, id, { address, maxsize });
+  const descriptor = namedBy(text);
+  const { queueType } = descriptor;
+  if (configuration.capacityBytes !== undefined && queueType !== 'shm' && queueType !== 'sage_queue')
+    throw new UsageError('--capacity-bytes is for shm: and sage: queues.');
+  return described(descriptor, configuration);
 }
 
-/** HOST:PORT/ID. The id may be percent-encoded and may hold slashes. */
-function parseAddress(text: string, scheme: string): { host: string; port: number; id: string } {
-  const parts = /^[a-z-]+:\/\/(\[[^\]]+\]|[^:/@?#]+):(\d+)\/(.+)$/s.exec(text);
-  const port = Number(parts?.[2]);
-  if (parts === null || port < 1 || port > 65535) {
-    throw new UsageError(
-      `'${text}' is not ${scheme}://HOST:PORT/${scheme === 'ray-actor' ? 'NAME' : 'ID'} with a port from 1 to 65535.`,
-    );
-  }
+function namedBy(uri: string): QueueDescriptor {
   try {
-    return { host: parts[1]!.replace(/^\[(.*)\]$/, '$1'), port, id: decodeURIComponent(parts[3]!) };
-  } catch {
-    throw new UsageError(`'${text}' holds a % that encodes nothing; write %25 for the character itself.`);
+    return QueueDescriptor.fromURI(uri);
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(message.replace(/ or (ray-actor:\S+)\.$/, ', $1, a JSON text or @file.json.'));
   }
 }
 

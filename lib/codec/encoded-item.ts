@@ -12,6 +12,9 @@ export interface Sealing {
   open(index: number): unknown;
 }
 
+/** Items that another copy of the package put into a local queue are opened like those of this one. */
+const SEALED = Symbol.for('sage-queue.encoded-item.1');
+
 export class SealedItem {
   constructor(
     readonly batch: Sealing,
@@ -34,5 +37,20 @@ export class SealedItem {
   /** @throws SerializationError */
   open(): unknown {
     return this.batch.open(this.index);
+  }
+}
+
+Object.defineProperty(SealedItem.prototype, SEALED, { value: true });
+
+/** Of a revoked proxy one cannot even ask what it is: that it is no encoded item, then. */
+export function isSealed(value: unknown): value is SealedItem {
+  if (typeof value !== 'object' || value === null) return false;
+  try {
+    const prototype = Object.getPrototypeOf(value) as object | null;
+    // Most values are told by the first two.
+    if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return false;
+    return prototype === SealedItem.prototype || SEALED in prototype;
+  } catch {
+    return false;
   }
 }

@@ -9,7 +9,7 @@ import { SerializationError } from '../errors';
 import { describeValue } from '../util/describe-value';
 import { isBytes } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
-import { SealedItem } from './encoded-item';
+import { isSealed } from './encoded-item';
 
 /** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
 export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
@@ -143,16 +143,7 @@ function encodeWith(codec: Codec, value: unknown): Uint8Array {
   }
 }
 
-export { isBytes, isBytes as isPlainBytes };
-
-/** Of a revoked proxy one cannot even ask what it is: that it is no encoded item, then. */
-export function isSealed(value: unknown): value is SealedItem {
-  try {
-    return value instanceof SealedItem;
-  } catch {
-    return false;
-  }
-}
+export { isBytes, isBytes as isPlainBytes, isSealed };
 
 /**
  * The item as bytes that the caller may keep. A raw Uint8Array passes through without a copy.

@@ -1,67 +1,46 @@
 import { InvalidDescriptorError } from '../errors';
-import { givenOptions } from './normalize-options';
-import { hostIdentity } from './host-identity';
 import { checkBuiltInMetadata, copyMetadata, deepEqual } from './metadata';
 import { describeValue } from '../util/describe-value';
 import type { Metadata } from './metadata';
-import { numberIfSame, parseJson } from '../util/json-text';
 import { nodeCrypto } from '../util/lazy-node';
-import type {
-  AutoOptions,
-  LocalOptions,
-  NativeOptions,
-  RayOptions,
-  RpcOptions,
-  SageOptions,
-  ShmOptions,
-} from './options';
+import { refuseUnknown } from '../util/known-options';
+import {
+  autoMetadata,
+  localMetadata,
+  nonEmpty,
+  rayMetadata,
+  rpcMetadata,
+  sageMetadata,
+  shmMetadata,
+} from './option-metadata';
+import { parseQueueUri } from './queue-uri';
+import { readWire } from './wire-form';
+import type { DescriptorParts, QueueDescriptorJSON } from './wire-form';
+import type { AutoOptions, LocalOptions, RayOptions, RpcOptions, SageOptions, ShmOptions } from './options';
 
-/** The wire form, shared with Python: exactly these four keys, in this order. Unknown extra keys are ignored when read. */
-export interface QueueDescriptorJSON {
-  queue_id: string;
-  queue_type: string;
-  metadata: Metadata;
-  /** Seconds since the epoch, fractional, as Python's `time.time()`. */
-  created_timestamp: number;
-}
+export type { QueueDescriptorJSON };
 
 /** `prefix` and eight random hex digits. */
 const madeUpId = (prefix: string): string => `${prefix}_${nodeCrypto().randomBytes(4).toString('hex')}`;
 
-/** Metadata without the keys whose option was not given; null counts as not given. */
-function given(entries: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null));
+/** On the prototype of every copy of the package: its descriptors are as good as those made here. */
+const BRAND = Symbol.for('sage-queue.descriptor');
+
+/** Also one that another copy of the package made. */
+export function isDescriptor(value: unknown): value is QueueDescriptor {
+  return typeof value === 'object' && value !== null && BRAND in value;
 }
 
-const nativeKeys = (options: NativeOptions): Record<string, unknown> =>
-  given({ capacity_bytes: options.capacityBytes, codec: options.codec, mode: options.mode });
-
-function sageMetadata(options: SageOptions, uid: number | null): Record<string, unknown> {
-  const multiTenant = options.enableMultiTenant ?? true;
-  return {
-    maxsize: options.maxsize ?? 1000,
-    auto_cleanup: options.autoCleanup ?? true,
-    namespace: options.namespace ?? null,
-    enable_multi_tenant: multiTenant,
-    ...(multiTenant === true && uid !== null ? { owner_uid: uid } : {}),
-    ...nativeKeys(options),
-  };
-}
-
-const rayMetadata = ({ maxsize, address, namespace, create }: RayOptions): Record<string, unknown> => ({
-  maxsize: maxsize ?? 0,
-  ...given({ address, namespace, create }),
-});
-
-type Parts = { queueId: string; queueType: string; metadata: Metadata; createdTimestamp: number };
+const PARTS = ['queueId', 'queueType', 'metadata', 'createdTimestamp'] as const;
 
 /** Of a descriptor to be made. @throws InvalidDescriptorError */
-function checkedParts(init: Partial<Parts>): Parts {
+function checkedParts(init: Partial<DescriptorParts>): Required<DescriptorParts> {
   if (typeof init !== 'object' || init === null) {
     throw new InvalidDescriptorError(
       `A descriptor is made from { queueId, queueType, metadata }, found ${describeValue(init)}.`,
     );
   }
+  refuseUnknown(init, PARTS);
   const queueId = nonEmpty('queue_id', init.queueId);
   const queueType = nonEmpty('queue_type', init.queueType);
   const metadata = copyMetadata(init.metadata ?? {});
@@ -73,34 +52,6 @@ function checkedParts(init: Partial<Parts>): Parts {
     );
   }
   return { queueId, queueType, metadata, createdTimestamp };
-}
-
-/** The wire form, as text or as an object, with nothing checked but that. @throws InvalidDescriptorError */
-function readWire(json: unknown): ConstructorParameters<typeof QueueDescriptor>[0] {
-  let wire: unknown;
-  try {
-    wire = typeof json === 'string' ? parseJson(json, numberIfSame) : json;
-    if (typeof wire === 'object' && wire !== null && !Array.isArray(wire)) {
-      return {
-        queueId: own(wire, 'queue_id') as string,
-        queueType: own(wire, 'queue_type') as string,
-        metadata: (own(wire, 'metadata') ?? {}) as Metadata,
-        createdTimestamp: (own(wire, 'created_timestamp') ?? undefined) as number | undefined,
-      };
-    }
-  } catch (error) {
-    throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.`, {
-      cause: error,
-    });
-  }
-  throw new InvalidDescriptorError(
-    `A descriptor is a JSON object with queue_id, queue_type, metadata and created_timestamp, found ${describeValue(wire)}.`,
-  );
-}
-
-/** Own keys only: what a polluted prototype offers is not part of the text. */
-function own(wire: object, key: string): unknown {
-  return Object.hasOwn(wire, key) ? (wire as Record<string, unknown>)[key] : undefined;
 }
 
 /**
@@ -129,76 +80,76 @@ export class QueueDescriptor<K extends string = string> {
     Object.freeze(this);
   }
 
+  /** A queue in the memory of one thread. Without an id one is made, as `local_1a2b3c4d`; likewise below. */
   static createLocalQueue(queueId?: string, options?: LocalOptions): QueueDescriptor<'local'> {
-    return make('local', queueId ?? madeUpId('local'), { maxsize: givenOptions(options).maxsize ?? 0 });
+    return make('local', queueId ?? madeUpId('local'), localMetadata(options));
   }
 
+  /**
+   * A queue in shared memory, addressed by `shmName`, whatever the id.
+   * @throws InvalidDescriptorError without a name
+   */
   static createShmQueue(queueId: string | undefined, shmName: string, options?: ShmOptions): QueueDescriptor<'shm'> {
-    const wanted = givenOptions(options);
-    return make('shm', queueId ?? madeUpId('shm'), {
-      shm_name: nonEmpty('shm_name', shmName),
-      maxsize: wanted.maxsize ?? 1000,
-      ...nativeKeys(wanted),
-    });
+    return make('shm', queueId ?? madeUpId('shm'), shmMetadata(shmName, options));
   }
 
+  /** A queue in shared memory with namespaces and owners, addressed by its id. */
   static createSageQueue(queueId?: string, options?: SageOptions): QueueDescriptor<'sage_queue'> {
-    return make(
-      'sage_queue',
-      queueId ?? madeUpId('sage'),
-      sageMetadata(givenOptions(options), process.getuid?.() ?? null),
-    );
+    return make('sage_queue', queueId ?? madeUpId('sage'), sageMetadata(options));
   }
 
+  /** A Ray actor that is a queue, addressed by its name. */
   static createRayActorQueue(
     queueId: string | undefined,
     actorName: string,
     options?: RayOptions,
   ): QueueDescriptor<'ray_actor'> {
-    return make('ray_actor', queueId ?? madeUpId('ray_actor'), {
-      actor_name: nonEmpty('actor_name', actorName),
-      ...rayMetadata(givenOptions(options)),
-    });
+    const metadata = { actor_name: nonEmpty('actor_name', actorName), ...rayMetadata(options) };
+    return make('ray_actor', queueId ?? madeUpId('ray_actor'), metadata);
   }
 
+  /** A queue on a Ray cluster, addressed by its id. */
   static createRayQueue(queueId?: string, options?: RayOptions): QueueDescriptor<'ray_queue'> {
-    return make('ray_queue', queueId ?? madeUpId('ray_queue'), rayMetadata(givenOptions(options)));
+    return make('ray_queue', queueId ?? madeUpId('ray_queue'), rayMetadata(options));
   }
 
+  /**
+   * A queue that a `QueueServer` serves under that id. An address `unix:/path` has no port.
+   * @throws InvalidDescriptorError for a port out of 1…65535
+   */
   static createRpcQueue(
     serverAddress: string,
-    port: number,
+    port: number | undefined,
     queueId?: string,
     options?: RpcOptions,
   ): QueueDescriptor<'rpc'> {
-    const { maxsize, tls, codec } = givenOptions(options);
-    return make('rpc', queueId ?? madeUpId('rpc'), {
-      server_address: nonEmpty('server_address', serverAddress),
-      port: requiredPort(port),
-      ...given({ maxsize, tls, codec }),
-    });
+    return make('rpc', queueId ?? madeUpId('rpc'), rpcMetadata(serverAddress, port, options));
   }
 
-  /** Says where it was made (boot id, device of /dev/shm, uid), so that a reader knows whether the owner's shared memory is within reach. */
+  /** Resolves to the owner's sage_queue on the owner's host (same boot id, same /dev/shm), to its rpc endpoint elsewhere. */
   static createAutoQueue(queueId?: string, options?: AutoOptions): QueueDescriptor<'auto'> {
-    const host = hostIdentity();
-    const wanted = givenOptions(options);
-    const rpc = wanted.rpc ?? undefined;
-    return make('auto', queueId ?? madeUpId('auto'), {
-      ...sageMetadata(wanted, host.uid),
-      owner_boot_id: host.bootId,
-      owner_shm_device: host.shmDevice,
-      owner_uid: host.uid,
-      ...(rpc === undefined
-        ? {}
-        : {
-            rpc: {
-              server_address: nonEmpty('rpc.server_address', rpc.serverAddress),
-              port: requiredPort(rpc.port),
-              ...given({ tls: rpc.tls }),
-            },
-          }),
-    });
+    return make('auto', queueId ?? madeUpId('auto'), autoMetadata(options));
+  }
+
+  /**
+   * As on the command line: `shm:NAME`, `sage:NAME`, `rpc://HOST:PORT/ID` (also `rpc://[::1]:PORT/ID`), `rpc+unix:/PATH#ID`,
+   * `ray://HOST:PORT/ID`, `ray-actor://HOST:PORT/NAME`. An id may be percent-encoded.
+   * @throws InvalidDescriptorError
+   */
+  static fromURI(uri: string): QueueDescriptor {
+    const parsed = parseQueueUri(uri);
+    switch (parsed.scheme) {
+      case 'shm':
+        return QueueDescriptor.createShmQueue(parsed.name, parsed.name);
+      case 'sage':
+        return QueueDescriptor.createSageQueue(parsed.name);
+      case 'rpc':
+        return QueueDescriptor.createRpcQueue(parsed.host, parsed.port, parsed.id);
+      case 'ray':
+        return QueueDescriptor.createRayQueue(parsed.id, { address: parsed.address });
+      case 'ray-actor':
+        return QueueDescriptor.createRayActorQueue(parsed.id, parsed.id, { address: parsed.address });
+    }
   }
 
   /** What `JSON.stringify(descriptor)` writes. */
@@ -212,7 +163,8 @@ export class QueueDescriptor<K extends string = string> {
   }
 
   /**
-   * Takes the text or the parsed object. Extra keys are ignored; a missing or null timestamp means now.
+   * Takes the text, the parsed object, an object that went through a structured clone (`postMessage`, `workerData`), or a descriptor of
+   * another copy of the package. Extra keys are ignored; a missing or null timestamp means now.
    * @throws InvalidDescriptorError; never returns a half-built descriptor.
    */
   static fromJSON(json: string | unknown): QueueDescriptor {
@@ -237,7 +189,7 @@ export class QueueDescriptor<K extends string = string> {
   /** Id, type and deep metadata (whatever the order of its keys); the timestamp does not count. */
   equals(other: QueueDescriptor): boolean {
     return (
-      other instanceof QueueDescriptor &&
+      isDescriptor(other) &&
       other.queueId === this.queueId &&
       (other.queueType as string) === this.queueType &&
       deepEqual(other.metadata, this.metadata)
@@ -249,16 +201,7 @@ export class QueueDescriptor<K extends string = string> {
   }
 }
 
-function nonEmpty(name: string, value: unknown): string {
-  if (typeof value === 'string' && value !== '') return value;
-  throw new InvalidDescriptorError(`${name} must be a non-empty string, found ${describeValue(value)}.`);
-}
-
-function requiredPort(port: unknown): unknown {
-  if (port === undefined || port === null)
-    throw new InvalidDescriptorError('port must be an integer from 1 to 65535, found none.');
-  return port;
-}
+Object.defineProperty(QueueDescriptor.prototype, BRAND, { value: true });
 
 function make<K extends string>(queueType: K, queueId: string, metadata: Record<string, unknown>): QueueDescriptor<K> {
   return new QueueDescriptor({ queueId, queueType, metadata: metadata as Metadata });

@@ -4,12 +4,13 @@ import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueError, QueueShutDownError } from '../errors';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
 import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
 import { LeaseRun } from './lease-table';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, remainingMs } from '../wait/deadline';
-import { readMax, readWait } from '../wait/options';
+import { readMax, readAnyWait } from '../wait/options';
 import type { Wait } from '../wait/options';
 
 /** Node's own are loaded with them. */
@@ -58,7 +59,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
-    const wait = readWait(options);
+    const wait = readAnyWait(options);
     const deadline = deadlineOf(wait);
     let accepted = 0;
     try {
@@ -81,7 +82,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async getMany(max: number, options?: WaitOptions): Promise<T[]> {
-    readWait(options);
+    readAnyWait(options);
     if (readMax(max) === 0) return [];
     const items = [await this.get(options)];
     try {
@@ -132,6 +133,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   writable(options?: { shutdown?: boolean }): Writable {
+    if (typeof options === 'object' && options !== null) refuseUnknown(options, ['shutdown']);
     return new (streams().QueueWritable)(this, options?.shutdown === true);
   }
 
@@ -151,7 +153,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
-    readWait(options);
+    readAnyWait(options);
     if (readMax(max) === 0) return batchOf<T>([]);
     const leases = [await this.lease(options)];
     try {

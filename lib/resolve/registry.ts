@@ -1,7 +1,8 @@
 import { QueueDescriptor } from '../descriptor/descriptor';
 import type { QueueDescriptorJSON } from '../descriptor/descriptor';
 import { InvalidDescriptorError, UnknownQueueTypeError } from '../errors';
-import { givenOptions } from '../descriptor/normalize-options';
+import { looksLikeUri } from '../descriptor/queue-uri';
+import { refuseUnknown } from '../util/known-options';
 import { describeValue } from '../util/describe-value';
 import type { Queue, QueueFor, QueueImplementation, QueueLike, ResolveOptions } from '../queue/types';
 import { expectedProducers } from '../queue/producer-role';
@@ -22,6 +23,9 @@ const builtIn: Record<string, () => QueueImplementation> = {
   auto: () => (require('./auto') as typeof import('./auto')).resolveAuto,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
+
+const RESOLVE_OPTIONS: readonly (keyof ResolveOptions)[] = ['create', 'credentials', 'producer', 'prefetch'];
+const CREDENTIALS: readonly string[] = ['token', 'ca', 'cert', 'key'];
 
 const implementations = new Map<string, () => QueueImplementation>(Object.entries(builtIn));
 
@@ -66,8 +70,11 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
   descriptor: QueueDescriptor<K> | QueueDescriptorJSON | string,
   options?: ResolveOptions,
 ): QueueFor<K, T> {
-  const wanted = givenOptions(options);
-  const known = QueueDescriptor.fromJSON(descriptor);
+  const wanted = optionsOf(options);
+  const known =
+    typeof descriptor === 'string' && looksLikeUri(descriptor)
+      ? QueueDescriptor.fromURI(descriptor)
+      : QueueDescriptor.fromJSON(descriptor);
   const load = implementations.get(known.queueType);
   if (load === undefined) {
     throw new UnknownQueueTypeError(
@@ -75,6 +82,7 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
         'Register one with registerQueueImplementation(type, implementation).',
     );
   }
+  if (load === builtIn[known.queueType]) refuseUnknownOptions(wanted);
   checkCreate(wanted.create);
   checkProducer(known.queueType, load, wanted);
   const made = instantiate(load(), known, wanted);
@@ -97,6 +105,18 @@ function instantiate(
         options,
       )
     : (implementation as (descriptor: QueueDescriptor, options: ResolveOptions) => QueueLike)(descriptor, options);
+}
+
+function optionsOf(options: ResolveOptions | null | undefined): ResolveOptions {
+  if (options === undefined || options === null) return {};
+  if (typeof options === 'object') return options;
+  throw new InvalidDescriptorError(`The options must be an object, found ${describeValue(options)}.`);
+}
+
+/** Of the package's own types; types of others may have options of their own. @throws TypeError */
+function refuseUnknownOptions({ credentials, ...options }: ResolveOptions): void {
+  refuseUnknown(options, RESOLVE_OPTIONS);
+  if (typeof credentials === 'object' && credentials !== null) refuseUnknown(credentials, CREDENTIALS);
 }
 
 function checkCreate(create: unknown): void {

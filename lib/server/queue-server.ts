@@ -4,6 +4,7 @@ import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
 import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
 import type { QueueLike } from '../queue/types';
 import { resolveDescriptor } from '../resolve/registry';
 import { wrapQueue } from '../queue/adapter/wrap-queue';
@@ -25,6 +26,11 @@ const DEFAULT_MESSAGE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_GRACE_MS = 5000;
 const SWEEP_MS = 10_000;
 const MOST_RECORDS = 100_000;
+const SERVER_OPTIONS = [
+  ...(['host', 'port', 'tls', 'token', 'allowPlaintextBeyondLoopback'] as const),
+  ...(['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs', 'queues'] as const),
+];
+const TLS_OPTIONS = ['cert', 'key', 'clientCa'];
 
 export interface QueueServerOptions {
   /** Name or address to listen on. Default 127.0.0.1. */
@@ -73,9 +79,10 @@ export class QueueServer {
 
   /** @throws RangeError for a limit that is not a positive whole number, TypeError for other options that are not what they should be */
   constructor(given?: QueueServerOptions) {
-    this.options = givenOptions(given, (message) => new TypeError(message));
+    this.options = givenOptions(given, SERVER_OPTIONS, (message) => new TypeError(message));
     const { options } = this;
     const { host, token, queues } = options;
+    if (typeof options.tls === 'object' && options.tls !== null) refuseUnknown(options.tls, TLS_OPTIONS);
     if (host !== undefined && typeof host !== 'string')
       throw new TypeError(`host must be a name or an address, found ${describeValue(host)}`);
     // An unset variable of the environment must not open the server to everybody.
@@ -174,15 +181,16 @@ export class QueueServer {
    * Drains: takes no more clients, answers what was put, fails what waits, and gives clients `graceMs` (default 5000) to settle what they
    * have on lease. What they have not settled goes back to its queue. Idempotent. Nothing happens to a server that was not started.
    */
-  stop(options?: { graceMs?: number }): Promise<void> {
+  async stop(options?: { graceMs?: number }): Promise<void> {
+    if (typeof options === 'object' && options !== null) refuseUnknown(options, ['graceMs']);
     // A port that is not open yet cannot be closed.
     if (this.starting !== undefined)
       return this.starting.then(
         () => this.stop(options),
         () => {},
       );
-    if (this.listener === undefined) return Promise.resolve();
-    return (this.stopping ??= this.drain(options?.graceMs ?? DEFAULT_GRACE_MS));
+    if (this.listener === undefined) return;
+    await (this.stopping ??= this.drain(options?.graceMs ?? DEFAULT_GRACE_MS));
   }
 
   private async drain(graceMs: number): Promise<void> {

@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../util/known-options';
 import { batchTests } from './contract-batches';
 import { basicTests } from './contract-basics';
 import { boundTests } from './contract-bounds';
@@ -27,6 +28,7 @@ export type Tests<Q> = Readonly<Record<string, (queue: Q) => Promise<void>>>;
  * describeQueueContract('my_custom', () => resolveDescriptor(QueueDescriptor.fromJSON(text)), { bounded: true });
  */
 export function describeQueueContract(name: string, make: MakeQueue, options?: ContractOptions): void {
+  if (typeof options === 'object' && options !== null) refuseUnknown(options, ['bounded', 'shared']);
   const { describe, it } = findRunner();
   const add = (tests: Tests<QueueLike>): void => {
     for (const [title, body] of Object.entries(tests)) it(title, () => withQueue(make, body));

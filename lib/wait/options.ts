@@ -1,5 +1,6 @@
 /** How long a call may wait, and who may call it off: what programs write, and the one reading of it. */
 import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
 
 export interface WaitOptions {
   /** false: fail at once instead of waiting. Default true. */
@@ -21,8 +22,28 @@ export interface Wait {
 export const FOR_EVER: Wait = { timeoutMs: Infinity, signal: undefined };
 export const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 
-/** @throws RangeError for a negative or NaN timeout, TypeError for other types; the signal's reason when it has fired already. */
-export function readWait(options: WaitOptions | undefined): Wait {
+const WAIT_OPTIONS: readonly string[] = ['block', 'timeoutMs', 'signal'];
+/** Of calls that block the thread, which no signal can call off. */
+export const SYNC_WAIT_OPTIONS: readonly string[] = ['block', 'timeoutMs'];
+const SHUTDOWN_OPTIONS: readonly string[] = ['immediate'];
+
+/**
+ * @throws RangeError for a negative or NaN timeout, TypeError for other types and for options that are not `known`; the signal's reason
+ *   when it has fired already.
+ */
+export function readWait(options: WaitOptions | undefined, known = WAIT_OPTIONS): Wait {
+  if (typeof options === 'object' && options !== null) refuseUnknown(options, known);
+  return readAnyWait(options);
+}
+
+/** Whether a shutdown is immediate. @throws TypeError */
+export function readShutdown(options: { immediate?: boolean } | undefined): boolean {
+  if (typeof options === 'object' && options !== null) refuseUnknown(options, SHUTDOWN_OPTIONS);
+  return options?.immediate === true;
+}
+
+/** For types of the user's own, whose calls may have other options too. @throws as readWait, but of other options takes no notice */
+export function readAnyWait(options: WaitOptions | undefined): Wait {
   if (options === undefined || options === null) return FOR_EVER;
   if (typeof options !== 'object') {
     throw new TypeError(`The options of a call are { block, timeoutMs, signal }, found ${describeValue(options)}.`);

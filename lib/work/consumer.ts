@@ -5,6 +5,7 @@
  * A failed attempt is recorded by giving the item back at once: the queue counts its deliveries, and whoever leases it next, here or
  * elsewhere, sees that it came before and lets it pause first. Nothing about an item is known to this process alone.
  */
+import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
 import { QueueClosedError, QueueFullError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
 import type { Awaitable, Queue } from '../queue/types';
@@ -101,7 +102,9 @@ export class QueueConsumer<T> implements Consumer {
     return { active: this.running.size, ...this.counts, waitingRetry: this.waiting.size };
   }
 
-  async stop({ graceMs = DEFAULT_GRACE_MS }: { graceMs?: number } = {}): Promise<void> {
+  async stop(options: { graceMs?: number } = {}): Promise<void> {
+    refuseUnknown(options, ['graceMs']);
+    const { graceMs = DEFAULT_GRACE_MS } = options;
     if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
     this.endTaking();
     for (const held of this.ready.splice(0)) this.giveBack(held);

@@ -1,5 +1,6 @@
 /** The one reading of `ConsumeOptions`. */
 import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
 import type { ConsumeOptions } from './types';
 import type { Awaitable, QueueLike } from '../queue/types';
 
@@ -7,6 +8,10 @@ const FIRST_PAUSE_MS = 100;
 /** With the jitter on top: 30 s. */
 const LONGEST_PAUSE_MS = 24_000;
 const JITTER = 0.25;
+const CONSUME_OPTIONS: readonly (keyof ConsumeOptions<unknown>)[] = [
+  ...(['concurrency', 'batch', 'maxDeliveries', 'deadLetter', 'drop'] as const),
+  ...(['backoffMs', 'maxWaiting', 'timeoutMs', 'onError', 'signal'] as const),
+];
 
 /** 100 ms doubling up to 30 s; jitter only lengthens, so that a pause is never shorter than it says. */
 export const defaultBackoffMs = (deliveries: number): number =>
@@ -38,6 +43,7 @@ export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined
   const given = options ?? {};
   if (typeof given !== 'object')
     throw new TypeError(`The options of a consumer are an object, found ${describeValue(given)}.`);
+  refuseUnknown(given, CONSUME_OPTIONS);
   const { maxDeliveries, deadLetter, drop, timeoutMs, backoffMs, onError, signal } = given;
   if (maxDeliveries !== undefined && deadLetter === undefined && drop !== true)
     throw new TypeError(

@@ -14,21 +14,22 @@ const factories: Made = {
   createAutoQueue: (options) => QueueDescriptor.createAutoQueue('q', options as object),
 };
 
-const allNull = {
-  maxsize: null,
-  capacityBytes: null,
-  codec: null,
-  mode: null,
-  autoCleanup: null,
-  namespace: null,
-  enableMultiTenant: null,
-  tls: null,
-  address: null,
-  create: null,
-  rpc: null,
+const native = ['maxsize', 'capacityBytes', 'codec', 'mode'];
+const sage = [...native, 'autoCleanup', 'namespace', 'enableMultiTenant'];
+const ray = ['maxsize', 'address', 'namespace', 'create'];
+const optionsOf: Record<string, string[]> = {
+  createLocalQueue: ['maxsize'],
+  createShmQueue: native,
+  createSageQueue: sage,
+  createRayActorQueue: ray,
+  createRayQueue: ray,
+  createRpcQueue: ['maxsize', 'tls', 'codec'],
+  createAutoQueue: [...sage, 'rpc'],
 };
 
-describe.each(Object.entries(factories))('%s', (_name, make) => {
+describe.each(Object.entries(factories))('%s', (name, make) => {
+  const allNull = Object.fromEntries(optionsOf[name]!.map((key) => [key, null]));
+
   it('takes null for none, as a whole and for each option', () => {
     expect(make(null).equals(make())).toBe(true);
     expect(make(allNull).equals(make())).toBe(true);

@@ -5,7 +5,7 @@
  * cycles, Maps beside objects, -0, keys named `__proto__` and registrations made elsewhere in the process all matter here.
  */
 import { types } from 'node:util';
-import { QueueDescriptor } from '../../descriptor/descriptor';
+import { isDescriptor } from '../../descriptor/descriptor';
 import { SerializationError } from '../../errors';
 import { nothingToSend, Refusal, refusalError, refuseProperties } from '../refusals';
 import { errorFields } from './error-fields';
@@ -174,7 +174,7 @@ function writeInstance(value: object, depth: number): void {
   if (types.isMap(value)) return writeMap(value, depth);
   if (types.isSet(value)) return writeSet(value, depth);
   if (types.isNativeError(value)) return writeError(value, depth);
-  if (value instanceof QueueDescriptor) return writeBytes(EXT_DESCRIPTOR, -1, Buffer.from(JSON.stringify(value)));
+  if (isDescriptor(value)) return writeBytes(EXT_DESCRIPTOR, -1, Buffer.from(JSON.stringify(value)));
   if (types.isDate(value) || types.isAnyArrayBuffer(value) || types.isBoxedPrimitive(value))
     return writeLeaf(value, depth);
   if (typeof (value as { toJSON?: unknown }).toJSON === 'function')

@@ -9,7 +9,7 @@ import { InnerPuts } from './put-scheduler';
 import { isEmpty, tellsOfAnItem } from './timing';
 import { describeValue } from '../../util/describe-value';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
-import { readWait } from '../../wait/options';
+import { readAnyWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
@@ -112,7 +112,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
    * still go in. Until the inner queue has answered, it is asked for no other put of this handle; those wait, or find it full.
    */
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    const wait = readWait(options);
+    const wait = readAnyWait(options);
     this.checkOpenForPuts();
     await this.puts.put(item, wait);
   }
@@ -128,7 +128,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   private async take(options?: WaitOptions): Promise<Delivery<T>> {
-    const wait = readWait(options);
+    const wait = readAnyWait(options);
     this.checkOpen();
     if (this.shutDown && (await this.isDrained())) throw new QueueShutDownError();
     this.checkOpen();

@@ -15,7 +15,13 @@ interface Shared {
   handles: number;
 }
 
-const queues = new Map<string, Shared>();
+/**
+ * One book for every copy of the package in this thread: an id names one queue, whoever resolves it. The number goes up when what copies
+ * use of each other's stores changes.
+ */
+const BOOK = Symbol.for('sage-queue.local.1');
+const { [BOOK]: queues = new Map() } = globalThis as { [BOOK]?: Map<string, Shared> };
+Object.defineProperty(globalThis, BOOK, { value: queues, configurable: true });
 
 function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOptions): Attachment {
   const { queueId } = descriptor;

@@ -4,7 +4,7 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
 import type { EncodedItem } from '../../codec/registry';
-import { SealedItem } from '../../codec/encoded-item';
+import { isSealed, SealedItem } from '../../codec/encoded-item';
 import type { Entry, MemoryStore } from './memory-store';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { ItemFeed } from '../../queue/item-feed';
@@ -16,7 +16,7 @@ import { ASIDE, CallGroup, HOLDS } from '../../wait/call-line';
 import type { Attempt, CallLine } from '../../wait/call-line';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
-import { readMax, readWait } from '../../wait/options';
+import { readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
@@ -60,7 +60,7 @@ function refuseRevoked(item: unknown): void {
   }
 }
 
-const opened = <T>(item: T): T => (item instanceof SealedItem ? (item.open() as T) : item);
+const opened = <T>(item: T): T => (isSealed(item) ? (item.open() as T) : item);
 
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach());
 
@@ -293,7 +293,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
-    this.store.shutdown(options?.immediate === true);
+    this.store.shutdown(readShutdown(options));
   }
 
   override async close(): Promise<void> {

@@ -13,7 +13,7 @@ import {
 import { interruptible } from '../../queue/interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { deadlineOf, remainingMs } from '../../wait/deadline';
-import { readMax, readWait } from '../../wait/options';
+import { readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import type { Backend, Delivery, Promises } from './actor/backend';
 import { type RayActor, RayClient } from './client/ray-client';
@@ -265,7 +265,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
-    await (await this.backend()).shutdown(options?.immediate === true);
+    await (await this.backend()).shutdown(readShutdown(options));
   }
 
   override close(): Promise<void> {

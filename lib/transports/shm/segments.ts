@@ -85,7 +85,11 @@ export function listUnreadableSegments(): UnreadableSegment[] {
  * live one, never another user's. Returns what was, or with `dryRun` would be, removed.
  */
 export function pruneSegments(options?: { dryRun?: boolean; includeNonEmpty?: boolean }): SegmentInfo[] {
-  const { dryRun, includeNonEmpty } = givenOptions(options, (message) => new TypeError(message));
+  const { dryRun, includeNonEmpty } = givenOptions(
+    options,
+    ['dryRun', 'includeNonEmpty'],
+    (message) => new TypeError(message),
+  );
   const addon = loadAddon();
   const own = process.getuid?.();
   const unused = addon

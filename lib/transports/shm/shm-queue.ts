@@ -20,7 +20,7 @@ import type {
   WaitOptions,
 } from '../../queue/types';
 import { deadlineOf, remainingMs } from '../../wait/deadline';
-import { readMax, readWait } from '../../wait/options';
+import { readMax, readShutdown, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import { Batches } from './put-batch';
 import type { Batch } from './put-batch';
@@ -94,7 +94,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     attempt: (waitMs: number) => R | undefined,
   ): R {
     this.check();
-    const wait = readWait(options);
+    const wait = readWait(options, SYNC_WAIT_OPTIONS);
     const outcome = attempt(0) ?? this.blockUntil(deadlineOf(wait), attempt);
     if (outcome === undefined) throw late();
     return outcome;
@@ -146,7 +146,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (!Array.isArray(items)) {
       throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
     }
-    const deadline = deadlineOf(readWait(options));
+    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
     let accepted = 0;
     try {
       while (accepted < items.length) {
@@ -260,9 +260,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    const wait = readWait(options);
     if (!Array.isArray(items)) return super.putMany(items, options);
     this.check();
-    const wait = readWait(options);
     const deadline = deadlineOf(wait);
     let accepted = 0;
     try {
@@ -341,7 +341,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.check();
-    native(() => this.handle.shutDown(options?.immediate === true));
+    native(() => this.handle.shutDown(readShutdown(options)));
     this.rung();
   }
 

@@ -1,4 +1,5 @@
 /** Actors, objects and calls of a Ray cluster, from Node. */
+import { refuseUnknown } from '../../../util/known-options';
 import { QueueConnectionError, SerializationError } from '../../../errors';
 import type { Datapath } from './data-stream';
 import { failureOf, fromPython, RaySessionLostError, RayTaskError } from '../errors';
@@ -25,6 +26,10 @@ export interface ActorOptions {
   maxConcurrency?: number;
   maxRestarts?: number;
 }
+
+const ACTOR_OPTIONS: readonly (keyof ActorOptions)[] = [
+  ...(['name', 'namespace', 'lifetime', 'getIfExists', 'numCpus', 'maxConcurrency', 'maxRestarts'] as const),
+];
 
 /** A Python class, or function: importable on the cluster, or as source text that defines it. */
 export type ActorClass = { module: string; name: string } | { source: string; name: string };
@@ -109,6 +114,7 @@ export class RayClient {
 
   /** Undefined when there is no actor of that name in that namespace. */
   async getActor(name: string, options: { namespace?: string } = {}): Promise<RayActor | undefined> {
+    refuseUnknown(options, ['namespace']);
     const datapath = await this.connected();
     const id = await this.lookUp(datapath, name, options.namespace);
     return id && new RayActor(name, options.namespace, this.generation, id);
@@ -135,6 +141,7 @@ export class RayClient {
     kwargs: Kwargs = {},
     options: ActorOptions = {},
   ): Promise<RayActor> {
+    refuseUnknown(options, ACTOR_OPTIONS);
     const datapath = await this.connected();
     const { generation } = this;
     const payloadId = await this.store(datapath, definitionPickle(actorClass));
@@ -250,6 +257,7 @@ export class RayClient {
 
   /** Ends an actor at once. False when it could not be. */
   async kill(actor: RayActor, options: { noRestart?: boolean } = {}): Promise<boolean> {
+    refuseUnknown(options, ['noRestart']);
     const datapath = await this.connected();
     const id = await this.idOf(datapath, actor);
     const answer = await datapath.request(
@@ -260,6 +268,7 @@ export class RayClient {
   }
 
   async listNamedActors(options: { allNamespaces?: boolean } = {}): Promise<{ name: string; namespace: string }[]> {
+    refuseUnknown(options, ['allNamespaces']);
     const datapath = await this.connected();
     return decodeNamedActors(
       await datapath.request('listNamedActors', encodeListNamedActors(options.allNamespaces ?? false)),

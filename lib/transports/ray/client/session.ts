@@ -1,4 +1,5 @@
 /** A session with a cluster: made when first needed, made anew when lost, shared by all that ask for the same one. */
+import { refuseUnknown } from '../../../util/known-options';
 import { randomUUID } from 'node:crypto';
 import { QueueConnectionError } from '../../../errors';
 import { Datapath, InitRefusedError } from './data-stream';
@@ -18,6 +19,10 @@ export interface RayClientOptions {
   /** Silence after which the connection is probed. Default 10 000. */
   keepaliveMs?: number;
 }
+
+const SESSION_OPTIONS: readonly (keyof RayClientOptions)[] = [
+  ...(['address', 'namespace', 'credentials', 'connectTimeoutMs', 'graceMs', 'keepaliveMs'] as const),
+];
 
 export const DEFAULT_NAMESPACE = 'sage_queue';
 const DEFAULT_PORT = 10001;
@@ -58,6 +63,7 @@ export class Session {
 
   /** The session for these options; release() it once. Connects when it is first used. */
   static acquire(options: RayClientOptions): Session {
+    refuseUnknown(options, SESSION_OPTIONS);
     const target = parseAddress(options.address);
     const namespace = options.namespace ?? DEFAULT_NAMESPACE;
     const credentials = completeCredentials(options.credentials);

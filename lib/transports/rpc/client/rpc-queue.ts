@@ -7,7 +7,7 @@ import { asyncDispose } from '../../../util/dispose';
 import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
-import { AT_ONCE, readMax, readWait } from '../../../wait/options';
+import { AT_ONCE, readMax, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
@@ -139,7 +139,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.client.checkOpen();
-    await this.client.queries.shutdown(options?.immediate === true);
+    await this.client.queries.shutdown(readShutdown(options));
   }
 
   override close(): Promise<void> {

@@ -1,0 +1,98 @@
+/** From the options of the factories to metadata: every key with a default is written, the others only when given. */
+import { InvalidDescriptorError } from '../errors';
+import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
+import { hostIdentity } from './host-identity';
+import { givenOptions } from './normalize-options';
+import type {
+  AutoOptions,
+  LocalOptions,
+  NativeOptions,
+  RayOptions,
+  RpcOptions,
+  SageOptions,
+  ShmOptions,
+} from './options';
+
+type Entries = Record<string, unknown>;
+
+const LOCAL = ['maxsize'] as const;
+const NATIVE = ['maxsize', 'capacityBytes', 'codec', 'mode'] as const;
+const SAGE = [...NATIVE, 'autoCleanup', 'namespace', 'enableMultiTenant'] as const;
+const RPC = ['maxsize', 'tls', 'codec'] as const;
+const RAY = ['maxsize', 'address', 'namespace', 'create'] as const;
+const ENDPOINT = ['serverAddress', 'port', 'tls'] as const;
+
+/** Metadata without the keys whose option was not given; null counts as not given. */
+function given(entries: Entries): Entries {
+  return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null));
+}
+
+export const localMetadata = (options: LocalOptions | undefined): Entries => ({
+  maxsize: givenOptions(options, LOCAL).maxsize ?? 0,
+});
+
+const nativeKeys = (options: NativeOptions): Entries =>
+  given({ capacity_bytes: options.capacityBytes, codec: options.codec, mode: options.mode });
+
+export function shmMetadata(shmName: string, options: ShmOptions | undefined): Entries {
+  const wanted = givenOptions(options, NATIVE);
+  return { shm_name: nonEmpty('shm_name', shmName), maxsize: wanted.maxsize ?? 1000, ...nativeKeys(wanted) };
+}
+
+export const sageMetadata = (options: SageOptions | undefined): Entries =>
+  sageKeys(givenOptions(options, SAGE), process.getuid?.() ?? null);
+
+function sageKeys(options: SageOptions, uid: number | null): Entries {
+  const multiTenant = options.enableMultiTenant ?? true;
+  return {
+    maxsize: options.maxsize ?? 1000,
+    auto_cleanup: options.autoCleanup ?? true,
+    namespace: options.namespace ?? null,
+    enable_multi_tenant: multiTenant,
+    ...(multiTenant === true && uid !== null ? { owner_uid: uid } : {}),
+    ...nativeKeys(options),
+  };
+}
+
+export function rayMetadata(options: RayOptions | undefined): Entries {
+  const { maxsize, address, namespace, create } = givenOptions(options, RAY);
+  return { maxsize: maxsize ?? 0, ...given({ address, namespace, create }) };
+}
+
+export function rpcMetadata(serverAddress: string, port: number | undefined, options: RpcOptions | undefined): Entries {
+  const { maxsize, tls, codec } = givenOptions(options, RPC);
+  return { ...endpoint('', serverAddress, port), ...given({ maxsize, tls, codec }) };
+}
+
+/** A socket of the file system has no port. */
+function endpoint(of: string, serverAddress: string, port: number | undefined): Entries {
+  const address = nonEmpty(`${of}server_address`, serverAddress);
+  if (address.startsWith('unix:')) return given({ server_address: address, port });
+  if (port === undefined || port === null)
+    throw new InvalidDescriptorError(`${of}port must be an integer from 1 to 65535, found none.`);
+  return { server_address: address, port };
+}
+
+/** Says where it was made (boot id, device of /dev/shm, uid), so that a reader knows whether the owner's shared memory is within reach. */
+export function autoMetadata(options: AutoOptions | undefined): Entries {
+  const wanted = givenOptions(options, [...SAGE, 'rpc']);
+  const host = hostIdentity();
+  const rpc = wanted.rpc ?? undefined;
+  if (typeof rpc === 'object') refuseUnknown(rpc, ENDPOINT);
+  return {
+    ...sageKeys(wanted, host.uid),
+    owner_boot_id: host.bootId,
+    owner_shm_device: host.shmDevice,
+    owner_uid: host.uid,
+    ...(rpc === undefined
+      ? {}
+      : { rpc: { ...endpoint('rpc.', rpc.serverAddress, rpc.port), ...given({ tls: rpc.tls }) } }),
+  };
+}
+
+/** @throws InvalidDescriptorError */
+export function nonEmpty(name: string, value: unknown): string {
+  if (typeof value === 'string' && value !== '') return value;
+  throw new InvalidDescriptorError(`${name} must be a non-empty string, found ${describeValue(value)}.`);
+}
