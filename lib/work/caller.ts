@@ -1,3 +1,4 @@
+import { refuseUnknown } from '../util/known-options';
 import { randomBytes } from 'node:crypto';
 import { replyDescriptor } from '../descriptor/reply-descriptor';
 import { QueueClosedError, QueueFullError, QueueShutDownError, QueueTimeoutError } from '../errors';
@@ -40,6 +41,7 @@ export interface Caller<Req, Res> extends AsyncDisposable {
  * const thumbnail = await resizing.call({ file, width: 200 });
  */
 export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<Req, Res> {
+  refuseUnknown(options ?? {}, ['timeoutMs', 'capacityBytes']);
   return new QueueCaller<Req, Res>(queue, options ?? {});
 }
 
