@@ -41,6 +41,8 @@ export function consume<T>(
   const { deadLetter } = options ?? {};
   return new QueueConsumer(queue, handler, {
     ...readWorkOptions(options),
-    bury: deadLetter && ((item, error, at) => deadLetter.put(deadLetterOf(item, error, at, queue.descriptor), at)),
+    bury:
+      deadLetter &&
+      ((item, error, at) => deadLetter.put(deadLetterOf(item, error, at, queue.descriptor), { signal: at.signal })),
   });
 }
