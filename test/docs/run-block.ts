@@ -4,7 +4,16 @@
  */
 import { transformSync } from '@swc/core';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Block } from './pages';
@@ -78,6 +87,14 @@ export function ranElsewhere(block: Block): string | undefined {
 
 export const isProgram = ({ language }: Block): boolean =>
   language in LANGUAGES || language === 'python' || language === 'json';
+
+/** The program that a block is a part of (`of=PATH`), and whether it is: line by line, wherever it is indented to. */
+export function partOf(block: Block): { path: string; found: boolean } | undefined {
+  const path = block.words.find((word) => word.startsWith('of='))?.slice('of='.length);
+  if (path === undefined) return undefined;
+  const plain = (text: string): string => text.trim().replaceAll(/\n\s*/g, '\n');
+  return { path, found: `\n${plain(readFileSync(join(ROOT, path), 'utf8'))}\n`.includes(`\n${plain(block.code)}\n`) };
+}
 
 /** What the block says it prints: the comments `// → …` (or `# → …`), in order. */
 export const promised = (block: Block): string[] =>

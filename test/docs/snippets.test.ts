@@ -2,13 +2,13 @@
  * Every block of code in README and docs runs as it stands there, in the order of its page, and prints what it says.
  *
  * What stands behind the language of a block: `file` writes it for the blocks behind it, `with=NAME` hands it what it takes for given,
- * `elsewhere=PATH` names the test that runs it where this one cannot.
+ * `of=PATH` says that it is a part of an example (`test/examples` runs that), and `elsewhere=PATH` names the test that runs it where this one cannot.
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { blocks, pages } from './pages';
 import type { Block } from './pages';
-import { isProgram, Project, promised, ranElsewhere } from './run-block';
+import { isProgram, partOf, Project, promised, ranElsewhere } from './run-block';
 
 const SECONDS = 20;
 const SHM = '/dev/shm';
@@ -21,19 +21,22 @@ test('there are pages with programs', () => expect(wanted).toContain('README.md'
 
 describe.each(wanted)('%s', (page) => {
   const project = new Project();
-  let before: string[];
-  beforeAll(() => {
-    before = segments();
-  });
   afterAll(() => {
     project.remove();
-    for (const file of segments()) if (!before.includes(file)) rmSync(join(SHM, file), { force: true });
+    // Only those that the page names: other tests have queues of their own meanwhile.
+    const named = new Set(programs(page).flatMap(({ code }) => code.match(/[\w.-]+/g) ?? []));
+    for (const file of segments()) if (named.has(file.split('+').at(-1)!)) rmSync(join(SHM, file), { force: true });
   });
 
   test.each(programs(page).map((block) => [block.line, block.code.split('\n')[0]!, block]))(
     'line %d: %s',
     (_line, _first, block) => {
       if (ranElsewhere(block) !== undefined) return;
+      const part = partOf(block);
+      if (part !== undefined) {
+        expect(part).toEqual({ path: part.path, found: true });
+        return;
+      }
       const { status, stdout, stderr } = project.run(block, SECONDS);
       const lines = promised(block);
       const printed = stdout.trimEnd().split('\n');

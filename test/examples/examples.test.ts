@@ -1,0 +1,128 @@
+/** Every program of examples/ runs as it stands, and prints what its guide says. */
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+
+const EXAMPLES = join(__dirname, '../../examples');
+const directory = mkdtempSync(join(tmpdir(), 'sage-queue-examples-'));
+const segments = (): string[] => readdirSync('/dev/shm').filter((file) => file.startsWith('sage-queue+'));
+let before: string[];
+beforeEach(() => {
+  before = segments();
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** The lines that an example prints. */
+async function run(name: string, ...args: string[]): Promise<string[]> {
+  const file = join(EXAMPLES, `${name}.mjs`);
+  const options = { timeout: 50_000, killSignal: 'SIGKILL' } as const;
+  const running = promisify(execFile)(process.execPath, [file, ...args], options);
+  const { stdout, stderr } = await running.catch((error: Error & { stdout: string }) => {
+    throw new Error(`${error.message}\nAfter: ${error.stdout}`);
+  });
+  expect(stderr).toBe('');
+  // Each names its queues after its process, and leaves none behind.
+  const left = segments().filter((segment) => !before.includes(segment));
+  expect(left.filter((segment) => segment.includes(`-${running.child.pid}`))).toEqual([]);
+  return stdout.trimEnd().split('\n');
+}
+
+const tried = new Set<string>();
+const example = (name: string, body: () => Promise<void>): void => {
+  tried.add(name);
+  test(name, body, 60_000);
+};
+
+example('worker-pool', async () => {
+  const squares = Array.from({ length: 60 }, (_, n) => n)
+    .filter((n) => n % 20 !== 7)
+    .reduce((sum, n) => sum + n ** 2, 0);
+  // The last attempt of one of them may have ended with its worker instead of with an error of its own.
+  expect(await run('worker-pool')).toEqual([
+    `57 of 60 jobs done, the sum of their squares is ${squares}`,
+    ...[7, 27, 47].map((number) => expect.stringMatching(`^number ${number} failed: `)),
+  ]);
+});
+
+example('ndjson-pipeline', async () => {
+  const file = join(directory, 'large.ndjson');
+  const lines = Array.from({ length: 10_001 }, (_, n) => JSON.stringify({ kind: 'abc'[n % 3], n }));
+  writeFileSync(file, `${lines.join('\n')}\n`);
+  expect(await run('ndjson-pipeline', file, '3')).toEqual([
+    '10001 records in 21 batches',
+    'a 3334',
+    'b 3334',
+    'c 3333',
+  ]);
+});
+
+example('mappers-reducer', async () => {
+  const files = ['The fox and the dog.', 'The end of the day, and a fox.', 'and'].map((text, at) => {
+    const file = join(directory, `${at}.txt`);
+    writeFileSync(file, text);
+    return file;
+  });
+  expect(await run('mappers-reducer', ...files)).toEqual(['4 the', '3 and', '2 fox', '1 a', '1 day']);
+  await expect(run('mappers-reducer', files[0]!, join(directory, 'none.txt'))).rejects.toThrow(
+    /none\.txt ended with 1/,
+  );
+});
+
+example('request-reply', async () => {
+  expect(await run('request-reply')).toEqual(['2 3 4', 'RangeError: No square root of -1', '200 answers']);
+});
+
+example('priorities', async () => {
+  expect(await run('priorities')).toEqual(['!1 !2 !3 !4 u1 !5 !6 u2 u3', 'late']);
+});
+
+example('cluster', async () => {
+  expect(await run('cluster', '3')).toEqual(['100 of 100 by 3 workers']);
+});
+
+example('worker-threads', async () => {
+  expect(await run('worker-threads')).toEqual(['88: 1100087778366101931', '89: 1779979416004714189']);
+});
+
+example('one-host-to-many', async () => {
+  expect(await run('one-host-to-many')).toEqual(['sage_queue', 'rpc', 'through shared memory', 'through the network']);
+});
+
+example('http-service', async () => {
+  const service = spawn(process.execPath, [join(EXAMPLES, 'http-service.mjs')], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  try {
+    const [line] = (await once(createInterface({ input: service.stdout }), 'line')) as [string];
+    const address = /listening at (http:\S+)/.exec(line)![1]!;
+    const ask = async (password: string): Promise<[number, Record<string, string>]> => {
+      const headers = { 'content-type': 'application/json' };
+      const answer = await fetch(`${address}/hash`, { method: 'POST', headers, body: JSON.stringify({ password }) });
+      return [answer.status, (await answer.json()) as Record<string, string>];
+    };
+    const answers = await Promise.all(['correct horse', 'battery staple', 'correct horse'].map(ask));
+    expect(answers.map(([status]) => status)).toEqual([200, 200, 200]);
+    expect(answers[0]![1].hash).toMatch(/^[0-9a-f]{64}$/);
+    expect(answers[2]).toEqual(answers[0]);
+    expect(answers[1]).not.toEqual(answers[0]);
+    expect(await ask('short')).toEqual([400, { error: 'A password has at least eight characters' }]);
+    service.kill('SIGTERM');
+    expect((await once(service, 'exit'))[0]).toBe(0);
+    expect(segments().filter((segment) => segment.includes(`-${service.pid}`))).toEqual([]);
+  } finally {
+    service.kill('SIGKILL');
+  }
+});
+
+test('no example is left out', () => {
+  expect(
+    readdirSync(EXAMPLES)
+      .filter((file) => file.endsWith('.mjs'))
+      .map((file) => file.replace('.mjs', ''))
+      .sort(),
+  ).toEqual([...tried].sort());
+});
