@@ -1,13 +1,16 @@
 import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
-import { QueueError, QueueShutDownError } from '../errors';
+import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
+import { onHandleEnd } from './handle-end';
+import type { HandleEnded } from './handle-end';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
 import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
 import { LeaseRun } from './lease-table';
+import { throwOwedError } from './owed-error';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, remainingMs } from '../wait/deadline';
 import { readMax, readAnyWait } from '../wait/options';
@@ -17,6 +20,9 @@ import type { Wait } from '../wait/options';
 const streams = (): typeof import('./streams') =>
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   require('./streams') as typeof import('./streams');
+
+/** The method's name; no part of what programs see. */
+export const presentAs: unique symbol = Symbol('presentAs');
 
 /**
  * Everything in `Queue` derived from put, get, empty and qsize. Types that can do better (leases that survive a crash, batches in
@@ -29,6 +35,8 @@ const streams = (): typeof import('./streams') =>
  */
 export abstract class BaseQueue<T = unknown> implements Queue<T> {
   readonly descriptor: QueueDescriptor;
+  /** What the queue is, where its descriptor leaves that open. */
+  protected queueType: string;
 
   /** For types that have nothing better: what went through this handle. */
   protected putTotal = 0;
@@ -36,6 +44,13 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   constructor(descriptor: QueueDescriptor) {
     this.descriptor = descriptor;
+    this.queueType = descriptor.queueType;
+  }
+
+  /** The same handle under a descriptor that left its type open. */
+  [presentAs](descriptor: QueueDescriptor): this {
+    (this as { descriptor: QueueDescriptor }).descriptor = descriptor;
+    return this;
   }
 
   abstract put(item: T, options?: WaitOptions): Promise<void>;
@@ -84,6 +99,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     readAnyWait(options);
     if (readMax(max) === 0) return [];
+    this[throwOwedError]();
     const items = [await this.get(options)];
     try {
       while (items.length < max) items.push(await this.get({ block: false }));
@@ -94,17 +110,34 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     return items;
   }
 
+  private owed: { readonly error: unknown } | undefined;
+
   /** The next get of this handle throws this error, and takes nothing: it may be all that is left of an item. */
   protected throwNext(error: unknown): void {
-    // The types have a get of their own, which is covered for one call.
-    const { get } = this;
-    const covered = Object.hasOwn(this, 'get');
-    const value = async (): Promise<never> => {
-      if (covered) this.get = get;
-      else delete (this as Partial<this>).get;
-      throw error;
-    };
-    Object.defineProperty(this, 'get', { value, configurable: true, writable: true });
+    this.owed ??= { error };
+  }
+
+  /** Before an item is taken. */
+  [throwOwedError](): void {
+    const { owed } = this;
+    this.owed = undefined;
+    if (owed !== undefined) throw owed.error;
+  }
+
+  private ended: Set<HandleEnded> | undefined;
+
+  [onHandleEnd](ended: HandleEnded): () => void {
+    const listeners = (this.ended ??= new Set());
+    listeners.add(ended);
+    return () => listeners.delete(ended);
+  }
+
+  /**
+   * For types that override close() or shutdown(): the handle was closed, or its queue shut down through it. Ends what works for the handle
+   * and does not wait at the queue, as a putMany whose source is silent.
+   */
+  protected tellEnd(reason: Error): void {
+    for (const ended of [...(this.ended ?? [])]) ended(reason);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -114,6 +147,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
       next: async () => {
         if (leaving.signal.aborted) return done;
         try {
+          this[throwOwedError]();
           return { done: false, value: await this.get({ signal: leaving.signal }) };
         } catch (error) {
           if (error instanceof QueueShutDownError || error === leaving.signal.reason) return done;
@@ -139,6 +173,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   /** A loan within this process: release gives the item back, the death of the process does not. */
   async lease(options?: WaitOptions): Promise<Lease<T>> {
+    this[throwOwedError]();
     return this.lend(await this.get(options), 1);
   }
 
@@ -177,7 +212,9 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     );
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    this.tellEnd(new QueueClosedError());
+  }
 
   ref(): this {
     return this;
@@ -190,7 +227,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   async stats(): Promise<QueueStats> {
     return {
       queueId: this.descriptor.queueId,
-      queueType: this.descriptor.queueType,
+      queueType: this.queueType,
       qsize: await this.qsize(),
       maxsize: this.maxsize,
       putTotal: this.putTotal,

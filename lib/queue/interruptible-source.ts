@@ -1,69 +1,18 @@
 /** The source of a putMany, which may be silent for long: what ends the call must not wait for it to speak. */
-import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
-import { QueueClosedError, QueueShutDownError } from '../errors';
-import type { NativeQueue, Queue } from './types';
-
-type Handle = Pick<Queue, 'close' | 'shutdown'> & Partial<Pick<NativeQueue, 'closeSync'>>;
-type Ended = (reason: Error) => void;
-
-const watched = new WeakMap<Handle, Set<Ended>>();
-
-/**
- * Calls back when the handle is closed or shut down through itself. Its methods are covered by ones that tell, so that no type has to,
- * and none can forget it.
- */
-function watchHandle(handle: Handle, ended: Ended): () => void {
-  const listeners = watched.get(handle) ?? cover(handle);
-  listeners.add(ended);
-  return () => listeners.delete(ended);
-}
-
-function cover(handle: Handle): Set<Ended> {
-  const listeners = new Set<Ended>();
-  watched.set(handle, listeners);
-  const tell = (reason: Error): void => {
-    for (const ended of [...listeners]) ended(reason);
-  };
-  const replace = (name: keyof Handle, value: unknown): void => {
-    Object.defineProperty(handle, name, { value, configurable: true, writable: true });
-  };
-  const { close, closeSync, shutdown } = handle;
-  replace('close', () => {
-    const closing = close.call(handle);
-    tell(new QueueClosedError());
-    return closing;
-  });
-  if (closeSync !== undefined) {
-    replace('closeSync', () => {
-      closeSync.call(handle);
-      tell(new QueueClosedError());
-    });
-  }
-  replace('shutdown', async (options?: { immediate?: boolean }) => {
-    await shutdown.call(handle, options);
-    tell(new QueueShutDownError('The queue was shut down and takes no more items.'));
-  });
-  return listeners;
-}
+import { onAbort } from '../wait/abort-listeners';
+import { onHandleEnd } from './handle-end';
+import type { EndingHandle } from './handle-end';
 
 /** Ends the waits for one source, of which there is one at a time. */
 class Interruption {
   reason: { readonly error: unknown } | undefined;
   private reject: ((error: unknown) => void) | undefined;
   private readonly unwatch: () => void;
+  private readonly ignoreAbort: () => void;
 
-  constructor(
-    handle: Handle,
-    private readonly signal: AbortSignal | undefined,
-  ) {
-    this.unwatch = watchHandle(handle, (error) => this.interrupt(error));
-    if (signal?.aborted) this.handleEvent();
-    else if (signal !== undefined) listenForAbort(signal, this);
-  }
-
-  /** What the signal calls. */
-  handleEvent(): void {
-    this.interrupt(this.signal?.reason);
+  constructor(handle: EndingHandle, signal: AbortSignal | undefined) {
+    this.unwatch = handle[onHandleEnd]((error) => this.interrupt(error));
+    this.ignoreAbort = onAbort(signal, () => this.interrupt(signal?.reason));
   }
 
   private interrupt(error: unknown): void {
@@ -82,7 +31,7 @@ class Interruption {
 
   dispose(): void {
     this.unwatch();
-    if (this.signal !== undefined) ignoreAbort(this.signal, this);
+    this.ignoreAbort();
   }
 }
 
@@ -97,7 +46,7 @@ class Interruption {
  */
 export function interruptible<T>(
   source: AsyncIterable<T>,
-  handle: Handle,
+  handle: EndingHandle,
   signal: AbortSignal | undefined,
   ready?: () => PromiseLike<unknown>,
 ): AsyncGenerator<T, void, undefined> {

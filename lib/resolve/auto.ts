@@ -7,17 +7,15 @@ import { InvalidDescriptorError, QueueConnectionError } from '../errors';
 import { hostIdentity } from '../descriptor/host-identity';
 import type { Metadata } from '../descriptor/metadata';
 import type { Queue, ResolveOptions } from '../queue/types';
-import { resolveDescriptor } from './registry';
+import { BaseQueue, presentAs } from '../queue/base-queue';
 
 /** `stats().queueType` of the result says which it became; its descriptor stays the one that was given. */
-export const resolveAuto = (descriptor: QueueDescriptor, options: ResolveOptions = {}): Queue => {
-  const chosen = choose(descriptor);
-  const queue = resolveDescriptor(chosen, options) as Queue;
-  const { stats } = queue;
-  Object.defineProperty(queue, 'descriptor', { value: descriptor, enumerable: true, configurable: true });
-  queue.stats = async () => ({ ...(await stats.call(queue)), queueType: chosen.queueType });
-  return queue;
-};
+export const autoResolver =
+  (resolve: (descriptor: QueueDescriptor, options: ResolveOptions) => Queue) =>
+  (descriptor: QueueDescriptor, options: ResolveOptions = {}): Queue => {
+    const queue = resolve(choose(descriptor), options);
+    return queue instanceof BaseQueue ? queue[presentAs](descriptor) : queue;
+  };
 
 function choose(descriptor: QueueDescriptor): QueueDescriptor {
   const { rpc, owner_boot_id: bootId, owner_shm_device: shmDevice, ...sage } = descriptor.metadata;

@@ -20,7 +20,7 @@ const builtIn: Record<string, () => QueueImplementation> = {
   ray_queue: () => (require('../transports/ray') as typeof import('../transports/ray')).RayQueue,
   rpc: () =>
     (require('../transports/rpc/client/rpc-queue') as typeof import('../transports/rpc/client/rpc-queue')).RpcQueue,
-  auto: () => (require('./auto') as typeof import('./auto')).resolveAuto,
+  auto: () => (require('./auto') as typeof import('./auto')).autoResolver(resolveDescriptor),
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
@@ -86,7 +86,7 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
   checkCreate(wanted.create);
   checkProducer(known.queueType, load, wanted);
   const made = instantiate(load(), known, wanted);
-  const queue = wrapQueue(made, known);
+  const queue = load === builtIn[known.queueType] ? (made as Queue) : wrapQueue(made, known);
   const handle = new WeakRef<Queue>(queue);
   handles.add(handle);
   collected.register(queue, handle);

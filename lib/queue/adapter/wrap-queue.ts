@@ -1,5 +1,6 @@
 import { BaseQueue } from '../base-queue';
 import { LeaseTable } from '../lease-table';
+import { payingOwedErrors } from '../owed-error';
 import { asyncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError } from '../../errors';
@@ -37,7 +38,10 @@ type Partially<T> = QueueLike<T> & Partial<Omit<Queue<T>, keyof QueueLike<T>>>;
  * The result still is the inner queue to `instanceof`, and shows its other properties.
  */
 export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): Queue<T> {
-  if (inner instanceof BaseQueue) return inner as Queue<T>;
+  if (inner instanceof BaseQueue) {
+    const derived = inner.getMany === BaseQueue.prototype.getMany || inner.leaseMany === BaseQueue.prototype.leaseMany;
+    return derived ? payingOwedErrors<T>(inner) : (inner as Queue<T>);
+  }
   const missing = required.filter(
     (name) => typeof (inner as Partial<QueueLike<T>> | null | undefined)?.[name] !== 'function',
   );
@@ -217,7 +221,11 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
-    if (typeof this.inner.shutdown === 'function') return this.inner.shutdown(options);
+    if (typeof this.inner.shutdown === 'function') {
+      await this.inner.shutdown(options);
+      this.tellEnd(takesNoMore());
+      return;
+    }
     // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
     this.shutDown = true;
     this.puts.failAll(takesNoMore);
@@ -226,6 +234,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
       while (!(await this.inner.empty()) && (await this.dropOne()));
     }
     await this.finishIfDrained();
+    this.tellEnd(takesNoMore());
   }
 
   /** Says whether there was one. */
@@ -263,6 +272,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.closed = true;
     this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
+    this.tellEnd(new QueueClosedError());
     await this.leases.lose();
     // What this handle still holds belongs to the queue.
     for (const item of this.gets.takeReturned()) await this.inner.put(item);

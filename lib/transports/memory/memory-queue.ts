@@ -318,7 +318,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (isTurnOver(1)) await nextTurn();
     return {
       queueId: this.descriptor.queueId,
-      queueType: this.descriptor.queueType,
+      queueType: this.queueType,
       qsize: store.size,
       maxsize: store.maxsize,
       putTotal: store.putTotal,

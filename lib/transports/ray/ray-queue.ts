@@ -9,6 +9,7 @@ import {
   QueueConnectionError,
   QueueExistsError,
   QueueNotFoundError,
+  QueueShutDownError,
 } from '../../errors';
 import { interruptible } from '../../queue/interruptible-source';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
@@ -266,6 +267,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     await (await this.backend()).shutdown(readShutdown(options));
+    this.tellEnd(new QueueShutDownError('The queue was shut down and takes no more items.'));
   }
 
   override close(): Promise<void> {
@@ -275,6 +277,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       await backend?.close();
       await this.client.close();
     })();
+    this.tellEnd(new QueueClosedError());
     return this.closing;
   }
 

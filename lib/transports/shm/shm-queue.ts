@@ -29,7 +29,7 @@ import { lendEncoded, tryLease } from './leases';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { openQueue } from './open';
 import { Pool } from './receive-buffer';
-import { emptyError, fullError, refuseGet, refusePut } from './status-errors';
+import { emptyError, fullError, refuseGet, refusePut, takesNoMore } from './status-errors';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { Waiters } from './wait-list';
 
@@ -209,6 +209,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.putters.failAll(reason);
     this.bell.detach();
     this.handle.close();
+    this.tellEnd(reason());
   }
 
   // ── asynchronous ─────────────────────────────────────────────────────────
@@ -343,6 +344,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     native(() => this.handle.shutDown(readShutdown(options)));
     this.rung();
+    this.tellEnd(takesNoMore());
   }
 
   override async close(): Promise<void> {
@@ -369,7 +371,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     return {
       queueId: this.descriptor.queueId,
-      queueType: this.descriptor.queueType,
+      queueType: this.queueType,
       ...native(() => this.handle.stats()),
     };
   }

@@ -4,6 +4,7 @@ import { encodeItem } from '../../../codec/registry';
 import type { CodecName } from '../../../codec/registry';
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { asyncDispose } from '../../../util/dispose';
+import { QueueClosedError, QueueShutDownError } from '../../../errors';
 import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
 import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
@@ -126,7 +127,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const result = await this.client.queries.query();
     return {
       queueId: this.descriptor.queueId,
-      queueType: this.descriptor.queueType,
+      queueType: this.queueType,
       qsize: toNumber(result.qsize),
       maxsize: toNumber(result.maxsize),
       putTotal: toNumber(result.putTotal),
@@ -140,10 +141,13 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.client.checkOpen();
     await this.client.queries.shutdown(readShutdown(options));
+    this.tellEnd(new QueueShutDownError('The queue was shut down and takes no more items.'));
   }
 
   override close(): Promise<void> {
-    return this.client.close();
+    const closing = this.client.close();
+    this.tellEnd(new QueueClosedError());
+    return closing;
   }
 
   override ref(): this {
