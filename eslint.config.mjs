@@ -1,4 +1,5 @@
 import tseslint from 'typescript-eslint';
+import rooms from './scripts/check/rooms.mjs';
 
 export default tseslint.config(
   {
@@ -21,5 +22,6 @@ export default tseslint.config(
       eqeqeq: ['error', 'always'],
     },
   },
+  { files: ['lib/**/*.ts'], plugins: { rooms }, rules: { 'rooms/direction': 'error' } },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
 );

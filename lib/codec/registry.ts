@@ -5,14 +5,14 @@
 import { decodeMessagePack } from './msgpack/decode';
 import { encodeMessagePack, encodeToSpan } from './msgpack/encode';
 import { decodeJson, encodeJson } from './json';
+import type { CodecName } from '../descriptor/options';
 import { SerializationError } from '../errors';
 import { describeValue } from '../util/describe-value';
 import { isBytes } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
 
-/** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
-export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
+export type { CodecName };
 
 export interface Codec {
   readonly name: string;

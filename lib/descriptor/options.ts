@@ -1,5 +1,7 @@
 /** What the descriptor factories take. Sizes are in bytes where the name ends in `Bytes`; `maxsize` counts items. */
-import type { CodecName } from '../codec/registry';
+
+/** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
+export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
 
 export interface LocalOptions {
   /** 0 = unbounded (default). */

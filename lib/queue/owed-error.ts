@@ -1,5 +1,5 @@
 /** Errors that struck a call of several items after its first ones, and are owed to the next call: they may be all that is left of an item. */
-import type { BaseQueue } from './base-queue';
+import type { Queue } from './types';
 
 /** The method's name; no part of what programs see. */
 export const throwOwedError: unique symbol = Symbol('throwOwedError');
@@ -8,8 +8,8 @@ export const throwOwedError: unique symbol = Symbol('throwOwedError');
  * A queue whose class has a get of its own and knows nothing of owed errors: as itself, but that its get throws them first. Its methods run
  * on the queue itself, so that private fields are within their reach.
  */
-export function payingOwedErrors<T>(queue: BaseQueue<T>): BaseQueue<T> {
-  const get: BaseQueue<T>['get'] = async (options) => {
+export function payingOwedErrors<T>(queue: Queue<T> & { [throwOwedError](): void }): Queue<T> {
+  const get: Queue<T>['get'] = async (options) => {
     queue[throwOwedError]();
     return queue.get(options);
   };

@@ -1,14 +1,19 @@
 /** What a server remembers of its clients, so that a put sent again is applied once and a settle sent again is answered. */
 import type { Range } from '../transports/rpc/wire/protocol';
-import type { Session } from './session';
 
 /** A client that never says what it knows must not grow its state without end. */
 const MOST_GAPS = 10_000;
 const MOST_SETTLES = 65_536;
 
+/** A stream of the client. */
+export interface ClientSession {
+  refuse(status: number, code: string, message: string): void;
+  end(): Promise<void>;
+}
+
 export class ClientState {
   /** The stream this client has now, if any. */
-  session: Session | undefined;
+  session: ClientSession | undefined;
   /** When it may be forgotten; only counts without a session. */
   expiresAt = Infinity;
   appliedThrough = 0;

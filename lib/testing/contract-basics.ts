@@ -1,6 +1,6 @@
 /** Put, get, empty and qsize: all that any queue must offer. */
 import assert from 'node:assert/strict';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { QueueLike } from '../queue/types';
 import { fails, failsInTime, failsWithRangeError, take, turn } from './harness';
 

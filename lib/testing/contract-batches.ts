@@ -1,6 +1,6 @@
 /** Items on loan together, and the end of work. */
 import assert from 'node:assert/strict';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, take, turn } from './harness';
 

@@ -1,6 +1,6 @@
 /** Queues with a maxsize. */
 import assert from 'node:assert/strict';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { Lease, Queue, QueueLike } from '../queue/types';
 import { fails, failsInTime, failure, fill, numbers, take, turn } from './harness';
 

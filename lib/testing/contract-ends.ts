@@ -1,7 +1,7 @@
 /** How queues and handles end, and what they say about themselves. */
 import assert from 'node:assert/strict';
 import { asyncDispose } from '../util/dispose';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { Queue } from '../queue/types';
 import { fails, take, turn } from './harness';
 

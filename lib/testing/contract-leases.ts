@@ -1,7 +1,7 @@
 /** Items on loan. */
 import assert from 'node:assert/strict';
 import { asyncDispose } from '../util/dispose';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, take, turn } from './harness';
 

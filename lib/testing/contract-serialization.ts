@@ -1,7 +1,7 @@
 /** Queues whose items leave the thread: what goes in comes out, or is refused. */
 import assert from 'node:assert/strict';
 import { QueueDescriptor } from '../descriptor/descriptor';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { QueueLike } from '../queue/types';
 import { fails, take } from './harness';
 

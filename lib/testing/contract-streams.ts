@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Tests } from './contract';
+import type { Tests } from './harness';
 import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, failure, take, turn } from './harness';
 

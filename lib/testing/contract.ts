@@ -7,7 +7,7 @@ import { endTests } from './contract-ends';
 import { serializationTests } from './contract-serialization';
 import { streamTests } from './contract-streams';
 import { asWholeQueue, findRunner, withQueue } from './harness';
-import type { MakeQueue } from './harness';
+import type { MakeQueue, Tests } from './harness';
 import type { Queue, QueueLike } from '../queue/types';
 
 export interface ContractOptions {
@@ -16,8 +16,6 @@ export interface ContractOptions {
   /** Items are serialized on their way (all types but those that stay in one thread). */
   shared?: boolean;
 }
-
-export type Tests<Q> = Readonly<Record<string, (queue: Q) => Promise<void>>>;
 
 /**
  * Runs the contract of `QueueLike` against an implementation, inside jest, vitest, mocha or node:test. Where

@@ -36,6 +36,9 @@ export function findRunner(): Runner {
   /* eslint-enable @typescript-eslint/no-require-imports */
 }
 
+/** By title. */
+export type Tests<Q> = Readonly<Record<string, (queue: Q) => Promise<void>>>;
+
 export type MakeQueue = () => Awaitable<QueueLike>;
 
 /** Runs one test on a fresh queue, then empties and closes it, so that the next queue of that name starts from nothing. */
