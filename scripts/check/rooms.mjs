@@ -32,11 +32,11 @@ const rooms = {
 /** Entry points of the package: faces of rooms. */
 const entries = {
   index: [...shapes, 'resolve', 'transports/shm'],
-  rpc: ['server', 'transports/rpc'],
-  ray: ['transports/ray'],
-  testing: ['testing'],
-  work: ['work'],
-  metrics: ['metrics'],
+  rpc: [...shapes, 'server', 'transports/rpc'],
+  ray: [...shapes, 'transports/ray'],
+  testing: [...shapes, 'testing'],
+  work: [...shapes, 'work'],
+  metrics: [...shapes, 'metrics'],
 };
 
 /** @returns the room of a file in lib/, and what it may import */
