@@ -2,7 +2,7 @@
  * How far a place is from the nearest one in another country: the work that the demo hands out. Every place of the data set is a candidate, and
  * some twelve thousand of them are looked at for one answer.
  */
-import type { DataRecord } from './records';
+export type DataRecord = Readonly<Record<string, unknown>>;
 
 const EARTH_KM = 6371.0088;
 /** Looked at in one direction before the other one has its turn: a near place found there ends this one sooner. */

@@ -4,8 +4,9 @@ import { extname } from 'node:path';
 import { UsageError } from '../command';
 import { jsonLines } from '../io/input-items';
 import { NearestAbroad } from './nearest-abroad';
+import type { DataRecord } from './nearest-abroad';
 
-export type DataRecord = Readonly<Record<string, unknown>>;
+export type { DataRecord };
 
 export interface Source {
   readonly name: string;
