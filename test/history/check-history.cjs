@@ -107,7 +107,7 @@ class History {
     for (let number = from; number < to; number++) stream.bits[number] |= stream.bits[number] & OUT ? TWICE : OUT;
   }
 
-  /** { problems: text[], acknowledged, received, inHand } */
+  /** { problems: text[], acknowledged, received (or left), inHand } */
   result() {
     let acknowledged = 0;
     let received = 0;
@@ -118,7 +118,8 @@ class History {
         if (word & SURE) acknowledged++;
         if (word & OUT) received++;
         if (word & TWICE) this.broken('double', `${number} of stream ${name} came out more than once`);
-        if (word & OUT && !(word & TRIED)) this.broken('fiction', `${number} of stream ${name} came out, and nobody put it`);
+        if (word & OUT && !(word & TRIED))
+          this.broken('fiction', `${number} of stream ${name} came out, and nobody put it`);
         if (!(word & SURE) || word & OUT) continue;
         if (word & HAND) inHand++;
         else this.broken('loss', `${number} of stream ${name} went in, and never came out`);
@@ -149,13 +150,15 @@ function checkHistory(lines) {
   return history.result();
 }
 
-module.exports = { checkHistory };
+module.exports = { History, checkHistory };
 
 if (require.main === module) {
   const { readFileSync } = require('node:fs');
   let good = true;
   for (const file of process.argv.slice(2)) {
-    const { problems, acknowledged, received, inHand } = checkHistory(readFileSync(file === '-' ? 0 : file, 'utf8').split('\n'));
+    const { problems, acknowledged, received, inHand } = checkHistory(
+      readFileSync(file === '-' ? 0 : file, 'utf8').split('\n'),
+    );
     for (const problem of problems) console.error(problem);
     console.log(`${acknowledged} items acknowledged, ${received} received, ${inHand} died in a hand`);
     good = good && problems.length === 0;
