@@ -3,12 +3,12 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
-import { decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
+import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
 import type { CodecName } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
-import { GETTERS, LARGE, PUTTERS, REGISTER_CODEC, TOO_LARGE, native } from './addon';
+import { EMPTY, GETTERS, PUTTERS, REGISTER_CODEC, TOO_LARGE, fromNative, native } from './addon';
 import { describeValue } from '../../util/describe-value';
 import type { NativeHandle } from './addon';
 import type {
@@ -35,6 +35,13 @@ import { Waiters } from './wait-list';
 
 /** Lent encoded at a time: each put and each lease looks at every lease that is open. */
 const MOST_LENT = 128;
+
+/** What every put that is accepted at once returns. */
+const ACCEPTED = Promise.resolve();
+
+/** An awaited call that moved items without waiting. */
+const answered = <R>(value: R, moved: number): Promise<R> =>
+  isTurnOver(moved) ? nextTurn().then(() => value) : Promise.resolve(value);
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T>, EncodedSource {
   protected readonly handle: NativeHandle;
@@ -214,26 +221,34 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── asynchronous ─────────────────────────────────────────────────────────
 
-  override async put(item: T, options?: WaitOptions): Promise<void> {
-    this.check();
-    const wait = readWait(options);
-    if (this.putters.size === 0) {
-      if (this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) {
-        if (isTurnOver(1)) await nextTurn();
-        return;
-      }
-      const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
-      const status = native(() => this.handle.put(buffer, start, end, codecId, 0));
-      if (status === 0) {
-        if (isTurnOver(1)) await nextTurn();
-        return;
-      }
-      refusePut(status, end - start, this.capacityBytes);
+  // Not async functions: where the answer is there at once, they would cost more than the rest of the call.
+
+  override put(item: T, options?: WaitOptions): Promise<void> {
+    try {
+      this.check();
+      const wait = readWait(options);
+      if (this.putters.size === 0 && this.tryPut(item)) return isTurnOver(1) ? nextTurn() : ACCEPTED;
+      return this.putLater(item, wait);
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
     }
+  }
+
+  /** False: there is no room. */
+  private tryPut(item: T): boolean {
+    if (this.isRaw(item) && this.handle.putRaw(item) === 0) return true;
+    const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
+    const status = this.handle.put(buffer, start, end, codecId, 0);
+    if (status === 0) return true;
+    refusePut(status, end - start, this.capacityBytes);
+    return false;
+  }
+
+  private putLater(item: T, wait: Wait): Promise<void> {
     if (wait.timeoutMs === 0) throw fullError();
     const { codecId, bytes } = encodeOwnItem(item, this.codec);
     if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
-    await this.putters.add(wait, fullError, () => {
+    return this.putters.add(wait, fullError, () => {
       const status = native(() => this.handle.put(bytes, 0, bytes.length, codecId, 0));
       if (status === 0) return { value: undefined };
       refusePut(status, bytes.length, this.capacityBytes);
@@ -241,21 +256,29 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     });
   }
 
-  override async get(options?: WaitOptions): Promise<T> {
-    this.check();
-    const wait = readWait(options);
-    if (this.getters.size === 0) {
-      this.pool.ready();
-      const status = native(() => this.handle.getNow(this.pool.offset));
-      const item =
-        status >= 0
-          ? this.pool.take(status, this.handle.registers[REGISTER_CODEC]!)
-          : this.pool.received(status)?.value;
-      if (status >= 0 || status === LARGE) {
-        if (isTurnOver(1)) await nextTurn();
-        return item as T;
+  override get(options?: WaitOptions): Promise<T> {
+    let status: number;
+    try {
+      this.check();
+      const wait = readWait(options);
+      status = EMPTY;
+      if (this.getters.size === 0) {
+        this.pool.ready();
+        status = this.handle.getNow(this.pool.offset);
       }
+      if (status < 0) return this.getLater(status, wait);
+      const codec = this.handle.registers[REGISTER_CODEC]!;
+      if (codec !== CODEC_RAW) return answered(this.pool.take(status, codec), 1);
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
     }
+    // Outside the try block, as in block().
+    return answered(this.pool.take(status, CODEC_RAW), 1);
+  }
+
+  private getLater(status: number, wait: Wait): Promise<T> {
+    const outcome = this.pool.received(status);
+    if (outcome !== undefined) return answered(outcome.value, 1);
     if (wait.timeoutMs === 0) throw emptyError();
     return this.getters.add(wait, emptyError, () => this.pool.get(0));
   }
@@ -299,32 +322,39 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return accepted;
   }
 
-  override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
-    this.check();
-    const wait = readWait(options);
-    if (readMax(max) === 0) return [];
-    const items: T[] = [];
-    const attempt = (): { value: boolean } | undefined =>
-      this.tryGetMany(items, max, 0) ? { value: true } : undefined;
-    if (this.getters.size > 0 || attempt() === undefined) {
+  override getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    try {
+      this.check();
+      const wait = readWait(options);
+      if (readMax(max) === 0) return Promise.resolve([]);
+      const items: T[] = [];
+      const filled = (): T[] => {
+        this.fillUp(items, max);
+        return items;
+      };
+      if (this.getters.size === 0 && this.tryGetMany(items, max, 0)) {
+        return isTurnOver(items.length) ? nextTurn().then(filled) : Promise.resolve(filled());
+      }
       if (wait.timeoutMs === 0) throw emptyError();
-      await this.getters.add(wait, emptyError, attempt);
-    } else if (isTurnOver(items.length)) {
-      await nextTurn();
+      const attempt = (): { value: undefined } | undefined =>
+        this.tryGetMany(items, max, 0) ? { value: undefined } : undefined;
+      return this.getters.add(wait, emptyError, attempt).then(filled);
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    this.fillUp(items, max);
-    return items;
   }
 
-  override async lease(options?: WaitOptions): Promise<NativeLease<T>> {
-    this.check();
-    const wait = readWait(options);
-    if (this.getters.size === 0) {
-      const outcome = tryLease<T>(this.handle, this.isOpen, 0);
-      if (outcome !== undefined) return outcome.value;
+  override lease(options?: WaitOptions): Promise<NativeLease<T>> {
+    try {
+      this.check();
+      const wait = readWait(options);
+      const outcome = this.getters.size === 0 ? tryLease<T>(this.handle, this.isOpen, 0) : undefined;
+      if (outcome !== undefined) return Promise.resolve(outcome.value);
+      if (wait.timeoutMs === 0) throw emptyError();
+      return this.getters.add(wait, emptyError, () => tryLease<T>(this.handle, this.isOpen, 0));
+    } catch (error) {
+      return Promise.reject(error as Error);
     }
-    if (wait.timeoutMs === 0) throw emptyError();
-    return this.getters.add(wait, emptyError, () => tryLease<T>(this.handle, this.isOpen, 0));
   }
 
   override async empty(): Promise<boolean> {

@@ -1,0 +1,37 @@
+/** One process, rounds of awaited puts and gets of 64 bytes that are answered at once. Prints what one put and one get take of the heap, and in which order microtasks ran. */
+const { getSageQueue } = require('sage-queue');
+
+const queue = getSageQueue(`awaited-${process.pid}`);
+const item = Buffer.alloc(64, 7);
+async function puts(count) {
+  for (let index = 0; index < count; index++) await queue.put(item);
+}
+async function gets(count) {
+  for (let index = 0; index < count; index++) await queue.get();
+}
+async function heapOf(call, count) {
+  global.gc();
+  const before = process.memoryUsage().heapUsed;
+  await call(count);
+  return (process.memoryUsage().heapUsed - before) / count;
+}
+
+(async () => {
+  for (let round = 0; round < 3000; round++) {
+    await puts(64);
+    await gets(64);
+  }
+  const put = await heapOf(puts, 500);
+  const get = await heapOf(gets, 500);
+  const order = [];
+  const note = (what) => () => void order.push(what);
+  await queue.put(item);
+  await Promise.all([
+    queue.get().then(note('get')),
+    queue.put(item).then(note('put')),
+    Promise.resolve().then(note('the next microtask')),
+  ]);
+  queue.unlinkSync();
+  queue.closeSync();
+  process.stdout.write(JSON.stringify({ put, get, order }));
+})();
