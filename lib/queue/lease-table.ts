@@ -8,6 +8,8 @@ import type { Awaitable, Lease } from './types';
 export interface HeldItems {
   /** Ends the leases from … to - 1, all of them open until now; the items that go back come again in the order they had. */
   end(from: number, to: number, acknowledge: boolean): Awaitable<void>;
+  /** The items go back as if they had not been lent. Where a queue cannot do that, they go back as others do. */
+  undo?(from: number, to: number): Awaitable<void>;
   deliveries(index: number): number;
   crashes(index: number): number;
 }
@@ -40,23 +42,35 @@ export class LeaseRun {
   /** Ends those of the leases from … to - 1 that are open. @throws QueueClosedError for an ack of one that its handle's close ended */
   end(from: number, to: number, acknowledge: boolean): Awaitable<void> {
     const lost = acknowledge && this.anyLost(from, to);
-    const ended = this.endAs(from, to, acknowledge, ENDED);
+    const ended = this.endAs(from, to, (first, end) => this.held.end(first, end, acknowledge), ENDED);
     if (lost) throw leaseLostError();
     return ended;
   }
 
+  /** Those that are open go back unseen: as if they had not been lent, where their queue can do that. */
+  undo(from: number, to: number): Awaitable<void> {
+    const { held } = this;
+    const undo = (first: number, end: number): Awaitable<void> =>
+      held.undo === undefined ? held.end(first, end, false) : held.undo(first, end);
+    return this.endAs(from, to, undo, ENDED);
+  }
+
   /** The handle goes, and what is open goes back. */
   lose(): Awaitable<void> {
-    return this.endAs(0, this.count, false, LOST);
+    return this.endAs(0, this.count, (first, end) => this.held.end(first, end, false), LOST);
   }
 
   /** In as few calls as there are stretches of open ones, the last one first: what goes back last comes first. */
-  private endAs(from: number, to: number, acknowledge: boolean, state: State): Awaitable<void> {
-    const { held } = this;
+  private endAs(
+    from: number,
+    to: number,
+    how: (first: number, end: number) => Awaitable<void>,
+    state: State,
+  ): Awaitable<void> {
     let ended: PromiseLike<void> | undefined;
     for (const [first, end] of this.close(from, to, state)) {
-      if (ended === undefined) ended = held.end(first, end, acknowledge) as PromiseLike<void> | undefined;
-      else ended = ended.then(() => held.end(first, end, acknowledge));
+      if (ended === undefined) ended = how(first, end) as PromiseLike<void> | undefined;
+      else ended = ended.then(() => how(first, end));
     }
     return ended;
   }

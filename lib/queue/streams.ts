@@ -13,7 +13,7 @@ export class QueueReadable<T> extends Readable {
   private readonly held: Lease<T>[] = [];
   private taking: Promise<void> | undefined;
 
-  constructor(private readonly queue: Queue<T>) {
+  constructor(private readonly queue: Pick<Queue<T>, 'lease'>) {
     // Only what a reader asked for is taken.
     super({ objectMode: true, highWaterMark: 0 });
   }

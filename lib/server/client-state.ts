@@ -1,5 +1,9 @@
 /** What a server remembers of its clients, so that a put sent again is applied once and a settle sent again is answered. */
-import type { Range } from '../transports/rpc/wire/protocol';
+import { toNumber } from '../transports/rpc/wire/protocol';
+import type { Range, Settle } from '../transports/rpc/wire/protocol';
+import { DeliveryTable, endRanges, release } from './delivery-table';
+import type { LeasedRange } from './delivery-table';
+import type { Session } from './session';
 
 /** A client that never says what it knows must not grow its state without end. */
 const MOST_GAPS = 10_000;
@@ -17,9 +21,50 @@ export class ClientState {
   /** When it may be forgotten; only counts without a session. */
   expiresAt = Infinity;
   appliedThrough = 0;
+  /** Of its next delivery. */
+  nextTag = 1;
+  /** What its program may have of what was delivered on the stream that broke. */
+  private readonly kept = new DeliveryTable();
+  private keeping: NodeJS.Timeout | undefined;
   /** Numbers up to appliedThrough that were not applied; sorted. */
   private gaps: { first: number; end: number }[] = [];
   private readonly settled = new Set<number>();
+
+  constructor(private readonly keepMs: number) {}
+
+  /** Its stream broke: these go back unless it comes back in time to say what it has of them. */
+  keep(ranges: readonly LeasedRange[]): void {
+    if (ranges.length === 0) return;
+    for (const range of ranges) this.kept.add(range);
+    clearTimeout(this.keeping);
+    this.keeping = setTimeout(() => void this.releaseKept(true), this.keepMs).unref();
+  }
+
+  /** It has come back with settles that were not answered. What else was kept it has not shown. @returns the numbers of those that took effect */
+  async settleKept(settles: readonly Settle[]): Promise<number[]> {
+    const done: number[] = [];
+    for (const settle of settles) {
+      const number = toNumber(settle.settle);
+      if (!this.settled.has(number)) {
+        const ranges = this.kept.take(toNumber(settle.tag), toNumber(settle.count));
+        if (ranges === undefined) continue;
+        try {
+          await endRanges(ranges, settle.release === true);
+        } catch {
+          continue;
+        }
+        this.settledNow(number);
+      }
+      done.push(number);
+    }
+    await this.releaseKept(false);
+    return done;
+  }
+
+  async releaseKept(seen: boolean): Promise<void> {
+    clearTimeout(this.keeping);
+    await release(this.kept.takeAll(), () => seen).catch(() => {});
+  }
 
   wasApplied(sequence: number): boolean {
     return sequence <= this.appliedThrough && !this.gaps.some((gap) => gap.first <= sequence && sequence < gap.end);
@@ -49,10 +94,6 @@ export class ClientState {
     if (this.settled.size > MOST_SETTLES) this.settled.delete(this.settled.values().next().value!);
   }
 
-  wasSettled(settle: number): boolean {
-    return this.settled.has(settle);
-  }
-
   knownSettles(through: number): void {
     for (const settle of this.settled) {
       if (settle > through) break;
@@ -72,6 +113,8 @@ export class ClientStates {
   constructor(
     private readonly rememberMs: number,
     private readonly most: number,
+    /** How long what a client may have is kept for it. */
+    private readonly keepMs: number,
   ) {}
 
   /** @returns the state, and whether it was there: only then is it complete. */
@@ -85,7 +128,7 @@ export class ClientStates {
       this.states.set(key, known);
       return { state: known, remembered: true };
     }
-    const state = new ClientState();
+    const state = new ClientState(this.keepMs);
     this.states.set(key, state);
     return { state, remembered: false };
   }
@@ -97,14 +140,21 @@ export class ClientStates {
   }
 
   forget(state: ClientState): void {
+    void state.releaseKept(true);
     for (const [key, candidate] of this.states) if (candidate === state) return void this.states.delete(key);
+  }
+
+  async releaseKept(): Promise<void> {
+    for (const state of this.states.values()) await state.releaseKept(true);
   }
 
   sweep(now = performance.now()): void {
     let surplus = this.states.size - this.most;
     for (const [key, state] of this.states) {
       if (state.session !== undefined) continue;
-      if (state.expiresAt <= now || surplus-- > 0) this.states.delete(key);
+      if (state.expiresAt > now && surplus-- <= 0) continue;
+      void state.releaseKept(true);
+      this.states.delete(key);
     }
   }
 }

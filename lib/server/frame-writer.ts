@@ -51,6 +51,11 @@ export class FrameWriter {
     this.schedule();
   }
 
+  recall(): void {
+    this.frame.recall = true;
+    this.schedule();
+  }
+
   stopping(): void {
     this.frame.stopping = true;
     this.schedule();

@@ -1,26 +1,35 @@
-/** The gets of one session, served in order, and the items that its client has on lease. */
+/** The gets of one session, served in order, and the items that its client has. */
 import { QueueConnectionError, QueueEmptyError, QueueError, QueueShutDownError } from '../errors';
+import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Get, Settle } from '../transports/rpc/wire/protocol';
+import type { ClientState } from './client-state';
+import { DeliveryTable, endRanges, release, split } from './delivery-table';
+import type { LeasedRange } from './delivery-table';
 import type { FrameWriter } from './frame-writer';
 import { RequestDeadline } from './request-deadline';
-import type { ClientState } from './client-state';
-import { DeliveryTable } from './delivery-table';
-import type { LeasedRange } from './delivery-table';
-import type { LeasedBatch, ServedQueue, Taken } from './served-queue';
+import type { Holder, ServedQueue, Taken } from './served-queue';
 
 /** A client has no more gets waiting than this. */
 const MOST_WAITING = 16_384;
+/** The most that is read ahead for one request, beyond the item that reaches it. */
+const AHEAD_BYTES = 1024 * 1024;
 
 /** One get, or as many of one item each as `count` says. */
 interface PendingGet {
   request: number;
+  /** What may still be delivered to it, and read ahead beyond that. */
   max: number;
+  ahead: number;
   count: number;
+  given: boolean;
+  /** It has no need of an item: part of it was delivered, or it only reads ahead. */
+  satisfied: boolean;
+  aheadBytes: number;
   deadline: RequestDeadline;
 }
 
-export class GetStream {
+export class GetStream implements Holder {
   private readonly pending: PendingGet[] = [];
   /** Gets in `pending`. */
   private waiting = 0;
@@ -28,7 +37,10 @@ export class GetStream {
   private readonly settling = new Set<Promise<void>>();
   private active: AbortController | undefined;
   private working: Promise<void> | undefined;
-  private nextTag = 1;
+  private nextTag: number;
+  /** Of what was read ahead, so many items the program may have seen. */
+  private window = 0;
+  private recalled = false;
   private progress = 0;
   private ended = false;
   private stopping: QueueError | undefined;
@@ -38,18 +50,26 @@ export class GetStream {
     private readonly served: ServedQueue,
     private readonly client: ClientState | undefined,
     private readonly writer: FrameWriter,
-  ) {}
+  ) {
+    this.nextTag = client?.nextTag ?? 1;
+  }
 
   /** @throws RangeError for more gets than a client may have waiting, or several that want more than one item each */
   push(get: Get): void {
+    const given = get.given === true;
+    const ahead = given ? (get.ahead ?? 0) : 0;
     const pending: PendingGet = {
       request: toNumber(get.request),
-      max: Math.max(1, get.max ?? 1),
+      max: ahead > 0 ? (get.max ?? 0) : Math.max(1, get.max ?? 1),
+      ahead,
       count: Math.max(1, get.count ?? 1),
+      given,
+      satisfied: ahead > 0 && !get.max,
+      aheadBytes: 0,
       deadline: new RequestDeadline(get.waitMs),
     };
-    if (pending.count > 1 && pending.max > 1)
-      throw new RangeError(`${pending.count} gets together want one item each, found max ${pending.max}`);
+    if (pending.count > 1 && (pending.max > 1 || ahead > 0))
+      throw new RangeError(`${pending.count} gets together want one item each, found max ${pending.max + ahead}`);
     this.waiting += pending.count;
     if (this.waiting > MOST_WAITING) throw new RangeError(`${this.waiting} gets wait; at most ${MOST_WAITING} may`);
     if (this.stopping !== undefined) return this.fail(pending, this.stopping);
@@ -74,7 +94,7 @@ export class GetStream {
     const after = get.request + get.count - 1 - request;
     get.count = request - get.request;
     if (after > 0) {
-      const rest: PendingGet = { request: request + 1, max: 1, count: after, deadline: get.deadline.copy() };
+      const rest: PendingGet = { ...get, request: request + 1, count: after, deadline: get.deadline.copy() };
       this.pending.splice(index + 1, 0, rest);
       this.waitInLine(rest);
     }
@@ -85,18 +105,28 @@ export class GetStream {
     if (index === 0) this.active?.abort(new Error('cancelled'));
   }
 
+  setWindow(window: number): void {
+    this.window = window;
+  }
+
+  get held(): number {
+    return this.deliveries.ahead;
+  }
+
+  recall(): void {
+    if (this.recalled || this.ended) return;
+    this.recalled = true;
+    this.writer.recall();
+  }
+
   settle(settle: Settle): void {
     const number = toNumber(settle.settle);
     this.client?.knownSettles(toNumber(settle.knownSettles));
-    const leased = this.deliveries.take(toNumber(settle.tag), toNumber(settle.count));
-    if (leased === undefined) return this.writer.settled(number, false);
-    const back = settle.release === true;
-    let under: void | Promise<void>;
-    try {
-      under = back ? leased.leased.release(leased.from, leased.to) : leased.leased.ack(leased.from, leased.to);
-    } catch {
-      under = Promise.reject(new Error('not settled'));
-    }
+    if (toNumber(settle.count) === 0) return this.concluded(number, true);
+    const ranges = this.deliveries.take(toNumber(settle.tag), toNumber(settle.count));
+    if (ranges === undefined) return this.writer.settled(number, false);
+    if (ranges.some((range) => range.use === 'ahead')) this.aheadChanged();
+    const under = endRanges(ranges, settle.release === true);
     if (under === undefined) return this.concluded(number, true);
     const work = under
       .then(
@@ -123,15 +153,49 @@ export class GetStream {
     });
   }
 
-  /** The stream is gone: everything on lease goes back, in the order in which it was. */
-  async end(): Promise<void> {
+  /**
+   * The stream is gone: what its client has goes back, in the order in which it was. @param mayReturn then what its program may have seen is
+   * kept for the client a while instead.
+   */
+  async end(mayReturn: boolean): Promise<void> {
     this.ended = true;
     this.active?.abort(new Error('stream ended'));
     for (const get of this.pending) get.deadline.clear();
     await this.working;
     await Promise.all(this.settling);
-    await release(this.deliveries.takeAll());
+    const left = this.deliveries.takeAll();
+    this.served.holds(this, false);
+    const { seen, unseen } = this.divide(left);
+    if (mayReturn && this.client !== undefined) {
+      await release(unseen, (range) => range.use !== 'ahead');
+      this.client.keep(seen);
+    } else await release(left, (range) => range.use !== 'ahead');
     this.checkSettled();
+  }
+
+  /** Into what the program may have seen of what it was given or read ahead, and what it has not, or holds on lease. */
+  private divide(ranges: LeasedRange[]): { seen: LeasedRange[]; unseen: LeasedRange[] } {
+    let window = this.window;
+    const seen: LeasedRange[] = [];
+    const unseen: LeasedRange[] = [];
+    for (const range of ranges) {
+      if (range.use === 'given') seen.push(range);
+      else if (range.use === 'lease') unseen.push(range);
+      else {
+        const count = Math.min(window, range.to - range.from);
+        window -= count;
+        const [shown, hidden] = split(range, count);
+        if (count > 0) seen.push(shown);
+        if (hidden.to > hidden.from) unseen.push(hidden);
+      }
+    }
+    return { seen, unseen };
+  }
+
+  private aheadChanged(): void {
+    const { ahead } = this.deliveries;
+    if (ahead === 0) this.recalled = false;
+    this.served.holds(this, ahead > 0);
   }
 
   private checkSettled(): void {
@@ -164,7 +228,7 @@ export class GetStream {
   private serveAtOnce(get: PendingGet): boolean {
     let taken: Taken | undefined;
     try {
-      taken = this.served.takeNow(get.max * get.count);
+      taken = this.served.takeNow(most(get));
     } catch {
       // serve() meets it too, and says so.
     }
@@ -177,15 +241,20 @@ export class GetStream {
     get.deadline.clear();
     const active = (this.active = new AbortController());
     const unwatch = this.served.watchFront(() => active.abort(new Error('nudged')));
+    const max = most(get);
     try {
-      const taken = await this.served.take(get.max * get.count, get.deadline.remainingMs, active.signal);
+      const taken = get.satisfied
+        ? await this.served.take(max, 0, active.signal)
+        : await this.served.wait(max, get.deadline.remainingMs, active.signal, this);
       // It was cancelled meanwhile, or some of its gets were.
-      if (this.pending[0] !== get || this.ended || taken.leased.items.count > get.max * get.count)
-        return await release([whole(taken.leased)]);
+      if (this.pending[0] !== get || this.ended || taken.leased.items.count > most(get))
+        return void (await taken.leased.release(0, taken.leased.items.count, false));
       this.deliver(get, taken);
     } catch (error) {
       if (active.signal.aborted && error === active.signal.reason) return;
       if (error instanceof QueueShutDownError) this.served.shutDown = true;
+      // What else is wrong comes again at the next get.
+      if (get.satisfied) return this.conclude(get);
       this.progress++;
       // Gets asked for together have one deadline; any other error may be of one item only.
       this.fail(get, error, error instanceof QueueEmptyError ? get.count : 1);
@@ -198,29 +267,60 @@ export class GetStream {
 
   /** To the first in line, or as many of its gets as there are items. */
   private deliver(get: PendingGet, { leased, more }: Taken): void {
-    const tag = this.nextTag;
+    const first = this.nextTag;
     const { request } = get;
     const { items, deliveries } = leased;
+    const { count } = items;
     const each = get.count > 1;
-    const answered = each ? items.count : 1;
-    this.nextTag += items.count;
-    this.progress++;
-    this.waiting -= answered;
-    get.request += answered;
-    get.count -= answered;
-    if (get.count === 0) {
-      get.deadline.clear();
-      this.pending.shift();
+    const wanted = each ? count : Math.min(count, get.max);
+    this.advance(count);
+    const whole: LeasedRange = { first, use: get.given ? 'given' : 'lease', leased, from: 0, to: count };
+    const [own, ahead] = split(whole, wanted);
+    this.deliveries.add(own);
+    if (count > wanted) {
+      this.deliveries.add({ ...ahead, use: 'ahead' });
+      get.aheadBytes += items.slice(wanted).byteLength;
+      this.aheadChanged();
     }
-    this.deliveries.add(tag, leased);
+    get.max -= each ? 0 : wanted;
+    get.ahead -= count - wanted;
+    get.satisfied = true;
+    const continues = get.given && !each && more && most(get) > 0 && get.aheadBytes < AHEAD_BYTES;
+    if (!continues) this.answered(get, each ? count : 1);
     this.writer.delivery({
       request,
-      tag,
+      tag: first,
       items: items.toWire(),
       deliveries: deliveries ?? [],
-      more: more && !each,
+      more: get.given ? continues : more && !each,
       each,
     });
+  }
+
+  /** Nothing more is there for a get that has no need of it. */
+  private conclude(get: PendingGet): void {
+    const { request } = get;
+    if (this.pending[0] !== get) return;
+    this.answered(get, 1);
+    this.writer.delivery({ request, tag: this.nextTag, items: ItemBatch.none.toWire(), deliveries: [] });
+  }
+
+  private answered(get: PendingGet, count: number): void {
+    this.progress++;
+    this.waiting -= count;
+    get.request += count;
+    get.count -= count;
+    if (get.count > 0) {
+      get.satisfied = false;
+      return;
+    }
+    get.deadline.clear();
+    this.pending.shift();
+  }
+
+  private advance(count: number): void {
+    this.nextTag += count;
+    if (this.client !== undefined) this.client.nextTag = this.nextTag;
   }
 
   private fail(get: PendingGet, error: unknown, count = get.count): void {
@@ -246,11 +346,7 @@ export class GetStream {
   }
 }
 
-function whole(leased: LeasedBatch): LeasedRange {
-  return { leased, from: 0, to: leased.items.count };
-}
-
-/** Newest first, each ahead of everything: the order is as it was. */
-async function release(ranges: LeasedRange[]): Promise<void> {
-  for (const { leased, from, to } of ranges.reverse()) await leased.release(from, to);
+/** Items that may be taken for it. */
+function most(get: PendingGet): number {
+  return get.count > 1 ? get.count : get.max + get.ahead;
 }

@@ -24,6 +24,7 @@ import type { Call, SessionHost } from './session';
 const SERVICE = 'sagequeue.v1.QueueService';
 const DEFAULT_MESSAGE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_GRACE_MS = 5000;
+const DEFAULT_REATTACH_MS = 3000;
 const SWEEP_MS = 10_000;
 const MOST_RECORDS = 100_000;
 const SERVER_OPTIONS = [
@@ -51,6 +52,11 @@ export interface QueueServerOptions {
   maxConnections?: number;
   /** How long a client that lost its connection is remembered, so that nothing it sends again is applied twice. Default 5 minutes. */
   rememberMs?: number;
+  /**
+   * How long what the program of a client may have seen, and has not confirmed, is kept for it when its connection breaks. If it is not back by
+   * then, that goes back to the queue. Default 3 seconds, and no longer than `rememberMs`.
+   */
+  reattachMs?: number;
   /** What a client may open by queue_id: named queues, or a function. Nothing else is reachable. */
   queues?: Record<string, QueueDescriptor | QueueLike> | ((queueId: string) => QueueDescriptor | undefined);
 }
@@ -107,7 +113,7 @@ export class QueueServer {
           `queues.${queueId} must be a QueueDescriptor, or a queue with put, get, empty and qsize, found ${describeValue(queue)}`,
         );
     }
-    for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs'] as const) {
+    for (const name of ['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs', 'reattachMs'] as const) {
       const value = options[name];
       if (value !== undefined && !(Number.isSafeInteger(value) && value > 0))
         throw new RangeError(`${name} must be a positive integer, found ${value}`);
@@ -259,7 +265,9 @@ export class QueueServer {
           ? queues[queueId]
           : undefined;
     if (named === undefined || named === null) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
-    const clients = new ClientStates(this.host.rememberMs, MOST_RECORDS);
+    const { rememberMs } = this.host;
+    const keepMs = Math.min(rememberMs, this.options.reattachMs ?? DEFAULT_REATTACH_MS);
+    const clients = new ClientStates(rememberMs, MOST_RECORDS, keepMs);
     if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
     const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
     return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);

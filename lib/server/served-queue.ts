@@ -18,8 +18,8 @@ export interface LeasedBatch {
   readonly deliveries: number[] | undefined;
   /** Ends the leases from … to - 1, none of which has ended yet. */
   ack(from: number, to: number): void | Promise<void>;
-  /** … in order, ahead of what was not taken yet. */
-  release(from: number, to: number): void | Promise<void>;
+  /** … in order, ahead of what was not taken yet. @param seen false: where the queue can, as if they had not been delivered */
+  release(from: number, to: number, seen: boolean): void | Promise<void>;
 }
 
 /** The most items in one delivery, however short they are. */
@@ -31,6 +31,17 @@ export interface Taken {
   more: boolean;
 }
 
+/** A session whose client holds items that it read ahead. */
+export interface Holder {
+  /** Items read ahead and not settled. */
+  readonly held: number;
+  /** Others wait: asks for them back. */
+  recall(): void;
+}
+
+/** How often a queue is asked whether others wait in it, of whom the server does not know, while items are read ahead of them. */
+const LOOK_MS = 50;
+
 export class ServedQueue {
   sessions = 0;
   /** A client has shut it down: once nobody is attached, the next one to come starts anew. */
@@ -38,6 +49,10 @@ export class ServedQueue {
   /** Items that came back from clients after they had been settled: first to go out again. */
   private readonly front: ItemBatch[] = [];
   private readonly nudges = new Set<() => void>();
+  private readonly holders = new Set<Holder>();
+  /** Sessions that wait for an item. */
+  private waiting = 0;
+  private looking: NodeJS.Timeout | undefined;
 
   constructor(
     readonly queueId: string,
@@ -68,6 +83,37 @@ export class ServedQueue {
       return { applied: values.length === 1 ? 0 : ((error as { accepted?: number }).accepted ?? 0), error };
     }
     return bad === undefined ? { applied: values.length } : { applied: values.length, error: bad.error };
+  }
+
+  /** The session has items read ahead, from now on or no longer. */
+  holds(holder: Holder, any: boolean): void {
+    if (any) this.holders.add(holder);
+    else this.holders.delete(holder);
+    if (this.holders.size === 0) {
+      clearInterval(this.looking);
+      this.looking = undefined;
+    } else this.looking ??= setInterval(() => void this.look(), LOOK_MS).unref();
+  }
+
+  /** Whoever holds more than it has shown gives it back to those who wait. */
+  private async look(): Promise<void> {
+    const waiting = this.waiting > 0 || ((await this.queue.stats().catch(() => undefined))?.waitingGetters ?? 0) > 0;
+    if (waiting) this.recall();
+  }
+
+  private recall(but?: Holder): void {
+    for (const holder of this.holders) if (holder !== but) holder.recall();
+  }
+
+  /** Waits for one item on behalf of a session, then takes what is there. */
+  async wait(max: number, timeoutMs: number, signal: AbortSignal, holder: Holder): Promise<Taken> {
+    this.waiting++;
+    this.recall(holder);
+    try {
+      return await this.take(max, timeoutMs, signal);
+    } finally {
+      this.waiting--;
+    }
   }
 
   /** Takes these back ahead of everything. */
@@ -162,14 +208,17 @@ export class ServedQueue {
       items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items),
       deliveries: again ? Array.from({ length: run.count }, (_, index) => run.held.deliveries(index)) : undefined,
       ack: (from: number, to: number) => run.end(from, to, true) as void,
-      release: (from: number, to: number) => run.end(from, to, false) as void,
+      release: (from: number, to: number, seen: boolean) =>
+        (seen ? run.end(from, to, false) : run.undo(from, to)) as void,
     };
     return { leased, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
   }
 
   async query(): Promise<QueryResult> {
     const stats = await this.queue.stats();
-    const qsize = this.front.reduce((sum, batch) => sum + batch.count, stats.qsize);
+    let qsize = this.front.reduce((sum, batch) => sum + batch.count, stats.qsize);
+    // What was read ahead has not reached a program.
+    for (const holder of this.holders) qsize += holder.held;
     return {
       qsize,
       maxsize: stats.maxsize,
@@ -184,6 +233,8 @@ export class ServedQueue {
 
   /** Lets go of the queue; what lies in front goes back into it. */
   async close(): Promise<void> {
+    clearInterval(this.looking);
+    await this.clients.releaseKept();
     for (const batch of this.front.splice(0))
       for (let index = 0; index < batch.count; index++) await this.queue.put(batch.open(index), { block: false });
     if (this.owned) await this.queue.close();
@@ -236,12 +287,14 @@ function joined(items: readonly (SealedItem | EncodedItem)[]): ItemBatch {
 
 /** One item and those after it as one run. */
 function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
-  const end = (what: 'ack' | 'release') => (from: number, to: number) => {
-    const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1) : undefined;
-    if (from > 0) return later;
-    // Released newest first.
-    return later === undefined ? first[what](0, 1) : later.then(() => first[what](0, 1));
-  };
+  const end =
+    (what: 'ack' | 'release') =>
+    (from: number, to: number, seen = true) => {
+      const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1, seen) : undefined;
+      if (from > 0) return later;
+      // Released newest first.
+      return later === undefined ? first[what](0, 1, seen) : later.then(() => first[what](0, 1, seen));
+    };
   const again = first.deliveries !== undefined || rest.deliveries !== undefined;
   return {
     items: ItemBatch.join([first.items, rest.items]),

@@ -108,7 +108,7 @@ export class Session {
     if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, 'late')));
-      const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end()]), late]);
+      const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end(!this.saidGoodbye)]), late]);
       clearTimeout(timer);
       if (client !== undefined) {
         served.clients.left(client);
@@ -193,7 +193,7 @@ export class Session {
       answer.remembered = remembered;
       answer.appliedThrough = client.appliedThrough;
       answer.notApplied = client.notApplied();
-      answer.settled = (open.openSettles ?? []).filter((settle) => client.wasSettled(toNumber(settle)));
+      answer.settled = await client.settleKept(open.openSettles ?? []);
     }
     this.puts = new PutStream(served, this.client, this.writer);
     this.gets = new GetStream(served, this.client, this.writer);
@@ -219,6 +219,7 @@ export class Session {
 
   private handle(frame: ClientFrame, puts: PutStream, gets: GetStream): void {
     if (frame.open) throw new RangeError('open may come once only');
+    if (frame.window !== undefined && frame.window !== null) gets.setWindow(frame.window);
     for (const settle of frame.settles ?? []) gets.settle(settle);
     for (const put of frame.puts ?? []) puts.push(put);
     for (const cancel of frame.cancels ?? []) {

@@ -81,10 +81,10 @@ test('getters killed in turn: what the queue counts as given, and what is left, 
   });
   const left = (await backing.getMany(1e6)) as number[];
   const all = [...told, ...left];
-  // Nothing twice; missing is at most what a killed process had confirmed and not yet told.
-  expect(new Set(all).size).toBe(all.length);
+  // Twice at most what a killed process had told and not yet confirmed, missing what it had confirmed and not yet told.
+  expect(all.length - new Set(all).size).toBeLessThanOrEqual(5);
   expect(left).toEqual([...left].sort((a, b) => a - b));
-  expect(total - all.length).toBeLessThanOrEqual(5 * 2);
+  expect(total - new Set(all).size).toBeLessThanOrEqual(5 * 2);
 }, 60_000);
 
 test('a handle without a waiting call, or unreferenced, does not keep its process alive', async () => {

@@ -92,6 +92,8 @@ test('calls that time out meanwhile say what they waited for; calls without a ti
   const queue = fixture.client<number>(first.port);
   await queue.put(1);
   expect(await queue.get()).toBe(1);
+  // An answer after the get: its confirmation has arrived.
+  await queue.qsize();
   await kill(first.child);
   // Ends once the client has noticed. What it sends before that has an unknown outcome, which is another test's matter.
   await errorOf(queue.put(0, { block: false }));

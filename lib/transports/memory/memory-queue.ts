@@ -214,6 +214,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     return this.attachment.leases.lend(entries.length, {
       end: (from, to, acknowledge) =>
         store.change(() => (acknowledge ? store.finish(to - from) : store.requeue(entries.slice(from, to)))),
+      undo: (from, to) => store.change(() => store.undo(entries.slice(from, to))),
       deliveries: (index) => entries[index]!.deliveries,
       crashes: (index) => entries[index]!.crashes,
     });

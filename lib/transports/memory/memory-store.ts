@@ -136,6 +136,13 @@ export class MemoryStore<T> {
     }
   }
 
+  /** The same as if they had not been leased: nobody has seen them. */
+  undo(entries: readonly Entry<T>[]): void {
+    for (const entry of entries) entry.deliveries--;
+    if (this.shutdownMode !== 'immediate') this.redelivered -= entries.length;
+    this.requeue(entries);
+  }
+
   /** Does what changes the queue, then serves those who wait: they see all of it or nothing. */
   change<R>(what: () => R): R {
     if (this.serving) return what();

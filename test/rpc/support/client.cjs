@@ -31,6 +31,26 @@ const roles = {
   async get() {
     for (;;) tell(await queue.get());
   },
+  /** Tells the items of a loop. */
+  async loop() {
+    for await (const item of queue) await new Promise((resolve) => process.send(item, resolve));
+  },
+  /** The same, and works on the fifth for ever. */
+  async 'loop-stuck'() {
+    for await (const item of queue) {
+      if (item < 5) continue;
+      setTimeout(() => tell(item), 100);
+      await new Promise((resolve) => setTimeout(resolve, 1e6));
+    }
+  },
+  /** The same with a stream. */
+  async 'loop-leaving'() {
+    for await (const item of queue.readable()) {
+      if (item < 50) continue;
+      setTimeout(() => tell(item), 100);
+      await new Promise((resolve) => setTimeout(resolve, 1e6));
+    }
+  },
   async idle() {
     await queue.put('x');
     await queue.get();

@@ -6,6 +6,8 @@ export class CuttingProxy {
   /** While set, bytes of this direction are swallowed: the connection looks alive and is not. */
   deaf: 'none' | 'toServer' | 'toClient' | 'both' = 'none';
   refusing = false;
+  /** Every byte is so much under way, in each direction. */
+  delayMs = 0;
   connections = 0;
   private readonly pairs = new Set<[Socket, Socket]>();
   private readonly server: Server;
@@ -26,6 +28,11 @@ export class CuttingProxy {
       server.resetAndDestroy();
     }
     this.pairs.clear();
+  }
+
+  private pass(bytes: Buffer, to: Socket): void {
+    if (this.delayMs === 0) to.write(bytes);
+    else setTimeout(() => to.writable && to.write(bytes), this.delayMs);
   }
 
   async stop(): Promise<void> {
@@ -53,10 +60,10 @@ export class CuttingProxy {
       socket.on('close', end);
     }
     client.on('data', (bytes) => {
-      if (this.deaf === 'none' || this.deaf === 'toClient') server.write(bytes);
+      if (this.deaf === 'none' || this.deaf === 'toClient') this.pass(bytes, server);
     });
     server.on('data', (bytes) => {
-      if (this.deaf === 'none' || this.deaf === 'toServer') client.write(bytes);
+      if (this.deaf === 'none' || this.deaf === 'toServer') this.pass(bytes, client);
     });
   }
 }

@@ -8,8 +8,11 @@ import { PROTOCOL_VERSION, toNumber } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { Connection } from './connection';
 import { PendingGets } from './pending-gets';
+import { LeasedItems } from './leased-items';
 import { PendingPuts } from './pending-puts';
 import { PendingQueries } from './pending-queries';
+import { PendingSettles } from './pending-settles';
+import { ReadAhead } from './read-ahead';
 import type { Remote } from './remote';
 
 /** How long close() waits for what is under way, and for the server to let go. */
@@ -18,15 +21,19 @@ const CLOSE_WITHIN_MS = 2000;
 export interface OpenWishes {
   maxsize?: number;
   exclusive?: boolean;
+  /** The most items to read ahead. */
+  prefetch?: number;
 }
 
 export class RpcClient {
   readonly puts: PendingPuts;
   readonly gets: PendingGets;
   readonly queries: PendingQueries;
+  readonly leased: LeasedItems;
   /** Longest encoded item the server takes, once it is known. */
   maxItemBytes = Infinity;
   private readonly connection: Connection;
+  private readonly settles: PendingSettles;
   private readonly clientId = randomBytes(16);
   /** The server that answered last: after a restart it is another. */
   private instance: Uint8Array | undefined;
@@ -46,7 +53,10 @@ export class RpcClient {
     const requestNumber = (): number => this.nextRequest++;
     this.connection = new Connection(remote);
     this.puts = new PendingPuts(this.connection);
-    this.gets = new PendingGets(this.connection, requestNumber, (items) => {
+    this.settles = new PendingSettles(this.connection);
+    this.leased = new LeasedItems(this.connection, this.settles);
+    const ahead = new ReadAhead(wishes.prefetch);
+    this.gets = new PendingGets(this.connection, requestNumber, this.settles, ahead, (items) => {
       void this.puts.put(items, FOR_EVER, { front: true });
     });
     this.queries = new PendingQueries(this.connection, requestNumber);
@@ -78,7 +88,7 @@ export class RpcClient {
   private async leave(): Promise<void> {
     this.connection.closing = true;
     this.puts.giveUpAll(new QueueClosedError());
-    this.gets.failWaiting(new QueueClosedError());
+    this.gets.stop(new QueueClosedError());
     this.queries.failAll(new QueueClosedError());
     if (this.hasPending()) {
       await new Promise<void>((resolve) => {
@@ -90,13 +100,12 @@ export class RpcClient {
       });
     }
     this.puts.failAll(new QueueClosedError());
-    this.gets.failAll(new QueueClosedError());
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
   }
 
   private hasPending(): boolean {
-    return this.puts.busy || this.gets.busy || this.queries.busy;
+    return this.puts.busy || this.gets.busy || this.settles.busy || this.queries.busy;
   }
 
   private updateRef(): void {
@@ -109,9 +118,10 @@ export class RpcClient {
       const frame: ClientFrame = {};
       if (this.draining) {
         more = false;
-        this.gets.collectSettles(frame);
+        this.settles.collect(frame);
       } else {
         more = this.puts.collect(frame);
+        this.settles.collect(frame);
         this.gets.collect(frame);
         this.queries.collect(frame);
       }
@@ -127,7 +137,7 @@ export class RpcClient {
       clientId: this.clientId,
       serverInstance: this.instance ?? null,
       knownPuts: this.puts.known,
-      openSettles: this.gets.unanswered,
+      openSettles: this.settles.unanswered,
       maxsize: this.wishes.maxsize ?? null,
       // Having been here once, the queue exists.
       exclusive: this.instance === undefined && this.wishes.exclusive === true,
@@ -143,17 +153,19 @@ export class RpcClient {
     this.rememberMs = opened.rememberMs!;
     this.maxItemBytes = toNumber(opened.maxItemBytes);
     const again = this.puts.onOpened(opened, same);
-    this.gets.onOpened(opened, same);
+    this.settles.onOpened(opened, same);
+    this.gets.onOpened(opened);
     for (const put of again) this.connection.send({ puts: [put] });
     this.flush();
   }
 
   private onFrame(frame: ServerFrame): void {
     if (frame.putResult) this.puts.onResult(frame.putResult);
-    if (frame.settled) this.gets.onSettled(frame.settled);
+    if (frame.settled) this.settles.onSettled(frame.settled);
     for (const delivery of frame.deliveries ?? []) this.gets.onDelivery(delivery);
     for (const result of frame.queryResults ?? []) this.queries.onResult(result);
     for (const failure of frame.failures ?? []) if (!this.gets.onFailure(failure)) this.queries.onFailure(failure);
+    if (frame.recall) this.gets.onRecall();
     if (frame.stopping) this.onStopping();
     this.leaveStopping();
     this.updateRef();
@@ -162,13 +174,13 @@ export class RpcClient {
   private onStopping(): void {
     const error = new QueueConnectionError(`the server at ${this.connection.where} is stopping`);
     this.puts.failUnsent(error);
-    this.gets.failWaiting(error);
+    this.gets.stop(error);
     this.draining = true;
   }
 
   /** The server waits for this before it goes; calls made meanwhile are for the one that comes next. */
   private leaveStopping(): void {
-    if (!this.draining || this.puts.inFlight || this.gets.unanswered.length > 0 || this.gets.holdsLeases) return;
+    if (!this.draining || this.puts.inFlight || this.settles.busy || this.leased.open > 0) return;
     this.draining = false;
     this.connection.disconnect(new QueueConnectionError(`the server at ${this.connection.where} is stopping`));
   }
@@ -176,6 +188,7 @@ export class RpcClient {
   private onDown(failure: ConnectionFailure): void {
     this.draining = false;
     this.puts.onDown(failure);
+    this.leased.onDown();
     this.gets.onDown(failure);
     this.queries.onDown(failure);
     if (this.puts.inFlight && this.forgetting === undefined) {

@@ -1,390 +1,441 @@
 /**
- * Gets of one handle. A delivery is a lease: it is settled before the program sees its items, and the program sees them only once
- * the server has confirmed that. So an item reaches one program once, however often the connection breaks in between.
+ * Gets of one handle, in order. What a get receives is its program's at once, and confirmed afterwards: the server keeps what was not
+ * confirmed when the connection breaks, until the client is back and says what it has. So an item reaches one program once, however often
+ * the connection breaks in between. Loops and streams are served from what was read ahead of them, and so are single gets beside them.
  */
-import { QueueClosedError, QueueConnectionError, QueueEmptyError } from '../../../errors';
+import { QueueConnectionError, QueueEmptyError } from '../../../errors';
 import type { QueueError } from '../../../errors';
+import type { Wait } from '../../../wait/options';
 import { errorFromCode } from '../wire/errors';
 import type { ConnectionFailure } from '../wire/errors';
 import { ItemBatch } from '../wire/item-batch';
 import { toNumber } from '../wire/protocol';
-import type { Cancel, ClientFrame, Delivery, Failure, Get, Opened, Settle, Settled } from '../wire/protocol';
-import { CallTimeout, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
+import type { Cancel, ClientFrame, Delivery, Failure, Get, Opened } from '../wire/protocol';
+import { CallTimeout, unreachable } from './call-timeout';
 import type { Connection } from './connection';
-import { onAbort } from '../../../wait/abort-listeners';
-import type { Wait } from '../../../wait/options';
+import { GetCall } from './get-call';
+import type { GetOptions, Part } from './get-call';
+import type { PendingSettles, SettleResult } from './pending-settles';
+import type { ReadAhead, ShownItem } from './read-ahead';
 
-export interface Taken {
-  items: ItemBatch;
-  /** There were more than fitted into one delivery. */
-  more: boolean;
-}
-
-export interface RemoteLease {
-  /** A batch of one. */
-  items: ItemBatch;
-  deliveries: number;
-  ack(): Promise<void>;
-  release(): Promise<void>;
-}
-
-interface Call {
-  /** The number of the last time it was sent. */
-  request: number;
-  max: number;
-  lease: boolean;
-  deadline: CallTimeout;
-  state: 'unsent' | 'sent' | 'settling' | 'done';
-  signal: AbortSignal | undefined;
-  /** Takes its listener off the signal. */
-  ignoreAbort: () => void;
-  /** Given up while its item was being confirmed: it ends with this unless the confirmation comes on this stream. */
-  reason: { error: unknown } | undefined;
-  resolve: (result: Taken | RemoteLease) => void;
-  reject: (error: unknown) => void;
-}
-
-/** A settle whose answer has not arrived. */
-interface OpenSettle {
-  message: Settle;
-  done: () => void;
-  lost: () => void;
-  /** The server that was asked is gone. */
-  unknown: () => void;
-}
+/** A program that takes nothing for so long is working on what it has: nothing more counts as shown then. At least, and in round trips. */
+const IDLE_MS = 5;
+const IDLE_ROUND_TRIPS = 4;
 
 export class PendingGets {
   /** In the order in which they were made. */
-  private readonly calls = new Set<Call>();
+  private readonly calls = new Set<GetCall>();
   /** Those that are to be sent, in the same order. */
-  private unsent: Call[] = [];
+  private unsent: GetCall[] = [];
   /** Those that were sent and not answered, by request. */
-  private readonly sent = new Map<number, Call>();
+  private readonly sent = new Map<number, GetCall>();
   /** The most that may be sent and not answered. */
   private window = 1;
-  private readonly openSettles = new Map<number, OpenSettle>();
-  private settlesToSend: Settle[] = [];
   private cancels: Cancel[] = [];
-  private nextSettle = 1;
-  /** Streams so far: a tag is good for its own stream only. */
-  private epoch = 0;
-  private leases = 0;
+  /** Loops and streams that read. */
+  private readers = 0;
+  /** What was asked ahead and not answered. */
+  private asked:
+    | { request: number; wanted: number; came: number; /** The program had to wait for it. */ late?: boolean }
+    | undefined;
+  /** The last answer brought all that was asked ahead: more may be there. */
+  private plenty = true;
+  private refilling = false;
+  /** The wider window that the server was told of and has not agreed to. */
+  private widening = false;
+  /** To be told to the server. */
+  private newWindow: number | undefined;
+  private idleTimer: NodeJS.Timeout | undefined;
+  private confirmed = this.confirmation();
+  /** In streams, on their way to the program. */
+  private readonly held = new Set<Part>();
 
   constructor(
     private readonly connection: Connection,
     private readonly requestNumber: () => number,
-    /** Takes items that are ours but whose get has given up, and sees to it that they come first again. */
+    private readonly settles: PendingSettles,
+    private readonly ahead: ReadAhead,
+    /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
     private readonly restore: (items: ItemBatch) => void,
   ) {}
 
   get busy(): boolean {
-    return this.calls.size > 0 || this.openSettles.size > 0;
+    return this.calls.size > 0;
   }
 
-  get holdsLeases(): boolean {
-    return this.leases > 0;
-  }
-
-  get(max: number, wait: Wait): Promise<Taken> {
-    return this.start(max, wait, false) as Promise<Taken>;
-  }
-
-  lease(wait: Wait): Promise<RemoteLease> {
-    return this.start(1, wait, true) as Promise<RemoteLease>;
-  }
-
-  private start(max: number, wait: Wait, lease: boolean): Promise<Taken | RemoteLease> {
+  get(options: GetOptions, wait: Wait): Promise<Part[]> {
     return new Promise((resolve, reject) => {
-      const call: Call = {
-        request: 0,
-        max,
-        lease,
-        deadline: new CallTimeout(wait.timeoutMs, this.connection),
-        state: 'unsent',
-        signal: wait.signal,
-        ignoreAbort: () => {},
-        reason: undefined,
-        resolve,
-        reject,
-      };
+      const call = new GetCall(options, new CallTimeout(wait.timeoutMs, this.connection), { resolve, reject });
+      call.listen(wait.signal, (reason) => this.abort(call, reason));
+      if (call.state === 'done') return;
       call.deadline.arm(() => this.expire(call), false);
       this.calls.add(call);
       this.unsent.push(call);
-      call.ignoreAbort = onAbort(wait.signal, () => this.abandon(call, call.signal!.reason));
+      this.serveFromAhead();
+      if (options.ahead === true && call.state === 'unsent') this.hasToWait();
       this.connection.scheduleFlush();
     });
   }
 
-  collectSettles(frame: ClientFrame): void {
-    if (this.settlesToSend.length > 0) {
-      frame.settles = this.settlesToSend;
-      frame.settles[0]!.knownSettles = this.knownSettles;
-      this.settlesToSend = [];
-    }
+  // ── reading ahead ────────────────────────────────────────────────────────
+
+  /** A loop or stream begins to read. */
+  enter(): void {
+    this.readers++;
   }
+
+  /** … and is left: what was read ahead goes back when it was the last one. */
+  leave(): void {
+    if (--this.readers === 0) this.returnAhead();
+  }
+
+  /** An item that was read ahead, if nobody waits for it before and it may be shown. `confirm` or `putBack` ends it. */
+  takeAhead(): ShownItem | undefined {
+    if (this.ahead.count === 0 || this.unsent.length > 0 || !this.ahead.mayShow) return undefined;
+    const shown = this.ahead.show();
+    this.refillIfLow();
+    return shown;
+  }
+
+  /** The program has it. */
+  confirm(tag: number): void {
+    this.settles.ack(tag, this.confirmed);
+  }
+
+  /** An item that waits in a stream: it is acknowledged when it leaves, and goes back when the stream goes first. */
+  hold(part: Part, ahead: boolean): { ack(): void; release(): void } {
+    const end = (release: boolean): void => {
+      if (this.held.delete(part)) this.settles.settle(part.tag, 1, release, ahead ? this.confirmed : () => {});
+      // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
+      else if (release) this.restore(part.items);
+    };
+    this.held.add(part);
+    return {
+      ack: () => {
+        if (ahead && this.held.delete(part)) this.confirm(part.tag);
+        else end(false);
+      },
+      release: () => end(true),
+    };
+  }
+
+  /** Of a delivery that no call wants, or of what was read ahead. */
+  giveBack(tag: number, count: number): void {
+    this.settles.settle(tag, count, true, () => {});
+  }
+
+  private confirmation(): (result: SettleResult, count: number) => void {
+    const answered = (_result: SettleResult, count: number): void => {
+      // That of a stream before this one says nothing of this one.
+      if (answered !== this.confirmed) return;
+      this.ahead.unconfirmed = Math.max(0, this.ahead.unconfirmed - count);
+      if (this.unsent.length > 0) this.serveFromAhead();
+    };
+    return answered;
+  }
+
+  /** Those that wait first get what was read ahead; whoever wants more than one item, or a lease, gets it from the queue, and all in order. */
+  private serveFromAhead(): void {
+    while (this.unsent.length > 0 && this.ahead.count > 0) {
+      const call = this.unsent[0]!;
+      if (call.options.max > 1 || call.options.kind === 'lease') return this.returnAhead();
+      if (!this.ahead.mayShow) return this.widen();
+      this.unsent.shift();
+      const { items, index, tag } = this.ahead.show();
+      if (call.options.kind === 'take') this.confirm(tag);
+      call.parts.push({ tag, items: items.slice(index, index + 1), deliveries: undefined, ahead: true });
+      this.finish(call, () => call.resolve());
+    }
+    this.refillIfLow();
+  }
+
+  /** The program would take more than is there, though the queue may have it: the more is read ahead from now on. */
+  private hasToWait(): void {
+    const { asked, ahead } = this;
+    if (ahead.count > 0 || !this.plenty || ahead.shown === 0 || asked?.late === true) return;
+    if (asked !== undefined) asked.late = true;
+    ahead.grow();
+  }
+
+  private refillIfLow(): void {
+    if (this.refilling || this.asked !== undefined || !this.plenty || !this.ahead.isLow || this.readers === 0) return;
+    if (this.ahead.count === 0) return;
+    this.refilling = true;
+    this.connection.scheduleFlush();
+  }
+
+  private widen(): void {
+    if (this.widening) return;
+    this.widening = true;
+    const wider = this.ahead.widerWindow;
+    const { confirmed } = this;
+    this.newWindow = wider;
+    this.settles.barrier(() => {
+      if (confirmed !== this.confirmed) return;
+      this.widening = false;
+      this.ahead.window = wider;
+      this.watchIdle();
+      this.serveFromAhead();
+    });
+  }
+
+  /** While the program works on what it has, the rest is not its: should the process die, it comes again at once. */
+  private watchIdle(): void {
+    if (this.idleTimer !== undefined) return;
+    let { shown } = this.ahead;
+    this.idleTimer = setInterval(
+      () => {
+        const { ahead } = this;
+        if (ahead.shown === shown && ahead.unconfirmed === 0 && !this.widening) {
+          ahead.window = 0;
+          this.newWindow = 0;
+          this.stopWatching();
+          if (this.connection.isOpen) this.connection.scheduleFlush();
+        }
+        shown = ahead.shown;
+      },
+      IDLE_MS + IDLE_ROUND_TRIPS * this.settles.roundTripMs,
+    ).unref();
+  }
+
+  private stopWatching(): void {
+    clearInterval(this.idleTimer);
+    this.idleTimer = undefined;
+  }
+
+  /** All that was read ahead and not shown goes back. */
+  returnAhead(): void {
+    for (const { tag, count } of this.ahead.clear()) this.giveBack(tag, count);
+    if (this.unsent.length > 0) this.connection.scheduleFlush();
+  }
+
+  /** Others wait for what we hold. */
+  onRecall(): void {
+    this.ahead.shrink();
+    this.returnAhead();
+  }
+
+  // ── the wire ─────────────────────────────────────────────────────────────
 
   collect(frame: ClientFrame): void {
-    this.collectSettles(frame);
+    if (this.newWindow !== undefined) frame.window = this.newWindow;
+    this.newWindow = undefined;
     if (this.cancels.length > 0) frame.cancels = [...(frame.cancels ?? []), ...this.cancels.splice(0)];
-    const ready = Math.min(this.unsent.length, this.window - this.sent.size);
-    if (ready <= 0) return;
     const gets: Get[] = [];
-    let last: Get | undefined;
-    for (const call of this.unsent.splice(0, ready)) {
-      call.state = 'sent';
-      call.request = this.requestNumber();
-      this.sent.set(call.request, call);
-      const waitMs = call.deadline.remainingMs();
-      // Neighbours that ask for the same are asked for, delivered and settled together.
-      if (last !== undefined && call.max === 1 && last.max === 1 && last.waitMs === waitMs) last.count!++;
-      else gets.push((last = { request: call.request, max: call.max, waitMs, count: 1 }));
-      if (waitMs !== undefined && call.deadline.timeoutMs !== 0) call.deadline.arm(() => this.expire(call), true);
+    this.collectRefill(gets);
+    let room = this.window - this.sent.size;
+    const waiting: GetCall[] = [];
+    for (const call of this.unsent) {
+      // What was asked ahead is about to come: they are served from it. Who does not wait hears from the server.
+      const held = (this.asked !== undefined || this.ahead.count > 0) && call.deadline.timeoutMs !== 0;
+      if (held || room === 0) waiting.push(call);
+      else {
+        room--;
+        this.send(call, gets);
+      }
     }
-    frame.gets = gets;
+    this.unsent = waiting;
+    if (gets.length > 0) frame.gets = gets;
   }
 
-  /** For Open: what was asked and not answered. */
-  get unanswered(): number[] {
-    return [...this.openSettles.keys()];
+  private collectRefill(gets: Get[]): void {
+    if (!this.refilling) return;
+    this.refilling = false;
+    const { room } = this.ahead;
+    if (room === 0 || this.asked !== undefined || this.readers === 0) return;
+    this.asked = { request: this.requestNumber(), wanted: room, came: 0 };
+    gets.push({ request: this.asked.request, max: 0, waitMs: 0, given: true, ahead: room });
+  }
+
+  private send(call: GetCall, gets: Get[]): void {
+    const { max, kind, ahead } = call.options;
+    call.state = 'sent';
+    call.request = this.requestNumber();
+    this.sent.set(call.request, call);
+    const waitMs = call.deadline.remainingMs();
+    const last = gets[gets.length - 1];
+    const given = kind !== 'lease';
+    if (ahead === true && !this.ahead.isOff && this.sent.size === 1) {
+      this.asked = { request: call.request, wanted: this.ahead.room, came: 0 };
+      gets.push({ request: call.request, max, waitMs, given, ahead: this.asked.wanted });
+    } else if (last !== undefined && joins(last, max, waitMs, given)) last.count!++;
+    else gets.push({ request: call.request, max, waitMs, given, count: 1 });
+    if (waitMs !== undefined && call.deadline.timeoutMs !== 0) call.deadline.arm(() => this.expire(call), true);
   }
 
   onDelivery(delivery: Delivery): void {
     const request = toNumber(delivery.request);
     const items = ItemBatch.fromWire(delivery.items);
-    const tag = toNumber(delivery.tag);
-    const { deliveries } = delivery;
-    if (delivery.each === true) {
-      // Runs of neighbours that were not given up are confirmed together.
-      let taking: Call[] = [];
-      const unwanted: number[] = [];
-      for (let index = 0; index < items.count; index++) {
-        const call = this.sent.get(request + index);
-        if (call !== undefined && !call.lease) {
-          taking.push(call);
-          continue;
-        }
-        this.take(taking, tag + index - taking.length, items.slice(index - taking.length, index), false);
-        taking = [];
-        if (call === undefined) unwanted.push(tag + index);
-        else this.lend(call, tag + index, items.slice(index, index + 1), deliveries?.[index]);
-      }
-      const from = items.count - taking.length;
-      this.take(taking, tag + from, items.slice(from), false);
-      // The newest first, each ahead of everything: so they keep their order.
-      for (const back of unwanted.reverse()) this.giveBack(back, 1);
-    } else {
-      const call = this.sent.get(request);
-      if (call === undefined) this.giveBack(tag, items.count);
-      else if (call.lease) this.lend(call, tag, items, deliveries?.[0]);
-      else this.take([call], tag, items, delivery.more === true);
-    }
+    const part: Part = { tag: toNumber(delivery.tag), items, deliveries: delivery.deliveries };
+    if (delivery.each === true) this.deliverEach(request, part);
+    else this.deliver(request, part, delivery.more === true);
+    this.serveFromAhead();
     if (this.unsent.length > 0) this.connection.scheduleFlush();
   }
 
-  /** Items whose get was given up in the meantime. */
-  private giveBack(tag: number, count: number): void {
-    const nothing = (): void => {};
-    this.settle({ tag, count, release: true }, nothing, nothing, nothing);
+  private deliver(request: number, { tag, items, deliveries }: Part, more: boolean): void {
+    const call = this.sent.get(request);
+    const ahead = this.asked?.request === request ? this.asked : undefined;
+    if (call === undefined && ahead === undefined) {
+      if (items.count > 0) this.giveBack(tag, items.count);
+      return;
+    }
+    const own = call === undefined ? 0 : Math.min(items.count, ahead === undefined ? items.count : call.options.max);
+    if (own > 0) call!.parts.push({ tag, items: items.slice(0, own), deliveries });
+    if (ahead !== undefined) {
+      ahead.came += items.count - own;
+      this.readAhead(tag + own, items.slice(own));
+      if (!more) {
+        this.plenty = ahead.came >= ahead.wanted || this.ahead.room === 0;
+        this.asked = undefined;
+      }
+    }
+    // One that reads ahead has what it waits for; what it is answered beyond that is for others.
+    if (call !== undefined && (call.options.kind === 'lease' || !more || ahead !== undefined)) this.complete(call);
   }
 
-  /** Confirms the items: all of them for a single call, one each for several. */
-  private take(calls: readonly Call[], tag: number, items: ItemBatch, more: boolean): void {
-    if (calls.length === 0) return;
-    for (const call of calls) {
-      call.state = 'settling';
-      this.sent.delete(call.request);
-    }
-    const accept = (): void => {
-      const [only] = calls;
-      if (calls.length === 1) {
-        if (!this.resolve(only!, { items, more })) this.restore(items);
-        return;
+  private readAhead(tag: number, items: ItemBatch): void {
+    if (items.count === 0) return;
+    if (this.readers === 0) this.giveBack(tag, items.count);
+    else this.ahead.add(tag, items);
+  }
+
+  /** The answer to as many calls as there are items. Runs of neighbours are confirmed together. */
+  private deliverEach(request: number, { tag, items, deliveries }: Part): void {
+    const unwanted: number[] = [];
+    let from = 0;
+    for (let index = 0; index < items.count; index++) {
+      const call = this.sent.get(request + index);
+      const taken = call?.options.kind === 'take';
+      if (!taken) {
+        this.confirmAll(tag + from, index - from);
+        from = index + 1;
       }
-      // Those whose get gave up go back together, so that they keep their order.
-      const left: ItemBatch[] = [];
-      for (let index = 0; index < calls.length; index++) {
+      if (call === undefined) unwanted.push(tag + index);
+      else {
         const item = items.slice(index, index + 1);
-        if (!this.resolve(calls[index]!, { items: item, more })) left.push(item);
+        call.parts.push({ tag: tag + index, items: item, deliveries: deliveries?.slice(index, index + 1) });
+        this.finish(call, () => call.resolve());
       }
-      if (left.length > 0) this.restore(ItemBatch.join(left));
-    };
-    const lost = (): void => {
-      for (const call of calls) {
-        if (call.state !== 'settling') continue;
-        if (call.reason !== undefined) this.reject(call, call.reason.error);
-        else call.state = 'unsent';
-      }
-      this.queueUp();
-    };
-    this.settle({ tag, count: items.count }, accept, lost, accept);
+    }
+    this.confirmAll(tag + from, items.count - from);
+    // The newest first, each ahead of everything: so they keep their order.
+    for (const back of unwanted.reverse()) this.giveBack(back, 1);
+  }
+
+  /** They are the program's. */
+  confirmAll(tag: number, count: number): void {
+    if (count > 0) this.settles.settle(tag, count, false, () => {});
+  }
+
+  /** With what came. */
+  private complete(call: GetCall): void {
+    if (call.options.kind === 'take') for (const { tag, items } of call.parts) this.confirmAll(tag, items.count);
+    this.finish(call, () => call.resolve());
   }
 
   onFailure(failure: Failure): boolean {
-    const call = this.sent.get(toNumber(failure.request));
-    if (call === undefined) return false;
-    this.reject(call, errorFromCode(failure.code!, failure.message!));
+    const request = toNumber(failure.request);
+    const call = this.sent.get(request);
+    if (this.asked?.request === request) {
+      this.asked = undefined;
+      this.plenty = false;
+    } else if (call === undefined) return false;
+    if (call !== undefined) this.failWith(call, errorFromCode(failure.code!, failure.message!));
     if (this.unsent.length > 0) this.connection.scheduleFlush();
     return true;
   }
 
-  onSettled(settled: Settled): void {
-    for (const number of settled.done ?? []) this.answer(toNumber(number), 'done');
-    for (const number of settled.lost ?? []) this.answer(toNumber(number), 'lost');
-  }
-
-  onOpened(opened: Opened, sameInstance: boolean): void {
-    this.epoch++;
+  onOpened(opened: Opened): void {
     this.window = opened.windowItems ?? 1;
     this.cancels = [];
-    this.settlesToSend = [];
-    const settled = new Set((opened.settled ?? []).map(toNumber));
-    for (const number of [...this.openSettles.keys()]) {
-      const known = sameInstance && opened.remembered === true;
-      this.answer(number, known ? (settled.has(number) ? 'done' : 'lost') : 'unknown');
-    }
+    this.newWindow = undefined;
   }
 
   onDown(failure: ConnectionFailure): void {
+    this.confirmed = this.confirmation();
+    for (const { tag, items } of this.held) this.confirmAll(tag, items.count);
+    this.held.clear();
+    this.ahead.reset();
+    this.stopWatching();
+    this.asked = undefined;
+    this.refilling = this.widening = false;
+    this.plenty = true;
     for (const call of [...this.calls]) {
-      const { reason } = call;
-      if (reason !== undefined) {
-        this.reject(call, reason.error);
-      } else if (failure.permanent || call.deadline.timeoutMs === 0) {
-        this.reject(call, failure.error);
+      if (failure.permanent || call.deadline.timeoutMs === 0) {
+        this.failWith(call, failure.error);
+      } else if (call.parts.length > 0) {
+        this.complete(call);
       } else {
-        if (call.state === 'sent') call.state = 'unsent';
+        call.state = 'unsent';
         call.deadline.arm(() => this.expire(call), false);
       }
     }
     this.sent.clear();
-    this.queueUp();
+    // They keep their places.
+    this.unsent = [...this.calls];
+    if (this.unsent.length > 0 && this.connection.isOpen) this.connection.scheduleFlush();
   }
 
   failAll(error: unknown): void {
-    for (const call of [...this.calls]) this.reject(call, error);
+    for (const call of [...this.calls]) this.failWith(call, error);
   }
 
-  /** The server is going down: what waits for an item fails; what has one goes on. */
-  failWaiting(error: QueueError): void {
-    for (const call of [...this.calls]) if (call.state !== 'settling') this.reject(call, error);
+  /** The handle is closed, or the server is going down: what waits for an item fails, and what is not shown goes back. */
+  stop(error: QueueError): void {
+    this.failAll(error);
+    this.asked = undefined;
+    this.plenty = false;
+    this.returnAhead();
+    this.stopWatching();
   }
 
   setReferenced(referenced: boolean): void {
     for (const call of this.calls) call.deadline.setReferenced(referenced);
   }
 
-  private get knownSettles(): number {
-    const first = this.openSettles.keys().next();
-    return (first.done === true ? this.nextSettle : first.value) - 1;
+  /** A call that has a part of what it asked for ends well. */
+  private failWith(call: GetCall, error: unknown): void {
+    if (call.parts.length > 0) this.complete(call);
+    else this.finish(call, () => call.reject(error));
   }
 
-  private settle(
-    what: Pick<Settle, 'tag' | 'count' | 'release'>,
-    done: () => void,
-    lost: () => void,
-    unknown: () => void,
-  ): void {
-    const number = this.nextSettle++;
-    const message: Settle = { settle: number, ...what };
-    this.openSettles.set(number, { message, done, lost, unknown });
-    this.settlesToSend.push(message);
-    this.connection.scheduleFlush();
-  }
-
-  private answer(number: number, result: 'done' | 'lost' | 'unknown'): void {
-    const open = this.openSettles.get(number);
-    if (open === undefined) return;
-    this.openSettles.delete(number);
-    open[result]();
-  }
-
-  private lend(call: Call, tag: number, items: ItemBatch, deliveries = 1): void {
-    const { epoch } = this;
-    this.leases++;
-    let ended: Promise<void> | undefined;
-    const end = (release: boolean): Promise<void> => {
-      ended ??= new Promise<void>((resolve, reject) => {
-        this.leases--;
-        // close() gives it back.
-        if (this.connection.closing) return release ? resolve() : reject(new QueueClosedError());
-        const deadline = new CallTimeout(0, this.connection);
-        const gone = (why: string): void => {
-          deadline.clear();
-          if (release) resolve();
-          else
-            reject(
-              new QueueConnectionError(
-                `lease: the connection to ${this.connection.where} broke while the item was on lease; ${why}`,
-              ),
-            );
-        };
-        if (epoch !== this.epoch || !this.connection.isOpen) return gone('it went back to the queue');
-        deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
-        const done = (): void => {
-          deadline.clear();
-          resolve();
-        };
-        this.settle(
-          { tag, count: 1, release },
-          done,
-          () => gone('it went back to the queue'),
-          () => gone(OUTCOME_UNKNOWN),
-        );
-      });
-      return ended;
-    };
-    if (this.finish(call)) call.resolve({ items, deliveries, ack: () => end(false), release: () => end(true) });
-  }
-
-  /** @returns whether the call still wanted it. */
-  private resolve(call: Call, taken: Taken): boolean {
-    if (!this.finish(call)) return false;
-    call.resolve(taken);
-    return true;
-  }
-
-  private reject(call: Call, error: unknown): void {
-    if (this.finish(call)) call.reject(error);
-  }
-
-  private finish(call: Call): boolean {
-    if (call.state === 'done') return false;
+  private finish(call: GetCall, tell: () => void): void {
+    if (!this.calls.delete(call)) return;
     if (call.state === 'sent') this.sent.delete(call.request);
-    else if (call.state === 'unsent') this.unsent = this.unsent.filter((other) => other !== call);
-    call.state = 'done';
-    call.deadline.clear();
-    call.ignoreAbort();
-    this.calls.delete(call);
-    return true;
+    else this.unsent = this.unsent.filter((other) => other !== call);
+    tell();
   }
 
-  /** After calls have become unsent again: they keep their places. */
-  private queueUp(): void {
-    this.unsent = [...this.calls].filter((call) => call.state === 'unsent');
-    if (this.unsent.length > 0 && this.connection.isOpen) this.connection.scheduleFlush();
+  private cancel(call: GetCall): void {
+    if (call.state !== 'sent' || !this.connection.isOpen) return;
+    this.cancels.push({ get: call.request });
+    // No answer will come, or one that nobody knows.
+    if (this.asked?.request === call.request) this.asked = undefined;
   }
 
-  /** The program stops waiting. What is on its way to it goes back, or to the next get. */
-  private abandon(call: Call, reason: unknown): void {
-    // One answer away from having the item: then it has it.
-    if (call.state === 'settling' && this.connection.isOpen) {
-      call.reason = { error: reason };
-      return;
-    }
-    if (call.state === 'sent' && this.connection.isOpen) this.cancels.push({ get: call.request });
-    this.reject(call, reason);
+  /** The program stops waiting. What is on its way to it goes back. */
+  private abort(call: GetCall, reason: unknown): void {
+    this.cancel(call);
+    for (const { tag, items } of call.parts.reverse()) this.giveBack(tag, items.count);
+    this.finish(call, () => call.reject(reason));
     this.connection.scheduleFlush();
   }
 
-  private expire(call: Call): void {
+  private expire(call: GetCall): void {
     const { where, isOpen, lastFailure } = this.connection;
     if (!isOpen && call.deadline.extend(() => this.expire(call))) return;
-    if (!isOpen) return this.abandon(call, unreachable('get', where, call.deadline, lastFailure));
-    // More gets wait than the server takes at a time.
-    if (call.state === 'unsent') return this.reject(call, new QueueEmptyError());
+    if (!isOpen) return this.abort(call, unreachable('get', where, call.deadline, lastFailure));
+    // More gets wait than the server takes at a time, or before this one.
+    if (call.state === 'unsent') return this.finish(call, () => call.reject(new QueueEmptyError()));
     const waited = Math.round(call.deadline.elapsedMs());
-    if (call.state === 'sent') this.cancels.push({ get: call.request });
-    this.reject(call, new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`));
+    this.cancel(call);
+    this.failWith(call, new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`));
     this.connection.scheduleFlush();
   }
+}
+
+/** Whether another call of one item can be asked for together with this get: they are delivered and settled together. */
+function joins(last: Get, max: number, waitMs: number | undefined, given: boolean): boolean {
+  return last.count !== undefined && max === 1 && last.max === 1 && last.waitMs === waitMs && last.given === given;
 }

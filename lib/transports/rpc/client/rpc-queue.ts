@@ -1,20 +1,33 @@
+import type { Readable } from 'node:stream';
 import { CallEnd } from '../../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../../queue/base-queue';
 import { encodeItem } from '../../../codec/registry';
 import type { CodecName } from '../../../codec/registry';
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { asyncDispose } from '../../../util/dispose';
+import { describeValue } from '../../../util/describe-value';
 import { QueueClosedError, QueueShutDownError } from '../../../errors';
 import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
-import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
+import { batchOf, HeldBatch } from '../../../queue/lease-batch';
+import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
 import { AT_ONCE, readMax, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
 import { RpcClient } from './client';
+import type { Part } from './get-call';
+import { AheadIterator, AheadLeases } from './loop';
 import { PutManyCall } from './put-many';
 import { readRemote } from './remote';
+
+/** The most that one get asks for. */
+const MOST_ASKED = 2 ** 32 - 1;
+
+/** Node's own are loaded with them. */
+const streams = (): typeof import('../../../queue/streams') =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require('../../../queue/streams') as typeof import('../../../queue/streams');
 
 /**
  * A queue behind a `QueueServer`, on this machine or another.
@@ -35,6 +48,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     this.client = new RpcClient(readRemote(descriptor, options), {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
       exclusive: options.create === 'exclusive',
+      prefetch: readPrefetch(options.prefetch),
     });
   }
 
@@ -48,8 +62,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     this.client.checkOpen();
-    const { items } = await this.client.gets.get(1, wait);
-    return items.open(0) as T;
+    const [part] = await this.client.gets.get({ kind: 'take', max: 1 }, wait);
+    return part!.items.open(0) as T;
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -78,34 +92,54 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const none = readMax(max) === 0;
     this.client.checkOpen();
     if (none) return [];
-    let { items, more } = await this.client.gets.get(Math.min(max, 2 ** 32 - 1), wait);
-    const decoded: T[] = [];
-    open(items, decoded);
-    while (more && decoded.length < max) {
-      try {
-        ({ items, more } = await this.client.gets.get(Math.min(max - decoded.length, 2 ** 32 - 1), AT_ONCE));
-      } catch {
-        // Somebody else took the rest. Any other error comes again at the next call, and what is taken must not be lost to it.
-        break;
-      }
-      open(items, decoded);
+    const { gets } = this.client;
+    const parts = await gets.get({ kind: 'hold', max: Math.min(max, MOST_ASKED) }, wait);
+    const values: T[] = [];
+    const bad = decodeAll(parts, values);
+    // One that cannot be decoded is removed and reported by the get that meets it first, so that nothing is lost to its error.
+    let kept = bad === undefined ? Infinity : Math.max(1, values.length);
+    const back: [tag: number, count: number][] = [];
+    for (const { tag, items } of parts) {
+      const mine = Math.min(kept, items.count);
+      kept -= mine;
+      gets.confirmAll(tag, mine);
+      if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
-    return decoded;
+    for (const [tag, count] of back.reverse()) gets.giveBack(tag, count);
+    if (bad !== undefined && values.length === 0) throw bad.error;
+    return values;
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    const batch = await this.leaseMany(1, options);
+    return batch.leases[0]!;
+  }
+
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
+    const none = readMax(max) === 0;
     this.client.checkOpen();
-    const leased = await this.client.gets.lease(wait);
-    let item: T;
-    try {
-      item = leased.items.open(0) as T;
-    } catch (error) {
-      await leased.ack();
-      throw error;
-    }
-    const { deliveries, ack, release } = leased;
-    return { item, deliveries, crashes: 0, ack, release, [asyncDispose]: release } as unknown as Lease<T>;
+    if (none) return batchOf<T>([]);
+    const [part] = await this.client.gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait);
+    const run = this.client.leased.lend(part!);
+    const values: T[] = [];
+    const bad = decodeAll([part!], values);
+    if (bad === undefined) return new HeldBatch(values, run);
+    // As in getMany.
+    const removed = Math.max(1, values.length);
+    await run.undo(removed, run.count);
+    if (values.length > 0) return new HeldBatch(values, run);
+    await run.end(0, 1, true);
+    throw bad.error;
+  }
+
+  override [Symbol.asyncIterator](): AsyncIterator<T> {
+    return new AheadIterator<T>(this.client.gets, () => this.client.checkOpen());
+  }
+
+  override readable(): Readable {
+    const leases = new AheadLeases<T>(this.client.gets, () => this.client.checkOpen());
+    return new (streams().QueueReadable)<T>(leases);
   }
 
   override async empty(): Promise<boolean> {
@@ -161,6 +195,18 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 }
 
-function open<T>(items: ItemBatch, into: T[]): void {
-  for (let index = 0; index < items.count; index++) into.push(items.open(index) as T);
+/** Up to the first that cannot be decoded. @returns why that one cannot */
+function decodeAll<T>(parts: readonly Part[], into: T[]): { error: unknown } | undefined {
+  try {
+    for (const { items } of parts) for (let index = 0; index < items.count; index++) into.push(items.open(index) as T);
+  } catch (error) {
+    return { error };
+  }
+  return undefined;
+}
+
+/** @throws RangeError */
+function readPrefetch(prefetch: number | undefined): number | undefined {
+  if (prefetch === undefined || prefetch === null || (Number.isSafeInteger(prefetch) && prefetch >= 0)) return prefetch;
+  throw new RangeError(`prefetch must be a non-negative integer of items, found ${describeValue(prefetch)}.`);
 }

@@ -33,6 +33,8 @@ export class ItemBatch implements Sealing {
     this.base = data.byteOffset;
   }
 
+  static readonly none = new ItemBatch(Buffer.alloc(0), 0, 0, 0, CODEC_RAW);
+
   static single({ bytes, codecId }: EncodedItem): ItemBatch {
     return new ItemBatch(asBuffer(bytes), 0, 1, bytes.byteLength, codecId);
   }

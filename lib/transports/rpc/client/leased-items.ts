@@ -1,0 +1,66 @@
+/** Items on lease from the server, ended one by one or many at a time. A lease belongs to its stream: when that breaks, its item goes back. */
+import { QueueClosedError, QueueConnectionError } from '../../../errors';
+import { LeaseRun } from '../../../queue/lease-table';
+import { CallTimeout, OUTCOME_UNKNOWN } from './call-timeout';
+import type { Connection } from './connection';
+import type { Part } from './get-call';
+import type { PendingSettles } from './pending-settles';
+
+export class LeasedItems {
+  /** Items on lease now. */
+  open = 0;
+  /** Streams so far. */
+  private epoch = 0;
+
+  constructor(
+    private readonly connection: Connection,
+    private readonly settles: PendingSettles,
+  ) {}
+
+  /** The stream is gone, and what was on lease with it. */
+  onDown(): void {
+    this.epoch++;
+  }
+
+  lend({ tag, items, deliveries }: Part): LeaseRun {
+    const { epoch } = this;
+    this.open += items.count;
+    return new LeaseRun(items.count, {
+      end: (from, to, acknowledge) => {
+        this.open -= to - from;
+        return this.end(epoch, tag + from, to - from, acknowledge);
+      },
+      deliveries: (index) => deliveries?.[index] ?? 1,
+      crashes: () => 0,
+    });
+  }
+
+  private async end(epoch: number, tag: number, count: number, acknowledge: boolean): Promise<void> {
+    const { connection } = this;
+    // close() gives it back.
+    if (connection.closing) {
+      if (acknowledge) throw new QueueClosedError();
+      return;
+    }
+    const lost = (why: string): QueueConnectionError =>
+      new QueueConnectionError(
+        `lease: the connection to ${connection.where} broke while the item was on lease; ${why}`,
+      );
+    const wentBack = 'it went back to the queue';
+    await new Promise<void>((resolve, reject) => {
+      const deadline = new CallTimeout(0, connection);
+      const gone = (why: string): void => {
+        deadline.clear();
+        if (acknowledge) reject(lost(why));
+        else resolve();
+      };
+      if (epoch !== this.epoch || !connection.isOpen) return gone(wentBack);
+      deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
+      this.settles.settle(tag, count, !acknowledge, (result) => {
+        if (result !== 'done') return gone(result === 'lost' ? wentBack : OUTCOME_UNKNOWN);
+        deadline.clear();
+        resolve();
+      });
+    });
+  }
+}
