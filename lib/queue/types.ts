@@ -169,6 +169,8 @@ export interface ResolveOptions {
    * shown to the program goes back with its deliveries unchanged.
    */
   prefetch?: number;
+  /** rpc: how long calls that do not wait for the queue (`qsize`, `stats`, `shutdown`, a lease's `ack`, `block: false`) wait for the server. Default 3000. */
+  answerTimeoutMs?: number;
 }
 
 /** The interface that a queue type resolves to. */

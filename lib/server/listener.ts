@@ -1,5 +1,6 @@
 /** The port: accepts connections up to a limit, drops those that never speak, and hands the rest to gRPC. */
 import { createServer } from 'node:net';
+import { bareHost, socketPath } from '../transports/rpc/wire/addresses';
 import type { AddressInfo, Server, Socket } from 'node:net';
 
 /** The first bytes of every HTTP/2 connection; a peer that has not sent them in time is not a client. */
@@ -27,15 +28,17 @@ export class Listener {
     this.server.maxConnections = maxConnections;
   }
 
-  /** @returns the port, which the system chose if 0 was asked for. */
+  /** @returns the port, which the system chose if 0 was asked for; 0 for a socket (unix:/path). */
   listen(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
-      this.server.listen({ host, port, backlog: 1024 }, () => {
+      const path = socketPath(host);
+      const where = path === undefined ? { host: bareHost(host), port } : { path };
+      this.server.listen({ ...where, backlog: 1024 }, () => {
         this.server.removeListener('error', reject);
         // An accept that fails (out of file descriptors) must not take the process down.
         this.server.on('error', () => {});
-        resolve((this.server.address() as AddressInfo).port);
+        resolve(path === undefined ? (this.server.address() as AddressInfo).port : 0);
       });
     });
   }

@@ -34,7 +34,7 @@ const SERVER_OPTIONS = [
 const TLS_OPTIONS = ['cert', 'key', 'clientCa'];
 
 export interface QueueServerOptions {
-  /** Name or address to listen on. Default 127.0.0.1. */
+  /** Name or address to listen on, or a socket of this machine (unix:/path). Default 127.0.0.1. */
   host?: string;
   /** Default 0: any free one; start() tells which. */
   port?: number;

@@ -116,3 +116,24 @@ test('certificates and keys that are not there, or are none', async () => {
   );
   expect(await client({ key: good.key })).toMatch(/accompanying certificate chain/);
 });
+
+test('what another attempt would not cure comes at once, each with a sentence of its own', async () => {
+  const stranger = new TestAuthority('somebody else');
+  fixture.later(async () => stranger.remove());
+  const { port } = await fixture.serve({ tls: { ...authority.issue('server'), clientCa: authority.ca } });
+  const ca = authority.ca;
+  const cases: [object, RegExp][] = [
+    [{ credentials: { ca, ...stranger.issue('client') } }, /as it seems, another authority than its own has signed it/],
+    [{ credentials: { ca, ...authority.issueExpired('client') } }, /it has expired/],
+    [{ credentials: { ca } }, /asks for a client certificate, and none was given/],
+    [{ tls: 'off' }, /speaks TLS, and was spoken to in plain text/],
+  ];
+  for (const [options, sentence] of cases) {
+    const started = performance.now();
+    const error = await errorOf(fixture.client(port, options).get({ timeoutMs: 20_000 }));
+    expect(error).toBeInstanceOf(QueueConnectionError);
+    expect(error.message).toMatch(sentence);
+    expect(error.message).not.toMatch(/Resolution note|Last error|\n|undefined/);
+    expect(performance.now() - started).toBeLessThan(5000);
+  }
+}, 30_000);

@@ -6,8 +6,8 @@ import type { Connection } from './connection';
 
 /** How long an answer may be late before the connection is blamed. */
 export const ANSWER_GRACE_MS = 250;
-/** How long a call that does not wait for the queue waits for the server. */
-export const PATIENCE_MS = 3000;
+/** How long a call that does not wait for the queue waits for the server, unless the handle says otherwise. */
+export const ANSWER_WITHIN_MS = 3000;
 
 /** A call's clock: when the queue's time is over, and when the server's is. */
 export class CallTimeout {
@@ -36,7 +36,8 @@ export class CallTimeout {
   /** Calls `expired` when the wait is over; with `late`, once an answer should long have come. */
   arm(expired: () => void, late: boolean): void {
     if (this.timeoutMs === Infinity) return;
-    const allowed = this.timeoutMs === 0 ? PATIENCE_MS : this.timeoutMs + (late ? ANSWER_GRACE_MS : 0);
+    const allowed =
+      this.timeoutMs === 0 ? this.connection.answerWithinMs : this.timeoutMs + (late ? ANSWER_GRACE_MS : 0);
     this.alarm?.cancel();
     this.alarm = new Alarm(this.started + allowed, expired, this.connection.referenced);
   }

@@ -6,6 +6,7 @@ import { FOR_EVER } from '../../../wait/options';
 import type { ConnectionFailure } from '../wire/errors';
 import { PROTOCOL_VERSION, toNumber } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
+import { ANSWER_WITHIN_MS } from './call-timeout';
 import { Connection } from './connection';
 import { PendingGets } from './pending-gets';
 import { LeasedItems } from './leased-items';
@@ -21,6 +22,8 @@ const CLOSE_WITHIN_MS = 2000;
 export interface OpenWishes {
   maxsize?: number;
   exclusive?: boolean;
+  /** For calls that do not wait for the queue. */
+  answerWithinMs?: number;
   /** The most items to read ahead. */
   prefetch?: number;
 }
@@ -51,7 +54,7 @@ export class RpcClient {
     private readonly wishes: OpenWishes,
   ) {
     const requestNumber = (): number => this.nextRequest++;
-    this.connection = new Connection(remote);
+    this.connection = new Connection(remote, wishes.answerWithinMs ?? ANSWER_WITHIN_MS);
     this.puts = new PendingPuts(this.connection);
     this.settles = new PendingSettles(this.connection);
     this.leased = new LeasedItems(this.connection, this.settles);
@@ -64,7 +67,7 @@ export class RpcClient {
       openFrame: () => this.openFrame(),
       onOpened: (opened) => this.onOpened(opened),
       onFrame: (frame) => this.onFrame(frame),
-      onDown: (failure) => this.onDown(failure),
+      onDown: (failure, wasOpen) => this.onDown(failure, wasOpen),
       onFlush: () => this.flush(),
       hasPending: () => this.hasPending(),
     });
@@ -185,9 +188,9 @@ export class RpcClient {
     this.connection.disconnect(new QueueConnectionError(`the server at ${this.connection.where} is stopping`));
   }
 
-  private onDown(failure: ConnectionFailure): void {
+  private onDown(failure: ConnectionFailure, wasOpen: boolean): void {
     this.draining = false;
-    this.puts.onDown(failure);
+    this.puts.onDown(failure, wasOpen);
     this.leased.onDown();
     this.gets.onDown(failure);
     this.queries.onDown(failure);

@@ -2,10 +2,13 @@
 import type { Grpc } from '../wire/grpc';
 import { loadGrpc } from '../wire/grpc';
 import type { ConnectionFailure } from '../wire/errors';
-import { describeStreamEnd } from '../wire/errors';
+import { describeStreamEnd, SAYS_NOTHING } from '../wire/errors';
+import type { Endpoint } from '../wire/addresses';
 import { attachMethod, PROTOCOL_VERSION } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { QueueConnectionError } from '../../../errors';
+import { whyRefused } from './probe';
+import { proxyFor } from './proxy-environment';
 import type { Remote } from './remote';
 import { SocketRef, unwatchPort, watchPort } from './socket-ref';
 
@@ -18,8 +21,8 @@ export interface ConnectionEvents {
   /** The stream is up. */
   onOpened(opened: Opened): void;
   onFrame(frame: ServerFrame): void;
-  /** An attempt failed or the stream broke. Afterwards the connection tries again while `hasPending()`. */
-  onDown(failure: ConnectionFailure): void;
+  /** An attempt failed, or the stream broke where it `wasOpen`. Afterwards the connection tries again while `hasPending()`. */
+  onDown(failure: ConnectionFailure, wasOpen: boolean): void;
   /** There is a stream, and something may be to be sent. */
   onFlush(): void;
   /** Whether anything waits for the server. */
@@ -29,8 +32,6 @@ export interface ConnectionEvents {
 type State = 'idle' | 'connecting' | 'open' | 'backing-off' | 'closed';
 
 export class Connection {
-  /** host:port, for messages. */
-  readonly where: string;
   /** Why there is no stream at present, as far as known. */
   lastFailure: ConnectionFailure | undefined;
   /** By the program, for good. */
@@ -41,14 +42,28 @@ export class Connection {
   private events!: ConnectionEvents;
   private flushing = false;
   private state: State = 'idle';
+  /** Of the endpoint that is tried now, or serves. */
+  private current = 0;
   private client: Grpc.Client | undefined;
   private call: Grpc.ClientDuplexStream<ClientFrame, ServerFrame> | undefined;
+  /** Attempts so far: what is found out about one is of no use to the next. */
+  private attempts = 0;
   private backoffMs = FIRST_BACKOFF_MS;
   private backoff: NodeJS.Timeout | undefined;
 
-  constructor(private readonly remote: Remote) {
-    const host = remote.host.includes(':') ? `[${remote.host}]` : remote.host;
-    this.where = `${host}:${remote.port}`;
+  constructor(
+    private readonly remote: Remote,
+    /** How long a call that does not wait for the queue waits for the server. */
+    readonly answerWithinMs: number,
+  ) {}
+
+  /** host:port, for messages. */
+  get where(): string {
+    return this.endpoint.where;
+  }
+
+  private get endpoint(): Endpoint {
+    return this.remote.endpoints[this.current]!;
   }
 
   /** To be called once, before anything else. */
@@ -88,7 +103,7 @@ export class Connection {
   disconnect(error: QueueConnectionError): void {
     if (this.state !== 'open') return;
     this.drop('idle');
-    this.fail({ error, permanent: false });
+    this.fail({ error, permanent: false }, false);
   }
 
   /** Says good-bye if there is anybody to say it to. Resolves when the server has let go, or after `patienceMs`. */
@@ -108,10 +123,14 @@ export class Connection {
       });
     }
     call?.cancel();
+    this.closeClient();
+  }
+
+  private closeClient(): void {
     if (this.client === undefined) return;
     this.client.close();
     this.client = undefined;
-    unwatchPort(this.remote.port);
+    unwatchPort(this.endpoint.port);
   }
 
   private drop(state: State): void {
@@ -126,6 +145,7 @@ export class Connection {
   private connect(): void {
     const grpc = loadGrpc();
     this.state = 'connecting';
+    this.attempts++;
     this.client ??= this.makeClient(grpc);
     const metadata = new grpc.Metadata();
     if (this.remote.token !== undefined) metadata.set('authorization', `Bearer ${this.remote.token}`);
@@ -144,8 +164,9 @@ export class Connection {
   }
 
   private makeClient(grpc: typeof Grpc): Grpc.Client {
-    watchPort(this.remote.port);
-    return new grpc.Client(this.where, this.remote.credentials, {
+    watchPort(this.endpoint.port);
+    return new grpc.Client(this.endpoint.target, this.remote.credentials, {
+      'grpc.enable_http_proxy': proxyFor(this.endpoint) === undefined ? 0 : 1,
       'grpc.max_receive_message_length': -1,
       'grpc.max_send_message_length': -1,
       'grpc.initial_reconnect_backoff_ms': FIRST_BACKOFF_MS,
@@ -160,7 +181,11 @@ export class Connection {
   }
 
   private receive(frame: ServerFrame): void {
-    if (this.state !== 'connecting') return this.events.onFrame(frame);
+    if (this.state !== 'connecting') {
+      // That a stream opens is no progress: what it carries may be what breaks it.
+      this.backoffMs = FIRST_BACKOFF_MS;
+      return this.events.onFrame(frame);
+    }
     const { opened } = frame;
     if (!opened || opened.protocolVersion !== PROTOCOL_VERSION) {
       const found = opened ? `version ${opened.protocolVersion}` : 'a frame that is not `opened`';
@@ -172,24 +197,41 @@ export class Connection {
     }
     this.state = 'open';
     this.socketRef.attach(this.call!.getPeer());
-    this.backoffMs = FIRST_BACKOFF_MS;
     this.lastFailure = undefined;
     this.events.onOpened(opened);
   }
 
   private refuse(error: QueueConnectionError): void {
     this.drop('idle');
-    this.fail({ error, permanent: true });
+    this.fail({ error, permanent: true }, false);
   }
 
   private ended(status: Grpc.StatusObject | undefined): void {
-    this.drop('idle');
-    this.fail(describeStreamEnd(this.where, this.remote.queueId, status, loadGrpc()));
+    if (this.state === 'open' || status === undefined || !SAYS_NOTHING.test(status.details) || proxyFor(this.endpoint))
+      return this.over(status);
+    this.call = undefined;
+    const { attempts } = this;
+    void whyRefused(this.endpoint, this.remote.tls).then((reason) => {
+      if (this.state !== 'connecting' || attempts !== this.attempts) return;
+      this.over(reason === undefined ? status : { ...status, details: reason });
+    });
   }
 
-  private fail(failure: ConnectionFailure): void {
+  private over(status: Grpc.StatusObject | undefined): void {
+    const opened = this.state === 'open';
+    this.drop('idle');
+    const failure = describeStreamEnd(this.where, this.remote.queueId, status, loadGrpc(), proxyFor(this.endpoint));
+    // One that does not serve gives way to the next.
+    if (!opened && this.remote.endpoints.length > 1) {
+      this.closeClient();
+      this.current = (this.current + 1) % this.remote.endpoints.length;
+    }
+    this.fail(failure, opened);
+  }
+
+  private fail(failure: ConnectionFailure, wasOpen: boolean): void {
     this.lastFailure = failure;
-    this.events.onDown(failure);
+    this.events.onDown(failure, wasOpen);
     if (this.state !== 'idle' || !this.events.hasPending()) return;
     this.state = 'backing-off';
     // Full jitter, so that clients of a restarted server do not come back in step.

@@ -146,6 +146,8 @@ export class PendingGets {
       call.parts.push({ tag, items: items.slice(index, index + 1), deliveries: undefined, ahead: true });
       this.finish(call, () => call.resolve());
     }
+    // Those that are left have to ask.
+    if (this.unsent.length > 0) this.connection.scheduleFlush();
     this.refillIfLow();
   }
 
@@ -270,7 +272,6 @@ export class PendingGets {
     if (delivery.each === true) this.deliverEach(request, part);
     else this.deliver(request, part, delivery.more === true);
     this.serveFromAhead();
-    if (this.unsent.length > 0) this.connection.scheduleFlush();
   }
 
   private deliver(request: number, { tag, items, deliveries }: Part, more: boolean): void {

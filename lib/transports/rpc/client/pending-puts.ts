@@ -19,6 +19,10 @@ import { PutWindow } from './put-window';
 
 /** How long the server may take to tell what of a call that was given up went in all the same. */
 const CANCEL_WITHIN_MS = 1000;
+/** So often the same items may be sent without an answer: something on the way may drop the stream because of them. */
+const MOST_BREAKS = 8;
+/** After so many they are sent alone, so that others are not taken for what breaks the stream. */
+const SUSPECT_AFTER = 3;
 
 interface Chunk {
   call: PutCall;
@@ -26,6 +30,8 @@ interface Chunk {
   sequence: number;
   count: number;
   bytes: number;
+  /** How often the stream broke while it was the first without an answer. */
+  breaks: number;
 }
 
 export interface PutOptions {
@@ -42,6 +48,8 @@ export class PendingPuts {
   private readonly unsent: (PutCall | PutPlace)[] = [];
   /** Sent, in order of their sequence numbers. */
   private chunks: Chunk[] = [];
+  /** Those of them that have to be sent again, each once the one before is answered. */
+  private again: Chunk[] = [];
   private readonly window = new PutWindow();
   private nextSequence = 1;
   private maxItemBytes = 0;
@@ -97,6 +105,13 @@ export class PendingPuts {
   /** Adds what may be sent now to the frame. @returns whether more is ready for another frame. */
   collect(frame: ClientFrame): boolean {
     if (this.cancels.length > 0) frame.cancels = this.cancels.splice(0);
+    const [suspect] = this.again;
+    if (suspect !== undefined) {
+      if (suspect !== this.chunks[0]) return false;
+      this.again.shift();
+      frame.puts = [this.putOf(suspect)];
+      return false;
+    }
     const builder = new PutFrameBuilder();
     let more = false;
     let heldUp = false;
@@ -134,7 +149,7 @@ export class PendingPuts {
     }
     const count = call.next - from;
     if (count > 0) {
-      this.chunks.push({ call, offset: from, sequence: this.nextSequence, count, bytes });
+      this.chunks.push({ call, offset: from, sequence: this.nextSequence, count, bytes, breaks: 0 });
       call.chunks++;
       builder.add(call, call.items.slice(from, call.next), this.nextSequence);
       this.nextSequence += count;
@@ -178,18 +193,32 @@ export class PendingPuts {
         from = toNumber(gap.first) + toNumber(gap.count);
       }
     }
-    return this.chunks.map(({ call, offset, count, sequence }) => ({
+    if (this.chunks[0] === undefined || this.chunks[0].breaks < SUSPECT_AFTER)
+      return this.chunks.map((chunk) => this.putOf(chunk));
+    this.again = [...this.chunks];
+    return [];
+  }
+
+  private putOf({ call, offset, count, sequence }: Chunk): Put {
+    return {
       sequence,
       group: call.group,
       front: call.front,
       items: call.items.slice(offset, offset + count).toWire(),
       waitMs: call.deadline.remainingMs(),
       knownPuts: this.known,
-    }));
+    };
   }
 
   /** The stream broke. Calls that do not wait, or were given up, end here; the others wait for the next one. */
-  onDown(failure: ConnectionFailure): void {
+  onDown(failure: ConnectionFailure, wasOpen: boolean): void {
+    this.again = [];
+    const [first] = this.chunks;
+    if (wasOpen && first !== undefined && ++first.breaks >= MOST_BREAKS) {
+      const { where } = this.connection;
+      const reason = `sent ${first.breaks} times to ${where}, and each time the connection broke before an answer came: ${failure.error.message}`;
+      this.fail(first.call, unknownOutcome(reason));
+    }
     for (const call of this.calls()) {
       const sent = call.chunks > 0;
       if (call.state.name === 'failing') {
@@ -273,6 +302,10 @@ export class PendingPuts {
       }
     }
     if (head > 0) this.chunks.splice(0, head);
+    if (this.again.length > 0) {
+      this.again = this.again.filter((chunk) => this.chunks.includes(chunk));
+      this.connection.scheduleFlush();
+    }
   }
 
   /** What was not sent of this call will not be. */

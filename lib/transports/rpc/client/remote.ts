@@ -3,15 +3,19 @@ import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { InvalidDescriptorError } from '../../../errors';
 import type { ResolveOptions } from '../../../queue/types';
 import { bearerToken, pem, withCertificates } from '../../../util/tls';
-import { isLoopback } from '../wire/addresses';
+import type { TlsMaterial } from './probe';
+import { endpointsOf } from '../wire/addresses';
+import type { Endpoint } from '../wire/addresses';
 import type { Grpc } from '../wire/grpc';
 import { loadGrpc } from '../wire/grpc';
 
 export interface Remote {
-  host: string;
-  port: number;
+  /** The first that answers serves; at least one. */
+  endpoints: readonly Endpoint[];
   queueId: string;
   credentials: Grpc.ChannelCredentials;
+  /** What they are made of; undefined: plain text. */
+  tls: TlsMaterial | undefined;
   token?: string;
 }
 
@@ -26,31 +30,41 @@ export function readRemote(descriptor: QueueDescriptor, options: ResolveOptions)
       `a descriptor of type 'rpc' needs metadata.server_address, the server's name or address; found ${JSON.stringify(host)}`,
     );
   }
-  if (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65535) {
+  const endpoints = endpointsOf(host, port as number);
+  if (endpoints === undefined) {
+    throw new InvalidDescriptorError(
+      `metadata.server_address of an 'rpc' descriptor is a name, an address, unix:/path, or several names and addresses with commas; found ${JSON.stringify(host)}. The port stands in metadata.port`,
+    );
+  }
+  const needsPort = endpoints.some((endpoint) => endpoint.host !== '' && !endpoint.target.startsWith('unix:'));
+  if (needsPort && (!Number.isInteger(port) || (port as number) < 1 || (port as number) > 65535)) {
     throw new InvalidDescriptorError(
       `a descriptor of type 'rpc' needs metadata.port, from 1 to 65535; found ${JSON.stringify(port)}`,
     );
   }
   return {
-    host,
-    port: port as number,
+    endpoints,
     queueId: descriptor.queueId,
-    credentials: channelCredentials(host, descriptor, options),
+    ...channelCredentials(
+      endpoints.every((endpoint) => endpoint.isLocal),
+      descriptor,
+      options,
+    ),
     token: bearerToken('credentials.token', options.credentials?.token),
   };
 }
 
 /** Plain text where it cannot leave the machine or where the descriptor says `tls: 'off'`; TLS otherwise. */
 function channelCredentials(
-  host: string,
+  isLocal: boolean,
   descriptor: QueueDescriptor,
   options: ResolveOptions,
-): Grpc.ChannelCredentials {
+): Pick<Remote, 'credentials' | 'tls'> {
   const grpc = loadGrpc();
   const { tls } = descriptor.metadata;
   const { ca, cert, key } = options.credentials ?? {};
-  const wanted = tls ?? (isLoopback(host) && ca === undefined && cert === undefined ? 'off' : 'system');
-  if (wanted === 'off') return grpc.credentials.createInsecure();
+  const wanted = tls ?? (isLocal && ca === undefined && cert === undefined ? 'off' : 'system');
+  if (wanted === 'off') return { credentials: grpc.credentials.createInsecure(), tls: undefined };
   const named =
     typeof wanted === 'object' && wanted !== null && 'ca' in wanted && typeof wanted.ca === 'string'
       ? wanted.ca
@@ -63,11 +77,10 @@ function channelCredentials(
   const authority = ca ?? named;
   const given = (name: string, value: string | undefined): Buffer | null =>
     value === undefined ? null : pem(name, value);
-  return withCertificates('credentials', () =>
-    grpc.credentials.createSsl(
-      given(ca === undefined ? 'metadata.tls.ca' : 'credentials.ca', authority),
-      given('credentials.key', key),
-      given('credentials.cert', cert),
-    ),
-  );
+  const roots = given(ca === undefined ? 'metadata.tls.ca' : 'credentials.ca', authority);
+  const own = { key: given('credentials.key', key), cert: given('credentials.cert', cert) };
+  return {
+    credentials: withCertificates('credentials', () => grpc.credentials.createSsl(roots, own.key, own.cert)),
+    tls: { ca: roots ?? undefined, cert: own.cert ?? undefined, key: own.key ?? undefined },
+  };
 }

@@ -49,6 +49,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
       exclusive: options.create === 'exclusive',
       prefetch: readPrefetch(options.prefetch),
+      answerWithinMs: readAnswerWithin(options.answerTimeoutMs),
     });
   }
 
@@ -209,4 +210,10 @@ function decodeAll<T>(parts: readonly Part[], into: T[]): { error: unknown } | u
 function readPrefetch(prefetch: number | undefined): number | undefined {
   if (prefetch === undefined || prefetch === null || (Number.isSafeInteger(prefetch) && prefetch >= 0)) return prefetch;
   throw new RangeError(`prefetch must be a non-negative integer of items, found ${describeValue(prefetch)}.`);
+}
+
+/** @throws RangeError */
+function readAnswerWithin(answerTimeoutMs: number | undefined): number | undefined {
+  if (answerTimeoutMs === undefined || answerTimeoutMs === null || answerTimeoutMs > 0) return answerTimeoutMs;
+  throw new RangeError(`answerTimeoutMs must be more than 0 milliseconds, found ${describeValue(answerTimeoutMs)}.`);
 }

@@ -41,8 +41,61 @@ export interface ConnectionFailure {
   permanent: boolean;
 }
 
+/** What a proxy means by it. */
+const HTTP_REASONS: Record<string, string> = {
+  413: 'the request is larger than it lets through (nginx: client_max_body_size)',
+  502: 'it does not reach the server behind it',
+  503: 'it has no server to send this to',
+  504: 'the server behind it did not answer in its time',
+};
+
+/** Details of a status that say that a server in TLS was spoken to in plain text. */
+export const SPEAKS_TLS = 'the server speaks TLS';
+/** … and that a server has closed the connection after it saw the client certificate. */
+export const CERTIFICATE_EXPIRED = 'alert certificate expired';
+export const CERTIFICATE_REFUSED = 'alert unknown ca';
+/** Details that say no more than that the connection went before a word was said. */
+export const SAYS_NOTHING = /Failed to connect/;
+
+/** What is wrong with a certificate or with TLS itself, as far as the other side says; another attempt ends the same way. */
+function explainTls(where: string, details: string): string | undefined {
+  const alert = /alert (certificate required|certificate expired|unknown ca|bad certificate|handshake failure)/i.exec(
+    details,
+  );
+  switch (alert?.[1]?.toLowerCase()) {
+    case 'certificate required':
+    case 'handshake failure':
+      return `the server at ${where} asks for a client certificate, and none was given: credentials.cert and credentials.key`;
+    case 'certificate expired':
+      return `the server at ${where} refused the client certificate in credentials.cert: it has expired`;
+    case 'unknown ca':
+    case 'bad certificate':
+      return `the server at ${where} refused the client certificate in credentials.cert: as it seems, another authority than its own has signed it`;
+  }
+  if (details === SPEAKS_TLS)
+    return `the server at ${where} speaks TLS, and was spoken to in plain text: give credentials.ca, or tls: 'system' in the descriptor`;
+  if (/wrong version number|packet length too long/i.test(details))
+    return `the server at ${where} does not speak TLS; give tls: 'off' if plain text is meant, or the right port`;
+  if (/certificate|self.signed|unable to verify|unable to get (local )?issuer|altname|CERT_|ERR_TLS/i.test(details))
+    return `TLS with ${where} failed: ${details}. Check the server's certificate, and the CA given in credentials.ca`;
+  return /SSL routines|ssl3?_|alert/i.test(details) ? `TLS with ${where} failed: ${details}` : undefined;
+}
+
 /** What the end of a stream to `where` (host:port) means. */
 export function describeStreamEnd(
+  where: string,
+  queueId: string,
+  status: Grpc.StatusObject | undefined,
+  grpc: typeof Grpc,
+  proxy?: { variable: string; where: string },
+): ConnectionFailure {
+  const failure = explainStreamEnd(where, queueId, status, grpc);
+  if (proxy === undefined || failure.error.code !== 'ERR_QUEUE_CONNECTION') return failure;
+  const through = `${failure.error.message}. The way there is the proxy ${proxy.where}, named by ${proxy.variable}; no_proxy exempts hosts`;
+  return { ...failure, error: new QueueConnectionError(through) };
+}
+
+function explainStreamEnd(
   where: string,
   queueId: string,
   status: Grpc.StatusObject | undefined,
@@ -54,7 +107,7 @@ export function describeStreamEnd(
   });
   if (status === undefined) return connection(`the server at ${where} ended the stream`, false);
   const code = status.metadata.get(CODE_HEADER)[0];
-  const details = status.details;
+  const details = withoutDebris(status.details);
   if (typeof code === 'string') {
     if (code === STOPPING || code === BUSY) return connection(details, false);
     return { error: errorFromCode(code, details), permanent: true };
@@ -71,24 +124,12 @@ export function describeStreamEnd(
     case grpc.status.RESOURCE_EXHAUSTED:
       return connection(`the server at ${where} has no room: ${details}`, false);
   }
-  if (/certificate|self.signed|unable to verify|unable to get (local )?issuer|altname|CERT_|ERR_TLS/i.test(details)) {
-    const reason = details.replace(/^.*Last error: /s, '');
-    return connection(
-      `TLS with ${where} failed: ${reason}. Check the server's certificate, and the CA given in credentials.ca`,
-      true,
-    );
-  }
-  if (/wrong version number|packet length too long/i.test(details)) {
-    return connection(
-      `the server at ${where} does not speak TLS; give tls: 'off' if plain text is meant, or the right port`,
-      true,
-    );
-  }
-  if (/ssl3?_|SSL routines|alert/i.test(details)) {
-    return connection(
-      `TLS with ${where} failed: ${details}. Does the server ask for a client certificate (credentials.cert and key)?`,
-      true,
-    );
+  const tls = explainTls(where, details);
+  if (tls !== undefined) return connection(tls, true);
+  const [, http] = /HTTP status code (\d+)/.exec(details) ?? [];
+  if (http !== undefined) {
+    const reason = HTTP_REASONS[http] === undefined ? '' : `: ${HTTP_REASONS[http]}`;
+    return connection(`what stands before the server at ${where} answered with HTTP status ${http}${reason}`, false);
   }
   if (/ECONNREFUSED/.test(details))
     return connection(
@@ -107,6 +148,17 @@ export function describeStreamEnd(
     `the connection to ${where} for queue '${queueId}' broke: ${details || grpc.status[status.code]}`,
     false,
   );
+}
+
+/** What gRPC says around what happened. */
+function withoutDebris(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: /, '')
+    .replace(/\.? ?Resolution note:.*$/s, '')
+    .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '')
+    .replace(/^(?:Error: |undefined$)/, '')
+    .replace(/\s+/g, ' ')
+    .trim();
 }
 
 export function itemTooLarge(length: number, limit: number): ItemTooLargeError {
