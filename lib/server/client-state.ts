@@ -3,7 +3,6 @@ import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Range, Settle } from '../transports/rpc/wire/protocol';
 import { DeliveryTable, endRanges, release } from './delivery-table';
 import type { LeasedRange } from './delivery-table';
-import type { Session } from './session';
 
 /** A client that never says what it knows must not grow its state without end. */
 const MOST_GAPS = 10_000;

@@ -1,5 +1,5 @@
 /** What one client has, by tag, kept as the deliveries in which it went out: most are settled as such. */
-import type { LeasedBatch } from './served-queue';
+import type { LeasedBatch } from './leased-batch';
 
 /**
  * lease: the program works on it, and it goes back with the stream. given: the program may have it, so it is kept for the client when the

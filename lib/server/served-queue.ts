@@ -10,17 +10,7 @@ import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
 import type { ClientStates } from './client-state';
-
-/** Items on lease to a session, taken together. */
-export interface LeasedBatch {
-  readonly items: ItemBatch;
-  /** How often each one has been delivered; undefined: all of them for the first time. */
-  readonly deliveries: number[] | undefined;
-  /** Ends the leases from … to - 1, none of which has ended yet. */
-  ack(from: number, to: number): void | Promise<void>;
-  /** … in order, ahead of what was not taken yet. @param seen false: where the queue can, as if they had not been delivered */
-  release(from: number, to: number, seen: boolean): void | Promise<void>;
-}
+import type { LeasedBatch } from './leased-batch';
 
 /** The most items in one delivery, however short they are. */
 const DELIVERY_ITEMS = 16_384;
