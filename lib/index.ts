@@ -24,4 +24,5 @@ export {
 export { listSegments, pruneSegments } from './transports/shm/segments';
 export type { SegmentInfo } from './transports/shm/segments';
 export { registerCodec } from './codec/registry';
-export type { Codec, CodecName } from './codec/registry';
+export type { Codec } from './codec/registry';
+export type { ItemOf, ScalarSchema, Schema } from './descriptor/schema';

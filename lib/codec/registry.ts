@@ -5,14 +5,21 @@
 import { decodeMessagePack } from './msgpack/decode';
 import { encodeMessagePack, encodeToSpan } from './msgpack/encode';
 import { decodeJson, encodeJson } from './json';
-import type { CodecName } from '../descriptor/options';
 import { SerializationError } from '../errors';
+import { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID } from './codec-ids';
+import type { CodecName } from '../descriptor/options';
+import type { Metadata } from '../descriptor/metadata';
+import { codecOfSchema, decodeStruct } from './struct/codec';
+import type { StructCodec } from './struct/codec';
 import { describeValue } from '../util/describe-value';
 import { isBytes } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
 
 export type { CodecName };
+
+/** How the items of one queue become bytes: a codec's name, or the codec of the queue's schema. */
+export type ItemCodec = CodecName | StructCodec;
 
 export interface Codec {
   readonly name: string;
@@ -27,14 +34,7 @@ export interface EncodedItem {
   readonly bytes: Uint8Array;
 }
 
-/** 0 is no codec: a zeroed slot is never mistaken for an item. */
-export const CODEC_RAW = 1;
-export const CODEC_MSGPACK = 2;
-export const CODEC_JSON = 3;
-export const CODEC_V8 = 4;
-
-/** Up to 255. */
-export const FIRST_CUSTOM_ID = 16;
+export { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID };
 
 const asBuffer = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -118,6 +118,12 @@ export function registerCodec(codec: Codec): void {
   byId.set(id, codec);
 }
 
+/** What a descriptor says of its items. @throws InvalidDescriptorError */
+export function itemCodecOf({ schema, codec }: Metadata): ItemCodec {
+  if (schema !== undefined && schema !== null) return codecOfSchema(schema);
+  return typeof codec === 'string' ? codec : 'auto';
+}
+
 /** @throws SerializationError when there is no codec of that name. */
 export function findCodec(name: CodecName): Codec {
   const codec = byName.get(name);
@@ -149,15 +155,16 @@ export { isBytes, isBytes as isPlainBytes, isSealed };
  * The item as bytes that the caller may keep. A raw Uint8Array passes through without a copy.
  * @throws SerializationError; nothing was put then.
  */
-export function encodeItem(value: unknown, codecName: CodecName = 'auto'): EncodedItem {
+export function encodeItem(value: unknown, codecName: ItemCodec = 'auto'): EncodedItem {
   if (isSealed(value)) return { codecId: value.codec, bytes: value.bytes };
   if (codecName === 'auto' && !isBytes(value)) return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
+  if (typeof codecName === 'object') return { codecId: CODEC_STRUCT, bytes: codecName.encode(value) };
   const codec = codecName === 'auto' ? raw : findCodec(codecName);
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
 }
 
 /** encodeItem() for bytes that have to last: those of a Uint8Array are copied, since their owner may go on to use them. */
-export function encodeOwnItem(value: unknown, codecName?: CodecName): EncodedItem {
+export function encodeOwnItem(value: unknown, codecName?: ItemCodec): EncodedItem {
   const { codecId, bytes } = encodeItem(value, codecName);
   return { codecId, bytes: isBytes(value) ? Buffer.from(bytes) : bytes };
 }
@@ -177,11 +184,12 @@ const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end:
  * until the next call. Saves an allocation per item.
  * @throws SerializationError
  */
-export function encodeItemSpan(value: unknown, codecName: CodecName = 'auto'): ItemSpan {
-  const encode = codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value));
+export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): ItemSpan {
+  const struct = typeof codecName === 'object';
+  const encode = struct || codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value));
   if (encode && !isSealed(value)) {
-    const { buffer, start, end } = encodeToSpan(value);
-    itemSpan.codecId = CODEC_MSGPACK;
+    const { buffer, start, end } = struct ? codecName.encodeToSpan(value) : encodeToSpan(value);
+    itemSpan.codecId = struct ? CODEC_STRUCT : CODEC_MSGPACK;
     itemSpan.buffer = buffer;
     itemSpan.start = start;
     itemSpan.end = end;
@@ -196,7 +204,8 @@ export function encodeItemSpan(value: unknown, codecName: CodecName = 'auto'): I
 }
 
 /** Whether decoding copies everything out, so that the bytes may lie in a buffer that is reused right after. */
-export const decodesByCopy = (codecId: number): boolean => codecId === CODEC_MSGPACK || codecId === CODEC_JSON;
+export const decodesByCopy = (codecId: number): boolean =>
+  codecId === CODEC_MSGPACK || codecId === CODEC_STRUCT || codecId === CODEC_JSON;
 
 /**
  * Raw items come as a Buffer over the very bytes given; for codecs that do not decode by copy (`decodesByCopy`), hand in bytes that
@@ -212,6 +221,7 @@ export function decodeItem(
 ): unknown {
   try {
     if (codecId === CODEC_MSGPACK) return decodeMessagePack(bytes, start, end);
+    if (codecId === CODEC_STRUCT) return decodeStruct(bytes, start, end);
     const part = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end);
     const codec = byId.get(codecId);
     if (codec === undefined) throw new Error(`no codec with id ${codecId} is registered here`);

@@ -1,5 +1,6 @@
 /** Metadata of descriptors: what may stand in it, copied, frozen, compared and checked. */
 import { InvalidDescriptorError } from '../errors';
+import { parseSchema } from './schema';
 import { describeValue, isArray } from '../util/describe-value';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
@@ -114,10 +115,13 @@ const endpoint: Check = {
 };
 
 const port = integer(1, 65535);
+/** What is wrong with it in detail is for the schema's own error to say. */
+const schema: Check = { expected: 'a schema', holds: (value) => parseSchema(value) !== undefined };
 const native = {
   maxsize: count,
   capacity_bytes: integer(1, Number.MAX_SAFE_INTEGER),
   codec: text,
+  schema,
   mode: integer(0, 0o777),
 };
 const sage = {
@@ -131,11 +135,11 @@ const ray = { maxsize: count, address: text, namespace: text, create: flag };
 
 const BUILT_IN: ReadonlyMap<string, Checks> = new Map(
   Object.entries<Checks>({
-    local: { maxsize: count },
+    local: { maxsize: count, schema },
     shm: { ...native, shm_name: text },
     sage_queue: sage,
     auto: { ...sage, rpc: endpoint },
-    rpc: { maxsize: count, server_address: text, port, tls, codec: text },
+    rpc: { maxsize: count, server_address: text, port, tls, codec: text, schema },
     ray_actor: { ...ray, actor_name: text },
     ray_queue: ray,
   }),
@@ -151,4 +155,8 @@ export function checkBuiltInMetadata(queueType: string, metadata: Metadata): voi
     if (value === undefined || value === null || check.holds(value)) continue;
     throw new InvalidDescriptorError(`${queueType}: ${key} must be ${check.expected}, found ${describeValue(value)}.`);
   }
+  if (BUILT_IN.has(queueType) && isGiven(metadata, 'schema') && isGiven(metadata, 'codec'))
+    throw new InvalidDescriptorError(`${queueType}: a schema says how items become bytes; leave codec out.`);
 }
+
+const isGiven = (metadata: Metadata, key: string): boolean => Object.hasOwn(metadata, key) && metadata[key] !== null;

@@ -16,10 +16,10 @@ import type {
 
 type Entries = Record<string, unknown>;
 
-const LOCAL = ['maxsize'] as const;
-const NATIVE = ['maxsize', 'capacityBytes', 'codec', 'mode'] as const;
+const LOCAL = ['maxsize', 'schema'] as const;
+const NATIVE = ['maxsize', 'capacityBytes', 'codec', 'schema', 'mode'] as const;
 const SAGE = [...NATIVE, 'autoCleanup', 'namespace', 'enableMultiTenant'] as const;
-const RPC = ['maxsize', 'tls', 'codec'] as const;
+const RPC = ['maxsize', 'tls', 'codec', 'schema'] as const;
 const RAY = ['maxsize', 'address', 'namespace', 'create'] as const;
 const ENDPOINT = ['serverAddress', 'port', 'tls'] as const;
 
@@ -28,12 +28,13 @@ function given(entries: Entries): Entries {
   return Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== undefined && value !== null));
 }
 
-export const localMetadata = (options: LocalOptions | undefined): Entries => ({
-  maxsize: givenOptions(options, LOCAL).maxsize ?? 0,
-});
+export function localMetadata(options: LocalOptions | undefined): Entries {
+  const { maxsize, schema } = givenOptions(options, LOCAL);
+  return { maxsize: maxsize ?? 0, ...given({ schema }) };
+}
 
 const nativeKeys = (options: NativeOptions): Entries =>
-  given({ capacity_bytes: options.capacityBytes, codec: options.codec, mode: options.mode });
+  given({ capacity_bytes: options.capacityBytes, codec: options.codec, schema: options.schema, mode: options.mode });
 
 export function shmMetadata(shmName: string, options: ShmOptions | undefined): Entries {
   const wanted = givenOptions(options, NATIVE);
@@ -61,8 +62,8 @@ export function rayMetadata(options: RayOptions | undefined): Entries {
 }
 
 export function rpcMetadata(serverAddress: string, port: number | undefined, options: RpcOptions | undefined): Entries {
-  const { maxsize, tls, codec } = givenOptions(options, RPC);
-  return { ...endpoint('', serverAddress, port), ...given({ maxsize, tls, codec }) };
+  const { maxsize, tls, codec, schema } = givenOptions(options, RPC);
+  return { ...endpoint('', serverAddress, port), ...given({ maxsize, tls, codec, schema }) };
 }
 
 /** A socket of the file system has no port. */

@@ -35,6 +35,7 @@ function choose(descriptor: QueueDescriptor): QueueDescriptor {
   return derived(descriptor, 'rpc', {
     ...(rpc as Metadata),
     ...(sage.codec === undefined ? {} : { codec: sage.codec }),
+    ...(sage.schema === undefined ? {} : { schema: sage.schema }),
   });
 }
 

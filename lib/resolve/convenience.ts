@@ -1,13 +1,37 @@
 /** Descriptor and resolution in one. */
 import { QueueDescriptor } from '../descriptor/descriptor';
+import type { ItemOf, Schema } from '../descriptor/schema';
 import type { LocalOptions, RayOptions, RpcOptions, SageOptions, ShmOptions } from '../descriptor/options';
 import type { NativeQueue, Queue, SageQueue } from '../queue/types';
 import { resolveDescriptor } from './registry';
 
+/**
+ * A queue in the memory of this thread, made if there is none under the id.
+ * @throws ConfigMismatchError where it is there with another maxsize or schema; InvalidDescriptorError
+ */
+export function getLocalQueue<const S extends Schema>(
+  queueId: string,
+  options: LocalOptions & { schema: S },
+): Queue<ItemOf<S>>;
+export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): Queue<T>;
 export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): Queue<T> {
   return resolveDescriptor<T, 'local'>(QueueDescriptor.createLocalQueue(queueId, options));
 }
 
+/**
+ * A queue in shared memory under that name, made if there is none. The id is for messages; undefined: one is made.
+ * @throws ConfigMismatchError, SegmentError, InvalidDescriptorError
+ */
+export function attachToShmQueue<const S extends Schema>(
+  queueId: string | undefined,
+  shmName: string,
+  options: ShmOptions & { schema: S },
+): NativeQueue<ItemOf<S>>;
+export function attachToShmQueue<T = unknown>(
+  queueId: string | undefined,
+  shmName: string,
+  options?: ShmOptions,
+): NativeQueue<T>;
 export function attachToShmQueue<T = unknown>(
   queueId: string | undefined,
   shmName: string,
@@ -16,10 +40,24 @@ export function attachToShmQueue<T = unknown>(
   return resolveDescriptor<T, 'shm'>(QueueDescriptor.createShmQueue(queueId, shmName, options));
 }
 
+/**
+ * A queue in shared memory under that id, made if there is none.
+ *
+ * @example
+ * const orders = getSageQueue('orders', { schema: { id: 'u32', tags: ['string'], 'note?': 'string' } });
+ * orders.putSync({ id: 7, tags: [] });
+ * @throws ConfigMismatchError, SegmentError, InvalidDescriptorError
+ */
+export function getSageQueue<const S extends Schema>(
+  queueId: string,
+  options: SageOptions & { schema: S },
+): SageQueue<ItemOf<S>>;
+export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): SageQueue<T>;
 export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): SageQueue<T> {
   return resolveDescriptor<T, 'sage_queue'>(QueueDescriptor.createSageQueue(queueId, options));
 }
 
+/** The Ray actor of that name as a queue, made if there is none. Errors of the cluster come from the first call. */
 export function getRayActorQueue<T = unknown>(
   queueId: string | undefined,
   actorName: string,
@@ -28,10 +66,24 @@ export function getRayActorQueue<T = unknown>(
   return resolveDescriptor<T, 'ray_actor'>(QueueDescriptor.createRayActorQueue(queueId, actorName, options));
 }
 
+/** A queue on a Ray cluster, made if there is none. Errors of the cluster come from the first call. */
 export function getRayQueue<T = unknown>(queueId: string, options?: RayOptions): Queue<T> {
   return resolveDescriptor<T, 'ray_queue'>(QueueDescriptor.createRayQueue(queueId, options));
 }
 
+/** A queue that a `QueueServer` serves under that id. Errors of the connection come from the first call. */
+export function getRpcQueue<const S extends Schema>(
+  serverAddress: string,
+  port: number,
+  queueId: string | undefined,
+  options: RpcOptions & { schema: S },
+): Queue<ItemOf<S>>;
+export function getRpcQueue<T = unknown>(
+  serverAddress: string,
+  port: number,
+  queueId?: string,
+  options?: RpcOptions,
+): Queue<T>;
 export function getRpcQueue<T = unknown>(
   serverAddress: string,
   port: number,

@@ -55,7 +55,8 @@ const only = has('--only') ? options[options.indexOf('--only') + 1] : '';
 function build(mutations) {
   rmSync(join(copy, 'native'), { recursive: true, force: true });
   mkdirSync(copy, { recursive: true });
-  for (const part of ['native', 'CMakeLists.txt', 'test/history']) cpSync(join(root, part), join(copy, part), { recursive: true });
+  for (const part of ['native', 'CMakeLists.txt', 'test/history'])
+    cpSync(join(root, part), join(copy, part), { recursive: true });
   for (const file of FILES) {
     const mine = mutations.filter((mutation) => mutation.file === file);
     writeFileSync(join(copy, file), instrument(readFileSync(join(root, file), 'utf8'), mine));

@@ -4,6 +4,7 @@
  */
 import { QueueDescriptor } from '../../descriptor/descriptor';
 import { setOwn } from '../../descriptor/metadata';
+import { readText } from '../text';
 import { restoreError } from './error-fields';
 import {
   BINARY_KINDS,
@@ -229,40 +230,8 @@ function readKey(slot: number): string {
   throw new Error('a map has a key that is neither a string nor a number');
 }
 
-const { fromCharCode } = String;
-
 function readString(length: number): string {
-  const from = advance(length);
-  if (length > 15) return source.toString('utf8', from, position);
-  let text = '';
-  let at = from;
-  if (length >= 8) {
-    const a = source[at] as number;
-    const b = source[at + 1] as number;
-    const c = source[at + 2] as number;
-    const d = source[at + 3] as number;
-    const e = source[at + 4] as number;
-    const f = source[at + 5] as number;
-    const g = source[at + 6] as number;
-    const h = source[at + 7] as number;
-    if (((a | b | c | d | e | f | g | h) & 0x80) !== 0) return source.toString('utf8', from, position);
-    text = fromCharCode(a, b, c, d, e, f, g, h);
-    at += 8;
-  }
-  for (; position - at >= 4; at += 4) {
-    const a = source[at] as number;
-    const b = source[at + 1] as number;
-    const c = source[at + 2] as number;
-    const d = source[at + 3] as number;
-    if (((a | b | c | d) & 0x80) !== 0) return source.toString('utf8', from, position);
-    text += fromCharCode(a, b, c, d);
-  }
-  for (; at < position; at++) {
-    const code = source[at] as number;
-    if (code >= 0x80) return source.toString('utf8', from, position);
-    text += fromCharCode(code);
-  }
-  return text;
+  return readText(source, advance(length), length);
 }
 
 function readBinary(length: number): Buffer {

@@ -29,13 +29,13 @@ export interface Span {
 
 const span: Span = { buffer: out.bytes, start: 0, end: 0 };
 
-/** For callers that copy the bytes away at once: the buffer is reused. @throws SerializationError */
-export function encodeToSpan(value: unknown): Span {
+/** For callers that copy the bytes away at once: the buffer is reused. Another format than MessagePack has its own `write`. @throws SerializationError */
+export function encodeToSpan(value: unknown, write = writeValue): Span {
   if (encoding) {
-    const bytes = encodeNested(value);
+    const bytes = encodeNested(value, write);
     return { buffer: bytes, start: 0, end: bytes.length };
   }
-  run(value);
+  run(value, write);
   span.buffer = out.bytes;
   span.start = out.start;
   span.end = out.position;
@@ -44,21 +44,21 @@ export function encodeToSpan(value: unknown): Span {
 }
 
 /** The bytes are the caller's to keep. @throws SerializationError */
-export function encodeMessagePack(value: unknown): Buffer {
-  if (encoding) return encodeNested(value);
-  run(value);
+export function encodeMessagePack(value: unknown, write = writeValue): Buffer {
+  if (encoding) return encodeNested(value, write);
+  run(value, write);
   const bytes = out.bytes.subarray(out.start, out.position);
   passOn();
   return bytes;
 }
 
 /** An encode called from a getter or toJSON of a value that is being encoded. */
-function encodeNested(value: unknown): Buffer {
+function encodeNested(value: unknown, write: typeof writeValue): Buffer {
   const { bytes, start, position } = out;
   const outerAncestors = ancestors.splice(0);
   use();
   try {
-    run(value);
+    run(value, write);
     return out.bytes.subarray(out.start, out.position);
   } finally {
     use(bytes, start);
@@ -68,17 +68,22 @@ function encodeNested(value: unknown): Buffer {
   }
 }
 
-function run(value: unknown): void {
+/** The value at the output's position, where other formats have a MessagePack value in theirs. @throws Refusal */
+export function writeValue(value: unknown): void {
+  write(value, 0);
+}
+
+function run(value: unknown, writeItem: typeof writeValue): void {
   out.position = out.start;
   encoding = true;
   try {
-    write(value, 0);
+    writeItem(value);
   } catch (error) {
     out.position = out.start;
     ancestors.length = 0;
     if (error instanceof Refusal) throw refusalError(value, error);
     if (error instanceof SerializationError) throw error;
-    throw new SerializationError(`The item cannot be encoded as MessagePack: ${(error as Error)?.message ?? error}.`, {
+    throw new SerializationError(`The item cannot be encoded: ${(error as Error)?.message ?? error}.`, {
       cause: error,
     });
   } finally {

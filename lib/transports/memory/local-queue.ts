@@ -2,6 +2,8 @@
  * `local`: a queue in the memory of one thread. Items go through by reference, as in Python's `queue.Queue`: nothing is copied or
  * serialized, so functions and class instances are fine, and whoever changes an item after putting it changes what the getter sees.
  */
+import { codecOfSchema } from '../../codec/struct/codec';
+import { checkCompatible, parseSchema } from '../../descriptor/schema';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { ConfigMismatchError, QueueExistsError, QueueNotFoundError } from '../../errors';
 import { expectedProducers } from '../../queue/producer-role';
@@ -13,6 +15,8 @@ import { Attachment, StoreQueue } from './memory-queue';
 interface Shared {
   readonly store: MemoryStore<unknown>;
   handles: number;
+  /** The text of the schema of its items; it may gain optional fields. */
+  schema?: string;
 }
 
 /**
@@ -23,6 +27,21 @@ const BOOK = Symbol.for('sage-queue.local.1');
 const { [BOOK]: queues = new Map() } = globalThis as { [BOOK]?: Map<string, Shared> };
 Object.defineProperty(globalThis, BOOK, { value: queues, configurable: true });
 
+function schemaText({ metadata: { schema } }: QueueDescriptor): string | undefined {
+  return schema === undefined || schema === null ? undefined : codecOfSchema(schema).text;
+}
+
+/** @throws ConfigMismatchError where the queue has another schema than is asked for, or none */
+function checkSchema(descriptor: QueueDescriptor, shared: Shared): void {
+  const asked = schemaText(descriptor);
+  if (asked === undefined || asked === shared.schema) return;
+  if (shared.schema === undefined)
+    throw new ConfigMismatchError(
+      `The local queue '${descriptor.queueId}' exists without a schema, and the descriptor asks for one.`,
+    );
+  checkCompatible(parseSchema(JSON.parse(shared.schema)), parseSchema(JSON.parse(asked)), descriptor.queueId);
+}
+
 function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOptions): Attachment {
   const { queueId } = descriptor;
   const expected = expectedProducers(producer);
@@ -31,7 +50,7 @@ function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOption
   if (shared === undefined) {
     if (create === 'never')
       throw new QueueNotFoundError(`There is no local queue '${queueId}' in this thread, and create is 'never'.`);
-    shared = { store: new MemoryStore(asked), handles: 0 };
+    shared = { store: new MemoryStore(asked), handles: 0, schema: schemaText(descriptor) };
     queues.set(queueId, shared);
   } else if (create === 'exclusive') {
     throw new QueueExistsError(
@@ -44,6 +63,7 @@ function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOption
     );
   }
   const found = shared;
+  checkSchema(descriptor, found);
   found.handles++;
   const leave = (): void => {
     found.handles--;
@@ -54,6 +74,8 @@ function attach(descriptor: QueueDescriptor, { create, producer }: ResolveOption
 
 export class LocalQueue<T = unknown> extends StoreQueue<T> {
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
-    super(descriptor, attach(descriptor, options));
+    const attachment = attach(descriptor, options);
+    const text = schemaText(descriptor) ?? queues.get(descriptor.queueId)?.schema;
+    super(descriptor, attachment, text === undefined ? undefined : codecOfSchema(JSON.parse(text)));
   }
 }

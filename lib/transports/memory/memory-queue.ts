@@ -4,6 +4,7 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
 import type { EncodedItem } from '../../codec/registry';
+import type { StructCodec } from '../../codec/struct/codec';
 import { isSealed, SealedItem } from '../../codec/encoded-item';
 import type { Entry, MemoryStore } from './memory-store';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
@@ -70,9 +71,19 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   constructor(
     descriptor: QueueDescriptor,
     private readonly attachment: Attachment,
+    /** Of the queue's schema: items are checked when they are put. */
+    private readonly struct?: StructCodec,
   ) {
     super(descriptor);
     forgotten.register(this, attachment, this);
+  }
+
+  /** @throws SerializationError for an item that cannot be sent, or does not fit the schema */
+  private refuse(item: unknown): void {
+    refuseRevoked(item);
+    if (this.struct === undefined) return;
+    if (isSealed(item)) this.struct.checkEncoded(item.codec, item.bytes);
+    else this.struct.check(item);
   }
 
   protected get store(): MemoryStore<T> {
@@ -102,7 +113,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
-    refuseRevoked(item);
+    this.refuse(item);
     const { store } = this;
     const attempt = (): { value: void } | undefined => (store.tryPut(item) ? { value: undefined } : undefined);
     await this.call(store.producers, wait, () => store.full(), attempt);
@@ -126,7 +137,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
         // The source may have closed the handle, or aborted the call.
         wait.signal?.throwIfAborted();
         if (this.closed) throw new QueueClosedError();
-        refuseRevoked(feed.item);
+        this.refuse(feed.item);
         if (!store.tryPut(feed.item)) {
           if (remainingMs(deadline) > 0) return undefined;
           throw store.full();

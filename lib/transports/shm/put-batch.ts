@@ -1,6 +1,6 @@
 /** Items on their way in, several at a time. */
 import { encodeItem } from '../../codec/registry';
-import type { CodecName } from '../../codec/registry';
+import type { ItemCodec } from '../../codec/registry';
 import { MAX_BATCH, TOO_LARGE, native } from './addon';
 import type { NativeHandle } from './addon';
 import { outboxMemory, packSmall } from './send-buffer';
@@ -20,7 +20,7 @@ export class Batches {
 
   constructor(
     private readonly handle: NativeHandle,
-    private readonly codec: CodecName,
+    private readonly codec: ItemCodec,
     private readonly capacityBytes: number,
   ) {}
 

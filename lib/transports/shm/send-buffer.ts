@@ -3,7 +3,7 @@
  * its memory costs it more than the copy into here.
  */
 import { CODEC_RAW, encodeItemSpan, isPlainBytes } from '../../codec/registry';
-import type { CodecName } from '../../codec/registry';
+import type { ItemCodec } from '../../codec/registry';
 import { MAX_BATCH } from './addon';
 
 /** First a table of (length, codec) pairs, then the items one after the other. */
@@ -39,7 +39,7 @@ export const outboxMemory = (): Buffer => open().memory;
  * many. One that is larger or cannot be encoded is left for the caller to meet on its own; so is every item that is put while another
  * is being encoded (by its getters, or a codec).
  */
-export function packSmall(items: readonly unknown[], from: number, codec: CodecName, mostBytes: number): number {
+export function packSmall(items: readonly unknown[], from: number, codec: ItemCodec, mostBytes: number): number {
   if (packing) return 0;
   const { memory, table } = open();
   const largest = Math.min(SMALL_BYTES, mostBytes);

@@ -3,8 +3,8 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
-import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
-import type { CodecName } from '../../codec/registry';
+import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes, itemCodecOf } from '../../codec/registry';
+import type { ItemCodec } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
@@ -45,7 +45,7 @@ const answered = <R>(value: R, moved: number): Promise<R> =>
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T>, EncodedSource {
   protected readonly handle: NativeHandle;
-  private readonly codec: CodecName;
+  private readonly codec: ItemCodec;
   private readonly pool: Pool<T>;
   private readonly batches: Batches;
   private readonly bell: BellPull;
@@ -57,8 +57,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    const { codec } = descriptor.metadata;
-    this.codec = typeof codec === 'string' ? codec : 'auto';
+    this.codec = itemCodecOf(descriptor.metadata);
     const { handle, configuration } = openQueue(descriptor, options.create ?? 'if-missing');
     const { capacityBytes, maxsize, mode } = configuration;
     this.handle = handle;

@@ -1,6 +1,6 @@
 /** The items of one putMany, encoded, in batches that fit a frame. Whatever stops their source, what came before it goes in. */
 import { CODEC_RAW, encodeItem, refuseDetached } from '../../../codec/registry';
-import type { CodecName } from '../../../codec/registry';
+import type { ItemCodec } from '../../../codec/registry';
 import { itemTooLarge } from '../wire/errors';
 import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
@@ -16,7 +16,7 @@ class BatchEncoder<T> {
   private readonly plain: boolean;
 
   constructor(
-    private readonly codec: CodecName | undefined,
+    private readonly codec: ItemCodec | undefined,
     private readonly maxItemBytes: () => number,
     expectedItems: number,
   ) {
@@ -53,7 +53,7 @@ class BatchEncoder<T> {
 /** @param maxItemBytes asked for every item: it is known once there is a connection */
 export function* batchesOf<T>(
   items: Iterable<T>,
-  codec: CodecName | undefined,
+  codec: ItemCodec | undefined,
   maxItemBytes: () => number,
 ): Generator<ItemBatch, void, undefined> {
   const list: readonly T[] | undefined = Array.isArray(items) ? items : undefined;
@@ -92,7 +92,7 @@ export function* batchesOf<T>(
 /** The same of a source that may make us wait: it is not waited for with a batch in hand. */
 export async function* asyncBatchesOf<T>(
   source: AsyncGenerator<T, void, undefined>,
-  codec: CodecName | undefined,
+  codec: ItemCodec | undefined,
   maxItemBytes: () => number,
 ): AsyncGenerator<ItemBatch, void, undefined> {
   const encoder = new BatchEncoder<T>(codec, maxItemBytes, EXPECTED_ITEMS);

@@ -1,8 +1,8 @@
 import type { Readable } from 'node:stream';
 import { CallEnd } from '../../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../../queue/base-queue';
-import { encodeItem } from '../../../codec/registry';
-import type { CodecName } from '../../../codec/registry';
+import { encodeItem, itemCodecOf } from '../../../codec/registry';
+import type { ItemCodec } from '../../../codec/registry';
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { describeValue } from '../../../util/describe-value';
 import { QueueClosedError, QueueShutDownError } from '../../../errors';
@@ -36,14 +36,14 @@ const streams = (): typeof import('../../../queue/streams') =>
  */
 export class RpcQueue<T = unknown> extends BaseQueue<T> {
   private readonly client: RpcClient;
-  private readonly codec: CodecName | undefined;
+  private readonly codec: ItemCodec;
 
   /** @throws InvalidDescriptorError when the metadata names no server; QueueConnectionError when gRPC is not installed, or
    *  the credentials are of no use. */
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    const { codec, maxsize } = descriptor.metadata;
-    this.codec = typeof codec === 'string' ? codec : undefined;
+    const { maxsize } = descriptor.metadata;
+    this.codec = itemCodecOf(descriptor.metadata);
     this.client = new RpcClient(readRemote(descriptor, options), {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
       exclusive: options.create === 'exclusive',

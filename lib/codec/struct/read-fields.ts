@@ -1,0 +1,89 @@
+/** How the values of a schema are read; the bytes may come from anyone. What generated code and the interpreter have in common. */
+import { isUtf8 } from 'node:buffer';
+import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
+import { decodeMessagePack } from '../msgpack/decode';
+import { readShortAscii } from '../text';
+
+/** What is being read. */
+export interface Input {
+  bytes: Buffer;
+  /** Over the same memory. */
+  view: DataView;
+  position: number;
+  end: number;
+}
+
+const NOTHING = Buffer.alloc(0);
+/** The one of this thread. */
+export const input: Input = { bytes: NOTHING, view: new DataView(NOTHING.buffer), position: 0, end: 0 };
+
+export function truncated(): Error {
+  return new Error('the bytes end in the middle of a value');
+}
+
+/** Moves past `length` bytes that must be there. Returns where they begin. */
+export function take(length: number): number {
+  const from = input.position;
+  if (length > input.end - from) throw truncated();
+  input.position = from + length;
+  return from;
+}
+
+export function takeText(): string {
+  const length = input.view.getUint32(take(4), true);
+  return text(take(length), length);
+}
+
+/** Of `length` bytes that are there. */
+export function text(from: number, length: number): string {
+  const { bytes } = input;
+  const ascii = readShortAscii(bytes, from, length);
+  if (ascii !== undefined) return ascii;
+  const read = bytes.toString('utf8', from, from + length);
+  // What is no UTF-8 shows as this character, which may also have been sent.
+  if (read.includes('\ufffd') && !isUtf8(bytes.subarray(from, from + length))) throw new Error('a text is not UTF-8');
+  return read;
+}
+
+export function takeBytes(): Buffer {
+  const length = input.view.getUint32(take(4), true);
+  const from = take(length);
+  return Buffer.from(input.bytes.subarray(from, from + length));
+}
+
+export function takeAny(): unknown {
+  const at = take(5);
+  const length = input.view.getUint32(at, true);
+  const codec = input.bytes[at + 4];
+  const from = take(length);
+  const { bytes } = input;
+  if (codec === CODEC_RAW) return Buffer.from(bytes.subarray(from, from + length));
+  if (codec === CODEC_MSGPACK) return decodeMessagePack(bytes, from, from + length);
+  throw new Error(`a field of any kind has the codec ${codec}, which is none for it`);
+}
+
+export function boolean(byte: number | undefined): boolean {
+  if (byte === 1) return true;
+  if (byte === 0) return false;
+  throw new Error(`a bool is 0 or 1, found ${byte}`);
+}
+
+/** A safe integer of 64 bits. */
+export function integer(low: number, high: number): number {
+  const value = high * 0x100000000 + low;
+  if (Number.isSafeInteger(value)) return value;
+  throw new Error('an int is beyond what a number holds exactly');
+}
+
+export function date(milliseconds: number): Date {
+  const value = new Date(milliseconds);
+  if (!Object.is(value.getTime(), milliseconds)) throw new Error(`a date is ${milliseconds} ms, which no Date holds`);
+  return value;
+}
+
+/** How many elements a list has, each of which takes `least` bytes: a forged count asks for no more memory than the input could fill. */
+export function takeCount(least: number): number {
+  const count = input.view.getUint32(take(4), true);
+  if (count * least > input.end - input.position) throw truncated();
+  return count;
+}
