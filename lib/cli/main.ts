@@ -4,23 +4,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EXIT_FAILED, EXIT_OK, EXIT_USAGE, UsageError, readArguments } from './command';
 import type { Command } from './command';
+import { commandNames, findCommand } from './command-table';
 import { PACKAGE_ROOT } from '../package-root';
 import { Interrupted } from './io/interrupt';
-
-/* eslint-disable @typescript-eslint/no-require-imports -- only the command that was asked for is loaded */
-const commands: Record<string, () => Command> = {
-  put: () => (require('./commands/put') as typeof import('./commands/put')).put,
-  get: () => (require('./commands/get') as typeof import('./commands/get')).get,
-  ls: () => (require('./commands/ls') as typeof import('./commands/ls')).ls,
-  stat: () => (require('./commands/stat') as typeof import('./commands/stat')).stat,
-  top: () => (require('./commands/top') as typeof import('./commands/top')).top,
-  rm: () => (require('./commands/rm') as typeof import('./commands/rm')).rm,
-  prune: () => (require('./commands/prune') as typeof import('./commands/prune')).prune,
-  serve: () => (require('./commands/serve') as typeof import('./commands/serve')).serve,
-  doctor: () => (require('./commands/doctor') as typeof import('./commands/doctor')).doctor,
-  demo: () => (require('./commands/demo') as typeof import('./commands/demo')).demo,
-};
-/* eslint-enable @typescript-eslint/no-require-imports */
 
 const URIS = `A QUEUE is named by a URI or by a descriptor:
   shm:NAME  sage:NAME  rpc://HOST:PORT/ID  ray://HOST:PORT/ID  ray-actor://HOST:PORT/NAME
@@ -30,7 +16,7 @@ const STATUSES = `Exit status: 0 done, 1 something went wrong, 2 wrong command l
   130 Ctrl-C, 141 the reader of the output has gone.`;
 
 function overview(): string {
-  const rows = Object.entries(commands).map(([name, load]) => `  ${name.padEnd(8)}${load().summary}`);
+  const rows = commandNames().map((name) => `  ${name.padEnd(12)}${findCommand(name).summary}`);
   return [
     'Usage: sage-queue COMMAND [operands] [options]',
     '',
@@ -62,12 +48,6 @@ function commandHelp(command: Command): string {
 const version = (): string =>
   (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 
-function find(name: string): Command {
-  const load = Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (load !== undefined) return load();
-  throw new UsageError(`There is no command '${name}'; there are: ${Object.keys(commands).join(', ')}.`);
-}
-
 async function run(argv: readonly string[]): Promise<number> {
   const [first, ...rest] = argv;
   if (first === undefined || first === '--help' || first === '-h' || (first === 'help' && rest.length === 0)) {
@@ -79,7 +59,7 @@ async function run(argv: readonly string[]): Promise<number> {
     return EXIT_OK;
   }
   const name = first === 'help' ? rest[0]! : first;
-  const command = find(name);
+  const command = findCommand(name);
   const end = rest.indexOf('--');
   const asked = end === -1 ? rest : rest.slice(0, end);
   if (first === 'help' || asked.includes('--help') || asked.includes('-h')) {

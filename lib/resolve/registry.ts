@@ -143,11 +143,14 @@ function checkProducer(queueType: string, load: () => QueueImplementation, { pro
   );
 }
 
+/** What this thread resolved and can still be reached; some may be closed. */
+export const openHandles = (): Queue[] => [...handles].flatMap((handle) => handle.deref() ?? []);
+
 /** Closes every handle that this thread resolved and that is still reachable. */
 export async function closeAllQueues(): Promise<void> {
-  const open = [...handles].map((handle) => handle.deref());
+  const open = openHandles();
   handles.clear();
-  const outcomes = await Promise.allSettled(open.map((queue) => queue?.close()));
+  const outcomes = await Promise.allSettled(open.map((queue) => queue.close()));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

@@ -29,9 +29,14 @@ export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Run
 }
 
 /** On a terminal, whose screen is `stdout` and whose keyboard is stdin; it ends with the command. */
-export function startOnTerminal(args: readonly string[], { rows = 24, columns = 80 } = {}): Running {
+export function startOnTerminal(
+  args: readonly string[],
+  { rows = 24, columns = 80, env = {} as NodeJS.ProcessEnv } = {},
+): Running {
   const terminal = [join(__dirname, 'terminal.py'), String(rows), String(columns)];
-  return followed(spawn('python3', [...terminal, process.execPath, MAIN, ...args], { cwd: ROOT }));
+  return followed(
+    spawn('python3', [...terminal, process.execPath, MAIN, ...args], { cwd: ROOT, env: { ...process.env, ...env } }),
+  );
 }
 
 function followed(child: ChildProcessWithoutNullStreams): Running {

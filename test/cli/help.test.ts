@@ -2,7 +2,23 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, command } from './command';
 
-const commands = ['put', 'get', 'ls', 'stat', 'top', 'rm', 'prune', 'doctor', 'demo', 'serve'];
+const commands = [
+  'put',
+  'get',
+  'ls',
+  'stat',
+  'top',
+  'rm',
+  'prune',
+  'doctor',
+  'demo',
+  'serve',
+  'peek',
+  'mv',
+  'redrive',
+  'metrics',
+  'completion',
+];
 
 test('--help lists the commands, --version is that of the package', async () => {
   const help = await command(['--help']);

@@ -38,7 +38,9 @@ test('ls --json and stat --json show a queue, and looking leaves it as it is', a
   const top = await command(['top', '--interval-ms', '10', '--count', '2']);
   expect(top.status).toBe(0);
   // The second picture has rates.
-  expect(top.stdout.toString()).toMatch(new RegExp(`^${queue} +3 +10 +0 +0 +0 +nobody attached$`, 'm'));
+  expect(top.stdout.toString()).toMatch(
+    new RegExp(`^${queue} +3 +30% +\\S+ +0/0 +0 +0 +0 B +10 +0 +nobody attached$`, 'm'),
+  );
   expect(lines(await command(['get', queue]))).toEqual(['a', 'b', 'c']);
 });
 

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as sage from '../../lib';
 import * as ray from '../../lib/ray';
+import * as metrics from '../../lib/metrics';
 import * as rpc from '../../lib/rpc';
 import * as testing from '../../lib/testing';
 import * as work from '../../lib/work';
@@ -15,7 +16,14 @@ const textOf = (file: string): string => readFileSync(join(LIB, file), 'utf8');
 test('every export', () => {
   const own = ['RayClient', 'RayActorQueue', 'RayQueue'];
   expect(own.every((name) => name in ray)).toBe(true);
-  const exported = [...Object.keys(sage), ...Object.keys(rpc), ...Object.keys(testing), ...Object.keys(work), ...own];
+  const exported = [
+    ...Object.keys(sage),
+    ...Object.keys(rpc),
+    ...Object.keys(testing),
+    ...Object.keys(work),
+    ...Object.keys(metrics),
+    ...own,
+  ];
   expect(exported.filter((name) => !named(name))).toEqual([]);
 });
 

@@ -50,7 +50,7 @@ describe.each(Object.entries(queueTypes))('%s', (_type, make) => {
           if (item === 'bad' && job.deliveries < 3) throw new Error(`attempt ${job.deliveries}`);
         },
         {
-          backoffMs: () => 30,
+          backoffMs: (deliveries) => (deliveries === 1 ? 1000 : 1),
           onError: (error, item, job) => errors.push([(error as Error).message, item, job.deliveries]),
         },
       ),

@@ -35,10 +35,7 @@ async function run(args: Arguments): Promise<number> {
 }
 
 /** Attaches for a moment. @throws QueueNotFoundError */
-export async function statsOf(
-  descriptor: QueueDescriptor,
-  credentials?: ResolveOptions['credentials'],
-): Promise<QueueStats> {
+async function statsOf(descriptor: QueueDescriptor, credentials?: ResolveOptions['credentials']): Promise<QueueStats> {
   const queue = resolveDescriptor(descriptor, { create: 'never', credentials });
   try {
     const stats = await queue.stats();
@@ -54,6 +51,7 @@ function shown(stats: QueueStats): string {
   const rows: [string, string | undefined][] = [
     ['queue', `${stats.queueId} (${stats.queueType})`],
     ['items', `${count(stats.qsize)}${stats.maxsize > 0 ? ` of at most ${count(stats.maxsize)}` : ''}`],
+    ['on lease', stats.leased === undefined ? undefined : count(stats.leased)],
     ['put in all', count(stats.putTotal)],
     ['got in all', count(stats.getTotal)],
     ['bytes put in all', stats.putBytesTotal === undefined ? undefined : bytes(stats.putBytesTotal)],

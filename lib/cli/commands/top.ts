@@ -1,111 +1,107 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { listSegments } from '../../transports/shm/segments';
-import type { SegmentInfo } from '../../transports/shm/segments';
-import { EXIT_OK } from '../command';
+import { EXIT_OK, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
+import { segmentFilter } from '../globs';
+import { hasColours } from '../io/colour';
 import { interruption } from '../io/interrupt';
-import { RIGHT, alive, limitOf, stateOf } from './ls';
-import { parseQueue, segmentUri } from '../queue-uri';
-import { statsOf } from './stat';
-import { COLUMN_GAP, count, table } from '../io/table';
+import { onKeys } from '../io/keys';
+import { picture } from '../top/picture';
+import { SORTS, Sampler, sorted } from '../top/sample';
+import type { QueueRow, Sort } from '../top/sample';
 
 export const top: Command = {
   summary: 'Shows the shared-memory queues of this host and their rates, again and again',
-  usage: 'top [--interval-ms N] [--count N]',
-  help: `On a terminal the picture is renewed in place, elsewhere each follows the one before. Ctrl-C ends it.
+  usage: 'top [GLOB …] [options]',
+  help: `The busiest queue first. On a terminal the picture is renewed in place; q ends it, r, d and n sort by rate, depth and name, any other key
+renews it at once. Elsewhere each picture follows the one before.
 
-  --interval-ms N   time between two pictures (1000)
-  --count N         end after N pictures`,
-  examples: ['sage-queue top', 'sage-queue top --interval-ms 200 --count 10 > rates.txt'],
-  options: { 'interval-ms': { type: 'string' }, count: { type: 'string' } },
-  operands: [0, 0],
+  --sort rate|depth|name   what comes first (rate)
+  --filter GLOB            only these queues; may be repeated, as operands
+  --json                   each picture as a line of JSON
+  --interval-ms N          time between two pictures (1000)
+  --count N                end after N pictures
+
+WAITING counts consumers that wait for an item and producers that wait for room. FULL is of items or bytes, whichever is fuller; items on
+lease keep their place. A narrow terminal shows fewer columns. Red: somebody waits for room; yellow: nearly full; NO_COLOR: none.`,
+  examples: [
+    'sage-queue top',
+    "sage-queue top 'sage:jobs.*' --sort depth",
+    'sage-queue top --interval-ms 200 --count 10 --json',
+  ],
+  options: {
+    sort: { type: 'string' },
+    filter: { type: 'string', multiple: true },
+    json: { type: 'boolean' },
+    'interval-ms': { type: 'string' },
+    count: { type: 'string' },
+  },
+  operands: [0, Infinity],
   run,
 };
 
-const HEADINGS = ['QUEUE', 'ITEMS', 'MAXSIZE', 'PUT/S', 'GET/S', 'ATTACHED', 'STATE'];
+const SORT_KEYS: Record<string, Sort> = { r: 'rate', d: 'depth', n: 'name' };
 
-/** Characters of a name that are shown, however narrow the terminal. */
-const LEAST_NAME = 12;
-
-interface Sample {
-  readonly atMs: number;
-  readonly putTotal: number;
-  readonly getTotal: number;
+function readSort(args: Arguments): Sort {
+  const given = args.text('sort') ?? 'rate';
+  const sort = SORTS.find((known) => known === given);
+  if (sort === undefined) throw new UsageError(`--sort takes ${SORTS.join(', ')}, found '${given}'.`);
+  return sort;
 }
-
-async function sampleOf(segment: SegmentInfo): Promise<Sample | undefined> {
-  // Not a queue that is shut down: one that is finished starts anew with whoever comes next, which must not be this.
-  if (segment.shutDown) return undefined;
-  try {
-    const { putTotal, getTotal } = await statsOf(parseQueue(segmentUri(segment)));
-    return { atMs: performance.now(), putTotal, getTotal };
-  } catch {
-    // Gone in the meantime, or another user's.
-    return undefined;
-  }
-}
-
-const perSecond = (total: number, before: number, ms: number): string =>
-  count(Math.max(0, Math.round(((total - before) * 1000) / ms)));
 
 async function run(args: Arguments): Promise<number> {
   const intervalMs = args.integer('interval-ms', 10) ?? 1000;
   const pictures = args.integer('count', 1) ?? Infinity;
+  const json = args.flag('json');
+  let sort = readSort(args);
+  const sampler = new Sampler(segmentFilter([...args.operands, ...args.texts('filter')]));
   const signal = interruption();
-  const inPlace = process.stdout.isTTY === true;
-  let before = new Map<string, Sample>();
-  for (let picture = 0; picture < pictures; picture++) {
-    if (picture > 0) {
-      await delay(intervalMs, undefined, { signal }).catch(() => {
-        throw signal.reason;
-      });
+  const inPlace = process.stdout.isTTY === true && !json;
+  let quit = false;
+  let renew = new AbortController();
+  const release = onKeys((key) => {
+    quit ||= key === 'q' || key === 'Q';
+    sort = SORT_KEYS[key] ?? sort;
+    renew.abort();
+  });
+  try {
+    for (let shown = 0; shown < pictures && !quit; shown++) {
+      if (shown > 0) {
+        await delay(intervalMs, undefined, { signal: AbortSignal.any([signal, renew.signal]) }).catch(() => {
+          signal.throwIfAborted();
+        });
+        if (quit) break;
+        renew = new AbortController();
+      }
+      const rows = sorted(await sampler.rows(), sort);
+      process.stdout.write(json ? asJson(rows) : inPlace ? onScreen(rows, sort) : asText(rows, sort));
+      if (process.stdout.destroyed || process.stdout.errored !== null) break;
     }
-    const samples = new Map<string, Sample>();
-    const rows: string[][] = [];
-    const segments = listSegments().sort((a, b) => (segmentUri(a) < segmentUri(b) ? -1 : 1));
-    for (const segment of segments) {
-      const uri = segmentUri(segment);
-      const sample = await sampleOf(segment);
-      const last = before.get(uri);
-      if (sample !== undefined) samples.set(uri, sample);
-      const known = sample !== undefined && last !== undefined;
-      const elapsedMs = known ? sample.atMs - last.atMs : 0;
-      rows.push([
-        uri,
-        count(segment.qsize),
-        limitOf(segment.maxsize),
-        known ? perSecond(sample.putTotal, last.putTotal, elapsedMs) : '-',
-        known ? perSecond(sample.getTotal, last.getTotal, elapsedMs) : '-',
-        String(alive(segment)),
-        stateOf(segment),
-      ]);
-    }
-    before = samples;
-    const text = table(HEADINGS, inPlace ? fitted(rows) : rows, RIGHT);
-    process.stdout.write(inPlace ? onScreen(text) : `${text}\n`);
-    if (process.stdout.destroyed || process.stdout.errored !== null) break;
+  } finally {
+    release();
   }
   return EXIT_OK;
 }
 
-/** From the upper left corner, each line to its end, then the rest of the screen. Of queues that do not fit the number is told. */
-function onScreen(text: string): string {
+const asText = (rows: readonly QueueRow[], sort: Sort): string =>
+  `${picture(rows, sort, { columns: Infinity, rows: Infinity, colours: false }).join('\n')}\n\n`;
+
+/** From the upper left corner, each line to its end, then the rest of the screen. */
+function onScreen(queues: readonly QueueRow[], sort: Sort): string {
   const { columns = 80, rows = 24 } = process.stdout;
-  const all = text.trimEnd().split('\n');
-  // The line below the last one is the cursor's.
-  const fitting = rows - 1;
-  const shown =
-    all.length <= fitting ? all : [...all.slice(0, fitting - 1), `… ${count(all.length - fitting + 1)} more`];
-  const lines = shown.map((line) => `${line.slice(0, columns)}\u001b[K\n`);
-  return `\u001b[H${lines.join('')}\u001b[J`;
+  const lines = picture(queues, sort, { columns, rows, colours: hasColours() });
+  return `\u001b[H${lines.map((line) => `${line}\u001b[K\n`).join('')}\u001b[J`;
 }
 
-/** With names so short that the other columns fit beside them. */
-function fitted(rows: readonly string[][]): string[][] {
-  const others = HEADINGS.slice(1).map((heading, column) =>
-    Math.max(heading.length, ...rows.map((row) => row[column + 1]!.length)),
-  );
-  const room = (process.stdout.columns ?? 80) - others.reduce((sum, width) => sum + width + COLUMN_GAP, 0);
-  const most = Math.max(LEAST_NAME, room);
-  return rows.map(([name, ...rest]) => [name!.length > most ? `${name!.slice(0, most - 1)}…` : name!, ...rest]);
+function asJson(rows: readonly QueueRow[]): string {
+  const queues = rows.map(({ uri, segment, stats, rates, full }) => {
+    const { attached, ...counters } = { ...stats, ...segment };
+    return {
+      uri,
+      ...counters,
+      attached: attached.filter(({ alive }) => alive).length,
+      full: full ?? null,
+      rates: rates ?? null,
+    };
+  });
+  return `${JSON.stringify({ time: Date.now() / 1000, queues })}\n`;
 }

@@ -25,6 +25,18 @@ export function table(
 const grouped = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
 export const count = (value: number): string => grouped.format(value);
 
+/** 9,999, 12.3k, 4.5M: at most five characters. */
+export function compact(value: number): string {
+  if (value < 10_000) return count(value);
+  const units = ['', 'k', 'M', 'G', 'T'];
+  let unit = 0;
+  while (value >= 999.5 && unit < units.length - 1) {
+    value /= 1000;
+    unit++;
+  }
+  return `${Number(value.toFixed(value < 99.95 ? 1 : 0))}${units[unit]}`;
+}
+
 /** 64 KiB, 1.5 MiB. */
 export function bytes(value: number): string {
   const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];

@@ -81,13 +81,17 @@ export function listUnreadableSegments(): UnreadableSegment[] {
 }
 
 /**
- * Removes segments that nobody alive is attached to and that hold no items (with `includeNonEmpty`: also those that do); never a
- * live one, never another user's. Returns what was, or with `dryRun` would be, removed.
+ * Removes segments that nobody alive is attached to and that hold no items (with `includeNonEmpty`: also those that do), of those that
+ * `match` says yes to; never a live one, never another user's. Returns what was, or with `dryRun` would be, removed.
  */
-export function pruneSegments(options?: { dryRun?: boolean; includeNonEmpty?: boolean }): SegmentInfo[] {
-  const { dryRun, includeNonEmpty } = givenOptions(
+export function pruneSegments(options?: {
+  dryRun?: boolean;
+  includeNonEmpty?: boolean;
+  match?: (segment: SegmentInfo) => boolean;
+}): SegmentInfo[] {
+  const { dryRun, includeNonEmpty, match } = givenOptions(
     options,
-    ['dryRun', 'includeNonEmpty'],
+    ['dryRun', 'includeNonEmpty', 'match'],
     (message) => new TypeError(message),
   );
   const addon = loadAddon();
@@ -99,7 +103,8 @@ export function pruneSegments(options?: { dryRun?: boolean; includeNonEmpty?: bo
       (segment) =>
         segment.ownerUid === own &&
         segment.attached.every(({ alive }) => !alive) &&
-        (includeNonEmpty === true || segment.qsize === 0),
+        (includeNonEmpty === true || segment.qsize === 0) &&
+        (match?.(infoOf(segment)) ?? true),
     );
   const removed =
     dryRun === true

@@ -1,0 +1,96 @@
+import { QueueEmptyError, QueueShutDownError } from '../../errors';
+import type { LeaseBatch, Queue } from '../../queue/types';
+import { resolveDescriptor } from '../../resolve/registry';
+import { EXIT_OK, EXIT_TIMEOUT, UsageError } from '../command';
+import type { Arguments, Command } from '../command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
+import { Interrupted, interruption } from '../io/interrupt';
+import { count } from '../io/table';
+import { naming, parseQueue } from '../queue-uri';
+
+/** Items on lease at a time. */
+const AT_ONCE = 64;
+
+export const mv: Command = {
+  summary: 'Moves items from one queue to another',
+  usage: 'mv FROM TO [--count N] [options]',
+  help: `Moves what is there and stops when FROM is empty. TO is made if there is none. An item leaves FROM once TO has it: one that this command
+is killed over is in both, and none is in neither.
+
+  --count N        at most N items
+  --timeout-ms N   wait at most N ms for room in TO; status 3 when that was too short
+
+${CREDENTIALS_HELP} They go to both queues.`,
+  examples: ['sage-queue mv shm:old shm:new', 'sage-queue mv sage:jobs rpc://host:7411/jobs --count 1000'],
+  options: { count: { type: 'string', short: 'n' }, 'timeout-ms': { type: 'string' }, ...credentialOptions },
+  operands: [2, 2],
+  run,
+};
+
+async function run(args: Arguments): Promise<number> {
+  const [from, to] = args.operands as [string, string];
+  const limit = args.integer('count') ?? Infinity;
+  const timeoutMs = args.integer('timeout-ms');
+  const [source, target] = [parseQueue(from), parseQueue(to)];
+  if (source.equals(target)) throw new UsageError('FROM and TO are the same queue.');
+  const signal = interruption();
+  let moved = 0;
+  let current = from;
+  const open: Queue[] = [];
+  try {
+    const queue = resolveDescriptor(source, { create: 'never', credentials: credentialsOf(args, source) }) as Queue;
+    open.push(queue);
+    current = to;
+    const other = resolveDescriptor(target, { credentials: credentialsOf(args, target) }) as Queue;
+    open.push(other);
+    while (moved < limit) {
+      current = from;
+      const batch = await leaseBatch(queue, Math.min(AT_ONCE, limit - moved));
+      if (batch === undefined) break;
+      current = to;
+      moved += await moveBatch(batch, other, timeoutMs, signal);
+    }
+  } catch (error) {
+    const told = `${count(moved + acceptedBefore(error))} items were moved, the rest stays in ${from}.`;
+    if (error instanceof Interrupted) throw new Interrupted(error.status, `interrupted; ${told}`);
+    if ((error as { code?: unknown }).code === 'ERR_QUEUE_FULL') {
+      process.stderr.write(`sage-queue: ${to} had no room within ${timeoutMs} ms; ${told}\n`);
+      return EXIT_TIMEOUT;
+    }
+    throw naming(current, error);
+  } finally {
+    for (const queue of open) await queue.close();
+  }
+  process.stdout.write(`moved ${count(moved)} items\n`);
+  return EXIT_OK;
+}
+
+const acceptedBefore = (error: unknown): number => (error as { accepted?: number } | null)?.accepted ?? 0;
+
+/** Undefined: there is nothing any more. */
+export async function leaseBatch(queue: Queue, most: number): Promise<LeaseBatch<unknown> | undefined> {
+  try {
+    return await queue.leaseMany(most, { block: false });
+  } catch (error) {
+    if (error instanceof QueueEmptyError || error instanceof QueueShutDownError) return undefined;
+    throw error;
+  }
+}
+
+/** What TO has taken leaves FROM, the rest goes back in its order. @returns how many */
+async function moveBatch(
+  batch: LeaseBatch<unknown>,
+  target: Queue,
+  timeoutMs: number | undefined,
+  signal: AbortSignal,
+): Promise<number> {
+  try {
+    await target.putMany(batch.items, { timeoutMs, signal });
+  } catch (error) {
+    for (const lease of batch.leases.slice(0, acceptedBefore(error))) await lease.ack();
+    await batch.release();
+    throw error;
+  }
+  await batch.ack();
+  return batch.items.length;
+}

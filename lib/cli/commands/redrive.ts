@@ -1,0 +1,141 @@
+import { QueueDescriptor } from '../../descriptor/descriptor';
+import { QueueError } from '../../errors';
+import type { Lease, Queue } from '../../queue/types';
+import { resolveDescriptor } from '../../resolve/registry';
+import { loadAddon } from '../../transports/shm/addon';
+import { EXIT_FAILED, EXIT_OK } from '../command';
+import type { Arguments, Command } from '../command';
+import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
+import { interruption } from '../io/interrupt';
+import { count } from '../io/table';
+import { leaseBatch } from './mv';
+import { naming, parseQueue } from '../queue-uri';
+
+const AT_ONCE = 64;
+
+export const redrive: Command = {
+  summary: 'Puts dead letters back into the queue they came from',
+  usage: 'redrive DEAD [TO] [--count N] [options]',
+  help: `Takes the dead letters of sage-queue/work that are in DEAD and puts their items into TO, or without TO each into the queue that it names:
+that must be a shared-memory queue that is there and is this user's. A letter leaves DEAD once its item is in; one that cannot go
+stays there, with status 1. Their deliveries count from 1 again.
+
+  --count N   at most N letters
+
+${CREDENTIALS_HELP} They go to DEAD and TO.`,
+  examples: ['sage-queue redrive sage:jobs.dead', 'sage-queue redrive sage:jobs.dead sage:jobs --count 10'],
+  options: { count: { type: 'string', short: 'n' }, ...credentialOptions },
+  operands: [1, 2],
+  run,
+};
+
+async function run(args: Arguments): Promise<number> {
+  const [dead, to] = args.operands as [string, string | undefined];
+  const limit = args.integer('count') ?? Infinity;
+  const source = parseQueue(dead);
+  const target = to === undefined ? undefined : parseQueue(to);
+  const signal = interruption();
+  const redriving = new Redriving(
+    target && (() => resolveDescriptor(target, { create: 'never', credentials: credentialsOf(args, target) }) as Queue),
+    signal,
+  );
+  const kept: Lease<unknown>[] = [];
+  let queue: Queue | undefined;
+  try {
+    queue = resolveDescriptor(source, { create: 'never', credentials: credentialsOf(args, source) }) as Queue;
+    while (redriving.moved + kept.length < limit) {
+      const batch = await leaseBatch(queue, Math.min(AT_ONCE, limit - redriving.moved - kept.length));
+      if (batch === undefined) break;
+      // What stays is held until the end, so that the next look brings others.
+      for (const lease of batch.leases) if (!(await redriving.redrive(lease))) kept.push(lease);
+    }
+  } catch (error) {
+    throw naming(dead, error);
+  } finally {
+    for (const lease of kept.reverse()) await lease.release();
+    await redriving.close();
+    await queue?.close();
+  }
+  process.stdout.write(`put back ${count(redriving.moved)} items\n`);
+  if (kept.length === 0) return EXIT_OK;
+  const why = [...redriving.reasons].join('; ');
+  process.stderr.write(`sage-queue: ${count(kept.length)} stay in ${dead}: ${why}\n`);
+  return EXIT_FAILED;
+}
+
+class Redriving {
+  moved = 0;
+  readonly reasons = new Set<string>();
+  private readonly targets = new Map<string, Queue>();
+
+  constructor(
+    private readonly openTarget: (() => Queue) | undefined,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** False: it stays on lease. */
+  async redrive(lease: Lease<unknown>): Promise<boolean> {
+    const letter = lease.item as { item?: unknown; queue?: unknown; error?: unknown } | null;
+    if (typeof letter !== 'object' || letter === null || !('item' in letter && 'queue' in letter && 'error' in letter))
+      return this.stays('not every item is a dead letter');
+    try {
+      const target = this.targetOf(letter.queue);
+      await target.put(letter.item, { signal: this.signal });
+    } catch (error) {
+      if (this.signal.aborted) {
+        await lease.release();
+        throw error;
+      }
+      return this.stays((error as Error).message);
+    }
+    await lease.ack();
+    this.moved++;
+    return true;
+  }
+
+  async close(): Promise<void> {
+    for (const target of this.targets.values()) await target.close();
+  }
+
+  private stays(reason: string): false {
+    this.reasons.add(reason);
+    return false;
+  }
+
+  private targetOf(named: unknown): Queue {
+    const descriptor = this.openTarget === undefined ? ownQueue(named) : undefined;
+    const key = JSON.stringify(descriptor?.toJSON() ?? null);
+    let target = this.targets.get(key);
+    if (target === undefined) {
+      target =
+        descriptor === undefined ? this.openTarget!() : (resolveDescriptor(descriptor, { create: 'never' }) as Queue);
+      this.targets.set(key, target);
+    }
+    return target;
+  }
+}
+
+/** A letter is data from elsewhere: it may name no more than what this user could have put into anyway, and has made. */
+function ownQueue(named: unknown): QueueDescriptor {
+  const descriptor = QueueDescriptor.fromJSON(named);
+  const { queueId, queueType, metadata } = descriptor;
+  const refuse = (why: string): QueueError =>
+    new QueueError('ERR_QUEUE_NOT_FOUND', `the letter's queue '${queueId}' ${why}: name TO`);
+  if (queueType !== 'shm' && queueType !== 'sage_queue') throw refuse(`is of type ${queueType}`);
+  const name = queueType === 'shm' ? metadata.shm_name : queueId;
+  const found = loadAddon()
+    .list()
+    .some(
+      (entry) =>
+        'fullName' in entry && entry.ownerUid === process.getuid?.() && entry.fullName.split('+').at(-1) === name,
+    );
+  if (!found) throw refuse("is not there, or is another user's");
+  return new QueueDescriptor({ queueId, queueType, metadata: withoutSizes(metadata) });
+}
+
+/** The queue is taken as it is. */
+const withoutSizes = ({
+  maxsize: _maxsize,
+  capacity_bytes: _bytes,
+  ...rest
+}: QueueDescriptor['metadata']): typeof rest => rest;

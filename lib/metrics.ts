@@ -1,0 +1,2 @@
+/** `sage-queue/metrics`: what a Prometheus asks. */
+export { prometheusMetrics } from './metrics/openmetrics';
