@@ -15,12 +15,13 @@ export function errorAsData(error: unknown): DeadLetter['error'] {
 }
 
 /** Why an item is dead that no handler of this process has seen fail. */
-export const deadOnArrival = ({ deliveries, crashes }: HeldItem<unknown>): Error =>
-  new Error(
+export const deadOnArrival = ({ deliveries, crashes }: HeldItem<unknown>): DeadLetter['error'] => ({
+  name: 'Error',
+  message:
     crashes > 0
       ? `${crashes} of the processes that held this item died; it was delivered ${deliveries - 1} times.`
       : `This item was delivered ${deliveries - 1} times and came back each time.`,
-  );
+});
 
 export const deadLetterOf = <T>(
   item: T,
