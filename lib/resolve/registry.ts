@@ -24,7 +24,13 @@ const builtIn: Record<string, () => QueueImplementation> = {
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
-const RESOLVE_OPTIONS: readonly (keyof ResolveOptions)[] = ['create', 'credentials', 'producer', 'prefetch', 'answerTimeoutMs'];
+const RESOLVE_OPTIONS: readonly (keyof ResolveOptions)[] = [
+  'create',
+  'credentials',
+  'producer',
+  'prefetch',
+  'answerTimeoutMs',
+];
 const CREDENTIALS: readonly string[] = ['token', 'ca', 'cert', 'key'];
 
 const implementations = new Map<string, () => QueueImplementation>(Object.entries(builtIn));
