@@ -78,7 +78,7 @@ export interface QueueStats {
   capacityBytes?: number;
   usedBytes?: number;
   putBytesTotal?: number;
-  attached?: { pid: number; alive: boolean }[];
+  attached?: { pid: number; alive: boolean; foreign?: true }[];
   waitingGetters?: number;
   waitingPutters?: number;
   recovered?: number;

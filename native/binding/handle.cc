@@ -39,10 +39,12 @@ Napi::Value set_outbox(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// setBell(number, tag): this handle is rung at that doorbell, by that tag.
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
-  handle_of(info).queue->set_bell(info[0].As<Napi::Number>().Uint32Value(),
-                                  static_cast<uint64_t>(info[1].As<Napi::Number>().DoubleValue()),
-                                  info[2].As<Napi::Number>().Uint32Value());
+  const Doorbells& bells = *info.Env().GetInstanceData<Doorbells>();
+  const auto bell = bells.open.find(info[0].As<Napi::Number>().Uint32Value());
+  if (bell != bells.open.end())
+    handle_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
@@ -141,14 +143,7 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
   result["recovered"] = static_cast<double>(totals.recovered);
   result["redelivered"] = static_cast<double>(totals.redelivered);
   result["leased"] = static_cast<double>(totals.leased);
-  Napi::Array attached = Napi::Array::New(env);
-  for (const sage::Attached& one : queue.attached()) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry["pid"] = one.pid;
-    entry["alive"] = one.alive;
-    attached[attached.Length()] = entry;
-  }
-  result["attached"] = attached;
+  result["attached"] = attached_list(env, queue);
   return result;
 }
 
@@ -162,6 +157,8 @@ Napi::Value configuration(const Napi::CallbackInfo& info) {
   result["capacityBytes"] = static_cast<double>(header.capacity_bytes);
   result["autoCleanup"] = header.auto_cleanup != 0;
   result["mode"] = header.mode;
+  result["permissions"] = queue.segment().permissions();
+  result["group"] = queue.segment().group();
   return result;
 }
 
@@ -232,6 +229,18 @@ void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls) {
     napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, handle, &function);
     napi_set_named_property(env, object, name, function);
   }
+}
+
+Napi::Array attached_list(Napi::Env env, const sage::Queue& queue) {
+  Napi::Array list = Napi::Array::New(env);
+  for (const sage::Attached& one : queue.attached()) {
+    Napi::Object entry = Napi::Object::New(env);
+    entry["pid"] = one.pid;
+    entry["alive"] = one.alive;
+    if (one.foreign) entry["foreign"] = true;
+    list[list.Length()] = entry;
+  }
+  return list;
 }
 
 void Handle::close() {

@@ -3,6 +3,7 @@
 
 #include <napi.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -47,6 +48,15 @@ struct Handle {
 
   void close();
 };
+
+/// The doorbells of one environment, by number. They end with it, where JavaScript did not come to close them.
+struct Doorbells {
+  std::map<uint32_t, std::unique_ptr<sage::Doorbell>> open;
+  uint32_t next = 1;
+};
+
+/// Who is attached, as stats() and listSegments() say it.
+Napi::Array attached_list(Napi::Env env, const sage::Queue& queue);
 
 /// Fills in the object of functions that lib/native.ts calls NativeHandle.
 void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue);

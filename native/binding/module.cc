@@ -1,9 +1,5 @@
-// The addon's own functions: open, list and prune segments, and the pipe by which an event loop is rung.
-#include <fcntl.h>
-#include <sys/stat.h>
+// The addon's own functions: open, list and prune segments, and the doorbells of this environment.
 #include <unistd.h>
-
-#include <set>
 
 #include "binding/handle.h"
 #include "core/errors.h"
@@ -49,17 +45,6 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   } catch (const std::exception& failure) {
     throw error_of(info.Env(), failure);
   }
-}
-
-Napi::Array attached_list(Napi::Env env, const Queue& queue) {
-  Napi::Array list = Napi::Array::New(env);
-  for (const sage::Attached& one : queue.attached()) {
-    Napi::Object entry = Napi::Object::New(env);
-    entry["pid"] = one.pid;
-    entry["alive"] = one.alive;
-    list[list.Length()] = entry;
-  }
-  return list;
 }
 
 Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue) {
@@ -123,37 +108,34 @@ Napi::Value prune(const Napi::CallbackInfo& info) {
   }
 }
 
-/// The write ends of this environment's bells: a worker may end before JavaScript could close them.
-struct Bells {
-  std::set<int> write_ends;
-  ~Bells() {
-    for (const int end : write_ends) ::close(end);
-  }
-};
-
-/// A pipe whose write end other processes open to ring this environment's event loop.
+/// createBell(mode, gid): a doorbell of this environment's event loop for the segments with these permissions. The
+/// reading end is the caller's.
 Napi::Value create_bell(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  int ends[2];
-  if (pipe(ends) != 0) throw Napi::Error::New(env, "no descriptor is left for the pipe that wakes this thread");
-  for (const int end : ends) {
-    fcntl(end, F_SETFD, FD_CLOEXEC);
-    fcntl(end, F_SETFL, O_NONBLOCK);
+  try {
+    const sage::Doorbell::Audience audience{info[0].As<Napi::Number>().Uint32Value(),
+                                            info[1].As<Napi::Number>().Uint32Value()};
+    std::unique_ptr<sage::Doorbell> made = sage::Doorbell::make(Segment::directory(), audience);
+    Doorbells& bells = *env.GetInstanceData<Doorbells>();
+    const uint32_t number = bells.next++;
+    Napi::Object bell = Napi::Object::New(env);
+    bell["number"] = number;
+    bell["readFd"] = made->read_end();
+    bells.open.emplace(number, std::move(made));
+    return bell;
+  } catch (const std::exception& failure) {
+    throw error_of(env, failure);
   }
-  struct stat status;
-  fstat(ends[1], &status);
-  env.GetInstanceData<Bells>()->write_ends.insert(ends[1]);
-  Napi::Object bell = Napi::Object::New(env);
-  bell["readFd"] = ends[0];
-  bell["writeFd"] = ends[1];
-  bell["inode"] = static_cast<double>(status.st_ino);
-  return bell;
 }
 
 Napi::Value close_bell(const Napi::CallbackInfo& info) {
-  const int end = info[0].As<Napi::Number>().Int32Value();
-  if (info.Env().GetInstanceData<Bells>()->write_ends.erase(end) > 0) ::close(end);
+  info.Env().GetInstanceData<Doorbells>()->open.erase(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
+}
+
+/// Doorbells that nobody listens to any more; returns how many were removed.
+Napi::Value sweep_bells(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), sage::Doorbell::sweep(Segment::directory()));
 }
 
 #if defined(SAGE_FAILPOINTS)
@@ -166,11 +148,12 @@ Napi::Value arm(const Napi::CallbackInfo& info) {
 #endif
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Bells);
+  env.SetInstanceData(new Doorbells);
   exports["open"] = Napi::Function::New(env, open, "open");
   exports["list"] = Napi::Function::New(env, list, "list");
   exports["prune"] = Napi::Function::New(env, prune, "prune");
   exports["createBell"] = Napi::Function::New(env, create_bell, "createBell");
+  exports["sweepBells"] = Napi::Function::New(env, sweep_bells, "sweepBells");
   exports["closeBell"] = Napi::Function::New(env, close_bell, "closeBell");
   exports["directory"] = Segment::directory();
   exports["layoutVersion"] = sage::kLayoutVersion;

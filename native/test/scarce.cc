@@ -101,20 +101,13 @@ class NoDescriptors {
   std::vector<int> taken_;
 };
 
-/// A pipe by which an event loop is rung.
+/// The doorbell of an event loop.
 struct LoopBell {
-  int ends[2];
-  struct stat info;
-  LoopBell() {
-    CHECK(pipe(ends) == 0 && fstat(ends[1], &info) == 0);
-    for (const int end : ends) fcntl(end, F_SETFL, O_NONBLOCK);
-  }
-  ~LoopBell() {
-    for (const int end : ends) close(end);
-  }
-  void hang_up(Queue& queue) const { queue.set_bell(static_cast<uint32_t>(ends[1]), info.st_ino, 1); }
+  std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});
+  ~LoopBell() { close(bell->read_end()); }
+  void hang_up(Queue& queue) const { queue.set_bell(*bell, 1); }
   bool rings(int milliseconds) const {
-    pollfd asked{ends[0], POLLIN, 0};
+    pollfd asked{bell->read_end(), POLLIN, 0};
     return poll(&asked, 1, milliseconds) == 1;
   }
 };
@@ -124,14 +117,15 @@ struct Onlooker : Watcher::Client {
   std::atomic<bool>* const go_on;
   std::atomic<int> asked{0};
   explicit Onlooker(std::atomic<bool>* goes_on = nullptr) : go_on(goes_on) {}
-  std::vector<uint64_t> peers() override {
+  std::vector<Watcher::Peer> peers() override {
     ++asked;
     while (go_on != nullptr && !*go_on) nap();
     return {};
   }
-  void peer_died() override {}
+  void look_after_peers() override {}
   void follow_up(int) override {}
-  void watched_by(uint32_t, uint64_t) override {}
+  void nudged(bool) override {}
+  int segment_descriptor() const override { return -1; }
 };
 
 }  // namespace
@@ -191,12 +185,14 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
     const SegmentOptions options = options_for("rung");
     auto queue = Queue::open(options, Create::kIfMissing);
     const LoopBell bell;
-    bell.hang_up(*queue);
-    queue->begin_waiting(kGetters);
     int word[2];
-    CHECK(pipe(word) == 0);
+    int answer[2];
+    CHECK(pipe(word) == 0 && pipe(answer) == 0);
+    char byte = 0;
     const pid_t ringer = in_child([&] {
       auto own = Queue::open(options, Create::kIfMissing);
+      // It has not rung there yet: the other one begins to wait only now.
+      CHECK(write(word[1], "o", 1) == 1 && read(answer[0], &byte, 1) == 1);
       {
         const NoDescriptors none;
         if (shut) {
@@ -209,14 +205,17 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
       CHECK(write(word[1], "f", 1) == 1);
       for (;;) pause();
     });
-    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    bell.hang_up(*queue);
+    queue->begin_waiting(kGetters);
+    CHECK(write(answer[1], "w", 1) == 1);
     CHECK(read(word[0], &byte, 1) == 1);
     CHECK(bell.rings(2000));
     CHECK(queue->bell(kGetters) == (shut ? Bell::kRungWithAll : Bell::kRung));
     kill(ringer, SIGKILL);
     waitpid(ringer, nullptr, 0);
     CHECK(shut || take(*queue));
-    for (const int end : word) close(end);
+    for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);
   }
 }
 

@@ -334,13 +334,3 @@ withSmallShm('a full /dev/shm gives ERR_SEGMENT_NO_SPACE with the cure, and leav
   expect(lines).toEqual([['ERR_SEGMENT_NO_SPACE', true, true], [], ['ERR_SEGMENT_NO_SPACE', expect.any(Number)], []]);
   expect(lines[2][1]).toBeGreaterThan(0);
 });
-
-asRoot('another pid namespace is refused rather than guessed about', async () => {
-  const descriptor = describeQueue('shm');
-  const queue = attach(descriptor);
-  const [code] = await run(`try { open(); say('attached'); } catch (error) { say(error.code); }`, descriptor, [], {
-    wrapper: ['unshare', '--pid', '--fork', '--mount-proc'],
-  });
-  expect(code).toBe('ERR_SEGMENT_NAMESPACE');
-  queue.closeSync();
-});

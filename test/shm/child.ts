@@ -9,6 +9,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import { sweepDoorbells } from '../../lib/transports/shm/segments';
 import type { NativeQueue, ResolveOptions, SageOptions, SageQueue } from '../../lib';
 
 export const root = join(__dirname, '../..');
@@ -187,6 +188,8 @@ afterEach(async () => {
 });
 
 afterAll(() => {
+  // Those of children that were killed when nobody was left to recover them.
+  sweepDoorbells();
   expect(segmentFiles()).toEqual([]);
 });
 

@@ -7,7 +7,7 @@ import type { Finding } from './doctor-checks';
 export const doctor: Command = {
   summary: 'Says what is wrong with this host or installation, and what to type',
   usage: 'doctor [--json]',
-  help: `Looks at Node and libc, the native addon, /dev/shm, queues left behind or standing still, logind's RemoveIPC and the pid namespace.
+  help: `Looks at Node and libc, the native addon, /dev/shm, queues left behind or standing still, logind's RemoveIPC and namespaces.
 Status 1 when something is wrong; advice alone leaves it at 0.
 
   --json   { ok, findings: [{ check, status: 'ok' | 'advice' | 'wrong', found, type? }] }; 'type' is what to type`,

@@ -95,7 +95,9 @@ export interface NativeHandle {
   stopWaiting(direction: Direction): void;
   setPool(pool: Uint8Array): void;
   setOutbox(outbox: Uint8Array): void;
-  setBell(writeFd: number, inode: number, tag: number): void;
+  /** Rings for this handle go to that doorbell, by that tag. */
+  setBell(bell: number, tag: number): void;
+  /** Nobody else looks after its peers. */
   mustPoll(): boolean;
   mapping(): ArrayBuffer | undefined;
   qsize(): number;
@@ -112,7 +114,15 @@ export interface NativeHandle {
   addSchema(text: Uint8Array): number;
   unlink(): void;
   stats(): NativeStats;
-  configuration(): { created: boolean; maxsize: number; capacityBytes: number; autoCleanup: boolean; mode: number };
+  configuration(): {
+    created: boolean;
+    maxsize: number;
+    capacityBytes: number;
+    autoCleanup: boolean;
+    mode: number;
+    permissions: number;
+    group: number;
+  };
   close(): void;
 }
 
@@ -129,7 +139,7 @@ export interface NativeStats {
   recovered: number;
   redelivered: number;
   leased: number;
-  attached: { pid: number; alive: boolean }[];
+  attached: { pid: number; alive: boolean; foreign?: true }[];
 }
 
 export interface NativeSegment {
@@ -142,7 +152,7 @@ export interface NativeSegment {
   maxsize: number;
   capacityBytes: number;
   ownerUid: number;
-  attached: { pid: number; alive: boolean }[];
+  attached: { pid: number; alive: boolean; foreign?: true }[];
   shutDown: boolean;
   layoutVersion: number;
   createdTimestamp: number;
@@ -169,8 +179,11 @@ export interface Addon {
   open(options: NativeOpenOptions, handle: Record<keyof NativeHandle, undefined>): NativeHandle;
   list(): (NativeSegment | { file: string; code: string; error: string })[];
   prune(file: string, includeNonEmpty: boolean): boolean;
-  createBell(): { readFd: number; writeFd: number; inode: number };
-  closeBell(fd: number): void;
+  /** A doorbell that whoever may write segments of these permissions may ring. */
+  createBell(permissions: number, group: number): { number: number; readFd: number };
+  closeBell(bell: number): void;
+  /** Removes doorbells that nobody listens to; how many. */
+  sweepBells(): number;
   readonly directory: string;
   readonly layoutVersion: number;
   readonly napiVersion: number;

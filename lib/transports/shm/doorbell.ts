@@ -1,39 +1,46 @@
 /**
- * How other processes wake this thread's event loop: a pipe, whose write end they open and write a handle's tag into. No thread
- * stands between the ring and the loop, and a loop with nothing to do makes no wakeups.
+ * How other processes wake this thread's event loop: a named pipe beside the segments (docs/adr/0003), into which they write a
+ * handle's tag. No thread stands between the ring and the loop, and a loop with nothing to do makes no wakeups.
  */
 import type { Socket, SocketConstructorOpts } from 'node:net';
 import { loadAddon } from './addon';
 import type { NativeHandle } from './addon';
 import { nodeNet } from '../../util/lazy-node';
 
-/** As often does a handle look by itself that some peer cannot ring (another user's process, a runtime without pipes). */
+/** As often does a handle look by itself that nobody rings: in a runtime without pipes, or where there is no thread to watch its peers. */
 const POLL_MS = 10;
-/** As often does it look whether such a peer has come, where the permissions of the segment let one. */
-const OPEN_POLL_MS = 100;
-const OTHERS_MAY = 0o066;
 const TAG_BYTES = 4;
 const BUFFER_BYTES = 64 * 1024;
 /** No pipe holds less: one page. Most hold 64 KiB, but not the later ones of a user who has many (pipe-user-pages-soft). */
 const LEAST_PIPE_BYTES = 4096;
+/** Permissions that make one doorbell another than the next: who beside its owner may ring. */
+const WRITERS = 0o022;
+const GROUP_WRITES = 0o020;
 
 export interface Ringable {
   /** Something may be ready: try again. */
   rung(): void;
 }
 
+type Audience = Pick<ReturnType<NativeHandle['configuration']>, 'permissions' | 'group'>;
+
 class Doorbell {
   private readonly listeners = new Map<number, Ringable>();
   private nextTag = 1;
-  private pipe: { readFd: number; writeFd: number; inode: number } | undefined;
+  private bell: { number: number; readFd: number } | undefined;
   private socket: Socket | undefined;
   private rest = Buffer.alloc(0);
+
+  constructor(
+    private readonly audience: Audience,
+    private readonly ended: () => void,
+  ) {}
 
   add(handle: NativeHandle, listener: Ringable): number {
     this.open();
     const tag = this.nextTag++;
     this.listeners.set(tag, listener);
-    if (this.pipe !== undefined) handle.setBell(this.pipe.writeFd, this.pipe.inode, tag);
+    if (this.bell !== undefined) handle.setBell(this.bell.number, tag);
     return tag;
   }
 
@@ -44,16 +51,16 @@ class Doorbell {
 
   /** Whether rings reach this thread at all. */
   get works(): boolean {
-    return this.pipe !== undefined;
+    return this.bell !== undefined;
   }
 
   private open(): void {
-    if (this.pipe !== undefined || process.versions.bun !== undefined || 'Deno' in globalThis) return;
-    const pipe = loadAddon().createBell();
+    if (this.bell !== undefined || process.versions.bun !== undefined || 'Deno' in globalThis) return;
+    const bell = loadAddon().createBell(this.audience.permissions, this.audience.group);
     const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
     // The types know `onread` for connecting sockets only; the constructor takes it too.
     const options = {
-      fd: pipe.readFd,
+      fd: bell.readFd,
       readable: true,
       writable: false,
       onread: {
@@ -69,16 +76,17 @@ class Doorbell {
     socket.on('error', () => this.ringAll());
     socket.resume();
     socket.unref();
-    this.pipe = pipe;
+    this.bell = bell;
     this.socket = socket;
   }
 
   private close(): void {
     this.socket?.destroy();
-    if (this.pipe !== undefined) loadAddon().closeBell(this.pipe.writeFd);
+    if (this.bell !== undefined) loadAddon().closeBell(this.bell.number);
     this.socket = undefined;
-    this.pipe = undefined;
+    this.bell = undefined;
     this.rest = Buffer.alloc(0);
+    this.ended();
   }
 
   private ring(bytes: Buffer): void {
@@ -97,47 +105,55 @@ class Doorbell {
   }
 }
 
-const doorbell = new Doorbell();
+/** One for each group of people who may ring. */
+const doorbells = new Map<string, Doorbell>();
+
+function doorbellFor({ permissions, group }: Audience): Doorbell {
+  const audience = { permissions: permissions & WRITERS, group: (permissions & GROUP_WRITES) !== 0 ? group : 0 };
+  const key = `${audience.permissions} ${audience.group}`;
+  let doorbell = doorbells.get(key);
+  if (doorbell === undefined) {
+    doorbell = new Doorbell(audience, () => doorbells.delete(key));
+    doorbells.set(key, doorbell);
+  }
+  return doorbell;
+}
 
 /** One handle's place at the bell. */
 export class BellPull {
-  private tag: number | undefined;
+  private doorbell: Doorbell | undefined;
+  private tag = 0;
   private poll: NodeJS.Timeout | undefined;
-  private pollMs = Infinity;
-  private readonly open: boolean;
 
   constructor(
     private readonly handle: NativeHandle,
-    mode: number,
+    private readonly audience: Audience,
     private readonly listener: Ringable,
-  ) {
-    this.open = (mode & OTHERS_MAY) !== 0;
-  }
+  ) {}
 
   /** Before the handle parks for the first time. */
   attach(): void {
-    this.tag ??= doorbell.add(this.handle, this.listener);
+    if (this.doorbell !== undefined) return;
+    this.doorbell = doorbellFor(this.audience);
+    this.tag = this.doorbell.add(this.handle, this.listener);
   }
 
   /** While something waits. */
   watch(): void {
-    if (this.pollMs === POLL_MS) return;
-    const pollMs = !doorbell.works || this.handle.mustPoll() ? POLL_MS : this.open ? OPEN_POLL_MS : Infinity;
-    if (pollMs === this.pollMs) return;
-    this.rest();
-    this.pollMs = pollMs;
-    if (pollMs < Infinity) this.poll = setInterval(() => this.listener.rung(), pollMs).unref();
+    const polls = this.doorbell?.works !== true || this.handle.mustPoll();
+    if (polls === (this.poll !== undefined)) return;
+    if (polls) this.poll = setInterval(() => this.listener.rung(), POLL_MS).unref();
+    else this.rest();
   }
 
   rest(): void {
     clearInterval(this.poll);
     this.poll = undefined;
-    this.pollMs = Infinity;
   }
 
   detach(): void {
     this.rest();
-    if (this.tag !== undefined) doorbell.remove(this.tag);
-    this.tag = undefined;
+    this.doorbell?.remove(this.tag);
+    this.doorbell = undefined;
   }
 }

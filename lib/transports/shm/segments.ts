@@ -16,7 +16,8 @@ export interface SegmentInfo {
   bytes: number;
   qsize: number;
   maxsize: number;
-  attached: { pid: number; alive: boolean }[];
+  /** `foreign`: of another pid namespace, in which alone its pid means something. */
+  attached: { pid: number; alive: boolean; foreign?: true }[];
   shutDown: boolean;
   layoutVersion: number;
   /** Seconds since the epoch. */
@@ -80,6 +81,9 @@ export function listUnreadableSegments(): UnreadableSegment[] {
     );
 }
 
+/** Removes the doorbells of processes that were killed and that nobody recovered; how many. */
+export const sweepDoorbells = (): number => loadAddon().sweepBells();
+
 /**
  * Removes segments that nobody alive is attached to and that hold no items (with `includeNonEmpty`: also those that do), of those that
  * `match` says yes to; never a live one, never another user's. Returns what was, or with `dryRun` would be, removed.
@@ -106,6 +110,7 @@ export function pruneSegments(options?: {
         (includeNonEmpty === true || segment.qsize === 0) &&
         (match?.(infoOf(segment)) ?? true),
     );
+  if (dryRun !== true) addon.sweepBells();
   const removed =
     dryRun === true
       ? unused

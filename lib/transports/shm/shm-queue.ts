@@ -74,13 +74,13 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       handle.close();
       throw new QueueShutDownError('The last producer of the queue has gone: it has ended, and takes no more.');
     }
-    const { capacityBytes, maxsize, mode } = configuration;
+    const { capacityBytes, maxsize } = configuration;
     this.handle = handle;
     this.capacityBytes = capacityBytes;
     this.existingMaxsize = maxsize;
     this.pool = new Pool(this.handle);
     this.batches = new Batches(this.handle, this.codec, this.capacityBytes);
-    this.bell = new BellPull(this.handle, mode, { rung: () => this.rung() });
+    this.bell = new BellPull(this.handle, configuration, { rung: () => this.rung() });
     this.getters = new Waiters(this.handle, GETTERS, this.bell);
     this.putters = new Waiters(this.handle, PUTTERS, this.bell);
     this.joiners = new Waiters(this.handle, JOINERS, this.bell);

@@ -13,6 +13,8 @@ const BATCH = 64;
 export type Attempt<R> = () => { value: R } | undefined;
 
 class Waiter<R> extends PendingCall {
+  private isLate = false;
+
   constructor(
     wait: Wait,
     private readonly waiters: Waiters,
@@ -45,7 +47,14 @@ class Waiter<R> extends PendingCall {
   }
 
   protected override timedOut(): Error {
+    this.isLate = true;
     return this.late();
+  }
+
+  /** A wait that times out takes a last look: should nobody have been able to ring, the item lies there all the same. */
+  override giveUp(reason: unknown): void {
+    if (this.isLate && this.waiters.isFirst(this as Waiter<unknown>) && this.tryNow()) return this.waiters.rung();
+    super.giveUp(reason);
   }
 
   protected override leave(): void {

@@ -184,7 +184,6 @@ class ItemPath {
     const uint64_t identity = entry.identity.load(std::memory_order_relaxed);
     waking_.leave();
     if (produces_) stop_producing();
-    entry.watching.store(0);
     entry.bell_inode.store(0);
     if (held_ > 0) {
       // Under the word of the living: "dead" would stand there again when this process leaves the next time.

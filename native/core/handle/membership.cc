@@ -1,29 +1,31 @@
 // How a handle joins its queue, leaves it, and takes over what the dead left behind.
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 
 #include "core/handle/queue.h"
-#include "core/os/futex.h"
 #include "core/segment/failures.h"
 
 namespace sage {
 namespace {
 
+/// How often a queue is opened whose name leads to another file right afterwards.
+constexpr int kReplacements = 1000;
 /// How often a removal meets another one under way, each for a millisecond, before its remover must be stopped.
 constexpr int kRemovalAttempts = 200;
 
 }  // namespace
 
 Queue::Queue(std::unique_ptr<Segment> segment)
-    : segment_(std::move(segment)), path_(segment_->shared(), *this), forks_(fork_generation()) {}
+    : segment_(std::move(segment)),
+      path_(segment_->shared(), *this),
+      forks_(fork_generation()),
+      ringer_(std::make_unique<Ringer>(Segment::directory())) {}
 
 Queue::~Queue() { close(); }
 
 std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create) {
-  for (;;) {
+  for (int attempt = 0;; ++attempt) {
     bool created = false;
     std::unique_ptr<Segment> segment = Segment::open(options, create, &created);
     if (segment == nullptr) {
@@ -31,8 +33,13 @@ std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create)
     }
     std::unique_ptr<Queue> queue(new Queue(std::move(segment)));
     queue->created_ = created;
-    if (!queue->join()) {  // its last leaver was faster
-      queue->segment_->unlink_name();
+    if (!queue->join()) {  // its last leaver was faster, or another file has its name
+      if (attempt > kReplacements) {
+        throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED", "the name of segment " + options.name +
+                                                            " leads to another file each time it is opened. Use a "
+                                                            "tmpfs, ext4, xfs or btrfs as the directory of segments.");
+      }
+      if (queue->segment_->retired()) queue->segment_->unlink_name();
       continue;
     }
     if (created) return queue;
@@ -53,7 +60,7 @@ std::unique_ptr<Queue> Queue::inspect(std::unique_ptr<Segment> segment) {
   return std::unique_ptr<Queue>(new Queue(std::move(segment)));
 }
 
-/// Takes a free participant entry. False: there is none.
+/// Takes a free participant entry, with the life lock that was opened for it. False: there is none.
 bool Queue::take_entry() {
   std::atomic<uint32_t>& high = shared().control->participant_high;
   for (uint32_t index = 1; index < kParticipants; ++index) {
@@ -63,31 +70,48 @@ bool Queue::take_entry() {
     uint32_t seen = high.load();
     while (seen < index + 1 && !high.compare_exchange_weak(seen, index + 1)) {
     }
-    // Pid and start time in one word, so there is no instant at which an entry is taken by nobody knows whom.
-    if (!entry.identity.compare_exchange_strong(free, self_identity())) continue;
+    const uint64_t identity = life_.claim(index, &entry);
+    if (identity == 0) continue;
+    failpoint(Point::kJoinLocked);
+    if (!entry.identity.compare_exchange_strong(free, identity)) {
+      life_.give_up(index);
+      continue;
+    }
+    life_.keep();
     path_.join_at(index);
     // Its last owner may have died asleep. Recoverers leave the bells alone: one that is late would silence ours.
     for (std::atomic<uint32_t>& bell : entry.bell) bell.store(Bell::kAwake);
     entry.bell_inode.store(0);
-    entry.watching.store(0);
+    entry.bell_tag.store(0);
     entry.uid.store(geteuid());
+    home_ = own_home();
+    entry.pid_namespace.store(home_.pid_namespace);
+    entry.user_namespace.store(home_.user_namespace);
     joined_ = true;
     failpoint(Point::kJoinEntry);
     return true;
   }
+  life_.release();
   return false;
 }
 
-/// Becomes a participant. False: the segment was retired meanwhile.
+/// Rule 1 of life_lock.h: the identity goes first.
+void Queue::give_up_entry() {
+  self().identity.store(0);
+  joined_ = false;
+  life_.release();
+}
+
+/// Becomes a participant. False: the segment was retired meanwhile, or has lost its name.
 bool Queue::join() {
   for (int attempt = 0;; ++attempt) {
+    if (!life_.open(segment_->path(), segment_->descriptor(), false)) return false;
     if (take_entry()) {
       if ((shared().control->life.fetch_add(1) & Life::kRetired) == 0) {
         announce();
         return true;
       }
-      joined_ = false;
-      self().identity.store(0);
+      give_up_entry();
       return false;
     }
     if (attempt > 0) {
@@ -99,66 +123,68 @@ bool Queue::join() {
   }
 }
 
-/// Tells the watchers of those attached that there is somebody new to watch; later, where that cannot be now.
-void Queue::announce() {
-  if (announce_once()) return;
-  watch();
-  Watcher::instance().schedule(this, kAnnouncement);
-}
-
-/// False: this process has no descriptor left to do it with.
-bool Queue::announce_once() {
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  const uint32_t high = parking().participant_high();
-  const char byte = 0;
-  for (uint32_t index = 1; index < high; ++index) {
-    const Participant<StdMemory>& entry = shared().participants[index];
-    const uint64_t identity = entry.identity.load();
-    if (identity == 0 || identity == self_identity() || entry.watching.load() == 0) continue;
-    const int pipe = open_pipe_of(identity, entry.watch_fd.load(), entry.watch_inode.load());
-    if (pipe < 0 && passes(errno)) return false;
-    if (pipe < 0) continue;
-    (void)!::write(pipe, &byte, 1);
-    ::close(pipe);
-  }
-  return true;
-}
-
 void Queue::watch() {
   if (Watcher::is_this_thread() || watched_) return;
   watched_ = Watcher::instance().add(this);
 }
 
-void Queue::watched_by(uint32_t fd, uint64_t inode) {
-  self().watch_fd.store(fd);
-  self().watch_inode.store(inode);
-  self().watching.store(1);
-  std::atomic_thread_fence(std::memory_order_seq_cst);
+/// Has the watcher look who has come, before this handle sleeps. Either it sees here that somebody has, or that one
+/// sees the bell that is up, and rings it (announce).
+void Queue::mind_newcomers() {
+  const uint64_t joins = shared().control->life.load();
+  if (joins == joins_seen_) return;
+  joins_seen_ = joins;
+  if (watched_) Watcher::instance().look_again();
 }
 
-std::vector<uint64_t> Queue::peers() {
-  std::vector<uint64_t> identities;
-  const uint64_t own = self_identity();
+/// Whether its pid means something here.
+bool Queue::is_near(const Participant<StdMemory>& entry) const {
+  return home_.pid_namespace != 0 && entry.pid_namespace.load() == home_.pid_namespace;
+}
+
+std::vector<Watcher::Peer> Queue::peers() {
+  std::vector<Watcher::Peer> peers;
+  const auto own = static_cast<uint32_t>(getpid());
   const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    const uint64_t identity = shared().participants[index].identity.load();
-    if (identity == 0 || identity == own || Identity::state(identity) == Identity::kSettled) continue;
-    identities.push_back(Identity::with(identity, Identity::kLive));
+    if (joined_ && index == path_.actor().index) continue;
+    const Participant<StdMemory>& entry = shared().participants[index];
+    const uint64_t identity = entry.identity.load();
+    if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
+    const bool near = is_near(entry);
+    if (near && Identity::pid(identity) == own) continue;
+    peers.push_back({Identity::pid(identity), near});
   }
-  return identities;
+  return peers;
 }
-
-void Queue::peer_died() { reap(); }
 
 uint32_t Queue::reap() {
   uint32_t found = 0;
-  const uint64_t own = self_identity();
+  remove_doorbells(0);
   const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    if (shared().participants[index].identity.load() == own) continue;
-    found += path_.recover_if_dead(index, is_dead);
+    if (joined_ && index == path_.actor().index) continue;
+    const Participant<StdMemory>& entry = shared().participants[index];
+    const uint64_t bell = entry.bell_inode.load() != 0 ? entry.bell_id.load() : 0;
+    const bool recovered = path_.recover_if_dead(
+        index, [&](uint64_t identity) { return is_dead(segment_->descriptor(), index, identity); });
+    if (!recovered) continue;
+    ++found;
+    if (bell != 0) remove_doorbells(bell);
   }
   return found;
+}
+
+/// Of the dead: `another` one, and those that somebody still had open before. An address space goes before its
+/// descriptors do.
+void Queue::remove_doorbells(uint64_t another) {
+  constexpr size_t kMost = 64;  // of names that may be anybody's words
+  const std::lock_guard<std::mutex> lock(bells_->mutex);
+  if (another != 0 && bells_->left.size() < kMost) bells_->left.push_back(another);
+  auto& left = bells_->left;
+  left.erase(std::remove_if(left.begin(), left.end(),
+                            [](uint64_t id) { return Doorbell::remove_left(Segment::directory(), id); }),
+             left.end());
 }
 
 bool Queue::others_alive() const {
@@ -208,10 +234,11 @@ void Queue::unlink() {
   remove_name();
 }
 
-/// The parent's watcher may have been at them during the fork: they are of no use to the child, nor is their lock.
-void Queue::forget_pipes() {
-  (void)pipes_.release();
-  pipes_ = std::make_unique<Pipes>();
+/// The parent's watcher may have been at them during the fork: they are of no use to the child, nor are their locks.
+void Queue::forget_bells() {
+  (void)bells_.release();
+  bells_ = std::make_unique<Bells>();
+  ringer_ = std::make_unique<Ringer>(Segment::directory());
 }
 
 void Queue::after_fork() {
@@ -219,43 +246,46 @@ void Queue::after_fork() {
   const bool produces = path_.produces();
   watched_ = false;
   joined_ = false;
-  if (!take_entry()) {
+  for (int attempt = 0; !joined_; ++attempt) {
+    life_.open(segment_->path(), segment_->descriptor(), true);
+    if (take_entry()) break;
+    if (attempt > 0) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
     reap();
-    if (!take_entry()) throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS", "no handle is left for a forked child");
   }
   const uint64_t life = shared().control->life.fetch_add(1);
   if ((life & (Life::kRetired | Life::kUnlinked)) == Life::kRetired) {
-    self().identity.store(0);
-    joined_ = false;
+    give_up_entry();
     throw SegmentFailure("ERR_QUEUE_NOT_FOUND",
                          "the queue " + segment_->name() +
                              " was removed when its last handle was closed, before this forked child used its own. "
                              "Open it anew in the child.");
   }
-  forget_pipes();
+  forget_bells();
   forks_ = fork_generation();
   if (produces) path_.produce(1);
   announce();
 }
 
 void Queue::close() {
+  const bool forked = forks_ != fork_generation();
   // It may be in without our knowing: add() can fail for want of a thread, and a later one to schedule something
   // succeed.
-  if (forks_ == fork_generation()) Watcher::instance().remove(this);
+  if (!forked) Watcher::instance().remove(this);
   watched_ = false;
   closing_ = true;  // nothing puts it into the watcher again
-  if (joined_ && forks_ == fork_generation()) leave();
+  if (joined_ && !forked) leave();
   joined_ = false;
-  if (forks_ != fork_generation()) forget_pipes();
-  for (CachedPipe& pipe : pipes_->cached) {
-    if (pipe.fd >= 0) ::close(pipe.fd);
-    pipe.fd = -1;
+  if (forked) {
+    forget_bells();
+    life_.forget();
   }
+  life_.release();
 }
 
 void Queue::leave() {
   path_.leave();
   joined_ = false;
+  life_.release();
   failpoint(Point::kLeaveEntry);
   if (segment_->header().auto_cleanup == 0 || segment_->retired()) return;
   reap();
@@ -264,56 +294,23 @@ void Queue::leave() {
   remove_name();
 }
 
-// ── ringing ────────────────────────────────────────────────────────────────
+// ── questions ──────────────────────────────────────────────────────────────
 
-/// False: it is still to be rung.
-bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
-  Participant<StdMemory>& entry = shared().participants[index];
-  if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
-  if (kind == Bell::kSleeping) return true;
-  const uint32_t tag = entry.bell_tag.load(std::memory_order_relaxed);
-  return write_to(index, entry.bell_fd.load(std::memory_order_relaxed),
-                  entry.bell_inode.load(std::memory_order_acquire), &tag, sizeof tag);
-}
-
-/// False: this process has no descriptor left to do it with.
-bool Queue::write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count) {
-  if (inode == 0) return true;
-  const uint64_t identity = shared().participants[index].identity.load(std::memory_order_acquire);
-  const std::lock_guard<std::mutex> lock(pipes_->mutex);
-  CachedPipe& pipe = pipes_->cached[index];
-  if (pipe.fd < 0 || pipe.identity != identity || pipe.inode != inode) {
-    if (pipe.fd >= 0) ::close(pipe.fd);
-    pipe = {identity, inode, open_pipe_of(identity, fd, inode)};
-    if (pipe.fd < 0) return !passes(errno);
-  }
-  // A full pipe is readable already.
-  (void)!::write(pipe.fd, bytes, count);
-  return true;
-}
-
-bool Queue::must_poll() const {
-  if (!can_ring_pipes() || !watched_) return true;
-  const uint32_t high = parking().participant_high();
-  const uint32_t uid = geteuid();
-  for (uint32_t index = 1; index < high; ++index) {
-    const Participant<StdMemory>& entry = shared().participants[index];
-    if (entry.identity.load() != 0 && entry.uid.load() != uid) return true;
-  }
-  return false;
-}
-
-bool Queue::is_alive(uint64_t identity) {
-  return identity != 0 && Identity::state(identity) == Identity::kLive && !is_dead(identity);
+bool Queue::is_alive(uint32_t index, uint64_t identity) const {
+  return identity != 0 && Identity::state(identity) == Identity::kLive &&
+         ((joined_ && index == path_.actor().index) || !is_dead(segment_->descriptor(), index, identity));
 }
 
 std::vector<Attached> Queue::attached() const {
   std::vector<Attached> list;
+  const uint64_t here = own_home().pid_namespace;
   const uint32_t high = parking().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    const uint64_t identity = shared().participants[index].identity.load();
+    const Participant<StdMemory>& entry = shared().participants[index];
+    const uint64_t identity = entry.identity.load();
     if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
-    list.push_back({Identity::pid(identity), is_alive(identity)});
+    const bool foreign = here == 0 || entry.pid_namespace.load() != here;
+    list.push_back({Identity::pid(identity), is_alive(index, identity), foreign});
   }
   return list;
 }

@@ -108,6 +108,12 @@ Step Queue::begin_waiting(Direction direction) {
   return path_.waking().begin(direction, Bell::kParked);
 }
 
+Step Queue::tried(Direction direction, bool done) {
+  const Step next = path_.waking().tried(direction, Bell::kParked, done);
+  if (next == Step::kSleep) mind_newcomers();
+  return next;
+}
+
 Step Queue::rung(Direction direction) {
   current();
   return path_.waking().rung(direction);
@@ -118,13 +124,8 @@ void Queue::stop_waiting(Direction direction) {
 }
 
 void Queue::sleep(Direction direction, uint32_t timeout_ms) {
+  mind_newcomers();
   futex_wait(self().bell[direction], Bell::kSleeping, timeout_ms);
-}
-
-void Queue::set_bell(uint32_t fd, uint64_t inode, uint32_t tag) {
-  self().bell_fd.store(fd, std::memory_order_relaxed);
-  self().bell_tag.store(tag, std::memory_order_relaxed);
-  self().bell_inode.store(inode, std::memory_order_release);
 }
 
 void Queue::follow_up_later(Direction direction) {
@@ -172,7 +173,7 @@ QueueTotals Queue::totals() const {
     const auto waits = [&](Direction direction) {
       const uint32_t state = entry.bell[direction].load(std::memory_order_relaxed);
       return (state == Bell::kSleeping || state == Bell::kParked) &&
-             is_alive(entry.identity.load());  // its owner may have died asleep
+             is_alive(index, entry.identity.load());  // its owner may have died asleep
     };
     totals.waiting_getters += waits(kGetters);
     totals.waiting_putters += waits(kPutters);

@@ -8,8 +8,10 @@
 #include <vector>
 
 #include "core/handle/item_path.h"
+#include "core/os/life_lock.h"
 #include "core/os/process.h"
 #include "core/segment/segment.h"
+#include "core/waiting/doorbell.h"
 #include "core/waiting/spin.h"
 #include "core/waiting/watcher.h"
 
@@ -40,8 +42,10 @@ struct QueueTotals {
 struct Attached {
   uint32_t pid;
   bool alive;
+  bool foreign;  // of another pid namespace, or of one that cannot be told: the pid means nothing here
 };
 
+/// Everything it shares with others lies in its segment, and its place there is held by a life lock.
 class Queue final : public Watcher::Client {
  public:
   /// Makes or attaches. Throws SegmentFailure; ERR_QUEUE_NOT_FOUND and ERR_QUEUE_EXISTS are among its codes.
@@ -88,15 +92,15 @@ class Queue final : public Watcher::Client {
   bool wait(Direction direction, uint32_t limit_ms, Attempt attempt);
   /// The same, step by step, for an event loop, whose doorbell is rung.
   Step begin_waiting(Direction direction);
-  Step tried(Direction direction, bool done) { return path_.waking().tried(direction, Bell::kParked, done); }
+  Step tried(Direction direction, bool done);
   Step rung(Direction direction);
   void stop_waiting(Direction direction);
   /// What the bell says: Bell::kAwake, that it is up, or how it was rung.
   uint32_t bell(Direction direction) const { return self().bell[direction].load(std::memory_order_acquire); }
-  /// How rings reach this handle's event loop: `tag` is written into the pipe.
-  void set_bell(uint32_t fd, uint64_t inode, uint32_t tag);
-  /// Whether some peer cannot ring this handle, so that it has to look by itself now and then.
-  bool must_poll() const;
+  /// How rings reach this handle's event loop: `tag`, which is not 0, is written into its doorbell.
+  void set_bell(const Doorbell& bell, uint32_t tag);
+  /// Whether nobody else looks after this handle's peers, so that it has to look by itself now and then.
+  bool must_poll() const { return !watched_; }
 
   void shut_down(bool immediate);
   /// Shut down at once: what is put from here on is dropped.
@@ -149,48 +153,50 @@ class Queue final : public Watcher::Client {
   void ask_after_dead();
 
   bool take_entry();
+  void give_up_entry();
   bool join();
   void after_fork();
-  void forget_pipes();
+  void forget_bells();
   /// A forked child is a participant of its own.
   void current() {
     if (forks_ != fork_generation()) after_fork();
   }
   bool others_alive() const;
-  static bool is_alive(uint64_t identity);
+  bool is_alive(uint32_t index, uint64_t identity) const;
+  bool is_near(const Participant<StdMemory>& entry) const;
+  void remove_doorbells(uint64_t another);
   bool remove_name();
   bool retire(bool even_with_items);
   void sleep(Direction direction, uint32_t timeout_ms);
   void watch();
   void announce();
   bool announce_once();
+  void mind_newcomers();
   void leave();
   bool reap_if_due(uint32_t every_ms);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
-  bool write_to(uint32_t index, uint32_t fd, uint64_t inode, const void* bytes, uint32_t count);
 
-  std::vector<uint64_t> peers() override;
+  std::vector<Watcher::Peer> peers() override;
+  void look_after_peers() override { reap(); }
   void follow_up(int direction) override;
-  void watched_by(uint32_t fd, uint64_t inode) override;
-  void peer_died() override;
+  void nudged(bool told) override;
+  int segment_descriptor() const override { return segment_->descriptor(); }
 
   /// What is scheduled beside the follow-ups of the directions.
   static constexpr int kAnnouncement = 3;
   /// How often calls that find nothing, and questions, ask after the dead.
   static constexpr uint32_t kReapEveryMs = 10;
 
-  struct CachedPipe {
-    uint64_t identity = 0;
-    uint64_t inode = 0;
-    int fd = -1;
-  };
-  /// By participant. The watcher's thread rings, too.
-  struct Pipes {
+  /// What the watcher's thread also uses.
+  struct Bells {
     std::mutex mutex;
-    std::vector<CachedPipe> cached = std::vector<CachedPipe>(kParticipants);
+    int own = -1;  // this handle's way to its own event loop
+    uint32_t tag = 0;
+    std::vector<uint64_t> left;  // doorbells of the dead, whose descriptors were not closed yet
+    ~Bells();
   };
 
-  std::unique_ptr<Segment> segment_;
+  std::unique_ptr<Segment> segment_;  // outlives what is locked and mapped beside it
   ItemPath<StdMemory, Queue> path_;
   Spin spin_;
   bool created_ = false;
@@ -201,7 +207,11 @@ class Queue final : public Watcher::Client {
   uint32_t last_reap_ms_ = 0;
   uint32_t last_take_ms_ = 0;
   uint32_t quick_takes_ = 0;  // so many may go by without a look at the clock
-  std::unique_ptr<Pipes> pipes_ = std::make_unique<Pipes>();
+  uint64_t joins_seen_ = 0;
+  Home home_{0, 0};
+  LifeLock life_;
+  std::unique_ptr<Ringer> ringer_;
+  std::unique_ptr<Bells> bells_ = std::make_unique<Bells>();
 };
 
 template <class Attempt>

@@ -16,6 +16,9 @@ enum class ByteState {
 /// an errno; EAGAIN: another one has it.
 int lock_byte(int fd, uint64_t offset, bool shared);
 
+/// Lets go of a byte that was locked through `fd`.
+void unlock_byte(int fd, uint64_t offset);
+
 /// Whether another open file description than that of `fd` has the byte locked in any way.
 ByteState byte_state(int fd, uint64_t offset);
 

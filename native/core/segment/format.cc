@@ -61,6 +61,11 @@ void check_header(const Header& header, uint64_t file_bytes, const std::string& 
     throw SegmentFailure("ERR_SEGMENT_VERSION",
                          "segment " + file + " was made by a build with another word size, byte order or header size.");
   }
+  if (header.incompatible_features != 0) {
+    throw SegmentFailure("ERR_SEGMENT_VERSION", "segment " + file + " uses features that this build does not know (" +
+                                                    std::to_string(header.incompatible_features) +
+                                                    "). Use the newer version of sage-queue here, too.");
+  }
   if (header.checksum != checksum(header)) fail_corrupt(file, "its header does not match its checksum");
   if (header.maxsize > kMaxItems || header.capacity_bytes == 0 || header.capacity_bytes > kMaxCapacity ||
       (header.schema_bytes != 0 && header.schema_bytes != kSchemaBytes) || header.name_bytes > kNameBytes ||

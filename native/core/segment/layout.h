@@ -18,6 +18,11 @@ constexpr uint32_t kSchemaBytes = 65536;  // of the area for schemas, where a qu
 constexpr uint32_t kNameBytes = 1024;
 constexpr uint32_t kQueueIdBytes = 1024;
 
+/// Beside participant i: the byte that whoever has the entry keeps locked for as long as it lives (os/life_lock.h).
+constexpr uint64_t kLifeByte = uint64_t{1} << 62;
+/// Written through a descriptor and never read: the system tells those who ask for it of such writes.
+constexpr uint64_t kNudgeByte = 4095;
+
 enum class Kind : uint32_t { kShm = 1, kSage = 2 };
 
 /// Written once before the segment gets its name, read-only afterwards.
@@ -32,11 +37,13 @@ struct Header {
   uint32_t mode;
   uint32_t owner_uid;
   uint32_t auto_cleanup;
-  uint64_t pid_namespace;  // inode; pids of another namespace mean nothing here
-  uint64_t created_us;     // microseconds since the epoch
-  uint64_t maxsize;        // as asked; 0 = as many as the bytes allow
-  uint64_t item_limit;     // what maxsize comes to
-  uint64_t slot_count;     // power of two, at least twice item_limit
+  // As file systems have them: who does not know a bit of the first may go on, of the second must not.
+  uint32_t compatible_features;
+  uint32_t incompatible_features;
+  uint64_t created_us;  // microseconds since the epoch
+  uint64_t maxsize;     // as asked; 0 = as many as the bytes allow
+  uint64_t item_limit;  // what maxsize comes to
+  uint64_t slot_count;  // power of two, at least twice item_limit
   uint64_t lease_count;
   uint64_t capacity_bytes;  // of payload, as asked
   uint64_t area_bytes;      // what that lies in: power of two, mapped twice back to back
@@ -56,7 +63,7 @@ struct Header {
   char queue_id[kQueueIdBytes];
 };
 static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, creation_id) == 24);
-static_assert(offsetof(Header, kind) == 40 && offsetof(Header, pid_namespace) == 56);
+static_assert(offsetof(Header, kind) == 40 && offsetof(Header, compatible_features) == 56);
 static_assert(offsetof(Header, maxsize) == 72 && offsetof(Header, control_offset) == 120);
 static_assert(offsetof(Header, schema_offset) == 136 && offsetof(Header, slots_offset) == 144);
 static_assert(offsetof(Header, leases_offset) == 152 && offsetof(Header, payload_offset) == 160);
@@ -100,15 +107,16 @@ template <class Memory>
 struct Participant {
   template <class T>
   using Atomic = typename Memory::template Atomic<T>;
-  Atomic<uint64_t> identity;  // pid:22 | start time:40 | state:2; 0 = free
-  Atomic<uint32_t> uid;
-  Atomic<uint32_t> watching;     // a watcher thread wants to know of newcomers
-  Atomic<uint64_t> watch_inode;  // its pipe: inode …
-  Atomic<uint64_t> bell_inode;   // the event loop's pipe: inode …
-  Atomic<uint32_t> watch_fd;     // … and the owner's descriptor of its write end
-  Atomic<uint32_t> bell_fd;
-  Atomic<uint32_t> bell_tag;  // what a ring writes into that pipe
-  Atomic<uint32_t> reserved;
+  Atomic<uint64_t> identity;  // pid:22 | tenure:40 | state:2; 0 = free
+  // Written by whoever has the entry's life lock, before its identity stands there.
+  Atomic<uint32_t> uid;             // as its owner sees users
+  Atomic<uint32_t> bell_tag;        // what a ring writes into the event loop's doorbell
+  Atomic<uint64_t> tenure;          // how often the entry was taken
+  Atomic<uint64_t> pid_namespace;   // inode of the namespace in which the pid means something; 0: not known
+  Atomic<uint64_t> user_namespace;  // of that in which the uid does
+  Atomic<uint64_t> bell_id;         // the doorbell's name, and …
+  Atomic<uint64_t> bell_inode;      // … inode; 0: there is none
+  Atomic<uint64_t> reserved;
   alignas(64) Atomic<uint64_t> intent;  // item number:32 | end of the claim, in units:32
   Atomic<uint64_t> put_total;           // totals of everybody who ever had this entry
   Atomic<uint64_t> put_bytes;
@@ -120,6 +128,7 @@ struct Participant {
   alignas(64) Atomic<uint64_t> reserved_words[8];
 };
 static_assert(sizeof(Participant<StdMemory>) == 256);
+static_assert(offsetof(Participant<StdMemory>, tenure) == 16 && offsetof(Participant<StdMemory>, bell_inode) == 48);
 static_assert(offsetof(Participant<StdMemory>, intent) == 64 && offsetof(Participant<StdMemory>, bell) == 128);
 static_assert(offsetof(Participant<StdMemory>, put_total) == 72 && offsetof(Participant<StdMemory>, put_bytes) == 80);
 static_assert(offsetof(Participant<StdMemory>, get_total) == 88 && offsetof(Participant<StdMemory>, redelivered) == 96);
@@ -273,14 +282,15 @@ struct Ending {
   enum : uint32_t { kEnded = 1, kLost = 2, kSeen = 4 };
 };
 
-/// pid:22 | start time:40 | state:2.
+/// pid:22 | tenure:40 | state:2. The tenure makes the word unlike every other that the entry ever held or will hold:
+/// the number of times it was taken where locks prove life, the start of the process where its pid does.
 struct Identity {
   enum State : uint32_t { kFree, kLive, kDead, kSettled };
-  static constexpr uint64_t make(uint32_t pid, uint64_t start, State state) {
-    return (uint64_t{pid} << 42) | ((start & ((uint64_t{1} << 40) - 1)) << 2) | state;
+  static constexpr uint64_t make(uint32_t pid, uint64_t tenure, State state) {
+    return (uint64_t{pid} << 42) | ((tenure & ((uint64_t{1} << 40) - 1)) << 2) | state;
   }
   static constexpr uint32_t pid(uint64_t word) { return static_cast<uint32_t>(word >> 42); }
-  static constexpr uint64_t start(uint64_t word) { return (word >> 2) & ((uint64_t{1} << 40) - 1); }
+  static constexpr uint64_t tenure(uint64_t word) { return (word >> 2) & ((uint64_t{1} << 40) - 1); }
   static constexpr State state(uint64_t word) { return static_cast<State>(word & 3); }
   static constexpr uint64_t with(uint64_t word, State state) { return (word & ~uint64_t{3}) | state; }
 };

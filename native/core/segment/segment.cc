@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "core/os/byte_lock.h"
 #include "core/os/platform.h"
@@ -31,6 +32,8 @@ constexpr const char* kPrefix = "sage-queue+";
 struct Descriptor {
   int fd;
   explicit Descriptor(int opened) : fd(opened) {}
+  /// The caller's from here on.
+  int release() { return std::exchange(fd, -1); }
   ~Descriptor() {
     if (fd >= 0) close(fd);
   }
@@ -156,12 +159,8 @@ void Segment::examine(int fd) {
   if (!platform::is_allocated(info)) fail_corrupt(file_, "some of its bytes were never reserved");
   inode_ = info.st_ino;
   owner_uid_ = info.st_uid;
-  if (header_.pid_namespace != pid_namespace()) {
-    throw SegmentFailure("ERR_SEGMENT_NAMESPACE",
-                         "segment " + file_ +
-                             " belongs to another pid namespace, where nobody here can tell who is "
-                             "alive. Run both containers with one pid namespace (`docker run --pid=container:NAME`).");
-  }
+  permissions_ = info.st_mode & 07777;
+  group_ = info.st_gid;
 }
 
 uint8_t* Segment::reserve(uint64_t bytes) {
@@ -199,7 +198,9 @@ void Segment::copy_words(int fd) {
 }
 
 Segment::~Segment() {
-  if (base_ != nullptr) munmap(base_, mapped_bytes_);  // before `removing_` ends
+  if (base_ != nullptr) munmap(base_, mapped_bytes_);
+  if (fd_ >= 0) close(fd_);
+  // Only then `removing_` ends.
 }
 
 std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, const std::string& file) {
@@ -219,7 +220,6 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   header.mode = options.mode;
   header.owner_uid = geteuid();
   header.auto_cleanup = options.auto_cleanup;
-  header.pid_namespace = pid_namespace();
   timeval now;
   gettimeofday(&now, nullptr);
   header.created_us = static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_usec);
@@ -235,7 +235,7 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
 
   // The file gets its name only when it is whole: a creator that dies before leaves nothing behind.
   std::string temporary;
-  const Descriptor unnamed(platform::open_unnamed(directory(), &temporary));
+  Descriptor unnamed(platform::open_unnamed(directory(), &temporary));
   if (unnamed.fd < 0) fail_system("create", file, errno);
   const int full = platform::allocate(unnamed.fd, header.total_bytes);
   if (full != 0) {
@@ -265,6 +265,7 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
     fail_system("name", file, error);
   }
   failpoint(Point::kCreateLinked);
+  segment->fd_ = unnamed.release();
   return segment;
 }
 
@@ -313,7 +314,7 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
 
 /// Null: there is none of that name.
 std::unique_ptr<Segment> Segment::open_existing(const SegmentOptions& options, const std::string& file) {
-  const Descriptor existing(open_named(file, O_RDWR));
+  Descriptor existing(open_named(file, O_RDWR));
   if (existing.fd < 0) {
     if (errno == ENOENT) return nullptr;
     fail_system("open", file, errno);
@@ -322,6 +323,7 @@ std::unique_ptr<Segment> Segment::open_existing(const SegmentOptions& options, c
   std::unique_ptr<Segment> segment(new Segment(file));
   segment->examine(existing.fd);
   segment->map(existing.fd);
+  segment->fd_ = existing.release();
   return segment;
 }
 
@@ -346,7 +348,7 @@ void Segment::finish_removal(int attempt) {
 }
 
 std::unique_ptr<Segment> Segment::look_at(const std::string& file, int access) {
-  const Descriptor existing(open_named(file, access));
+  Descriptor existing(open_named(file, access));
   if (existing.fd < 0) {
     if (errno == ENOENT) return nullptr;
     fail_system("open", file, errno);
@@ -362,6 +364,7 @@ std::unique_ptr<Segment> Segment::look_at(const std::string& file, int access) {
   } else {
     segment->map(existing.fd);
   }
+  segment->fd_ = existing.release();
   format::check_cursors(segment->shared_, file);
   return segment;
 }

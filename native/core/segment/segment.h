@@ -60,6 +60,12 @@ class Segment {
   Segment& operator=(const Segment&) = delete;
 
   const Header& header() const { return header_; }
+  /// The open file, through which nothing is locked; -1 for a copy.
+  int descriptor() const { return fd_; }
+  std::string path() const { return directory() + "/" + file_; }
+  /// Who may write it.
+  uint32_t permissions() const { return permissions_; }
+  uint32_t group() const { return group_; }
   /// Of the file, as this process sees users; what the header says of it has no meaning in another user namespace.
   uint32_t owner_uid() const { return owner_uid_; }
   std::string name() const { return {header_.name, header_.name_bytes}; }
@@ -101,6 +107,9 @@ class Segment {
   std::string file_;
   uint64_t inode_ = 0;
   uint32_t owner_uid_ = 0;
+  uint32_t permissions_ = 0;
+  uint32_t group_ = 0;
+  int fd_ = -1;
   SharedState<StdMemory> shared_;
   std::unique_ptr<RoomMark> removing_;
 };

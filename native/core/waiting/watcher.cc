@@ -3,22 +3,24 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <system_error>
 
+#include "core/os/nudges.h"
 #include "core/os/process.h"
-#include "core/segment/layout.h"
 #include "core/waiting/parking.h"
 
 namespace sage {
 namespace {
 
-/// How often peers are asked after whose death the kernel gives no word of.
+/// How often peers are asked after of whose death the kernel gives no word.
 constexpr int kPollMs = 50;
+/// As often where it gave its word, and the address space of the dead is still looked at by somebody.
+constexpr int kLingerMs = 5;
 
 /// Signals are the business of the host's threads: a thread made while this stands gets none.
 class SignalsBlocked {
@@ -38,37 +40,49 @@ class SignalsBlocked {
 
 thread_local bool on_watchers_thread = false;
 
+constexpr int kGone = -1;  // instead of a descriptor: the process has ended, and is still among the peers
+
+bool has_ended(int death_watch) {
+  pollfd asked{death_watch, POLLIN, 0};
+  return poll(&asked, 1, 0) > 0;
+}
+
 }  // namespace
 
 struct Watcher::Run {
   int pipe_read = -1;
-  int pipe_write = -1;
-  uint64_t inode = 0;
+  std::atomic<int> pipe_write{-1};
+  int nudges = -1;
+  std::map<Client*, int> heard;           // its segment's number among the nudges, -1: it cannot be heard
+  std::map<uint32_t, int> death_watches;  // by pid: a descriptor or kGone
+  int poll_ms = -1;                       // how often to ask after peers; -1: never
+  bool deaf = false;                      // whoever cannot ring cannot nudge either
+  uint32_t asked_ms = 0;
   bool stop = false;
-  std::map<uint64_t, int> death_watches;  // identity → descriptor, -1: has to be asked
   std::thread thread;
 
   /// False: no descriptor is left. The thread then looks every kPollMs, and tries again.
   bool open_pipe() {
     int ends[2];
     if (pipe(ends) != 0) return false;
-    pipe_read = ends[0];
-    pipe_write = ends[1];
     for (const int end : ends) {
       fcntl(end, F_SETFD, FD_CLOEXEC);
       fcntl(end, F_SETFL, O_NONBLOCK);
     }
-    struct stat info;
-    if (fstat(pipe_write, &info) == 0) inode = info.st_ino;
+    pipe_read = ends[0];
+    pipe_write = ends[1];
     return true;
   }
+  void ask_within(int milliseconds) { poll_ms = poll_ms < 0 ? milliseconds : std::min(poll_ms, milliseconds); }
+
   Run() = default;
   ~Run() {
     for (const auto& watch : death_watches) {
       if (watch.second >= 0) close(watch.second);
     }
-    if (pipe_read >= 0) close(pipe_read);
-    if (pipe_write >= 0) close(pipe_write);
+    for (const int fd : {pipe_read, pipe_write.load(), nudges}) {
+      if (fd >= 0) close(fd);
+    }
   }
   Run(const Run&) = delete;
   Run& operator=(const Run&) = delete;
@@ -94,6 +108,7 @@ bool Watcher::is_this_thread() { return on_watchers_thread; }
 bool Watcher::start() {
   run_ = std::make_unique<Run>();
   run_->open_pipe();
+  run_->nudges = open_nudges();
   const SignalsBlocked blocked;
   try {
     run_->thread = std::thread(&Watcher::loop, this, run_.get());
@@ -109,7 +124,8 @@ bool Watcher::add(Client* client) {
   if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return true;
   if (run_ == nullptr && !start()) return false;
   clients_.push_back(client);
-  client->watched_by(static_cast<uint32_t>(run_->pipe_write), run_->inode);
+  // Here and not in the thread: whoever cannot ring from now on is heard.
+  run_->heard[client] = run_->nudges < 0 ? -1 : listen_to(run_->nudges, client->segment_descriptor());
   poke();
   return true;
 }
@@ -120,7 +136,17 @@ void Watcher::remove(Client* client) {
     const std::lock_guard<std::mutex> lock(mutex_);
     clients_.erase(std::remove(clients_.begin(), clients_.end(), client), clients_.end());
     follow_ups_.erase(client);
-    if (!clients_.empty() || run_ == nullptr) return;
+    if (run_ == nullptr) return;
+    const auto known = run_->heard.find(client);
+    if (known != run_->heard.end()) {
+      const int number = known->second;
+      run_->heard.erase(known);
+      const auto same = [&](const auto& other) { return other.second == number; };
+      if (number >= 0 && std::none_of(run_->heard.begin(), run_->heard.end(), same)) {
+        stop_listening(run_->nudges, number);
+      }
+    }
+    if (!clients_.empty()) return;
     run_->stop = true;
     poke();
     ended = std::move(run_);
@@ -139,6 +165,11 @@ void Watcher::schedule(Client* client, int direction) {
   poke();
 }
 
+void Watcher::look_again() {
+  // The run is there for as long as a client is.
+  if (!is_this_thread() && run_ != nullptr) poke();
+}
+
 void Watcher::follow_up_at(Client* client, int direction, uint32_t due_ms) {
   const auto range = follow_ups_.equal_range(client);
   for (auto entry = range.first; entry != range.second; ++entry) {
@@ -148,50 +179,56 @@ void Watcher::follow_up_at(Client* client, int direction, uint32_t due_ms) {
 }
 
 void Watcher::poke() {
-  if (run_->pipe_write < 0) return;
+  const int pipe = run_->pipe_write;
   const char byte = 0;
-  (void)!write(run_->pipe_write, &byte, 1);
+  if (pipe >= 0) (void)!write(pipe, &byte, 1);
 }
 
-/// What to wait for, and for how long.
-int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities) {
-  if (run->pipe_read < 0 && run->open_pipe()) {
-    for (Client* client : clients_) client->watched_by(static_cast<uint32_t>(run->pipe_write), run->inode);
-  }
-  std::map<uint64_t, int> watches;
-  bool died = false;
-  // Newcomers announce themselves through the pipe, and so does the end.
-  int timeout = can_ring_pipes() && run->pipe_read >= 0 ? -1 : kPollMs;
+/// Has a descriptor for each near peer, and decides how often the others are asked after.
+void Watcher::watch_peers(Run* run) {
+  std::map<uint32_t, int> watches;
+  bool look = false;
+  run->poll_ms = run->deaf ? kPollMs : -1;
   for (Client* client : clients_) {
-    for (const uint64_t identity : client->peers()) {
-      if (watches.count(identity) != 0) continue;
-      const auto known = run->death_watches.find(identity);
-      int watch = known != run->death_watches.end() ? known->second : -1;
-      if (watch < 0) {
-        watch = open_death_watch(identity);
-        if (watch < 0) {
-          if (is_dead(identity)) died = true;
-          timeout = kPollMs;
+    for (const Peer& peer : client->peers()) {
+      if (!peer.near) run->ask_within(kPollMs);
+      if (!peer.near || watches.count(peer.pid) != 0) continue;
+      const auto known = run->death_watches.find(peer.pid);
+      int watch = known == run->death_watches.end() ? kGone : known->second;
+      if (known != run->death_watches.end()) run->death_watches.erase(known);
+      if (watch == kGone) {
+        watch = open_death_watch(peer.pid);
+        look = true;  // whether it is that process: if it is alive now, it was so before
+        if (watch < 0 && errno != ESRCH) {
+          run->ask_within(kPollMs);
+          continue;
         }
-      } else {
-        run->death_watches.erase(known);
+        if (watch >= 0 && has_ended(watch)) {
+          close(watch);
+          watch = kGone;
+        }
       }
-      watches.emplace(identity, watch);
+      if (watch == kGone) run->ask_within(kLingerMs);
+      watches.emplace(peer.pid, watch);
     }
   }
   for (const auto& gone : run->death_watches) {
     if (gone.second >= 0) close(gone.second);
   }
   run->death_watches = std::move(watches);
-  if (died) {
-    for (Client* client : clients_) client->peer_died();
-  }
-  descriptors->assign(1, pollfd{run->pipe_read, POLLIN, 0});
-  identities->assign(1, 0);
+  if (!look) return;
+  for (Client* client : clients_) client->look_after_peers();
+}
+
+/// What to wait for, and for how long.
+int Watcher::prepare(Run* run, std::vector<pollfd>* descriptors) {
+  if (run->pipe_read < 0) run->open_pipe();
+  run->deaf = std::any_of(run->heard.begin(), run->heard.end(), [](const auto& client) { return client.second < 0; });
+  watch_peers(run);
+  int timeout = run->pipe_read >= 0 ? run->poll_ms : kPollMs;
+  descriptors->assign({pollfd{run->pipe_read, POLLIN, 0}, pollfd{run->nudges, POLLIN, 0}});
   for (const auto& watch : run->death_watches) {
-    if (watch.second < 0) continue;
-    descriptors->push_back(pollfd{watch.second, POLLIN, 0});
-    identities->push_back(watch.first);
+    if (watch.second >= 0) descriptors->push_back(pollfd{watch.second, POLLIN, 0});
   }
   const uint32_t now = monotonic_ms();
   for (const auto& entry : follow_ups_) {
@@ -201,41 +238,61 @@ int Watcher::build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint6
   return timeout;
 }
 
+void Watcher::handle(Run* run, const std::vector<pollfd>& descriptors) {
+  char bytes[64];
+  while (read(run->pipe_read, bytes, sizeof bytes) > 0) {
+  }
+  if (run->nudges >= 0 && take_nudges(run->nudges)) {
+    for (Client* client : clients_) client->nudged(true);
+  }
+  bool look = false;
+  for (auto& watch : run->death_watches) {
+    const auto fired = [&](const pollfd& descriptor) {
+      return descriptor.fd == watch.second && descriptor.revents != 0;
+    };
+    if (watch.second < 0 || std::none_of(descriptors.begin(), descriptors.end(), fired)) continue;
+    close(watch.second);
+    watch.second = kGone;
+    look = true;
+  }
+  const uint32_t now = monotonic_ms();
+  if (run->poll_ms >= 0 && now - run->asked_ms >= static_cast<uint32_t>(run->poll_ms)) {
+    run->asked_ms = now;
+    look = true;
+    if (run->deaf) {
+      for (Client* client : clients_) client->nudged(false);
+    }
+  }
+  if (!look) return;
+  for (Client* client : clients_) client->look_after_peers();
+}
+
+void Watcher::do_follow_ups() {
+  const uint32_t now = monotonic_ms();
+  std::vector<std::pair<Client*, int>> due;
+  for (auto entry = follow_ups_.begin(); entry != follow_ups_.end();) {
+    if (static_cast<int32_t>(entry->second.due_ms - now) <= 0) {
+      due.emplace_back(entry->first, entry->second.direction);
+      entry = follow_ups_.erase(entry);
+    } else {
+      ++entry;
+    }
+  }
+  for (const auto& work : due) work.first->follow_up(work.second);
+}
+
 void Watcher::loop(Run* run) {
   std::vector<pollfd> descriptors;
-  std::vector<uint64_t> identities;
   on_watchers_thread = true;
   std::unique_lock<std::mutex> lock(mutex_);
   while (!run->stop) {
-    const int timeout = build(run, &descriptors, &identities);
+    const int timeout = prepare(run, &descriptors);
     lock.unlock();
     poll(descriptors.data(), descriptors.size(), timeout);
     lock.lock();
     if (run->stop) break;
-    char bytes[64];
-    while (read(run->pipe_read, bytes, sizeof bytes) > 0) {
-    }
-    const bool died = std::any_of(descriptors.begin() + 1, descriptors.end(),
-                                  [](const pollfd& descriptor) { return descriptor.revents != 0; });
-    if (died) {
-      for (size_t index = 1; index < descriptors.size(); ++index) {
-        if (descriptors[index].revents == 0) continue;
-        close(descriptors[index].fd);
-        run->death_watches.erase(identities[index]);
-      }
-      for (Client* client : clients_) client->peer_died();
-    }
-    const uint32_t now = monotonic_ms();
-    std::vector<std::pair<Client*, int>> due;
-    for (auto entry = follow_ups_.begin(); entry != follow_ups_.end();) {
-      if (static_cast<int32_t>(entry->second.due_ms - now) <= 0) {
-        due.emplace_back(entry->first, entry->second.direction);
-        entry = follow_ups_.erase(entry);
-      } else {
-        ++entry;
-      }
-    }
-    for (const auto& work : due) work.first->follow_up(work.second);
+    handle(run, descriptors);
+    do_follow_ups();
   }
 }
 

@@ -1,5 +1,9 @@
 // One thread per process that sleeps until a peer dies, and then has its clients recover. It also does the follow-ups
-// of wakes (parking.h). It exists while it has clients, uses no CPU while nothing happens, and never takes an item.
+// of wakes (parking.h), and hears who could not ring (os/nudges.h). It exists while it has clients, uses no CPU while
+// nothing happens, and never takes an item.
+//
+// The kernel tells it of the death of a process of its own pid namespace, by pidfd. Of others it cannot, nor where
+// there are no pidfds: while such a peer is attached, and only then, it asks every kPollMs after all of them.
 #pragma once
 
 #include <poll.h>
@@ -15,16 +19,25 @@ namespace sage {
 
 class Watcher {
  public:
+  /// Another process on the segment of a client.
+  struct Peer {
+    uint32_t pid;
+    bool near;  // of this process's pid namespace
+  };
+
   /// What is watched for. All calls come from the watcher's thread, one at a time, and none after remove() returned.
   class Client {
    public:
     virtual ~Client() = default;
-    /// Identities of the processes whose death matters.
-    virtual std::vector<uint64_t> peers() = 0;
-    virtual void peer_died() = 0;
+    /// The processes whose death matters.
+    virtual std::vector<Peer> peers() = 0;
+    /// One of them may have died.
+    virtual void look_after_peers() = 0;
     virtual void follow_up(int direction) = 0;
-    /// Told the pipe by which newcomers get this watcher's attention.
-    virtual void watched_by(uint32_t fd, uint64_t inode) = 0;
+    /// Somebody could not ring one of those who wait (`told`), or may not have been able to.
+    virtual void nudged(bool told) = 0;
+    /// The open file of its segment.
+    virtual int segment_descriptor() const = 0;
   };
 
   /// This process's.
@@ -35,6 +48,8 @@ class Watcher {
   void remove(Client* client);
   /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later.
   void schedule(Client* client, int direction);
+  /// A client that is in has other peers than before. Waits for nobody.
+  void look_again();
   /// Whether the caller is called by the watcher. It must not add or remove then.
   static bool is_this_thread();
 
@@ -49,7 +64,10 @@ class Watcher {
   bool start();
   void follow_up_at(Client* client, int direction, uint32_t due_ms);
   void loop(Run* run);
-  int build(Run* run, std::vector<pollfd>* descriptors, std::vector<uint64_t>* identities);
+  void watch_peers(Run* run);
+  int prepare(Run* run, std::vector<pollfd>* descriptors);
+  void handle(Run* run, const std::vector<pollfd>& descriptors);
+  void do_follow_ups();
   void poke();
 
   std::mutex mutex_;

@@ -24,6 +24,11 @@ int lock_byte(int fd, uint64_t offset, bool shared) {
   return errno == EACCES ? EAGAIN : errno;
 }
 
+void unlock_byte(int fd, uint64_t offset) {
+  struct flock lock = lock_of(F_UNLCK, offset);
+  fcntl(fd, F_OFD_SETLK, &lock);
+}
+
 ByteState byte_state(int fd, uint64_t offset) {
   struct flock lock = lock_of(F_WRLCK, offset);
   if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return ByteState::kUnknown;

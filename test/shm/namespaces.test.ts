@@ -1,0 +1,185 @@
+/**
+ * Processes that share nothing but the directory of segments, as containers do: each in a pid, mount, ipc, net and user namespace
+ * of its own.
+ */
+import { execFileSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import { attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
+import type { Child } from './child';
+import { makeFifo, survivorOf } from './mourning';
+
+const APART = [
+  'unshare',
+  '--user',
+  '--map-root-user',
+  '--pid',
+  '--fork',
+  '--kill-child',
+  '--mount-proc',
+  '--ipc',
+  '--net',
+];
+const BOUND_MS = 100;
+
+const possible = ((): boolean => {
+  try {
+    execFileSync(APART[0]!, [...APART.slice(1), 'true'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    if (process.env.CI === 'true') throw new Error('CI needs namespaces, to have containers');
+    console.warn('no namespaces here: queues between containers were not tried');
+    return false;
+  }
+})();
+const containers = possible ? describe.each(types) : describe.skip.each(types);
+
+const apart = { wrapper: APART };
+const places = [
+  ['inside', {}],
+  ['in another container', apart],
+] as const;
+const bells = (): string[] => readdirSync(SHM).filter((file) => file.startsWith('sage-queue-bell+'));
+
+const waiter = `
+  (async () => {
+    const queue = open();
+    say('waits');
+    const item = given[0] === 'blocked' ? queue.getSync() : await queue.get();
+    say([item, now()]);
+    hear();
+    queue.closeSync();
+  })();`;
+
+containers('%s', (type) => {
+  test.each(['blocked', 'awaited'])('what is put in one container arrives in another (%s), both ways', async (how) => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    const other = start(waiter, descriptor, [how], apart);
+    await other.next();
+    await until('it waits', async () => (await queue.stats()).waitingGetters === 1);
+    queue.putSync({ to: 'container' });
+    expect((await other.next())[0]).toEqual({ to: 'container' });
+    const answer = queue.get({ timeoutMs: 10_000 });
+    await run(
+      `const queue = open({ create: 'never' }); queue.putSync(process.pid); queue.closeSync();`,
+      descriptor,
+      [],
+      apart,
+    );
+    expect(await answer).toBe(1);
+    await other.tell('end').clean();
+    queue.closeSync();
+    expect(bells()).toEqual([]);
+  });
+
+  test('equal pids are not one participant, and their numbers are said to be foreign', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    const holders = [0, 1, 2].map(() =>
+      start(`const queue = open(); say(process.pid); hear(); queue.closeSync();`, descriptor, [], apart),
+    );
+    for (const holder of holders) expect(await holder.next()).toBe(1);
+    const { attached } = await queue.stats();
+    expect(attached!.filter(({ foreign }) => foreign)).toEqual(Array(3).fill({ pid: 1, alive: true, foreign: true }));
+    await holders[1]!.kill();
+    await until('one is gone', async () => (await queue.stats()).attached!.filter(({ alive }) => alive).length === 3);
+    for (const holder of [holders[0]!, holders[2]!]) await holder.tell('end').clean();
+    queue.closeSync();
+  });
+
+  test('a holder that is stopped for ten seconds keeps what it holds; killed, it gives it back', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    queue.putSync('held');
+    const holder = start(
+      `const queue = open(); const lease = queue.leaseSync(); say(lease.item); setInterval(() => {}, 1000);`,
+      descriptor,
+      [],
+      apart,
+    );
+    await holder.next();
+    // SIGSTOP reaches the process of the other namespace by its pid in this one.
+    const inner = Number(execFileSync('pgrep', ['-P', String(holder.pid)], { encoding: 'utf8' }).trim());
+    process.kill(inner, 'SIGSTOP');
+    const from = now();
+    while (now() - from < 10_000) {
+      expect((await errorOf(() => queue.get({ timeoutMs: 500 }))).message).toMatch(/empty/);
+    }
+    await holder.kill();
+    expect(await queue.get({ timeoutMs: 1000 })).toBe('held');
+    queue.closeSync();
+  });
+
+  test('in another time namespace nobody looks dead', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    queue.putSync('held');
+    const lease = queue.leaseSync();
+    const [codes, attached] = await run(
+      `(async () => {
+        const queue = open();
+        const codes = [];
+        for (let count = 0; count < 5; count++) await queue.get({ timeoutMs: 50 }).then(() => codes.push('given away'), ({ code }) => codes.push(code));
+        say(codes); say((await queue.stats()).attached.map(({ alive }) => alive)); queue.closeSync();
+      })();`,
+      descriptor,
+      [],
+      { wrapper: ['unshare', '--time', '--fork', '--boottime', '1000', '--monotonic', '1000'] },
+    );
+    expect(codes).toEqual(Array(5).fill('ERR_QUEUE_EMPTY'));
+    expect(attached).toEqual([true, true]);
+    lease.ackSync();
+    queue.closeSync();
+  });
+
+  test('the doorbell of a killed process goes with its recovery', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach(descriptor);
+    const victims: Child[] = [];
+    for (const options of [{}, apart]) {
+      const victim = start(`const queue = open(); queue.get(); say(1);`, descriptor, [], options);
+      await victim.next();
+      victims.push(victim);
+    }
+    expect(bells()).toHaveLength(2);
+    for (const victim of victims) await victim.kill();
+    await until('they are recovered', async () => {
+      await queue.stats();
+      return bells().length === 0;
+    });
+    expect((await queue.stats()).recovered).toBe(2);
+    queue.closeSync();
+  });
+});
+
+const consumers = possible ? describe.each(places) : describe.skip.each(places);
+consumers('a consumer %s', (_place, options) => {
+  test.each(['sync', 'async'] as const)(
+    'that waited (%s) before the first foreigner came learns of its death within 100 ms',
+    async (how) => {
+      const descriptor = describeQueue('sage_queue');
+      const queue = attach(descriptor);
+      const fifo = makeFifo();
+      const survivor = start(survivorOf(how), descriptor, [fifo], options);
+      await survivor.next();
+      const victim = start(
+        `fs.openSync(given[0], 'w'); const queue = open(); hear();
+        const claim = queue.claimSync(100); claim.bytes.fill(1); say('claimed'); hear();`,
+        descriptor,
+        [fifo],
+        apart,
+      );
+      expect(await survivor.next()).toBe('asleep');
+      await until('it waits', async () => (await queue.stats()).waitingGetters === 1);
+      await until('the other one came', async () => (await queue.stats()).attached!.length === 3);
+      await victim.tell('claim').next();
+      queue.putSync('behind the claim');
+      await victim.kill();
+      const [item, lateMs] = await survivor.next();
+      expect(item).toBe('behind the claim');
+      expect(lateMs).toBeLessThan(BOUND_MS);
+      await survivor.tell('end').clean();
+      queue.closeSync();
+    },
+  );
+});
