@@ -126,7 +126,7 @@ export class QueueDescriptor<K extends string = string> {
     return make('rpc', queueId ?? madeUpId('rpc'), rpcMetadata(serverAddress, port, options));
   }
 
-  /** Resolves to the owner's sage_queue on the owner's host (same boot id, same /dev/shm), to its rpc endpoint elsewhere. */
+  /** Resolves to the owner's sage_queue on the owner's host (same boot id, same directory of segments; also from another container), to its rpc endpoint elsewhere. */
   static createAutoQueue(queueId?: string, options?: AutoOptions): QueueDescriptor<'auto'> {
     return make('auto', queueId ?? madeUpId('auto'), autoMetadata(options));
   }

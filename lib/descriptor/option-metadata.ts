@@ -85,6 +85,8 @@ export function autoMetadata(options: AutoOptions | undefined): Entries {
     ...sageKeys(wanted, host.uid),
     owner_boot_id: host.bootId,
     owner_shm_device: host.shmDevice,
+    owner_shm_inode: host.shmInode,
+    owner_pid_namespace: host.pidNamespace,
     owner_uid: host.uid,
     ...(rpc === undefined
       ? {}

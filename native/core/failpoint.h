@@ -43,6 +43,8 @@ enum class Point : int {
 };
 
 #if defined(SAGE_FAILPOINTS)
+/// The status of a process that had to end itself in place of a SIGKILL.
+constexpr int kKilledItself = 137;
 /// What to do at a point: 'K' SIGKILL, 'S' SIGSTOP; armed by failpoint_arm in the process that shall suffer it.
 void failpoint_arm(Point point, int skip, char action);
 void failpoint_reached(Point point);

@@ -3,6 +3,9 @@
 // anybody who lived to say so, nothing is torn, and per producer the order of first deliveries is kept.
 //
 //   kill [kills] [seed]
+//   kill apart [kills] [seed]   every worker in pid, user, mount, ipc and net namespaces of its own, as containers are
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -17,6 +20,28 @@ namespace {
 
 constexpr int kWorkers = 4;
 uint64_t seed_used = 1;
+
+bool apart = false;
+
+/// A worker's process; in the end of the fork that is the worker's, 0.
+pid_t spawn_process() {
+  if (!apart) return fork();
+  // The next child is the first process of a new pid namespace; the one after it of another.
+  const int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+  CHECK(own >= 0 && setns(own, CLONE_NEWPID) == 0 && unshare(CLONE_NEWPID) == 0);
+  close(own);
+  const pid_t child = fork();
+  if (child == 0) CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) == 0);
+  return child;
+}
+
+bool was_killed(int status) {
+  if (WIFSIGNALED(status)) {
+    CHECK(WTERMSIG(status) == SIGKILL);  // an abort is a failed check in a worker
+    return true;
+  }
+  return WEXITSTATUS(status) == kKilledItself;
+}
 
 struct Life {
   pid_t pid = 0;
@@ -72,13 +97,10 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
   std::mt19937_64 random(seed);
   const int lives = kills + kills / 8 + 2 * kWorkers + 64;  // some end by themselves, having put all they had
   const Arena arena(lives);
-  auto keeper = Queue::open(
-      [] {
-        SegmentOptions options = campaign_options();
-        options.name = "test+kill." + std::to_string(getpid());
-        return options;
-      }(),
-      Create::kExclusive);
+  const std::string name = "test+kill." + std::to_string(getpid());
+  SegmentOptions made = campaign_options();
+  made.name = name;
+  auto keeper = Queue::open(made, Create::kExclusive);
   int next_life = 0;
   int killed = 0;
   int stopped = 0;
@@ -96,10 +118,11 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
     const auto point = points.empty() ? static_cast<Point>(1 + random() % (static_cast<int>(Point::kCount) - 1))
                                       : points[random() % points.size()];
     const int skip = static_cast<int>(random() % 12);
-    life.pid = fork();
+    life.pid = spawn_process();
     CHECK(life.pid >= 0);
     if (life.pid == 0) {
       SegmentOptions options = campaign_options();
+      options.name = name;
       if (way < 6) failpoint_arm(point, skip, 'K');
       if (way == 6) failpoint_arm(point, skip, 'S');
       auto queue = Queue::open(options, Create::kNever);
@@ -126,8 +149,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
           life.dies_at = life.wakes_at + 0.05;
           continue;
         }
-        if (WIFSIGNALED(status)) {
-          CHECK(WTERMSIG(status) == SIGKILL);  // an abort is a failed check in a worker
+        if (was_killed(status)) {
           ++killed;
           if (killed % 10'000 == 0) std::fprintf(stderr, "    %d kills\n", killed);
           at_point += life.dies_at != 0;  // its time was not over
@@ -169,7 +191,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
     kill(life.pid, SIGKILL);
     int status = 0;
     waitpid(life.pid, &status, 0);
-    CHECK(WIFEXITED(status) ? WEXITSTATUS(status) == 0 : WTERMSIG(status) == SIGKILL);
+    CHECK(was_killed(status) || WEXITSTATUS(status) == 0);
   }
   // What is left comes out to the one who outlived them all.
   keeper->reap();
@@ -360,6 +382,17 @@ TEST(sleepers_learn_of_a_death_within_100_ms) {
 }
 
 int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "apart") == 0) {
+    apart = true;
+    if (geteuid() != 0) {
+      std::printf("left out: only root can make the namespaces\n");
+      return 0;
+    }
+    const int kills = argc > 2 ? std::atoi(argv[2]) : 1000;
+    seed_used = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : static_cast<uint64_t>(time(nullptr));
+    campaign(kills, seed_used);
+    return 0;
+  }
   if (argc > 1) kills_wanted = std::atoi(argv[1]);
   seed_used = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : static_cast<uint64_t>(time(nullptr));
   return check::main(1, argv);

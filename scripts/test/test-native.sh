@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The C++ tests, with plain CMake and without Node. `all` adds the model checker and the sanitizers; `campaign [KILLS]` is
-# the long form of the deaths, `exhaustive` that of the model's small histories.
+# the long form of the deaths, `campaign-apart [KILLS]` that of deaths in namespaces of their own, `exhaustive` that of the model's small histories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -29,9 +29,11 @@ case "${1:-}" in
     run tsan ;;
   campaign)
     out/failpoints/native/test/kill "${2:-100000}" ;;
+  campaign-apart)
+    out/failpoints/native/test/kill apart "${2:-100000}" ;;
   exhaustive)
     out/failpoints/native/test/model exhaustive-long ;;
   *)
-    echo "usage: $0 [all | campaign [KILLS] | exhaustive]" >&2
+    echo "usage: $0 [all | campaign [KILLS] | campaign-apart [KILLS] | exhaustive]" >&2
     exit 2 ;;
 esac

@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
@@ -49,6 +49,13 @@ export interface StartOptions {
   wrapper?: string[];
 }
 
+/** In front of a command: in namespaces of its own, as a container has them. */
+export const APART = [
+  ...['unshare', '--user', '--map-root-user', '--pid', '--fork', '--kill-child', '--mount-proc', '--ipc', '--net'],
+];
+/** `npm run test:apart` has every child live so that is not told to live otherwise. */
+const wrapper = process.env.SAGE_QUEUE_TEST_APART === undefined ? [] : APART;
+
 /** Words that end a test as the system does, whatever the exit status says. */
 const ABORT = /Assertion|Aborted|FATAL ERROR|terminate called|Segmentation|double free|corrupted/i;
 
@@ -59,10 +66,13 @@ export class Child {
   private readonly takers: { resolve(line: unknown): void; reject(error: Error): void }[] = [];
   private readonly process: ChildProcessWithoutNullStreams;
   private stderr = '';
+  private readonly stays: boolean;
   readonly ended: Promise<Ending>;
 
   constructor(program: string, args: unknown[], options: StartOptions) {
-    const command = [...(options.wrapper ?? []), process.execPath, ...(options.flags ?? []), '-e', prelude + program];
+    const front = options.wrapper ?? (options.uid === undefined ? wrapper : []);
+    this.stays = front.includes('--fork');
+    const command = [...front, process.execPath, ...(options.flags ?? []), '-e', prelude + program];
     this.process = spawn(command[0]!, [...command.slice(1), ...args.map((arg) => JSON.stringify(arg))], {
       cwd: root,
       env: { ...process.env, ...options.env },
@@ -104,8 +114,19 @@ export class Child {
   }
 
   signal(signal: NodeJS.Signals): this {
-    this.process.kill(signal);
+    if (this.process.exitCode === null && this.process.signalCode === null) process.kill(this.inner(), signal);
     return this;
+  }
+
+  /** The process itself where a wrapper stays in front of it: that one ends when this one has ended, and not before. */
+  private inner(): number {
+    if (!this.stays) return this.pid;
+    try {
+      const [child] = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').split(' ');
+      return Number(child) || this.pid;
+    } catch {
+      return this.pid;
+    }
   }
 
   async kill(): Promise<void> {

@@ -4,21 +4,10 @@
  */
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
+import { APART, attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
 import type { Child } from './child';
 import { makeFifo, survivorOf } from './mourning';
 
-const APART = [
-  'unshare',
-  '--user',
-  '--map-root-user',
-  '--pid',
-  '--fork',
-  '--kill-child',
-  '--mount-proc',
-  '--ipc',
-  '--net',
-];
 const BOUND_MS = 100;
 
 const possible = ((): boolean => {
@@ -98,9 +87,7 @@ containers('%s', (type) => {
       apart,
     );
     await holder.next();
-    // SIGSTOP reaches the process of the other namespace by its pid in this one.
-    const inner = Number(execFileSync('pgrep', ['-P', String(holder.pid)], { encoding: 'utf8' }).trim());
-    process.kill(inner, 'SIGSTOP');
+    holder.signal('SIGSTOP');
     const from = now();
     while (now() - from < 10_000) {
       expect((await errorOf(() => queue.get({ timeoutMs: 500 }))).message).toMatch(/empty/);
@@ -141,7 +128,7 @@ containers('%s', (type) => {
       await victim.next();
       victims.push(victim);
     }
-    expect(bells()).toHaveLength(2);
+    await until('both have a doorbell', () => bells().length === 2);
     for (const victim of victims) await victim.kill();
     await until('they are recovered', async () => {
       await queue.stats();

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { PACKAGE_ROOT } from '../../package-root';
 import { addonFile, loadAddon } from '../../transports/shm/addon';
 import { listSegments, listUnreadableSegments } from '../../transports/shm/segments';
+import { segmentDirectory } from '../../util/segment-directory';
 import { alive } from './ls';
 import { segmentUri } from '../queue-uri';
 import { bytes, count } from '../io/table';
@@ -17,12 +18,19 @@ export interface Finding {
   readonly type?: string;
 }
 
-const SHARED_MEMORY = '/dev/shm';
 /** A queue made without options reserves a little more than 1 MiB. */
 const LEAST_FREE_BYTES = 2 * 1024 * 1024;
 /** What a container has that was started without --shm-size. */
 const CONTAINER_DEFAULT_BYTES = 64 * 1024 * 1024;
 const TMPFS_MAGIC = 0x01021994;
+/** Those that queues work on (linux/magic.h). */
+const FILE_SYSTEMS: Record<number, string> = {
+  [TMPFS_MAGIC]: 'tmpfs',
+  0xef53: 'ext4',
+  0x58465342: 'xfs',
+  0x9123683e: 'btrfs',
+  0x794c7630: 'overlay',
+};
 const OLDEST_NODE = 20;
 /** The inode of the first pid namespace of every kernel (PROC_PID_INIT_INO). */
 const FIRST_PID_NAMESPACE = 'pid:[4026531836]';
@@ -82,16 +90,23 @@ function addonCheck(): Finding[] {
   }
 }
 
+const fileSystemOf = (type: number): string => FILE_SYSTEMS[type] ?? `a file system of type 0x${type.toString(16)}`;
+
 function sharedMemoryCheck(): Finding[] {
   if (process.platform !== 'linux') return [];
-  const check = SHARED_MEMORY;
-  const larger = `mount -o remount,size=1G ${SHARED_MEMORY}   (as root; in a container: docker run --shm-size=1g)`;
+  const directory = segmentDirectory();
+  const check = directory;
+  const larger = `mount -o remount,size=1G ${directory}   (as root; in a container: docker run --shm-size=1g)`;
   try {
-    const system = statfsSync(SHARED_MEMORY);
+    const system = statfsSync(directory);
     const total = system.blocks * system.bsize;
     const free = system.bavail * system.bsize;
-    const found = `${bytes(total)}, ${bytes(free)} free`;
-    accessSync(SHARED_MEMORY, constants.W_OK | constants.X_OK);
+    const found = `${fileSystemOf(system.type)}, ${bytes(total)}, ${bytes(free)} free`;
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    if (FILE_SYSTEMS[system.type] === undefined) {
+      const type = 'export SAGE_QUEUE_DIR=...   (a directory on tmpfs, ext4, xfs, btrfs or overlay)';
+      return [{ check, status: 'wrong', found: `${found}: no queue can lie there`, type }];
+    }
     if (free < LEAST_FREE_BYTES) {
       return [
         { check, status: 'wrong', found: `${found}: too little for a queue`, type: `sage-queue prune, or ${larger}` },
@@ -102,8 +117,8 @@ function sharedMemoryCheck(): Finding[] {
         {
           check,
           status: 'advice',
-          found: `${found}; it is no tmpfs, so queues are written to a disk`,
-          type: `mount -t tmpfs -o size=1G tmpfs ${SHARED_MEMORY}   (as root)`,
+          found: `${found}; it is no tmpfs, so queues are written to a disk (there they survive a clean reboot, never a power cut)`,
+          type: `mount -t tmpfs -o size=1G tmpfs ${directory}   (as root)`,
         },
       ];
     }
@@ -112,10 +127,10 @@ function sharedMemoryCheck(): Finding[] {
       : [{ check, status: 'ok', found }];
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EROFS') {
-      const type = `mount -o remount,rw ${SHARED_MEMORY}   (as root)`;
+      const type = `mount -o remount,rw ${directory}   (as root)`;
       return [{ check, status: 'wrong', found: 'is mounted read-only; no queue can be used', type }];
     }
-    const type = `mount -t tmpfs -o size=1G,mode=1777 tmpfs ${SHARED_MEMORY}   (as root)`;
+    const type = `mount -t tmpfs -o size=1G,mode=1777 tmpfs ${directory}   (as root)`;
     return [{ check, status: 'wrong', found: `cannot be used: ${(error as Error).message}`, type }];
   }
 }
@@ -166,7 +181,7 @@ function unreadable(): Finding[] {
     // Other users and other containers may have queues of their own.
     if (code === 'ERR_SEGMENT_PERMISSION') return { check, status: 'advice', found };
     if (code === 'ERR_SEGMENT_NAMESPACE') return { check, status: 'advice', found };
-    const path = file.startsWith('/') ? file : join(SHARED_MEMORY, file);
+    const path = file.startsWith('/') ? file : join(segmentDirectory(), file);
     return { check, status: 'wrong', found, type: `rm '${path}'   (what is in it is lost)` };
   });
 }

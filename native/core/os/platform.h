@@ -12,8 +12,11 @@ namespace sage::platform {
 extern const size_t kMaxFileName;
 extern const int kMapNoReserve;
 
-/// Where segments live.
+/// Where segments live unless SAGE_QUEUE_DIR says otherwise.
 std::string segment_directory();
+
+/// The file system of a directory, if it is none that queues are known to work on; otherwise nothing.
+std::string unsuitable_file_system(const std::string& directory);
 
 /// Opens a file that has no name yet, or where that does not exist one under `temporary`. -1 and errno.
 int open_unnamed(const std::string& directory, std::string* temporary);

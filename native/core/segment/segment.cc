@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <utility>
@@ -94,6 +95,21 @@ uint32_t owner_of(int fd, const std::string& file) {
   return info.st_uid;
 }
 
+/// Before anything is opened there: whether queues can lie where this process wants them.
+void check_place() {
+  static const std::string file_system = platform::unsuitable_file_system(Segment::directory());
+  if (Segment::directory()[0] != '/') {
+    throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED",
+                         "SAGE_QUEUE_DIR is an absolute path of a directory; found " + Segment::directory() + ".");
+  }
+  if (!file_system.empty()) {
+    throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED",
+                         "queues cannot lie in " + Segment::directory() + ", whose file system is " + file_system +
+                             ": processes must share its memory and see each other's locks. Use a directory on tmpfs, "
+                             "ext4, xfs, btrfs or overlay (SAGE_QUEUE_DIR), or the type rpc.");
+  }
+}
+
 /// No queue is one thing, no place for queues another.
 void check_directory(const std::string& file) {
   struct stat info;
@@ -115,7 +131,15 @@ RoomMark::~RoomMark() {
 
 bool RoomMark::others() const { return folder_ < 0 || byte_state(folder_, kRoomByte) != ByteState::kFree; }
 
-std::string Segment::directory() { return platform::segment_directory(); }
+const std::string& Segment::directory() {
+  static const std::string chosen = [] {
+    const char* asked = std::getenv("SAGE_QUEUE_DIR");
+    std::string path = asked != nullptr && *asked != 0 ? asked : platform::segment_directory();
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    return path;
+  }();
+  return chosen;
+}
 
 std::string Segment::file_of(const std::string& name) {
   std::string file = kPrefix + name;
@@ -270,6 +294,7 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
 }
 
 std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create create, bool* created) {
+  check_place();
   const std::string file = file_of(options.name);
   const uint32_t start = monotonic_ms();
   int alone = 0;

@@ -84,7 +84,8 @@ class Segment {
   /// Whether this process may do that: where the directory has the sticky bit, as /dev/shm, it is the owner's right.
   bool may_unlink() const;
 
-  static std::string directory();
+  /// $SAGE_QUEUE_DIR of this process, or the platform's own.
+  static const std::string& directory();
   static std::string file_of(const std::string& name);
   /// Files of this package in directory().
   static std::vector<std::string> list_files();

@@ -36,6 +36,8 @@ const int kMapNoReserve = MAP_NORESERVE;
 // is root's and sticky, as /dev/shm is, and macOS empties it when it starts.
 std::string segment_directory() { return "/private/tmp"; }
 
+std::string unsuitable_file_system(const std::string&) { return ""; }
+
 int open_unnamed(const std::string& directory, std::string* temporary) { return open_temporary(directory, temporary); }
 
 bool give_name(int fd, const std::string& temporary, const std::string& path) {
