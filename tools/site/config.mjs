@@ -3,6 +3,7 @@
 const NAMES = {
   'rpc.md': 'Other hosts: rpc and auto',
   'ray.md': 'A Ray cluster',
+  'containers.md': 'Between containers',
   'work.md': 'Work: retries and dead letters',
   'start.md': 'Start',
   'from-sage.md': 'From SAGE, line by line',
@@ -32,6 +33,7 @@ export function config({ pages, reference, repositoryUrl, base }) {
       text: 'Topics',
       items: items(
         'work.md',
+        'containers.md',
         'rpc.md',
         'ray.md',
         'metrics.md',
