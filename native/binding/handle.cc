@@ -113,6 +113,7 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
   result["waitingPutters"] = totals.waiting_putters;
   result["recovered"] = static_cast<double>(totals.recovered);
   result["redelivered"] = static_cast<double>(totals.redelivered);
+  result["leased"] = static_cast<double>(totals.leased);
   Napi::Array attached = Napi::Array::New(env);
   for (const sage::Attached& one : queue.attached()) {
     Napi::Object entry = Napi::Object::New(env);

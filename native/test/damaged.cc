@@ -95,7 +95,7 @@ TEST(leases_that_fill_the_area_end_a_search_that_has_no_end_of_its_own) {
   constexpr uint32_t kUnits = 65536 / kUnitBytes;
   for (uint32_t index = 0; index < kUnits; ++index) {
     scribbler.leases()[index].record = Record::make(kUnits - 1 - index, kUnitBytes);
-    scribbler.leases()[index].word = LeaseWord::make(LeaseWord::kLeased, 2, 0, 1);
+    scribbler.leases()[index].word = LeaseWord::make(LeaseWord::kLeased, 2, 0, 0, 1);
   }
   scribbler.control().lease_high = kUnits;
   // The oldest bytes in use begin far behind the last: 2³⁰ units seem to be free.

@@ -19,6 +19,8 @@ struct Block {
   Slot<Memory> slots[kSlots];
   LeaseEntry<Memory> leases[kLeases];
 
+  SharedState<Memory> shared_state;
+
   /// All new; with room for `items` items and as many `units` of payload.
   SharedState<Memory> shared(uint64_t items, uint32_t units) {
     SharedState<Memory> words;
@@ -31,6 +33,7 @@ struct Block {
     words.lease_count = kLeases;
     words.capacity_units = words.area_units = units;
     words.initialise();
+    shared_state = words;
     return words;
   }
 };

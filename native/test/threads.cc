@@ -176,17 +176,17 @@ class Threads {
         std::this_thread::yield();
         continue;
       }
-      if (leases && queue_->lease(actor, items)) {
+      if (leases && queue_->lease(actor, items, 1) == 0) {
         std::this_thread::yield();
         if (random() % 8 == 0) {
           queue_->requeue_lease(items[0]);
           continue;
         }
         note(read(items[0]), items[0], &last);
-        queue_->ack(items[0]);
+        queue_->ack(actor, items, 1);
       } else if (items[0].lease >= 0) {
         note(read(items[0]), items[0], &last);
-        queue_->ack(items[0]);
+        queue_->ack(actor, items, 1);
       } else if (random() % 16 == 0) {
         queue_->requeue(actor, items, taken);
       } else if (random() % 2 == 0) {
@@ -225,7 +225,7 @@ class Threads {
       if (random() % 2 == 0) {
         const uint32_t taken = take(actor, 1 + random() % 3, items);
         if (taken > 0) (void)read(items[0]);
-        if (taken == 1 && items[0].lease < 0 && random() % 2 == 0) queue_->lease(actor, items);
+        if (taken == 1 && items[0].lease < 0 && random() % 2 == 0) queue_->lease(actor, items, 1);
       }
       if (random() % 2 == 0 && queue_->claim(actor, lengths, codecs, 3, items, &claimed) == Outcome::kOk) {
         write(items[0], {77, 77});

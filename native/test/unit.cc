@@ -294,7 +294,7 @@ TEST(numbers_tags_and_positions_may_wrap) {
   std::mt19937 random(3);
   uint64_t put_numbers = first;
   std::vector<uint32_t> waiting;
-  const Item none{0, 0, 0, 0, 0, -1};
+  const Item none{0, 0, 0, 0, 0, -1, 0};
   Item lease = none;
   for (int step = 0; step < 4000; ++step) {
     const uint32_t lengths[2] = {static_cast<uint32_t>(random() % 200), static_cast<uint32_t>(random() % 200)};
@@ -311,12 +311,12 @@ TEST(numbers_tags_and_positions_may_wrap) {
     }
     CHECK(queue.size() == waiting.size() && queue.used() <= 6 && queue.used_bytes() <= 64 * kUnitBytes);
     if (step % 50 == 49 && lease.lease >= 0) {
-      queue.ack(lease);
+      queue.ack(actors[0], &lease, 1);
       lease = none;
     } else if (step % 50 == 10 && queue.take(actors[0], 1, items, &count) == Outcome::kOk) {
       CHECK(items[0].codec == waiting.front());
       waiting.erase(waiting.begin());
-      CHECK(queue.lease(actors[0], items));
+      CHECK(queue.lease(actors[0], items, 1) == 0);
       lease = items[0];
     } else if (random() % 3 != 0 && queue.take(actors[1], 3, items, &count) == Outcome::kOk) {
       for (uint32_t index = 0; index < count; ++index) CHECK(items[index].codec == waiting[index]);

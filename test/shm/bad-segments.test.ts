@@ -60,7 +60,7 @@ const damages: [string, string, (path: string) => void][] = [
   // Header words: layout.h has the picture. A forged size fails the checksum.
   ['with a forged slot count', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 88, Buffer.alloc(8, 0x7f))],
   ['with a forged capacity', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 104, Buffer.alloc(8, 0x7f))],
-  ['with a forged payload offset', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 152, Buffer.alloc(8, 0x7f))],
+  ['with a forged payload offset', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 160, Buffer.alloc(8, 0x7f))],
   ['with another magic', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 0, Buffer.from('notqueue'))],
   ['with impossible cursors', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 4096, Buffer.alloc(256, 0xff))],
   ['with zeroed cursors', 'ERR_SEGMENT_CORRUPT', (path) => overwrite(path, 4096, Buffer.alloc(384, 0))],
@@ -113,7 +113,7 @@ describe.each(types)('%s', (type) => {
     const whole = readFileSync(path);
     unlinkSync(path);
     // Everything behind the header up to the payload, in words of 8 bytes.
-    const payloadOffset = Number(whole.readBigUInt64LE(152));
+    const payloadOffset = Number(whole.readBigUInt64LE(160));
     for (let round = 0; round < 25; round++) {
       const bytes = Buffer.from(whole);
       for (let count = 1 + random.below(40); count > 0; count--) {
@@ -214,7 +214,7 @@ describe.each(types)('%s', (type) => {
     const mine = new Set([live, kept, empty].map(nameOf));
     const info = (name: string) => listSegments().find((segment) => segment.name === name);
     expect(info(nameOf(live))).toMatchObject({ queueType: type, qsize: 0, attached: [{ pid: child.pid, alive: true }], shutDown: false }); // prettier-ignore
-    expect(info(nameOf(kept))).toMatchObject({ qsize: 2, maxsize: 8, attached: [], layoutVersion: 1 });
+    expect(info(nameOf(kept))).toMatchObject({ qsize: 2, maxsize: 8, attached: [], layoutVersion: 2 });
     expect(info(nameOf(empty))?.attached.every(({ alive }) => !alive)).toBe(true);
     const names = (pruned: ReturnType<typeof pruneSegments>): string[] => pruned.map(({ name }) => name).filter((name) => mine.has(name)); // prettier-ignore
     // Other files of this suite run at the same time: what is really removed here is asked for with the dry run first.

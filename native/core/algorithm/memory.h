@@ -8,6 +8,9 @@
 
 #include "core/failpoint.h"
 
+// What is seldom called stays out of the functions that every put and get goes through.
+#define SAGE_COLD __attribute__((noinline))
+
 namespace sage {
 
 enum class Site : int {

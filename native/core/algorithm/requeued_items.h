@@ -31,9 +31,9 @@ class RequeuedItems {
   /// Requeues the items of a batch.
   void requeue(const Item* items, uint32_t count) {
     for (uint32_t index = count; index-- > 0;) {
-      const uint32_t deliveries = std::min(items[index].deliveries + 1, SlotWord::kMaxDeliveries);
-      state_.slot(items[index].number)
-          .word.store(SlotWord::make(items[index].number, SlotWord::kRequeued, 0, 0, deliveries),
+      const Item& item = items[index];
+      state_.slot(item.number)
+          .word.store(SlotWord::again(item.number, SlotWord::kRequeued, 0, item.deliveries + 1, item.crashes),
                       state_.order(Site::kRequeue, std::memory_order_release));
       Memory::point(Point::kReturnHalf);
     }
@@ -44,7 +44,8 @@ class RequeuedItems {
   void requeue_lease(const Item& item) {
     LeaseEntry<Memory>& entry = state_.leases[item.lease];
     const Word word = entry.word.load(std::memory_order_relaxed);
-    entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + 1, LeaseWord::serial(word)),
+    entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + 1, LeaseWord::crashes(word),
+                                     LeaseWord::serial(word)),
                      state_.order(Site::kRequeue, std::memory_order_release));
     Memory::point(Point::kReturnHalf);
     raise_hint();
@@ -67,11 +68,14 @@ class RequeuedItems {
         continue;
       }
       if (item->lease >= 0) {
+        LeaseEntry<Memory>& entry = state_.leases[item->lease];
         const Word mine =
-            LeaseWord::make(LeaseWord::kLeased, actor.index, LeaseWord::deliveries(found), LeaseWord::serial(found));
-        if (!state_.leases[item->lease].word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
+            LeaseWord::make(LeaseWord::kLeased, actor.index, item->deliveries, item->crashes, LeaseWord::serial(found));
+        if (!entry.word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
+        // Read anew, now that it is ours: between its lives an entry may come back to the word it was found with.
+        describe(entry, item);
       } else {
-        const Word mine = SlotWord::make(item->number, SlotWord::kTaken, actor.index, 1, SlotWord::deliveries(found));
+        const Word mine = SlotWord::again(item->number, SlotWord::kTaken, actor.index, item->deliveries, item->crashes);
         if (!state_.slot(item->number).word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
       }
       state_.add(state_.self(actor).redelivered, 1);
@@ -95,7 +99,8 @@ class RequeuedItems {
                Record::length(record),
                static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
                SlotWord::deliveries(word),
-               -1};
+               -1,
+               SlotWord::crashes(word)};
       *found = word;
       any = true;
       break;
@@ -107,13 +112,10 @@ class RequeuedItems {
       if (LeaseWord::state(word) != LeaseWord::kRequeued) continue;
       const uint64_t number = entry.number.load(std::memory_order_relaxed);
       if (any && number >= item->number) continue;
-      const uint64_t record = entry.record.load(std::memory_order_relaxed);
-      *item = {number,
-               Record::position(record),
-               Record::length(record),
-               static_cast<uint32_t>(entry.codec.load(std::memory_order_relaxed)),
-               LeaseWord::deliveries(word),
-               static_cast<int64_t>(index)};
+      describe(entry, item);
+      item->deliveries = LeaseWord::deliveries(word);
+      item->crashes = LeaseWord::crashes(word);
+      item->lease = static_cast<int32_t>(index);
       *found = word;
       any = true;
     }
@@ -136,6 +138,14 @@ class RequeuedItems {
   }
 
  private:
+  static void describe(const LeaseEntry<Memory>& entry, Item* item) {
+    const uint64_t record = entry.record.load(std::memory_order_relaxed);
+    item->number = entry.number.load(std::memory_order_relaxed);
+    item->position = Record::position(record);
+    item->length = Record::length(record);
+    item->codec = static_cast<uint32_t>(entry.codec.load(std::memory_order_relaxed));
+  }
+
   const SharedState<Memory>& state_;
 };
 

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 
+#include "core/algorithm/lease_table.h"
 #include "core/algorithm/reclaimer.h"
 #include "core/algorithm/recovery.h"
 
@@ -31,6 +32,7 @@ class SageQueue {
   Outcome claim(Actor& actor, const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items,
                 uint32_t* claimed) {
     count = std::min(count, kMaxBatch);
+    Word still[2] = {0, 0};
     for (uint32_t patience = Memory::kPatience; patience-- > 0;) {
       // SYNC POINT: pairs with the claiming exchange of whoever wrote this tail.
       const Word tail = state_.control->tail.load(state_.order(Site::kTailLoad, std::memory_order_acquire));
@@ -46,34 +48,34 @@ class SageQueue {
         items[index].codec = codecs[index];
         items[index].deliveries = 0;
         items[index].lease = -1;
+        items[index].crashes = 0;
         end += Record::units(lengths[index]);
       }
       if (number + count > actor.number_limit || static_cast<int32_t>(end - actor.position_limit) > 0) {
         const Outcome space = reclaimer_.find_space(actor, tail, start, items, count, &fitted, &end);
-        if (space == Outcome::kRetry) continue;
-        if (space != Outcome::kOk) return space;
+        if (space != Outcome::kOk) {
+          if (space == Outcome::kSkip) {
+            skip_space(actor, tail, start, end);
+          } else if (space != Outcome::kRetry) {
+            return space;
+          } else if (stands_still(still)) {
+            return Outcome::kCorrupt;
+          }
+          continue;
+        }
       }
-      if (tail != actor.last_tail) state_.tag_claim(tail);
-      Memory::point(Point::kClaimStamped);
-      // SYNC POINT: pairs with the intent load in state_.claim_end(); our earlier claim's extents lie before it.
-      state_.self(actor).intent.store((number + fitted) << 32 | end,
-                                      state_.order(Site::kIntentStore, std::memory_order_release));
-      Memory::point(Point::kClaimIntent);
-      Word expected = tail;
-      const Word claim_word = Cursor::make(number + fitted, actor.index, fitted);
-      // SYNC POINT: publishes the intent and the owner tag; pairs with the load above.
-      if (!state_.control->tail.compare_exchange_strong(expected, claim_word,
-                                                        state_.order(Site::kTailClaim, std::memory_order_release),
-                                                        std::memory_order_relaxed)) {
-        continue;
-      }
-      Memory::point(Point::kClaimWon);
-      actor.last_tail = 0;  // until it is committed others may have to tag it, and so may we
-      actor.last_end = end;
+      if (!win_claim(actor, tail, fitted, end)) continue;
       *claimed = fitted;
       return Outcome::kOk;
     }
     return Outcome::kCorrupt;
+  }
+
+  /// Whether room was kept from others for a moment that no commit will tell them of.
+  bool gave_room_back(Actor& actor) const {
+    const bool gave = actor.gave_room_back;
+    actor.gave_room_back = false;
+    return gave;
   }
 
   /// Writes down where a claim's items lie. Before anything else is claimed through this actor, since until then only
@@ -110,12 +112,8 @@ class SageQueue {
   }
 
   /// Whether a commit may have shown where it lies to those who, not knowing it, found the queue full: bytes left free
-  /// in front of it or within it, where it stepped past a lease, or those of an aborted slot whose record nobody wrote.
-  bool may_reveal_space() const {
-    // SYNC POINT: after the commit; a putter that looked before it and saw the aborted slot has its bell up. Pairs with
-    // the fence in park().
-    return state_.lease_high() > 0 || state_.control->aborted.load(std::memory_order_seq_cst) != 0;
-  }
+  /// in front of it or within it, where it stepped past a lease.
+  bool may_reveal_space() const { return state_.lease_high() > 0; }
 
   /// Gives a claim up: its numbers hold nothing and are passed over.
   void abort(Actor& actor, const Item* items, uint32_t count) {
@@ -153,7 +151,8 @@ class SageQueue {
                         Record::length(extent),
                         static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
                         0,
-                        -1};
+                        -1,
+                        0};
         ++batch;
       }
       if (batch == 0) {
@@ -226,48 +225,15 @@ class SageQueue {
 
   // ── leases ─────────────────────────────────────────────────────────────
 
-  /// Moves an item that was just taken alone (take of one, or take_requeued) out of the ring into a lease entry, so
-  /// that the numbers and bytes behind it can be used again. False: no entry is free, the item is as it was.
-  bool lease(Actor& actor, Item* item) {
-    if (item->lease >= 0) return true;
-    for (uint64_t index = 0; index < state_.lease_count; ++index) {
-      LeaseEntry<Memory>& entry = state_.leases[index];
-      Word word = entry.word.load(std::memory_order_relaxed);
-      if (LeaseWord::state(word) != LeaseWord::kFree) continue;
-      state_.raise(state_.control->lease_high, static_cast<uint32_t>(index + 1));
-      const uint32_t serial = LeaseWord::serial(word) + 1;
-      if (!entry.word.compare_exchange_strong(word, LeaseWord::make(LeaseWord::kFilling, actor.index, 0, serial),
-                                              std::memory_order_acq_rel)) {
-        continue;
-      }
-      Memory::point(Point::kLeaseFilling);
-      // SYNC POINT: who reads these beside the word of the entry's last life sees that life's end, too; pairs with
-      // state_.leased_bytes() and recover_leases().
-      entry.number.store(item->number, state_.order(Site::kLeaseFill, std::memory_order_release));
-      entry.record.store(Record::make(item->position, item->length),
-                         state_.order(Site::kLeaseFill, std::memory_order_release));
-      entry.codec.store(item->codec, std::memory_order_relaxed);
-      // Published by the slot's release, so that no producer sees the bytes free.
-      entry.word.store(LeaseWord::make(LeaseWord::kLeased, actor.index, item->deliveries, serial),
-                       std::memory_order_relaxed);
-      Memory::point(Point::kLeasePublished);
-      item->lease = static_cast<int64_t>(index);
-      Item slot_item = *item;
-      release(actor, &slot_item, 1);
-      return true;
-    }
-    return false;
+  /// Moves the items of a batch from take(), or one of take_requeued(), into leases. Returns how many of the first ones
+  /// are still as they were, because no lease entry was free.
+  uint32_t lease(Actor& actor, Item* items, uint32_t count) {
+    const uint32_t left = leases_.lease(actor, items, count);
+    actor.last_head = 0;
+    return left;
   }
-
-  /// Finishes an item on lease.
-  void ack(const Item& item) {
-    Memory::point(Point::kLeaseAckBefore);
-    LeaseEntry<Memory>& entry = state_.leases[item.lease];
-    const Word word = entry.word.load(std::memory_order_relaxed);
-    // SYNC POINT: the payload is no longer read; pairs with the lease loads in find_space().
-    entry.word.exchange(LeaseWord::make(LeaseWord::kFree, 0, 0, LeaseWord::serial(word)),
-                        state_.order(Site::kLeaseFree, std::memory_order_seq_cst));
-  }
+  /// Finishes items on lease.
+  void ack(Actor& actor, const Item* items, uint32_t count) { leases_.ack(actor, items, count); }
 
   // ── the end ────────────────────────────────────────────────────────────
 
@@ -328,7 +294,8 @@ class SageQueue {
              Record::length(record),
              static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
              0,
-             -1};
+             -1,
+             0};
     *seen = head;
     return Outcome::kOk;
   }
@@ -344,6 +311,10 @@ class SageQueue {
 
   uint64_t used() const { return reclaimer_.used(); }
   uint64_t used_bytes() const { return reclaimer_.used_bytes(); }
+  /// As they were counted, so that it can be seen whether a limit was exceeded.
+  uint64_t counted() const { return reclaimer_.counted(); }
+  uint64_t counted_bytes() const { return reclaimer_.counted_bytes(); }
+  uint64_t leased() const { return state_.leased(); }
   bool drained() const { return reclaimer_.drained(); }
 
  private:
@@ -354,12 +325,52 @@ class SageQueue {
     slot.record.store(Record::make(item.position, item.length), std::memory_order_relaxed);
   }
 
+  /// The claim of `batch` numbers behind `tail`, up to the position `end`. False: another one was faster.
+  bool win_claim(Actor& actor, Word tail, uint32_t batch, uint32_t end) {
+    const uint64_t number = Cursor::number(tail) + batch;
+    if (tail != actor.last_tail) state_.tag_claim(tail);
+    Memory::point(Point::kClaimStamped);
+    // SYNC POINT: pairs with the intent load in claim_end(); our earlier claim's records lie before it.
+    state_.self(actor).intent.store(number << 32 | end, state_.order(Site::kIntentStore, std::memory_order_release));
+    Memory::point(Point::kClaimIntent);
+    Word expected = tail;
+    // SYNC POINT: publishes the intent and the owner tag; pairs with the load of tail in claim().
+    if (!state_.control->tail.compare_exchange_strong(expected, Cursor::make(number, actor.index, batch),
+                                                      state_.order(Site::kTailClaim, std::memory_order_release),
+                                                      std::memory_order_relaxed)) {
+      return false;
+    }
+    Memory::point(Point::kClaimWon);
+    actor.last_tail = 0;  // until it is committed others may have to tag it, and so may we
+    actor.last_end = end;
+    return true;
+  }
+
+  /// Claims what lies up to `end` and gives it up at once, so that the next claim begins there.
+  SAGE_COLD void skip_space(Actor& actor, Word tail, uint32_t start, uint32_t end) {
+    if (!win_claim(actor, tail, 1, end)) return;
+    const Item skipped{Cursor::number(tail), start, (end - start) * kUnitBytes, 0, 0, -1, 0};
+    abort(actor, &skipped, 1);
+    actor.gave_room_back = true;
+  }
+
+  /// Words seem to be out of date. Whether neither tail nor reclaim has moved since they last did: then nobody else is
+  /// why they contradict each other. Read by exchanges, which see the latest there is.
+  SAGE_COLD bool stands_still(Word* seen) {
+    const Word tail = state_.control->tail.fetch_or(0, std::memory_order_acq_rel);
+    const Word reclaim = state_.control->reclaim.fetch_or(0, std::memory_order_acq_rel);
+    const bool same = tail == seen[0] && reclaim == seen[1];
+    seen[0] = tail;
+    seen[1] = reclaim;
+    return same;
+  }
+
   void remember_claim(Actor& actor, const Item* items, uint32_t count) {
     actor.last_tail = Cursor::make(items[0].number + count, actor.index, count);
   }
 
   /// take() found nothing at `head`. kOk: look again.
-  Outcome nothing_to_take(Actor& actor, Word head) {
+  SAGE_COLD Outcome nothing_to_take(Actor& actor, Word head) {
     const uint64_t number = Cursor::number(head);
     const Word word = state_.slot(number).word.load(std::memory_order_acquire);
     if (SlotWord::is_done(word, number)) {
@@ -373,6 +384,7 @@ class SageQueue {
 
   const SharedState<Memory> state_;
   Reclaimer<Memory> reclaimer_{state_};
+  LeaseTable<Memory> leases_{state_};
   RequeuedItems<Memory> requeued_{state_};
   Recovery<Memory> recovery_{state_, requeued_};
 };

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <vector>
 
+#include "core/algorithm/lease_map.h"
 #include "core/segment/layout.h"
 
 namespace sage {
@@ -17,6 +19,10 @@ struct Actor {
   uint64_t last_head = 0;
   uint64_t number_limit = 0;    // up to here items may be claimed …
   uint32_t position_limit = 0;  // … and up to here bytes, as long as both hold
+  bool gave_room_back = false;  // a claim kept others out for a moment, and nothing of it is left
+  LeaseMap leases;
+  std::vector<uint32_t> free_leases;  // entries that were free when this handle last saw them, the latest one last …
+  uint32_t next_lease = 0;            // … and from where on it looks for others
 };
 
 /// Where one item lies. Without initialisers: arrays of them stand on the stack of every put.
@@ -26,7 +32,8 @@ struct Item {
   uint32_t length;
   uint32_t codec;
   uint32_t deliveries;  // before this one
-  int64_t lease;        // index of the lease entry that holds it; -1: its slot does
+  int32_t lease;        // index of the lease entry that holds it; -1: its slot does
+  uint32_t crashes;     // how many of its deliveries ended with the death of the holder
 };
 
 enum class Outcome {
@@ -34,6 +41,7 @@ enum class Outcome {
   kEmpty,
   kFull,
   kRetry,  // the words moved while they were looked at
+  kSkip,   // nothing is in the queue, and what is to go in fits further on
   kShut,
   kCorrupt,  // the words contradict each other for good
 };
@@ -178,6 +186,16 @@ struct SharedState {
     for (uint32_t index = 0; index < high; ++index) {
       const Word word = leases[index].word.load(order(Site::kLeaseLoad, std::memory_order_acquire));
       count += LeaseWord::state(word) != LeaseWord::kFree;
+    }
+    return count;
+  }
+
+  /// Items that somebody has on lease now.
+  uint64_t leased() const {
+    uint64_t count = 0;
+    const uint32_t high = lease_high();
+    for (uint32_t index = 0; index < high; ++index) {
+      count += LeaseWord::state(leases[index].word.load(std::memory_order_acquire)) == LeaseWord::kLeased;
     }
     return count;
   }

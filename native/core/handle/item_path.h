@@ -82,11 +82,13 @@ class ItemPath {
     }
   }
 
+  /// The items of a batch, or leases, of any one.
   void finish(const Item* items, uint32_t count) {
-    --held_;
     if (items[0].lease >= 0) {
-      algorithm_.ack(items[0]);
+      held_ -= count;
+      algorithm_.ack(actor_, items, count);
     } else {
+      --held_;
       algorithm_.release(actor_, items, count);
     }
     add(self().get_total, count);
@@ -102,25 +104,32 @@ class ItemPath {
   }
 
   void give_back(const Item* items, uint32_t count) {
-    --held_;
     if (items[0].lease >= 0) {
-      algorithm_.requeue_lease(items[0]);
+      held_ -= count;
+      for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index]);
     } else {
+      --held_;
       algorithm_.requeue(actor_, items, count);
     }
     waking_.item_appeared();
   }
 
-  /// Takes one item on lease. finish() acknowledges it, give_back() releases it.
-  Outcome lease(Item* item) {
+  /// Takes up to `max` items on lease. finish() acknowledges any of them, give_back() releases them.
+  Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes) {
     uint32_t taken = 0;
-    const Outcome outcome = take(1, item, &taken, ~uint64_t{0});
+    const Outcome outcome = take(max, items, &taken, max_bytes);
     if (outcome != Outcome::kOk) return outcome;
-    if (!algorithm_.lease(actor_, item)) {
-      give_back(item, 1);
-      return Outcome::kEmpty;
+    const uint32_t left = algorithm_.lease(actor_, items, taken);
+    held_ += taken - left;
+    if (left > 0) {  // no entry is free
+      give_back(items, left);
+    } else {
+      --held_;
     }
-    waking_.room_appeared();  // its slot no longer holds up the room behind it
+    *leased = taken - left;
+    if (*leased == 0) return Outcome::kEmpty;
+    std::copy(items + left, items + taken, items);
+    waking_.room_appeared();  // their slots no longer hold up the room behind them
     return Outcome::kOk;
   }
 
@@ -192,6 +201,8 @@ class ItemPath {
     if (outcome == Outcome::kFull && host_.found_dead()) {
       outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
     }
+    // After a claim that won, its commit does it.
+    if (outcome == Outcome::kFull && algorithm_.gave_room_back(actor_)) waking_.room_appeared();
     return outcome;
   }
 
@@ -224,7 +235,7 @@ class ItemPath {
     shared_.control->shut.store(2);
     while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
       if (items[0].lease >= 0) {
-        algorithm_.ack(items[0]);
+        algorithm_.ack(actor_, items, 1);
       } else {
         algorithm_.release(actor_, items, 1);
       }

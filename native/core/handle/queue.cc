@@ -74,7 +74,8 @@ void Queue::give_back(const Item* items, uint32_t count) { path_.give_back(items
 
 Outcome Queue::lease(Item* item) {
   current();
-  return path_.lease(item);
+  uint32_t leased = 0;
+  return path_.lease(1, item, &leased, ~uint64_t{0});
 }
 void Queue::acknowledge(const Item& item) { path_.finish(&item, 1); }
 void Queue::release_lease(const Item& item) { path_.give_back(&item, 1); }
@@ -174,6 +175,7 @@ QueueTotals Queue::totals() const {
   }
   totals.size = size();
   totals.used_bytes = algorithm().used_bytes();
+  totals.leased = algorithm().leased();
   totals.recovered = shared().control->recovered.load(std::memory_order_relaxed);
   totals.shut_down = is_shut();
   return totals;

@@ -29,6 +29,7 @@ struct QueueTotals {
   uint64_t put_bytes = 0;
   uint64_t used_bytes = 0;
   uint64_t redelivered = 0;
+  uint64_t leased = 0;
   uint64_t recovered = 0;
   uint32_t waiting_getters = 0;
   uint32_t waiting_putters = 0;

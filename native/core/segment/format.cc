@@ -38,7 +38,8 @@ void lay_out(Header* header) {
   header->lease_count = header->item_limit;
   header->control_offset = kControlOffset;
   header->participants_offset = kParticipantsOffset;
-  header->slots_offset = header->participants_offset + kParticipants * sizeof(Participant<StdMemory>);
+  header->schema_offset = header->participants_offset + kParticipants * sizeof(Participant<StdMemory>);
+  header->slots_offset = header->schema_offset + header->schema_bytes;
   header->leases_offset = header->slots_offset + header->slot_count * sizeof(Slot<StdMemory>);
   header->payload_offset =
       round_up(header->leases_offset + header->lease_count * sizeof(LeaseEntry<StdMemory>), kPayloadAlignment);
@@ -48,10 +49,12 @@ void lay_out(Header* header) {
 void check_header(const Header& header, uint64_t file_bytes, const std::string& file) {
   if (header.magic != kMagic) fail_corrupt(file, "its first eight bytes are not the magic number");
   if (header.layout_version != kLayoutVersion) {
-    throw SegmentFailure("ERR_SEGMENT_VERSION",
-                         "segment " + file + " has layout version " + std::to_string(header.layout_version) +
-                             ", this build reads version " + std::to_string(kLayoutVersion) +
-                             ". Use the same major version of sage-queue in every process, or remove the segment.");
+    throw SegmentFailure(
+        "ERR_SEGMENT_VERSION",
+        "segment " + file + " has layout version " + std::to_string(header.layout_version) +
+            ", this build reads version " + std::to_string(kLayoutVersion) +
+            ". Drain it with the release of sage-queue that made it and let that remove it, or use one release in "
+            "every process (docs/compatibility.md).");
   }
   if (header.endian_mark != kEndianMark || header.word_bytes != sizeof(void*) ||
       header.header_bytes != sizeof(Header)) {
@@ -60,7 +63,8 @@ void check_header(const Header& header, uint64_t file_bytes, const std::string& 
   }
   if (header.checksum != checksum(header)) fail_corrupt(file, "its header does not match its checksum");
   if (header.maxsize > kMaxItems || header.capacity_bytes == 0 || header.capacity_bytes > kMaxCapacity ||
-      header.name_bytes > kNameBytes || header.queue_id_bytes > kQueueIdBytes ||
+      (header.schema_bytes != 0 && header.schema_bytes != kSchemaBytes) || header.name_bytes > kNameBytes ||
+      header.queue_id_bytes > kQueueIdBytes ||
       (header.kind != static_cast<uint32_t>(Kind::kShm) && header.kind != static_cast<uint32_t>(Kind::kSage))) {
     fail_corrupt(file, "a size in its header is out of range");
   }

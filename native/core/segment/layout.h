@@ -1,4 +1,4 @@
-// The shared layout, version 1. docs/sage-queue.md has the same picture. Nothing here may move within one version.
+// The shared layout, version 2. docs/sage-queue.md has the same picture. Nothing here may move within one version.
 #pragma once
 
 #include <cstddef>
@@ -9,11 +9,12 @@
 namespace sage {
 
 constexpr uint64_t kMagic = 0x51'45'47'41'53'01'0a'0dULL;  // "\r\n\1SAGEQ"
-constexpr uint32_t kLayoutVersion = 1;
+constexpr uint32_t kLayoutVersion = 2;
 constexpr uint32_t kEndianMark = 0x01020304;
-constexpr uint32_t kParticipants = 256;  // entry 0 stands for nobody
-constexpr uint32_t kMaxBatch = 64;       // items that one claim or one take covers at most: a batch
-constexpr uint32_t kUnitBytes = 16;      // granularity of the payload area
+constexpr uint32_t kParticipants = 256;   // entry 0 stands for nobody
+constexpr uint32_t kMaxBatch = 64;        // items that one claim or one take covers at most: a batch
+constexpr uint32_t kUnitBytes = 16;       // granularity of the payload area
+constexpr uint32_t kSchemaBytes = 65536;  // of the area for schemas, where a queue was made with one
 constexpr uint32_t kNameBytes = 1024;
 constexpr uint32_t kQueueIdBytes = 1024;
 
@@ -41,10 +42,13 @@ struct Header {
   uint64_t area_bytes;      // what that lies in: power of two, mapped twice back to back
   uint64_t control_offset;
   uint64_t participants_offset;
+  uint64_t schema_offset;
   uint64_t slots_offset;
   uint64_t leases_offset;
   uint64_t payload_offset;
   uint64_t total_bytes;
+  uint64_t schema_bytes;  // of the area for schemas: 0 or kSchemaBytes
+  uint64_t reserved[8];
   uint32_t name_bytes;
   uint32_t queue_id_bytes;
   uint64_t checksum;  // of everything above, and of the two texts
@@ -54,8 +58,12 @@ struct Header {
 static_assert(offsetof(Header, layout_version) == 8 && offsetof(Header, creation_id) == 24);
 static_assert(offsetof(Header, kind) == 40 && offsetof(Header, pid_namespace) == 56);
 static_assert(offsetof(Header, maxsize) == 72 && offsetof(Header, control_offset) == 120);
-static_assert(offsetof(Header, checksum) == 176 && offsetof(Header, name) == 184);
-static_assert(sizeof(Header) == 184 + kNameBytes + kQueueIdBytes);
+static_assert(offsetof(Header, schema_offset) == 136 && offsetof(Header, slots_offset) == 144);
+static_assert(offsetof(Header, leases_offset) == 152 && offsetof(Header, payload_offset) == 160);
+static_assert(offsetof(Header, total_bytes) == 168 && offsetof(Header, schema_bytes) == 176);
+static_assert(offsetof(Header, reserved) == 184 && offsetof(Header, name_bytes) == 248);
+static_assert(offsetof(Header, checksum) == 256 && offsetof(Header, name) == 264);
+static_assert(sizeof(Header) == 264 + kNameBytes + kQueueIdBytes);
 
 /// The words that everybody shares, one writer side per pair of cache lines.
 template <class Memory>
@@ -67,17 +75,25 @@ struct Control {
   alignas(128) Atomic<uint64_t> reclaim;  // item number; every slot before it is released
   // Read by everybody, written rarely: one line, shared by all.
   alignas(128) Atomic<uint64_t> requeued_hint;  // Mark: there may be items requeued
-  Atomic<uint64_t> parked[2];                   // Mark: somebody may be asleep, [0] getters, [1] putters
+  Atomic<uint64_t> parked[3];                   // Mark: somebody may be asleep, [0] getters, [1] putters, [2] joiners
   Atomic<uint32_t> shut;                        // 1 shut down, 2 immediately
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
   Atomic<uint32_t> aborted;                     // not 0: some claim was aborted, numbers may be empty
-  alignas(128) Atomic<uint64_t> life;           // Life: bit 63 retired, bit 62 unlinked, below them the number of joins
-  Atomic<uint64_t> recovered;                   // dead participants recovered
+  Atomic<uint64_t> reserved_flags[4];
+  alignas(128) Atomic<uint64_t> life;  // Life: bit 63 retired, bit 62 unlinked, below them the number of joins
+  Atomic<uint64_t> recovered;          // dead participants recovered
+  Atomic<uint32_t> producers;          // expected: the most that any producer named; 0: the queue has no producers
+  Atomic<uint32_t> ending;             // Ending: what the last producer left behind
+  Atomic<uint64_t> reserved[8];
 };
 static_assert(sizeof(Control<StdMemory>) == 5 * 128);
 static_assert(offsetof(Control<StdMemory>, head) == 128 && offsetof(Control<StdMemory>, reclaim) == 256);
 static_assert(offsetof(Control<StdMemory>, requeued_hint) == 384 && offsetof(Control<StdMemory>, life) == 512);
+static_assert(offsetof(Control<StdMemory>, parked) == 392 && offsetof(Control<StdMemory>, shut) == 416);
+static_assert(offsetof(Control<StdMemory>, lease_high) == 420 && offsetof(Control<StdMemory>, participant_high) == 424);
+static_assert(offsetof(Control<StdMemory>, aborted) == 428 && offsetof(Control<StdMemory>, recovered) == 520);
+static_assert(offsetof(Control<StdMemory>, producers) == 528 && offsetof(Control<StdMemory>, ending) == 532);
 
 /// One per handle. What the owner writes on every call lies apart from what others read while it sleeps.
 template <class Memory>
@@ -98,12 +114,16 @@ struct Participant {
   Atomic<uint64_t> put_bytes;
   Atomic<uint64_t> get_total;
   Atomic<uint64_t> redelivered;
-  alignas(64) Atomic<uint32_t> bell[2];  // Bell, [0] as getter, [1] as putter
-  Atomic<uint32_t> rung_ms[2];           // when the bell was rung, milliseconds of the monotonic clock
-  alignas(64) Atomic<uint64_t> spare[8];
+  alignas(64) Atomic<uint32_t> bell[3];  // Bell, [0] as getter, [1] as putter, [2] as joiner
+  Atomic<uint32_t> rung_ms[3];           // when the bell was rung, milliseconds of the monotonic clock
+  Atomic<uint64_t> producers;            // Producers: of everybody who ever had this entry
+  alignas(64) Atomic<uint64_t> reserved_words[8];
 };
 static_assert(sizeof(Participant<StdMemory>) == 256);
 static_assert(offsetof(Participant<StdMemory>, intent) == 64 && offsetof(Participant<StdMemory>, bell) == 128);
+static_assert(offsetof(Participant<StdMemory>, put_total) == 72 && offsetof(Participant<StdMemory>, put_bytes) == 80);
+static_assert(offsetof(Participant<StdMemory>, get_total) == 88 && offsetof(Participant<StdMemory>, redelivered) == 96);
+static_assert(offsetof(Participant<StdMemory>, rung_ms) == 140 && offsetof(Participant<StdMemory>, producers) == 152);
 
 /// One per item number modulo slot_count.
 template <class Memory>
@@ -112,10 +132,12 @@ struct Slot {
   using Atomic = typename Memory::template Atomic<T>;
   Atomic<uint64_t> word;    // SlotWord
   Atomic<uint64_t> record;  // position in units:32 | length in bytes:32
-  Atomic<uint64_t> codec;
-  Atomic<uint64_t> spare;
+  Atomic<uint64_t> codec;   // ItemCodec
+  Atomic<uint64_t> note;    // Note: what a slot that is done with says beside that
 };
 static_assert(sizeof(Slot<StdMemory>) == 32);
+static_assert(offsetof(Slot<StdMemory>, record) == 8 && offsetof(Slot<StdMemory>, codec) == 16);
+static_assert(offsetof(Slot<StdMemory>, note) == 24);
 
 /// An item on lease, or requeued after one. Its bytes stay where they are; producers claim around them.
 template <class Memory>
@@ -128,6 +150,8 @@ struct LeaseEntry {
   Atomic<uint64_t> codec;
 };
 static_assert(sizeof(LeaseEntry<StdMemory>) == 32);
+static_assert(offsetof(LeaseEntry<StdMemory>, number) == 8 && offsetof(LeaseEntry<StdMemory>, record) == 16);
+static_assert(offsetof(LeaseEntry<StdMemory>, codec) == 24);
 
 /// tail and head: number:48 | owner:8 | batch:7 | shut:1. The winner's index rides in the word that won.
 struct Cursor {
@@ -135,29 +159,40 @@ struct Cursor {
     return (number << 16) | (uint64_t{owner} << 8) | (uint64_t{batch} << 1);
   }
   static constexpr uint64_t kShut = 1;
+  /// The first number that is never claimed: at a million items a second it is reached after 8.9 years. Puts then say
+  /// that the words contradict each other; what is in the queue can be taken.
+  static constexpr uint64_t kEnd = (uint64_t{1} << 48) - 2 * kMaxBatch;
   static constexpr uint64_t number(uint64_t word) { return word >> 16; }
   static constexpr uint32_t owner(uint64_t word) { return (word >> 8) & 0xff; }
   static constexpr uint32_t batch(uint64_t word) { return (word >> 1) & 0x7f; }
 };
 
-/// tag:40 (the item number) | state:3 | owner:8 | batch:7 | deliveries:6.
+/// tag:40 (the item number) | state:3 | owner:8 | batch:7 | deliveries:6. An item that was delivered before is taken
+/// alone, so where deliveries are not 0 the seven bits of the batch count its crashes.
 struct SlotWord {
-  enum State : uint32_t { kReleased, kClaimed, kCommitted, kTaken, kRequeued, kAborted };
+  enum State : uint32_t { kReleased, kClaimed, kCommitted, kTaken, kRequeued, kAborted, kMoved };
   static constexpr uint64_t kTagMask = (uint64_t{1} << 40) - 1;
   static constexpr uint64_t make(uint64_t number, State state, uint32_t owner = 0, uint32_t batch = 0,
                                  uint32_t deliveries = 0) {
     return (number << 24) | (uint64_t{state} << 21) | (uint64_t{owner} << 13) | (uint64_t{batch} << 6) | deliveries;
   }
+  /// Taken again, or to be: counts up to as much as fits.
+  static constexpr uint64_t again(uint64_t number, State state, uint32_t owner, uint32_t deliveries, uint32_t crashes) {
+    return make(number, state, owner, crashes < kMaxCrashes ? crashes : kMaxCrashes,
+                deliveries < kMaxDeliveries ? deliveries : kMaxDeliveries);
+  }
   static constexpr uint64_t tag(uint64_t word) { return word >> 24; }
   static constexpr bool has_tag(uint64_t word, uint64_t number) { return tag(word) == (number & kTagMask); }
   static constexpr State state(uint64_t word) { return static_cast<State>((word >> 21) & 7); }
   static constexpr uint32_t owner(uint64_t word) { return (word >> 13) & 0xff; }
-  static constexpr uint32_t batch(uint64_t word) { return (word >> 6) & 0x7f; }
+  static constexpr uint32_t batch(uint64_t word) { return deliveries(word) > 0 ? 1 : (word >> 6) & 0x7f; }
   static constexpr uint32_t deliveries(uint64_t word) { return word & 0x3f; }
+  static constexpr uint32_t crashes(uint64_t word) { return deliveries(word) > 0 ? (word >> 6) & 0x7f : 0; }
   static constexpr uint32_t kMaxDeliveries = 0x3f;
-  /// Done with, in the lap of `number`: its item was released, or there never was one.
+  static constexpr uint32_t kMaxCrashes = 0x7f;
+  /// Done with, in the lap of `number`: its item was released or moved to a lease, or there never was one.
   static constexpr bool is_done(uint64_t word, uint64_t number) {
-    return word == make(number, kReleased) || word == make(number, kAborted);
+    return word == make(number, kReleased) || word == make(number, kMoved) || word == make(number, kAborted);
   }
   /// Of a later lap than `number`, which was done with before.
   static constexpr bool is_later(uint64_t word, uint64_t number) {
@@ -166,16 +201,50 @@ struct SlotWord {
   }
 };
 
-/// state:3 | owner:8 | deliveries:21 | serial:32. The serial makes every life of an entry another word.
+/// What a done slot says beside that. Of an aborted one: 1 | number:31 | where its claim ends:32, since nobody wrote
+/// where its items lie. Of one whose item was moved to a lease: 0 | index:31 | 0:8 | serial:24 of that lease.
+struct Note {
+  static constexpr uint64_t aborted(uint64_t number, uint32_t claim_end) {
+    return uint64_t{1} << 63 | (number & 0x7fffffff) << 32 | claim_end;
+  }
+  static constexpr bool is_aborted(uint64_t note, uint64_t number) {
+    return note >> 32 == (uint64_t{1} << 31 | (number & 0x7fffffff));
+  }
+  static constexpr uint32_t claim_end(uint64_t note) { return static_cast<uint32_t>(note); }
+  static constexpr uint64_t moved(uint32_t lease, uint32_t serial) { return uint64_t{lease} << 32 | serial; }
+  static constexpr bool is_moved(uint64_t note) { return note >> 63 == 0; }
+  static constexpr uint32_t lease(uint64_t note) { return static_cast<uint32_t>(note >> 32); }
+  static constexpr uint32_t serial(uint64_t note) { return static_cast<uint32_t>(note); }
+};
+
+/// state:2 | owner:8 | deliveries:22 | crashes:8 | serial:24. The serial makes every life of an entry another word. The
+/// counts stop at as much as fits.
 struct LeaseWord {
   enum State : uint32_t { kFree, kFilling, kLeased, kRequeued };
-  static constexpr uint64_t make(State state, uint32_t owner, uint32_t deliveries, uint32_t serial) {
-    return (uint64_t{state} << 61) | (uint64_t{owner} << 53) | (uint64_t{deliveries & 0x1fffff} << 32) | serial;
+  static constexpr uint32_t kMaxDeliveries = 0x3fffff;
+  static constexpr uint32_t kMaxCrashes = 0xff;
+  static constexpr uint64_t make(State state, uint32_t owner, uint32_t deliveries, uint32_t crashes, uint32_t serial) {
+    return (uint64_t{state} << 62) | (uint64_t{owner} << 54) |
+           (uint64_t{deliveries < kMaxDeliveries ? deliveries : kMaxDeliveries} << 32) |
+           (uint64_t{crashes < kMaxCrashes ? crashes : kMaxCrashes} << 24) | (serial & 0xffffff);
   }
-  static constexpr State state(uint64_t word) { return static_cast<State>(word >> 61); }
-  static constexpr uint32_t owner(uint64_t word) { return (word >> 53) & 0xff; }
-  static constexpr uint32_t deliveries(uint64_t word) { return (word >> 32) & 0x1fffff; }
-  static constexpr uint32_t serial(uint64_t word) { return static_cast<uint32_t>(word); }
+  static constexpr State state(uint64_t word) { return static_cast<State>(word >> 62); }
+  static constexpr uint32_t owner(uint64_t word) { return (word >> 54) & 0xff; }
+  static constexpr uint32_t deliveries(uint64_t word) { return (word >> 32) & kMaxDeliveries; }
+  static constexpr uint32_t crashes(uint64_t word) { return (word >> 24) & kMaxCrashes; }
+  static constexpr uint32_t serial(uint64_t word) { return word & 0xffffff; }
+  /// Whether an item is in it, in the life of that serial.
+  static constexpr bool holds(uint64_t word, uint32_t of_serial) {
+    return state(word) >= kLeased && serial(word) == of_serial;
+  }
+};
+
+/// codec:8 | schema:24. Which codec made the payload of an item, and by which schema of the segment's; 0: by none. The
+/// core carries it and asks nothing of it.
+struct ItemCodec {
+  static constexpr uint32_t make(uint32_t codec, uint32_t schema) { return codec | schema << 8; }
+  static constexpr uint32_t codec(uint32_t word) { return word & 0xff; }
+  static constexpr uint32_t schema(uint32_t word) { return word >> 8; }
 };
 
 /// Position and length of an item.
@@ -186,6 +255,22 @@ struct Record {
   static constexpr uint32_t units(uint64_t length) {
     return static_cast<uint32_t>((length + kUnitBytes - 1) / kUnitBytes);
   }
+};
+
+/// come:24 | closed:20 | lost:20. Handles of a participant that were producers: how many there ever were, how many of
+/// them closed, and how many died. Each only grows, so one word never comes back.
+struct Producers {
+  static constexpr uint64_t kOneCome = uint64_t{1} << 40;
+  static constexpr uint64_t kOneClosed = uint64_t{1} << 20;
+  static constexpr uint32_t come(uint64_t word) { return static_cast<uint32_t>(word >> 40); }
+  static constexpr uint32_t closed(uint64_t word) { return (word >> 20) & 0xfffff; }
+  static constexpr uint32_t lost(uint64_t word) { return word & 0xfffff; }
+  static constexpr uint32_t open(uint64_t word) { return come(word) - closed(word) - lost(word); }
+};
+
+/// How a queue with producers ended.
+struct Ending {
+  enum : uint32_t { kEnded = 1, kLost = 2, kSeen = 4 };
 };
 
 /// pid:22 | start time:40 | state:2.

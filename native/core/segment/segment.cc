@@ -57,6 +57,11 @@ void check_limits(const SegmentOptions& options) {
   if (options.name.size() > kNameBytes || options.queue_id.size() > kQueueIdBytes) {
     throw SegmentFailure("ERR_SEGMENT_NAME", "a segment's name and queue id have at most 1024 bytes each");
   }
+  if (options.schema.size() > kSchemaBytes - sizeof(uint64_t)) {
+    throw SegmentFailure("ERR_SEGMENT_NO_SPACE", "the schema of a queue has at most " +
+                                                     std::to_string(kSchemaBytes - sizeof(uint64_t)) +
+                                                     " bytes, found " + std::to_string(options.schema.size()));
+  }
   if (options.maxsize > format::kMaxItems || options.capacity_bytes == 0 ||
       options.capacity_bytes > format::kMaxCapacity) {
     throw SegmentFailure("ERR_SEGMENT_NO_SPACE", "a queue holds at most " + std::to_string(format::kMaxItems) +
@@ -220,6 +225,7 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   header.created_us = static_cast<uint64_t>(now.tv_sec) * 1000000 + static_cast<uint64_t>(now.tv_usec);
   header.maxsize = options.maxsize;
   header.capacity_bytes = options.capacity_bytes;
+  header.schema_bytes = options.schema.empty() ? 0 : kSchemaBytes;
   header.name_bytes = static_cast<uint32_t>(options.name.size());
   header.queue_id_bytes = static_cast<uint32_t>(options.queue_id.size());
   std::memcpy(header.name, options.name.data(), options.name.size());
@@ -251,6 +257,7 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
     throw;
   }
   segment->shared_.initialise();
+  if (!options.schema.empty()) segment->schemas().add(options.schema);
   failpoint(Point::kCreateFilled);
   if (!platform::give_name(unnamed.fd, temporary, directory() + "/" + file)) {
     const int error = errno;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/algorithm/shared_state.h"
+#include "core/segment/schema_area.h"
 
 namespace sage {
 
@@ -18,6 +19,7 @@ struct SegmentOptions {
   uint64_t capacity_bytes = 0;
   uint32_t mode = 0600;
   bool auto_cleanup = true;
+  std::string schema;                  // of its items; empty: none, and no room for any
   int64_t owner_uid = -1;              // the only user who may create it, and whose it may be; -1: the caller's own
   std::vector<uint32_t> trusted_uids;  // whose it may also be: the caller's word, never a descriptor's or a segment's
 };
@@ -62,6 +64,8 @@ class Segment {
   uint32_t owner_uid() const { return owner_uid_; }
   std::string name() const { return {header_.name, header_.name_bytes}; }
   std::string queue_id() const { return {header_.queue_id, header_.queue_id_bytes}; }
+  /// What its items look like. Without room where the queue was made without a schema.
+  SchemaArea schemas() const { return {base_ + header_.schema_offset, header_.schema_bytes}; }
   const SharedState<StdMemory>& shared() const { return shared_; }
   /// The payload area, mapped twice back to back: an item is contiguous wherever it starts.
   uint8_t* payload() const { return payload_; }

@@ -124,7 +124,8 @@ class World {
     return took(who, items, taken);
   }
   bool lease(int who, Item* item) {
-    outcomes[who] = path(who).lease(item);
+    uint32_t leased = 0;
+    outcomes[who] = path(who).lease(1, item, &leased, ~uint64_t{0});
     return took(who, item, 1) > 0;
   }
   void finish(int who, Item* items, uint32_t count) {
