@@ -218,7 +218,8 @@ napi_value peek(napi_env env, napi_callback_info info) {
 
 // ── leases ─────────────────────────────────────────────────────────────────
 
-/// lease(waitMs): a lease id or a status; codec, length and deliveries in the registers. copyLease(id, into) has it.
+/// lease(waitMs): a lease id or a status; codec, length, deliveries and crashes in the registers. copyLease(id, into)
+/// has it.
 napi_value lease(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.handle, [&] {
@@ -231,15 +232,66 @@ napi_value lease(napi_env env, napi_callback_info info) {
                      handle.registers[kCodec] = static_cast<int32_t>(item.codec);
                      handle.registers[kLength] = static_cast<int32_t>(item.length);
                      handle.registers[kDeliveries] = static_cast<int32_t>(item.deliveries + 1);
-                     if (handle.free_leases.empty()) {
-                       handle.leases.push_back(item);
-                       return static_cast<int32_t>(handle.leases.size() - 1);
-                     }
-                     const uint32_t id = handle.free_leases.back();
-                     handle.free_leases.pop_back();
-                     handle.leases[id] = item;
-                     return static_cast<int32_t>(id);
+                     handle.registers[kCrashes] = static_cast<int32_t>(item.crashes);
+                     return static_cast<int32_t>(handle.add_lease(item));
                    }));
+  });
+}
+
+/// leaseMany(offset, max, waitMs): how many items are on lease and lie one after the other in the pool; (length, codec)
+/// pairs in the registers from kTable on, then ids, deliveries and crashes. Or a status; kLarge: one item is on lease
+/// that did not fit, and copyLease() has it.
+napi_value lease_many(napi_env env, napi_callback_info info) {
+  const Call<3> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    const uint32_t offset = std::min(call.number(env, 0), handle.pool_bytes);
+    const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
+    return integer(env, try_or_sleep(handle, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
+                     Item items[sage::kMaxBatch];
+                     uint32_t leased = 0;
+                     const uint64_t room = handle.pool_bytes - offset;
+                     const Outcome outcome = handle.queue->lease(max, items, &leased, room);
+                     if (outcome != Outcome::kOk) return status_of(outcome);
+                     for (uint32_t index = 0; index < leased; ++index) {
+                       const Item& item = items[index];
+                       handle.registers[kLeaseIds + index] = static_cast<int32_t>(handle.add_lease(item));
+                       handle.registers[kLeaseDeliveries + index] = static_cast<int32_t>(item.deliveries + 1);
+                       handle.registers[kLeaseCrashes + index] = static_cast<int32_t>(item.crashes);
+                     }
+                     if (items[0].length > room) {
+                       handle.queue->data(items[0]);  // as in lease()
+                       handle.registers[kCodec] = static_cast<int32_t>(items[0].codec);
+                       handle.registers[kLength] = static_cast<int32_t>(items[0].length);
+                       return kLarge;
+                     }
+                     handle.registers[kCodec] = copy_run(handle, items, leased, offset) ? kRawCodec : 0;
+                     return static_cast<int32_t>(leased);
+                   }));
+  });
+}
+
+/// endLeases(count, acknowledge): those whose ids stand in the registers from kLeaseIds on.
+napi_value end_leases(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.handle, [&] {
+    Handle& handle = *call.handle;
+    const uint32_t count = std::min(call.number(env, 0), sage::kMaxBatch);
+    bool acknowledge = false;
+    napi_get_value_bool(env, call.arguments[1], &acknowledge);
+    Item items[sage::kMaxBatch];
+    for (uint32_t index = 0; index < count; ++index) {
+      const auto id = static_cast<uint32_t>(handle.registers[kLeaseIds + index]);
+      items[index] = handle.leases.at(id);
+      handle.free_leases.push_back(id);
+    }
+    if (count == 0) return integer(env, 0);
+    if (acknowledge) {
+      handle.queue->acknowledge(items, count);
+    } else {
+      handle.queue->release_lease(items, count);
+    }
+    return integer(env, 0);
   });
 }
 
@@ -292,6 +344,8 @@ void add_gets(napi_env env, napi_value object, Handle* handle) {
                 {"lease", lease},
                 {"copyLease", copy_lease},
                 {"endLease", end_lease},
+                {"leaseMany", lease_many},
+                {"endLeases", end_leases},
             });
 }
 

@@ -90,6 +90,33 @@ Napi::Value shut_down(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// produce(expected): this handle is a producer's. False: the last one has gone.
+Napi::Value produce(const Napi::CallbackInfo& info) {
+  sage::Queue& queue = *handle_of(info).queue;
+  return Napi::Boolean::New(info.Env(), queue.produce(info[0].As<Napi::Number>().Uint32Value()));
+}
+
+/// Whether nothing is left in the queue, nor in anybody's hand.
+Napi::Value joined(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), handle_of(info).queue->joined());
+}
+
+/// What its items look like, by id: the first has the id 1. Empty where the queue was made without a schema.
+Napi::Value schemas(const Napi::CallbackInfo& info) {
+  Napi::Array list = Napi::Array::New(info.Env());
+  for (const std::string& text : handle_of(info).queue->segment().schemas().list()) {
+    list[list.Length()] = Napi::Buffer<char>::Copy(info.Env(), text.data(), text.size());
+  }
+  return list;
+}
+
+/// addSchema(bytes): its id, or 0 where there is no room for it.
+Napi::Value add_schema(const Napi::CallbackInfo& info) {
+  const auto bytes = info[0].As<Napi::Uint8Array>();
+  const std::string text(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
+  return Napi::Number::New(info.Env(), handle_of(info).queue->segment().schemas().add(text));
+}
+
 Napi::Value unlink_name(const Napi::CallbackInfo& info) {
   handle_of(info).queue->unlink();
   return info.Env().Undefined();
@@ -216,6 +243,17 @@ void Handle::close() {
   claim.reset();
 }
 
+uint32_t Handle::add_lease(const sage::Item& item) {
+  if (free_leases.empty()) {
+    leases.push_back(item);
+    return static_cast<uint32_t>(leases.size() - 1);
+  }
+  const uint32_t id = free_leases.back();
+  free_leases.pop_back();
+  leases[id] = item;
+  return id;
+}
+
 const char* code_of(const std::exception& failure) {
   const auto* segment = dynamic_cast<const sage::SegmentFailure*>(&failure);
   // What else the core throws are the standard library's own: memory, threads and random numbers it did not get.
@@ -234,7 +272,7 @@ void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
   handle->queue = std::move(queue);
   OpenHandles::instance().add(handle);
 
-  auto registers = Napi::Int32Array::New(env, kTable + 2 * sage::kMaxBatch);
+  auto registers = Napi::Int32Array::New(env, kRegisters);
   handle->registers = registers.Data();
   handle->registers_reference = Napi::Persistent(registers);
   object["registers"] = registers;
@@ -253,6 +291,10 @@ void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
                 {"full", cold_call<full>},
                 {"isShut", cold_call<is_shut>},
                 {"shutDown", cold_call<shut_down>},
+                {"produce", cold_call<produce>},
+                {"joined", cold_call<joined>},
+                {"schemas", cold_call<schemas>},
+                {"addSchema", cold_call<add_schema>},
                 {"unlink", cold_call<unlink_name>},
                 {"stats", cold_call<stats>},
                 {"configuration", cold_call<configuration>},

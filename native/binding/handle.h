@@ -12,10 +12,16 @@
 namespace sage_binding {
 
 /// What a call returns when it returns no count or length. lib/native.ts has the same numbers.
-enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLarge = -5 };
+enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLarge = -5, kProducerLost = -6 };
 
 /// Words that a call leaves for JavaScript to read, in an Int32Array of its own.
-enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kLeaseId = 3, kTable = 8 };
+enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kLeaseId = 3, kCrashes = 4, kTable = 8 };
+
+/// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
+constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
+constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
+constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;
+constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
 
 struct Handle {
   std::unique_ptr<sage::Queue> queue;
@@ -35,6 +41,9 @@ struct Handle {
   sage::Hand batch;                 // copied, and finished once they are decoded
   std::vector<sage::Item> leases;   // by lease id; an id is used again once it is free
   std::vector<uint32_t> free_leases;
+
+  /// The id of a new lease.
+  uint32_t add_lease(const sage::Item& item);
 
   void close();
 };

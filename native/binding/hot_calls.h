@@ -65,6 +65,8 @@ inline int32_t status_of(sage::Outcome outcome) {
       return kFull;
     case sage::Outcome::kShut:
       return kShut;
+    case sage::Outcome::kLost:
+      return kProducerLost;
     case sage::Outcome::kCorrupt:
       throw sage::SegmentFailure("ERR_SEGMENT_CORRUPT", "the words of the segment contradict each other");
     default:

@@ -35,6 +35,10 @@ Napi::Value open(const Napi::CallbackInfo& info) {
   for (uint32_t index = 0; index < trusted.Length(); ++index) {
     options.trusted_uids.push_back(trusted.Get(index).As<Napi::Number>().Uint32Value());
   }
+  if (asked.Get("schema").IsTypedArray()) {
+    const auto schema = asked.Get("schema").As<Napi::Uint8Array>();
+    options.schema.assign(reinterpret_cast<const char*>(schema.Data()), schema.ByteLength());
+  }
   const std::string create = text(asked, "create");
   try {
     const Napi::Object object = info[1].As<Napi::Object>();

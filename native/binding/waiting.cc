@@ -4,7 +4,7 @@
 namespace sage_binding {
 namespace {
 
-sage::Direction direction_of(uint32_t number) { return number == 0 ? sage::kGetters : sage::kPutters; }
+sage::Direction direction_of(uint32_t number) { return sage::kDirections[std::min(number, 2u)]; }
 
 napi_value step_of(napi_env env, sage::Step step) { return integer(env, static_cast<int32_t>(step)); }
 

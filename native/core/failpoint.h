@@ -27,6 +27,8 @@ enum class Point : int {
   kRecoverTakes,    // its takes recovered
   kRecoverDone,     // its entry about to be freed
   kShutHalf,        // no more claims, gets not yet told
+  kProducerCome,    // a producer has come, its handle not yet told
+  kProducerGone,    // a producer has gone, the end not yet looked for
   kRingChosen,      // a sleeper chosen, not yet rung
   kRingOwed,        // its bell says rung, but it was not rung
   kParked,          // parked, about to sleep

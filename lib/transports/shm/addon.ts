@@ -12,19 +12,28 @@ export const SHUT = -3;
 export const TOO_LARGE = -4;
 /** The item is taken but did not fit into the pool: `copyTaken` has it. */
 export const LARGE = -5;
+/** Shut down as SHUT says, and one of its producers died before. */
+export const PRODUCER_LOST = -6;
 
 /** Words that a call leaves in `registers`. */
 export const REGISTER_CODEC = 0;
 export const REGISTER_LENGTH = 1;
 export const REGISTER_DELIVERIES = 2;
+export const REGISTER_CRASHES = 4;
 export const REGISTER_TABLE = 8;
 
 /** Items that one call moves at most. */
 export const MAX_BATCH = 64;
 
+/** Of leaseMany, behind the pairs of the table. */
+export const REGISTER_LEASE_IDS = REGISTER_TABLE + 2 * MAX_BATCH;
+export const REGISTER_LEASE_DELIVERIES = REGISTER_LEASE_IDS + MAX_BATCH;
+export const REGISTER_LEASE_CRASHES = REGISTER_LEASE_DELIVERIES + MAX_BATCH;
+
 export const GETTERS = 0;
 export const PUTTERS = 1;
-export type Direction = typeof GETTERS | typeof PUTTERS;
+export const JOINERS = 2;
+export type Direction = typeof GETTERS | typeof PUTTERS | typeof JOINERS;
 
 /** What comes next for those who wait. */
 export const TRY = 0;
@@ -69,6 +78,13 @@ export interface NativeHandle {
   lease(waitMs: number): number;
   copyLease(id: number, into: Uint8Array): void;
   endLease(id: number, acknowledge: boolean): void;
+  /**
+   * How many items are on lease and lie one after the other from `offset` of the pool on, with their ids, deliveries and crashes in the
+   * registers. Or a status; LARGE: the one at the first id did not fit, and copyLease() has it.
+   */
+  leaseMany(offset: number, max: number, waitMs: number): number;
+  /** Ends the leases whose ids stand from REGISTER_LEASE_IDS on. */
+  endLeases(count: number, acknowledge: boolean): void;
   /** Somebody begins to wait on that side, and has found nothing. What comes next: TRY, SLEEP or DONE. */
   beginWaiting(direction: Direction): number;
   /** A try is over; `done` when nobody waits any more. What comes next. */
@@ -86,6 +102,14 @@ export interface NativeHandle {
   full(): boolean;
   isShut(): boolean;
   shutDown(immediate: boolean): void;
+  /** This handle is a producer's; false: the last of them has gone. */
+  produce(expected: number): boolean;
+  /** Nothing is left, in the queue or in anybody's hand. */
+  joined(): boolean;
+  /** The schemas of its items; the first has the id 1. */
+  schemas(): Buffer[];
+  /** The id of a schema, which is added unless it is there; 0: there is no room. */
+  addSchema(text: Uint8Array): number;
   unlink(): void;
   stats(): NativeStats;
   configuration(): { created: boolean; maxsize: number; capacityBytes: number; autoCleanup: boolean; mode: number };
@@ -104,6 +128,7 @@ export interface NativeStats {
   waitingPutters: number;
   recovered: number;
   redelivered: number;
+  leased: number;
   attached: { pid: number; alive: boolean }[];
 }
 
@@ -131,6 +156,8 @@ export interface NativeOpenOptions {
   capacityBytes: number;
   mode: number;
   autoCleanup: boolean;
+  /** Of its items, at most 64 KiB less 8 bytes; without one a queue has no room for any. */
+  schema?: Uint8Array;
   /** The only user who may create it, and whose it may be; -1: this process's own. */
   ownerUid: number;
   /** Whose it may also be. */
@@ -174,6 +201,8 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   lease: undefined,
   copyLease: undefined,
   endLease: undefined,
+  leaseMany: undefined,
+  endLeases: undefined,
   beginWaiting: undefined,
   tried: undefined,
   rung: undefined,
@@ -187,6 +216,10 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   full: undefined,
   isShut: undefined,
   shutDown: undefined,
+  produce: undefined,
+  joined: undefined,
+  schemas: undefined,
+  addSchema: undefined,
   unlink: undefined,
   stats: undefined,
   configuration: undefined,

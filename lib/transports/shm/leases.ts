@@ -1,9 +1,18 @@
 /** Items on loan: one by one, or as they lie. */
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { LeaseRun, leaseLostError } from '../../queue/lease-table';
+import type { HeldItems } from '../../queue/lease-table';
 import { decodeItem } from '../../codec/registry';
 import { asyncDispose, syncDispose } from '../../util/dispose';
-import { REGISTER_CODEC, REGISTER_DELIVERIES, REGISTER_LENGTH, native } from './addon';
+import {
+  MAX_BATCH,
+  REGISTER_CODEC,
+  REGISTER_CRASHES,
+  REGISTER_DELIVERIES,
+  REGISTER_LEASE_IDS,
+  REGISTER_LENGTH,
+  native,
+} from './addon';
 import type { NativeHandle } from './addon';
 import type { NativeLease } from '../../queue/types';
 import { refuseGet } from './status-errors';
@@ -22,6 +31,7 @@ export function tryLease<T>(
   const { registers } = handle;
   const codec = registers[REGISTER_CODEC]!;
   const deliveries = registers[REGISTER_DELIVERIES]!;
+  const crashes = registers[REGISTER_CRASHES]!;
   const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
   native(() => handle.copyLease(id, bytes));
   let open = true;
@@ -41,7 +51,7 @@ export function tryLease<T>(
   const value: NativeLease<T> = {
     item,
     deliveries,
-    crashes: 0,
+    crashes,
     ackSync: () => end(true),
     releaseSync: () => end(false),
     ack: async () => end(true),
@@ -50,6 +60,46 @@ export function tryLease<T>(
     [asyncDispose]: async () => end(false),
   };
   return { value };
+}
+
+/** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
+function endLeases(handle: NativeHandle, ids: readonly number[], from: number, to: number, acknowledge: boolean): void {
+  for (let start = from; start < to; start += MAX_BATCH) {
+    const count = Math.min(MAX_BATCH, to - start);
+    for (let index = 0; index < count; index++) handle.registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
+    native(() => handle.endLeases(count, acknowledge));
+  }
+}
+
+/** Items on lease together, and what is known of each. */
+export class LeasedItems implements HeldItems {
+  private readonly ids: number[] = [];
+  private readonly deliveredTimes: number[] = [];
+  private readonly crashedTimes: number[] = [];
+
+  constructor(
+    private readonly handle: NativeHandle,
+    private readonly isOpen: () => boolean,
+  ) {}
+
+  add(id: number, deliveries: number, crashes: number): void {
+    this.ids.push(id);
+    this.deliveredTimes.push(deliveries);
+    this.crashedTimes.push(crashes);
+  }
+
+  end(from: number, to: number, acknowledge: boolean): void {
+    if (this.isOpen()) endLeases(this.handle, this.ids, from, to, acknowledge);
+    else if (acknowledge) throw leaseLostError();
+  }
+
+  deliveries(index: number): number {
+    return this.deliveredTimes[index]!;
+  }
+
+  crashes(index: number): number {
+    return this.crashedTimes[index]!;
+  }
 }
 
 /** Up to `max` items on lease as they lie, the last one when they have `maxBytes` together. Undefined: none. */
@@ -64,6 +114,7 @@ export function lendEncoded(
   const ends: number[] = [];
   const codecs: number[] = [];
   const deliveries: number[] = [];
+  const crashes: number[] = [];
   let data = Buffer.alloc(0);
   let used = 0;
   native(() => {
@@ -76,6 +127,7 @@ export function lendEncoded(
       const length = registers[REGISTER_LENGTH]!;
       codecs.push(registers[REGISTER_CODEC]!);
       deliveries.push(registers[REGISTER_DELIVERIES]!);
+      crashes.push(registers[REGISTER_CRASHES]!);
       if (used + length > data.length) {
         const larger = Buffer.allocUnsafeSlow(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
         larger.set(data.subarray(0, used));
@@ -90,14 +142,10 @@ export function lendEncoded(
   if (ids.length === 0) return undefined;
   const run = new LeaseRun(ids.length, {
     end: (from, to, acknowledge) => {
-      if (!isOpen()) return;
-      native(() => {
-        if (acknowledge) for (let index = from; index < to; index++) handle.endLease(ids[index]!, true);
-        else for (let index = to - 1; index >= from; index--) handle.endLease(ids[index]!, false);
-      });
+      if (isOpen()) endLeases(handle, ids, from, to, acknowledge);
     },
     deliveries: (index) => deliveries[index]!,
-    crashes: () => 0,
+    crashes: (index) => crashes[index]!,
   });
   return { run, items: { data: data.subarray(0, used), ends, codecs }, more: used >= maxBytes };
 }

@@ -1,8 +1,20 @@
 /** Items on their way out: they land in memory of JavaScript's own, which is handed out in pieces. */
 import { CODEC_RAW, decodesByCopy, decodeItem } from '../../codec/registry';
-import { EMPTY, LARGE, MAX_BATCH, REGISTER_CODEC, REGISTER_LENGTH, REGISTER_TABLE, native } from './addon';
+import {
+  EMPTY,
+  LARGE,
+  MAX_BATCH,
+  REGISTER_CODEC,
+  REGISTER_LEASE_CRASHES,
+  REGISTER_LEASE_DELIVERIES,
+  REGISTER_LEASE_IDS,
+  REGISTER_LENGTH,
+  REGISTER_TABLE,
+  native,
+} from './addon';
 import type { NativeHandle } from './addon';
 import { viewOf } from '../../util/buffer-view';
+import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
 
 const NOTHING = Buffer.alloc(0);
@@ -86,6 +98,65 @@ export class Pool<T> {
     return count;
   }
 
+  /** Leases what comes within `waitMs`, up to `max` items in all, and adds them to both lists. Returns how many, or a status. */
+  leaseMany(items: T[], held: LeasedItems, max: number, waitMs: number): number {
+    this.ready();
+    const { handle } = this;
+    const { registers } = handle;
+    const count = native(() => handle.leaseMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs));
+    if (count === LARGE) return this.decodeLeased(items, held, 1, this.copyLeased());
+    if (count <= 0) return count;
+    if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(items, held, count);
+    for (let index = 0; index < count; index++) hold(registers, held, index);
+    this.addRaw(items, count);
+    return count;
+  }
+
+  /** The bytes of a lease that did not fit into the pool. */
+  private copyLeased(): Buffer {
+    const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
+    native(() => this.handle.copyLease(this.handle.registers[REGISTER_LEASE_IDS]!, bytes));
+    return bytes;
+  }
+
+  /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in the pool. */
+  private decodeLeased(items: T[], held: LeasedItems, count: number, large?: Buffer): number {
+    const { handle } = this;
+    // Decoding may run what a user registered, and that may use this queue.
+    const registers = handle.registers.slice();
+    const before = items.length;
+    let start = this.offset;
+    // … which then takes items of its own behind these.
+    if (large === undefined) {
+      let bytes = 0;
+      for (let index = 0; index < count; index++) bytes += registers[REGISTER_TABLE + 2 * index]!;
+      this.offset = (start + bytes + 7) & ~7;
+    }
+    const { buffer, memory } = this;
+    let done = 0;
+    try {
+      for (; done < count; done++) {
+        if (large !== undefined) {
+          items.push(decodeItem(registers[REGISTER_CODEC]!, large) as T);
+        } else {
+          const length = registers[REGISTER_TABLE + 2 * done]!;
+          items.push(decodeIn<T>(buffer, memory, start, length, registers[REGISTER_TABLE + 2 * done + 1]!));
+          start += length;
+        }
+        hold(registers, held, done);
+      }
+    } catch (error) {
+      // As in decodeMany.
+      const removed = before + done === 0 ? 1 : 0;
+      if (removed === 1) native(() => handle.endLease(registers[REGISTER_LEASE_IDS]!, true));
+      for (let index = count - 1; index >= done + removed; index--)
+        native(() => handle.endLease(registers[REGISTER_LEASE_IDS + index]!, false));
+      if (removed === 1) throw error;
+      return done === 0 ? EMPTY : done;
+    }
+    return count;
+  }
+
   /** Adds a view of each of `count` raw items that lie one after the other from the offset on. */
   private addRaw(items: T[], count: number): void {
     const { memory } = this;
@@ -125,8 +196,19 @@ export class Pool<T> {
   }
 
   private decodeAt(start: number, length: number, codec: number): T {
-    if (codec === CODEC_RAW) return viewOf(this.memory, start, length) as T;
-    if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, start + length) as T;
-    return decodeItem(codec, this.buffer.subarray(start, start + length)) as T;
+    return decodeIn<T>(this.buffer, this.memory, start, length, codec);
   }
 }
+
+function decodeIn<T>(buffer: Buffer, memory: ArrayBufferLike, start: number, length: number, codec: number): T {
+  if (codec === CODEC_RAW) return viewOf(memory, start, length) as T;
+  if (decodesByCopy(codec)) return decodeItem(codec, buffer, start, start + length) as T;
+  return decodeItem(codec, buffer.subarray(start, start + length)) as T;
+}
+
+const hold = (registers: Int32Array, held: LeasedItems, index: number): void =>
+  held.add(
+    registers[REGISTER_LEASE_IDS + index]!,
+    registers[REGISTER_LEASE_DELIVERIES + index]!,
+    registers[REGISTER_LEASE_CRASHES + index]!,
+  );

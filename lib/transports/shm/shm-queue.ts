@@ -7,11 +7,12 @@ import { decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../c
 import type { CodecName } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import { QueueClosedError } from '../../errors';
-import { GETTERS, LARGE, PUTTERS, REGISTER_CODEC, TOO_LARGE, native } from './addon';
+import { QueueClosedError, QueueShutDownError, QueueTimeoutError } from '../../errors';
+import { GETTERS, JOINERS, LARGE, PUTTERS, REGISTER_CODEC, TOO_LARGE, native } from './addon';
 import { describeValue } from '../../util/describe-value';
 import type { NativeHandle } from './addon';
 import type {
+  LeaseBatch,
   NativeLease,
   NativeQueue,
   QueueStats,
@@ -25,7 +26,9 @@ import type { Wait } from '../../wait/options';
 import { Batches } from './put-batch';
 import type { Batch } from './put-batch';
 import { BellPull } from './doorbell';
-import { lendEncoded, tryLease } from './leases';
+import { HeldBatch } from '../../queue/lease-batch';
+import { expectedProducers } from '../../queue/producer-role';
+import { LeasedItems, lendEncoded, tryLease } from './leases';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { openQueue } from './open';
 import { Pool } from './receive-buffer';
@@ -44,6 +47,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   private readonly bell: BellPull;
   private readonly getters: Waiters;
   private readonly putters: Waiters;
+  private readonly joiners: Waiters;
   private readonly capacityBytes: number;
   private readonly existingMaxsize: number;
   protected closed = false;
@@ -52,7 +56,12 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     super(descriptor);
     const { codec } = descriptor.metadata;
     this.codec = typeof codec === 'string' ? codec : 'auto';
+    const expected = expectedProducers(options.producer);
     const { handle, configuration } = openQueue(descriptor, options.create ?? 'if-missing');
+    if (expected !== undefined && !native(() => handle.produce(expected))) {
+      handle.close();
+      throw new QueueShutDownError('The last producer of the queue has gone: it has ended, and takes no more.');
+    }
     const { capacityBytes, maxsize, mode } = configuration;
     this.handle = handle;
     this.capacityBytes = capacityBytes;
@@ -62,6 +71,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.bell = new BellPull(this.handle, mode, { rung: () => this.rung() });
     this.getters = new Waiters(this.handle, GETTERS, this.bell);
     this.putters = new Waiters(this.handle, PUTTERS, this.bell);
+    this.joiners = new Waiters(this.handle, JOINERS, this.bell);
   }
 
   protected override get maxsize(): number {
@@ -71,6 +81,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   private rung(): void {
     this.getters.rung();
     this.putters.rung();
+    this.joiners.rung();
   }
 
   private readonly isOpen = (): boolean => !this.closed;
@@ -207,6 +218,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const reason = (): QueueClosedError => new QueueClosedError();
     this.getters.failAll(reason);
     this.putters.failAll(reason);
+    this.joiners.failAll(reason);
     this.bell.detach();
     this.handle.close();
     this.tellEnd(reason());
@@ -327,6 +339,38 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return this.getters.add(wait, emptyError, () => tryLease<T>(this.handle, this.isOpen, 0));
   }
 
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    this.check();
+    const wait = readWait(options);
+    const items: T[] = [];
+    const held = new LeasedItems(this.handle, this.isOpen);
+    if (readMax(max) === 0) return new HeldBatch(items, held);
+    const attempt = (): { value: boolean } | undefined => {
+      const status = this.pool.leaseMany(items, held, max, 0);
+      refuseGet(status);
+      return status > 0 ? { value: true } : undefined;
+    };
+    if (this.getters.size > 0 || attempt() === undefined) {
+      if (wait.timeoutMs === 0) throw emptyError();
+      await this.getters.add(wait, emptyError, attempt);
+    } else if (isTurnOver(items.length)) {
+      await nextTurn();
+    }
+    while (items.length < max && !this.closed && this.pool.leaseMany(items, held, max, 0) > 0);
+    return new HeldBatch(items, held);
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    this.check();
+    const wait = readWait(options);
+    const attempt = (): { value: undefined } | undefined =>
+      native(() => this.handle.joined()) ? { value: undefined } : undefined;
+    if (attempt() !== undefined) return;
+    const late = (): QueueTimeoutError => new QueueTimeoutError('The queue was not finished in time.');
+    if (wait.timeoutMs === 0) throw late();
+    await this.joiners.add(wait, late, attempt);
+  }
+
   override async empty(): Promise<boolean> {
     return this.emptySync();
   }
@@ -358,12 +402,14 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   override ref(): this {
     this.getters.setReferenced(true);
     this.putters.setReferenced(true);
+    this.joiners.setReferenced(true);
     return this;
   }
 
   override unref(): this {
     this.getters.setReferenced(false);
     this.putters.setReferenced(false);
+    this.joiners.setReferenced(false);
     return this;
   }
 

@@ -1,6 +1,12 @@
 /** What the addon's calls return instead of a count, as errors. */
-import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
-import { EMPTY, FULL, SHUT, TOO_LARGE } from './addon';
+import {
+  ItemTooLargeError,
+  QueueEmptyError,
+  QueueFullError,
+  QueueProducerLostError,
+  QueueShutDownError,
+} from '../../errors';
+import { EMPTY, FULL, PRODUCER_LOST, SHUT, TOO_LARGE } from './addon';
 
 export const emptyError = (): QueueEmptyError => new QueueEmptyError();
 export const fullError = (): QueueFullError =>
@@ -22,4 +28,5 @@ export function refusePut(status: number, bytes: number, capacityBytes: number):
 
 export function refuseGet(status: number): void {
   if (status === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
+  if (status === PRODUCER_LOST) throw new QueueProducerLostError();
 }

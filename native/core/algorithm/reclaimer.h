@@ -50,6 +50,12 @@ class Reclaimer {
     // SYNC POINT: of two that finish the last two items, one sees the other's.
     Memory::fence(Site::kDrainedFence);
     const uint64_t tail = Cursor::number(state_.control->tail.load(std::memory_order_seq_cst));
+    const uint64_t head = Cursor::number(state_.control->head.load(std::memory_order_acquire));
+    // What most often is in the way, before everything is looked through.
+    if (head < tail && !SlotWord::is_done(state_.slot(head).word.load(std::memory_order_acquire), head) &&
+        SlotWord::has_tag(state_.slot(head).word.load(std::memory_order_acquire), head)) {
+      return false;
+    }
     const uint64_t first = state_.oldest_number(tail);
     for (uint64_t number = first; number < tail; ++number) {
       if (!SlotWord::is_done(state_.slot(number).word.load(std::memory_order_acquire), number)) return false;

@@ -43,6 +43,7 @@ enum class Outcome {
   kRetry,  // the words moved while they were looked at
   kSkip,   // nothing is in the queue, and what is to go in fits further on
   kShut,
+  kLost,     // shut, because the last producer has gone, and one of them died
   kCorrupt,  // the words contradict each other for good
 };
 

@@ -77,7 +77,7 @@ class ItemPath {
       if (host_.found_dead()) continue;
       // Given back since, and what came before it may have been taken since: then there was never nothing.
       if (control.requeued_hint.load(std::memory_order_acquire) != hint) continue;
-      if (outcome == Outcome::kShut && algorithm_.drained()) return Outcome::kShut;
+      if (outcome == Outcome::kShut && algorithm_.drained()) return see_the_end();
       return Outcome::kEmpty;
     }
   }
@@ -142,6 +142,19 @@ class ItemPath {
     waking_.all_may_go_on();
   }
 
+  /// This handle is a producer's from here on. The queue ends with the last of them, once `expected` have come; of
+  /// several that were named the most. False: it has ended.
+  bool produce(uint32_t expected) {
+    SharedState<Memory>::raise(shared_.control->producers, expected);
+    // SYNC POINT: before the look at the end, pairs with the looks in end_with_last_producer().
+    self().producers.fetch_add(Producers::kOneCome, std::memory_order_seq_cst);
+    produces_ = true;
+    Memory::point(Point::kProducerCome);
+    if ((shared_.control->tail.load(std::memory_order_seq_cst) & Cursor::kShut) == 0) return true;
+    stop_producing();
+    return false;
+  }
+
   /// Looks at the entry of another participant, and recovers it when `is_dead(identity)` says so, or when somebody who
   /// said so before did not come to the end. Safe for any number of recoverers, each of which may die at any point.
   /// True: it recovered.
@@ -170,6 +183,7 @@ class ItemPath {
     Participant<Memory>& entry = self();
     const uint64_t identity = entry.identity.load(std::memory_order_relaxed);
     waking_.leave();
+    if (produces_) stop_producing();
     entry.watching.store(0);
     entry.bell_inode.store(0);
     if (held_ > 0) {
@@ -184,11 +198,13 @@ class ItemPath {
   /// A participant of its own from here on, at the entry `index`; what was held through another one is not its.
   void join_at(uint32_t index) {
     waking_.forget();
+    produces_ = false;
     held_ = 0;
     actor_ = Actor();
     actor_.index = index;
   }
 
+  bool produces() const { return produces_; }
   const SageQueue<Memory>& algorithm() const { return algorithm_; }
   WakeProtocol<Memory, Host>& waking() { return waking_; }
   const WakeProtocol<Memory, Host>& waking() const { return waking_; }
@@ -217,6 +233,7 @@ class ItemPath {
   /// Everything the dead one left, then its entry.
   void recover_entry(uint32_t index, uint64_t dead) {
     const bool unnamed = algorithm_.recover(index, dead);
+    lose_producers(index, dead);
     // The dead may have been given the only wake. Before the entry is freed: until then whoever comes upon it does the
     // same, also when this process is stopped or killed right here.
     waking_.all_may_go_on();
@@ -226,6 +243,71 @@ class ItemPath {
     if (shared_.participants[index].identity.compare_exchange_strong(expected, next)) {
       shared_.control->recovered.fetch_add(1);
     }
+  }
+
+  // ── producers ──────────────────────────────────────────────────────────
+
+  void stop_producing() {
+    produces_ = false;
+    self().producers.fetch_add(Producers::kOneClosed, std::memory_order_seq_cst);
+    Memory::point(Point::kProducerGone);
+    end_with_last_producer();
+  }
+
+  /// The producers that the dead one was are lost, and it may have been on its way to end the queue.
+  void lose_producers(uint32_t index, uint64_t dead) {
+    Participant<Memory>& entry = shared_.participants[index];
+    uint64_t seen = entry.producers.load(std::memory_order_acquire);
+    const bool still = entry.identity.load(std::memory_order_acquire) == dead;
+    if (still && Producers::open(seen) > 0) {
+      // None is added by anybody but the entry's owner, and each only once by whoever recovers it.
+      entry.producers.compare_exchange_strong(seen, seen + Producers::open(seen), std::memory_order_seq_cst);
+    }
+    if (shared_.control->producers.load(std::memory_order_acquire) != 0) end_with_last_producer();
+  }
+
+  /// Shuts the queue down when as many producers have come as are expected, and all of them have gone. Whoever changes
+  /// the one or the other looks; who dies before it did is recovered by one who does.
+  void end_with_last_producer() {
+    uint64_t sum = 0;
+    uint64_t again = 0;
+    uint32_t lost = 0;
+    bool over = false;
+    do {  // until two looks see the same: each word only grows, so that both then saw one instant
+      over = all_producers_gone(&sum, &lost);
+      all_producers_gone(&again, &lost);
+    } while (sum != again);
+    const bool shut = (shared_.control->tail.load(std::memory_order_seq_cst) & Cursor::kShut) != 0;
+    // Somebody else may have shut it down before; then it ended with that.
+    if (!over || (shut && shared_.control->ending.load(std::memory_order_seq_cst) == 0)) return;
+    const uint32_t how = lost > 0 ? Ending::kEnded | Ending::kLost : Ending::kEnded;
+    shared_.control->ending.fetch_or(how, std::memory_order_seq_cst);
+    algorithm_.shut_down();
+    waking_.all_may_go_on();
+  }
+
+  bool all_producers_gone(uint64_t* sum, uint32_t* lost) const {
+    uint32_t come = 0;
+    uint32_t open = 0;
+    *sum = *lost = 0;
+    const uint32_t high = waking_.parking().participant_high();
+    for (uint32_t index = 1; index < high; ++index) {
+      const uint64_t word = shared_.participants[index].producers.load(std::memory_order_seq_cst);
+      come += Producers::come(word);
+      open += Producers::open(word);
+      *lost += Producers::lost(word);
+      *sum += word;
+    }
+    const uint32_t expected = shared_.control->producers.load(std::memory_order_seq_cst);
+    return expected > 0 && come >= expected && open == 0;
+  }
+
+  /// The end of the queue, as a get finds it.
+  [[gnu::noinline]] Outcome see_the_end() {
+    const uint32_t ending = shared_.control->ending.load(std::memory_order_acquire);
+    if (ending == 0) return Outcome::kShut;
+    if ((ending & Ending::kSeen) == 0) shared_.control->ending.fetch_or(Ending::kSeen, std::memory_order_acq_rel);
+    return (ending & Ending::kLost) != 0 ? Outcome::kLost : Outcome::kShut;
   }
 
   /// Nobody else takes any more once `shut` says so; what is left goes here.
@@ -254,6 +336,7 @@ class ItemPath {
   WakeProtocol<Memory, Host> waking_;
   Host& host_;
   uint32_t held_ = 0;  // claims, takes and leases open by this handle
+  bool produces_ = false;
 };
 
 }  // namespace sage

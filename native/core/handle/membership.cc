@@ -175,6 +175,8 @@ bool Queue::others_alive() const {
 /// Moves the segment from "nobody attached, nothing in it" to retired in one step: any join in between changes `life`.
 /// Not what this process could not remove then: it would be of use to nobody.
 bool Queue::retire(bool even_with_items) {
+  const uint32_t ending = shared().control->ending.load();
+  if (!even_with_items && (ending & Ending::kEnded) != 0 && (ending & Ending::kSeen) == 0) return false;
   if (!segment_->may_unlink()) return false;
   std::atomic<uint64_t>& life = shared().control->life;
   uint64_t seen = life.load();
@@ -213,7 +215,8 @@ void Queue::forget_pipes() {
 }
 
 void Queue::after_fork() {
-  // The entry and everything held through it are the parent's.
+  // The entry and everything held through it are the parent's. The role of a producer is the child's as well.
+  const bool produces = path_.produces();
   watched_ = false;
   joined_ = false;
   if (!take_entry()) {
@@ -231,6 +234,7 @@ void Queue::after_fork() {
   }
   forget_pipes();
   forks_ = fork_generation();
+  if (produces) path_.produce(1);
   announce();
 }
 

@@ -77,8 +77,12 @@ Outcome Queue::lease(Item* item) {
   uint32_t leased = 0;
   return path_.lease(1, item, &leased, ~uint64_t{0});
 }
-void Queue::acknowledge(const Item& item) { path_.finish(&item, 1); }
-void Queue::release_lease(const Item& item) { path_.give_back(&item, 1); }
+Outcome Queue::lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes) {
+  current();
+  return path_.lease(max, items, leased, max_bytes);
+}
+void Queue::acknowledge(const Item* items, uint32_t count) { path_.finish(items, count); }
+void Queue::release_lease(const Item* items, uint32_t count) { path_.give_back(items, count); }
 
 bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {
   refresh();
@@ -172,6 +176,7 @@ QueueTotals Queue::totals() const {
     };
     totals.waiting_getters += waits(kGetters);
     totals.waiting_putters += waits(kPutters);
+    totals.waiting_joiners += waits(kJoiners);
   }
   totals.size = size();
   totals.used_bytes = algorithm().used_bytes();

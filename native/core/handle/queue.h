@@ -33,6 +33,7 @@ struct QueueTotals {
   uint64_t recovered = 0;
   uint32_t waiting_getters = 0;
   uint32_t waiting_putters = 0;
+  uint32_t waiting_joiners = 0;
   bool shut_down = false;
 };
 
@@ -67,8 +68,13 @@ class Queue final : public Watcher::Client {
   void give_back(const Item* items, uint32_t count);
   /// Takes one item on lease.
   Outcome lease(Item* item);
-  void acknowledge(const Item& item);
-  void release_lease(const Item& item);
+  /// Takes up to `max` items on lease, each of which ends alone or with any others.
+  Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes = ~uint64_t{0});
+  void acknowledge(const Item& item) { acknowledge(&item, 1); }
+  void acknowledge(const Item* items, uint32_t count);
+  void release_lease(const Item& item) { release_lease(&item, 1); }
+  /// The items come again in the order that they have here.
+  void release_lease(const Item* items, uint32_t count);
   /// Copies the next item without taking it.
   bool peek(std::vector<uint8_t>* bytes, uint32_t* codec);
 
@@ -96,6 +102,14 @@ class Queue final : public Watcher::Client {
   /// Shut down at once: what is put from here on is dropped.
   bool drops() const { return shared().control->shut.load(std::memory_order_acquire) > 1; }
   bool is_shut() const { return shared().control->shut.load(std::memory_order_acquire) != 0; }
+  /// This handle is a producer's: once `expected` of them have come and the last one has closed, the queue is shut
+  /// down. False: that has happened already.
+  bool produce(uint32_t expected) { return path_.produce(expected); }
+  /// Nothing is in the queue, and nothing is on lease or taken and not finished.
+  bool joined() {
+    refresh();
+    return algorithm().drained();
+  }
   /// Takes the name away; those attached keep working.
   void unlink();
   /// Lets go: claims void, takes and leases given back, entry freed, and the segment removed if it was the last.
@@ -160,8 +174,8 @@ class Queue final : public Watcher::Client {
   void watched_by(uint32_t fd, uint64_t inode) override;
   void peer_died() override;
 
-  /// What is scheduled beside the follow-ups of the two directions.
-  static constexpr int kAnnouncement = 2;
+  /// What is scheduled beside the follow-ups of the directions.
+  static constexpr int kAnnouncement = 3;
   /// How often calls that find nothing, and questions, ask after the dead.
   static constexpr uint32_t kReapEveryMs = 10;
 

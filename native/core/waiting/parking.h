@@ -11,7 +11,9 @@
 
 namespace sage {
 
-enum Direction : int { kGetters = 0, kPutters = 1 };
+/// Who waits for what: an item, room, or the end of all work.
+enum Direction : int { kGetters = 0, kPutters = 1, kJoiners = 2 };
+constexpr Direction kDirections[] = {kGetters, kPutters, kJoiners};
 
 constexpr uint32_t kFollowUpMs = 2;
 
@@ -45,6 +47,13 @@ class Parking {
   bool anybody(Direction direction) const {
     // SYNC POINT: pairs with the fence in park().
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
+  }
+
+  /// Whether any putter or joiner may be asleep: the same for both of those who wait for items to go.
+  bool anybody_behind() const {
+    // SYNC POINT: as in anybody().
+    const std::memory_order order = Memory::order(Site::kParkedLoad, std::memory_order_seq_cst);
+    return Mark::is_up(parked(kPutters).load(order) | parked(kJoiners).load(order));
   }
 
   /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True

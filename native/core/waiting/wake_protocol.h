@@ -52,20 +52,20 @@ class WakeProtocol {
   }
 
   void room_appeared() {
-    if (parking_.anybody(kPutters)) wake(kPutters, false);
+    if (parking_.anybody_behind()) room_for_sleepers();
     // The last item of a queue that is shut down ends every get.
     if (shared_.control->shut.load() != 0 && algorithm_.drained()) wake(kGetters, true);
   }
 
   void all_may_go_on() {
-    wake(kGetters, true);
-    wake(kPutters, true);
+    for (const Direction direction : kDirections) wake(direction, true);
   }
 
   /// kFollowUpMs after a wake that left others asleep: whoever was rung may be busy, stopped or dead.
   void follow_up(Direction direction) {
     if (!parking_.anybody(direction)) return;
     if (direction == kGetters && algorithm_.size() == 0 && shared_.control->shut.load() == 0) return;
+    if (direction == kJoiners && !algorithm_.drained()) return;
     wake(direction, true);
   }
 
@@ -124,18 +124,18 @@ class WakeProtocol {
 
   /// Leaves without a trace: the bells belong to somebody else now.
   void forget() {
-    for (const Direction direction : {kGetters, kPutters}) {
+    for (const Direction direction : kDirections) {
       state_[direction] = State::kDown;
       owes_[direction] = false;
     }
   }
 
-  /// Lets go of both bells. Whoever this one woke may not have come to it, and its follow-up ends with it: no wake from
+  /// Lets go of the bells. Whoever this one woke may not have come to it, and its follow-up ends with it: no wake from
   /// here on may need another.
   void leave() {
-    for (const Direction direction : {kGetters, kPutters}) {
+    for (const Direction direction : kDirections) {
       take_down(direction);
-      if (parking_.anybody(direction) && (direction == kPutters || algorithm_.size() > 0)) wake(direction, true);
+      if (parking_.anybody(direction) && (direction == kPutters || worth(direction))) wake(direction, true);
     }
   }
 
@@ -165,8 +165,19 @@ class WakeProtocol {
     if (!owes_[direction]) return;
     owes_[direction] = false;
     if (!parking_.anybody(direction)) return;
-    if (direction == kGetters ? algorithm_.size() == 0 : full()) return;
-    wake(direction, all, actor_.index);
+    if (worth(direction)) wake(direction, all, actor_.index);
+  }
+
+  /// Whether there is what those sleepers wait for.
+  bool worth(Direction direction) const {
+    if (direction == kGetters) return algorithm_.size() > 0;
+    return direction == kPutters ? !full() : algorithm_.drained();
+  }
+
+  /// Whoever joins wakes with all others: none of them takes anything from another.
+  [[gnu::noinline]] void room_for_sleepers() {
+    if (parking_.anybody(kPutters)) wake(kPutters, false);
+    if (parking_.anybody(kJoiners) && algorithm_.drained()) wake(kJoiners, true);
   }
 
   /// Kept out of the path of those who find nobody asleep.
@@ -180,8 +191,8 @@ class WakeProtocol {
   const Actor& actor_;
   Host& host_;
   Parking<Memory> parking_;
-  State state_[2] = {State::kDown, State::kDown};
-  bool owes_[2] = {false, false};
+  State state_[3] = {State::kDown, State::kDown, State::kDown};
+  bool owes_[3] = {false, false, false};
 };
 
 }  // namespace sage
