@@ -63,42 +63,59 @@ export function tryLease<T>(
 }
 
 /** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
-function endLeases(handle: NativeHandle, ids: readonly number[], from: number, to: number, acknowledge: boolean): void {
+function endLeases(handle: NativeHandle, ids: ArrayLike<number>, from: number, to: number, acknowledge: boolean): void {
+  const { registers } = handle;
   for (let start = from; start < to; start += MAX_BATCH) {
     const count = Math.min(MAX_BATCH, to - start);
-    for (let index = 0; index < count; index++) handle.registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
+    for (let index = 0; index < count; index++) registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
     native(() => handle.endLeases(count, acknowledge));
   }
 }
 
 /** Items on lease together, and what is known of each. */
 export class LeasedItems implements HeldItems {
-  private readonly ids: number[] = [];
-  private readonly deliveredTimes: number[] = [];
-  private readonly crashedTimes: number[] = [];
+  /** As the registers had them, crossing by crossing: MAX_BATCH ids, then as many deliveries, then crashes. */
+  private readonly tables: Int32Array[] = [];
+  private readonly counts: number[] = [];
 
   constructor(
     private readonly handle: NativeHandle,
     private readonly isOpen: () => boolean,
   ) {}
 
-  add(id: number, deliveries: number, crashes: number): void {
-    this.ids.push(id);
-    this.deliveredTimes.push(deliveries);
-    this.crashedTimes.push(crashes);
+  /** The first `count` of those that the registers speak of. */
+  add(registers: Int32Array, count: number): void {
+    this.tables.push(registers.slice(REGISTER_LEASE_IDS, REGISTER_LEASE_IDS + 3 * MAX_BATCH));
+    this.counts.push(count);
   }
 
   end(from: number, to: number, acknowledge: boolean): void {
-    if (this.isOpen()) endLeases(this.handle, this.ids, from, to, acknowledge);
-    else if (acknowledge) throw leaseLostError();
+    if (!this.isOpen()) {
+      if (acknowledge) throw leaseLostError();
+      return;
+    }
+    let first = 0;
+    this.tables.forEach((table, index) => {
+      const count = this.counts[index]!;
+      const [start, end] = [Math.max(from - first, 0), Math.min(to - first, count)];
+      if (start < end) endLeases(this.handle, table, start, end, acknowledge);
+      first += count;
+    });
   }
 
   deliveries(index: number): number {
-    return this.deliveredTimes[index]!;
+    return this.at(index, MAX_BATCH);
   }
 
   crashes(index: number): number {
-    return this.crashedTimes[index]!;
+    return this.at(index, 2 * MAX_BATCH);
+  }
+
+  private at(index: number, column: number): number {
+    let row = index;
+    let table = 0;
+    while (row >= this.counts[table]!) row -= this.counts[table++]!;
+    return this.tables[table]![column + row]!;
   }
 }
 

@@ -5,8 +5,6 @@ import {
   LARGE,
   MAX_BATCH,
   REGISTER_CODEC,
-  REGISTER_LEASE_CRASHES,
-  REGISTER_LEASE_DELIVERIES,
   REGISTER_LEASE_IDS,
   REGISTER_LENGTH,
   REGISTER_TABLE,
@@ -107,7 +105,7 @@ export class Pool<T> {
     if (count === LARGE) return this.decodeLeased(items, held, 1, this.copyLeased());
     if (count <= 0) return count;
     if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(items, held, count);
-    for (let index = 0; index < count; index++) hold(registers, held, index);
+    held.add(registers, count);
     this.addRaw(items, count);
     return count;
   }
@@ -143,7 +141,6 @@ export class Pool<T> {
           items.push(decodeIn<T>(buffer, memory, start, length, registers[REGISTER_TABLE + 2 * done + 1]!));
           start += length;
         }
-        hold(registers, held, done);
       }
     } catch (error) {
       // As in decodeMany.
@@ -152,9 +149,10 @@ export class Pool<T> {
       for (let index = count - 1; index >= done + removed; index--)
         native(() => handle.endLease(registers[REGISTER_LEASE_IDS + index]!, false));
       if (removed === 1) throw error;
-      return done === 0 ? EMPTY : done;
+      if (done === 0) return EMPTY;
     }
-    return count;
+    held.add(registers, done);
+    return done;
   }
 
   /** Adds a view of each of `count` raw items that lie one after the other from the offset on. */
@@ -205,10 +203,3 @@ function decodeIn<T>(buffer: Buffer, memory: ArrayBufferLike, start: number, len
   if (decodesByCopy(codec)) return decodeItem(codec, buffer, start, start + length) as T;
   return decodeItem(codec, buffer.subarray(start, start + length)) as T;
 }
-
-const hold = (registers: Int32Array, held: LeasedItems, index: number): void =>
-  held.add(
-    registers[REGISTER_LEASE_IDS + index]!,
-    registers[REGISTER_LEASE_DELIVERIES + index]!,
-    registers[REGISTER_LEASE_CRASHES + index]!,
-  );

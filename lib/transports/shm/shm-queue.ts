@@ -2,6 +2,7 @@
  * `shm`: a queue in POSIX shared memory, attached by name from any process of this host. The lock-free core, its recovery of dead
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back, and calls wait.
  */
+import type { Readable } from 'node:stream';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import { decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
 import type { CodecName } from '../../codec/registry';
@@ -38,6 +39,11 @@ import { Waiters } from './wait-list';
 
 /** Lent encoded at a time: each put and each lease looks at every lease that is open. */
 const MOST_LENT = 128;
+
+/** Node's own streams are loaded with it. */
+const streams = (): typeof import('../../queue/batch-readable') =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require('../../queue/batch-readable') as typeof import('../../queue/batch-readable');
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T>, EncodedSource {
   protected readonly handle: NativeHandle;
@@ -358,6 +364,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     }
     while (items.length < max && !this.closed && this.pool.leaseMany(items, held, max, 0) > 0);
     return new HeldBatch(items, held);
+  }
+
+  override readable(): Readable {
+    return new (streams().BatchReadable)(this);
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
