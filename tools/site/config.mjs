@@ -74,7 +74,5 @@ export function config({ pages, reference, repositoryUrl, base }) {
       externalLinkIcon: true,
       footer: { message: 'MIT' },
     },
-    // Angle brackets and braces of the pages are text, never tags or expressions.
-    markdown: { html: false },
   };
 }
