@@ -11,7 +11,9 @@ export type ParsedUri =
   | { scheme: 'ray' | 'ray-actor'; address: string; id: string };
 
 /** Whether a text is meant as a URI and not as JSON. */
-export const looksLikeUri = (text: string): boolean => /^[a-z][a-z+.-]*:/i.test(text);
+export function looksLikeUri(text: string): boolean {
+  return /^[a-z][a-z+.-]*:/i.test(text);
+}
 
 /** @throws InvalidDescriptorError that says what was expected */
 export function parseQueueUri(uri: unknown): ParsedUri {

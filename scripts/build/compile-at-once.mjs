@@ -9,12 +9,20 @@ const ATTACHING = [
   'descriptor/descriptor',
   'descriptor/metadata',
   'descriptor/normalize-options',
+  'descriptor/option-metadata',
+  'descriptor/queue-uri',
+  'descriptor/wire-form',
   'queue/adapter/wrap-queue',
+  'queue/producer-role',
   'resolve/registry',
   'transports/shm/addon',
   'transports/shm/addon-files',
   'transports/shm/open',
   'transports/shm/segment-name',
+  'util/built-ins',
+  'util/describe-value',
+  'util/json-text',
+  'util/known-options',
 ];
 
 /** @param nameOf name of a module of lib/ by its path */
