@@ -23,13 +23,19 @@ uint64_t seed_used = 1;
 
 bool apart = false;
 
+/// The next child belongs to the pid namespace of this process, whatever those before it belonged to.
+void children_of_this_namespace() {
+  const int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+  CHECK(own >= 0 && setns(own, CLONE_NEWPID) == 0);
+  close(own);
+}
+
 /// A worker's process; in the end of the fork that is the worker's, 0.
 pid_t spawn_process() {
   if (!apart) return fork();
   // The next child is the first process of a new pid namespace; the one after it of another.
-  const int own = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
-  CHECK(own >= 0 && setns(own, CLONE_NEWPID) == 0 && unshare(CLONE_NEWPID) == 0);
-  close(own);
+  children_of_this_namespace();
+  CHECK(unshare(CLONE_NEWPID) == 0);
   const pid_t child = fork();
   if (child == 0) CHECK(unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWIPC | CLONE_NEWNET) == 0);
   return child;
@@ -79,6 +85,7 @@ std::string checked_history(const Arena& arena, int lives) {
     }
   }
   std::fclose(file);
+  if (apart) children_of_this_namespace();  // the last one's has ended with its first process
   const std::string command = std::string(SAGE_HISTORY_CHECKER) + " " + name;
   FILE* checker = popen(command.c_str(), "r");
   CHECK(checker != nullptr);
