@@ -124,6 +124,27 @@ TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
   }
 }
 
+TEST(one_that_wakes_by_itself_while_it_is_looked_at_needs_no_follow_up) {
+  for (int reads = 1; reads < 10; ++reads) {
+    const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
+    const SharedState<SlowMemory> shared = block->shared(16, 64);
+    shared.control->participant_high.store(2);
+    shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
+    Parking<SlowMemory> parking(shared);
+    Actor sleeper;
+    sleeper.index = 1;
+    parking.park(sleeper, kGetters, Bell::kParked);
+    int left = reads;
+    others = [&] {
+      if (--left == 0) parking.unpark(sleeper, kGetters);
+    };
+    times = reads;
+    const bool follow_up = parking.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return true; });
+    times = 0;
+    CHECK(!follow_up && !parking.anybody(kGetters));
+  }
+}
+
 /// Nobody waits, and nobody dies.
 struct Alone {
   bool ring(uint32_t, Direction, uint32_t) { return true; }

@@ -1,5 +1,6 @@
 // Who is rung after what, and who passes a wake on: the steps of WakeProtocol beside peers that only write down who was
 // rung. That nobody is forgotten is the model's business; here nobody is woken for nothing, either.
+#include <functional>
 #include <utility>
 #include <vector>
 
@@ -18,19 +19,21 @@ struct Process {
   std::vector<Direction> follow_ups;
   uint32_t now_ms = 1000;
   bool can_ring = true;
+  std::function<bool()> dead;  // whether somebody died, when asked
+  int asked = 0;
   bool ring(uint32_t index, Direction direction, uint32_t) {
     rung.emplace_back(index, direction);
     return can_ring;
   }
   void follow_up_later(Direction direction) { follow_ups.push_back(direction); }
   uint32_t wake_ms() const { return now_ms; }
-  bool found_dead() { return false; }
-  void ask_after_dead() {}
+  bool found_dead() { return dead && dead(); }
+  void ask_after_dead() { ++asked; }
   /// What was rung since the last question.
   Rung since() { return std::exchange(rung, {}); }
 };
 
-/// Four handles on a queue of two items.
+/// Four handles on a queue of two items, or more.
 struct Handles {
   struct Words {
     Control<StdMemory> control;
@@ -43,13 +46,14 @@ struct Handles {
   Process process;
   std::vector<std::unique_ptr<ItemPath<StdMemory, Process>>> paths;
 
-  Handles() {
+  explicit Handles(uint64_t items = 2) {
     shared.control = &words->control;
     shared.participants = words->participants;
     shared.slots = words->slots;
     shared.leases = words->leases;
     shared.slot_count = 8;
-    shared.item_limit = shared.lease_count = 2;
+    shared.item_limit = items;
+    shared.lease_count = 2;
     shared.capacity_units = shared.area_units = 64;
     shared.initialise();
     shared.control->participant_high.store(5);
@@ -71,11 +75,10 @@ struct Handles {
     CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kTry);
     CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kSleep);
   }
-  Outcome put(uint32_t index) {
-    const uint32_t length = 16;
+  Outcome put(uint32_t index, uint32_t length = 16) {
     const uint32_t codec = 1;
     uint32_t accepted = 0;
-    return path(index).put(&length, &codec, 1, &accepted, [](const Item*, uint32_t) { return uint64_t{16}; });
+    return path(index).put(&length, &codec, 1, &accepted, [&](const Item*, uint32_t) { return uint64_t{length}; });
   }
   Outcome get(uint32_t index) {
     Item item;
@@ -148,9 +151,9 @@ TEST(shutdown_rings_all_and_so_does_the_last_item_of_a_queue_that_is_shut_down) 
   Handles handles;
   CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
   for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
-  handles.sleep(3, kPutters);
+  for (const uint32_t index : {2, 3}) handles.sleep(index, kPutters);
   handles.path(4).shut_down(false);
-  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}, {3, kPutters}}));
+  CHECK(handles.process.since() == Rung({{1, kGetters}, {2, kGetters}, {2, kPutters}, {3, kPutters}}));
   CHECK(handles.bell(1, kGetters) == Bell::kRungWithAll);
   for (const uint32_t index : {1, 2}) handles.sleep_again(index, kGetters);
   CHECK(handles.get(4) == Outcome::kOk);
@@ -200,6 +203,17 @@ TEST(nothing_is_passed_on_where_nothing_is_left) {
   CHECK(handles.process.rung.empty());
 }
 
+TEST(room_that_the_bytes_of_one_item_fill_is_passed_on_to_nobody) {
+  Handles handles;
+  CHECK(handles.put(4, 64 * kUnitBytes) == Outcome::kOk);
+  for (const uint32_t index : {1, 2}) handles.sleep(index, kPutters);
+  CHECK(handles.get(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kPutters}}));
+  CHECK(handles.waking(1).rung(kPutters) == Step::kTry && handles.put(1, 64 * kUnitBytes) == Outcome::kOk);
+  CHECK(handles.waking(1).tried(kPutters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.process.rung.empty());
+}
+
 TEST(who_cannot_use_its_wake_passes_it_on_to_all_others_and_they_pass_it_on_to_nobody) {
   Handles handles;
   CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
@@ -238,6 +252,9 @@ TEST(a_follow_up_rings_all_where_there_is_something_to_wake_for) {
   handles.waking(4).follow_up(kPutters);
   CHECK(handles.process.since() == Rung({{1, kPutters}, {2, kPutters}}));
   CHECK(handles.get(4) == Outcome::kOk);
+  handles.process.rung.clear();
+  handles.waking(4).follow_up(kPutters);  // nothing to get, but room
+  CHECK(handles.process.since() == Rung({{1, kPutters}, {2, kPutters}}));
   handles.path(4).shut_down(false);
   handles.process.rung.clear();
   handles.sleep(3, kGetters);
@@ -247,9 +264,9 @@ TEST(a_follow_up_rings_all_where_there_is_something_to_wake_for) {
 
 TEST(who_leaves_wakes_all_for_what_is_there) {
   Handles handles;
-  handles.sleep(1, kGetters);
+  for (const uint32_t index : {1, 3}) handles.sleep(index, kGetters);
   handles.path(3).leave();
-  CHECK(handles.process.since().empty());
+  CHECK(handles.process.since().empty() && handles.bell(3, kGetters) == Bell::kAwake);
   CHECK(handles.shared.participants[3].identity.load() == 0);
   handles.waking(1).stop(kGetters);
   CHECK(handles.put(4) == Outcome::kOk);
@@ -268,6 +285,18 @@ TEST(a_participant_at_a_new_entry_owes_nothing_of_the_old_one) {
   handles.path(1).join_at(3);
   handles.waking(1).stop(kGetters);
   CHECK(handles.process.rung.empty() && handles.bell(1, kGetters) == Bell::kParked);
+  handles.waking(2).begin(kGetters, Bell::kParked);
+  handles.path(2).join_at(4);
+  CHECK(handles.waking(2).tried(kGetters, Bell::kParked, false) == Step::kTry);  // its bell is not up there
+  CHECK(handles.bell(4, kGetters) == Bell::kParked);
+
+  Item item;
+  uint32_t taken = 0;
+  CHECK(handles.path(1).take(1, &item, &taken, ~uint64_t{0}) == Outcome::kOk);  // the old entry's for ever
+  handles.path(1).join_at(3);
+  handles.process.rung.clear();
+  handles.path(1).leave();  // with nothing in its hand
+  CHECK(handles.process.rung.empty());
 }
 
 TEST(who_waits_sleeps_only_after_a_look_with_its_bell_up) {
@@ -287,6 +316,127 @@ TEST(who_waits_sleeps_only_after_a_look_with_its_bell_up) {
   CHECK(waking.run(kGetters, Bell::kSleeping, waking.begin(kGetters, Bell::kSleeping), attempt, sleep));
   CHECK(bells == std::vector<uint32_t>({Bell::kSleeping, Bell::kAwake, Bell::kSleeping, Bell::kAwake}));
   CHECK(sleeps == 2 && handles.bell(1, kGetters) == Bell::kAwake);
+}
+
+TEST(an_open_claim_takes_no_more_room_than_its_own) {
+  Handles handles(4);
+  for (int item = 0; item < 8; ++item) {  // a lap of slots, and several of the bytes
+    CHECK(handles.put(4, 30 * kUnitBytes) == Outcome::kOk && handles.get(4) == Outcome::kOk);
+  }
+  Item claim;
+  CHECK(handles.path(1).claim(kUnitBytes, 1, &claim) == Outcome::kOk);
+  CHECK(handles.put(2, kUnitBytes) == Outcome::kOk);
+  handles.path(1).abandon(claim);
+  CHECK(handles.get(3) == Outcome::kOk);
+}
+
+TEST(who_leaves_with_an_open_claim_gives_it_up_and_who_holds_an_item_gives_it_back) {
+  Handles handles(4);
+  Item claim;
+  CHECK(handles.path(1).claim(kUnitBytes, 1, &claim) == Outcome::kOk);
+  CHECK(handles.put(2) == Outcome::kOk);
+  CHECK(handles.get(3) == Outcome::kEmpty);
+  handles.sleep(3, kGetters);
+  handles.path(1).leave();
+  CHECK(!handles.process.since().empty());
+  handles.waking(3).rung(kGetters);
+  Item item;
+  uint32_t taken = 0;
+  CHECK(handles.path(3).take(1, &item, &taken, ~uint64_t{0}) == Outcome::kOk);
+  handles.sleep(2, kGetters);
+  handles.path(3).leave();
+  CHECK(handles.process.since() == Rung({{2, kGetters}}));
+  CHECK(handles.path(4).take(1, &item, &taken, ~uint64_t{0}) == Outcome::kOk && item.deliveries == 1);
+}
+
+TEST(who_finds_nothing_asks_after_the_dead_and_has_what_they_held) {
+  Handles handles;
+  int times = 0;
+  handles.process.dead = [&] { return ++times == 1 && handles.put(4) == Outcome::kOk; };
+  CHECK(handles.get(1) == Outcome::kOk && times == 1);
+  CHECK(handles.get(1) == Outcome::kEmpty && times == 2);
+  CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
+  CHECK(times == 2);  // where there is room nobody is asked for
+  times = 0;
+  handles.process.dead = [&] { return ++times == 1 && handles.get(4) == Outcome::kOk; };
+  CHECK(handles.put(1) == Outcome::kOk && times == 1);
+  CHECK(handles.put(1) == Outcome::kFull && times == 2);
+  handles.process.asked = 0;
+  CHECK(handles.get(1) == Outcome::kOk && handles.process.asked == 1);  // and who finds something, now and then
+}
+
+TEST(what_went_through_is_counted) {
+  Handles handles;
+  CHECK(handles.put(1, 20) == Outcome::kOk && handles.put(1, 30) == Outcome::kOk);
+  Item items[2];
+  uint32_t taken = 0;
+  CHECK(handles.path(2).take(2, items, &taken, ~uint64_t{0}) == Outcome::kOk && taken == 2);
+  handles.path(2).finish_first(items, 2);
+  CHECK(handles.path(2).self().get_total.load() == 1);
+  handles.path(2).finish_first(items + 1, 1);
+  CHECK(handles.path(2).self().get_total.load() == 2);
+  CHECK(handles.path(1).self().put_total.load() == 2 && handles.path(1).self().put_bytes.load() == 50);
+  handles.sleep(3, kGetters);
+  handles.path(2).leave();  // with nothing in its hand, so that nobody has to look again
+  CHECK(handles.process.rung.empty());
+}
+
+TEST(where_no_lease_is_free_the_item_stays) {
+  Handles handles(4);
+  for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
+  Item lease;
+  CHECK(handles.path(1).lease(&lease) == Outcome::kOk && handles.path(1).lease(&lease) == Outcome::kOk);
+  CHECK(handles.path(1).lease(&lease) == Outcome::kEmpty);
+  CHECK(handles.get(2) == Outcome::kOk && handles.get(2) == Outcome::kEmpty);
+}
+
+TEST(what_is_committed_after_an_immediate_shutdown_is_taken_by_nobody) {
+  Handles handles;
+  Item claim;
+  CHECK(handles.path(1).claim(16, 1, &claim) == Outcome::kOk);
+  handles.path(4).shut_down(true);
+  handles.path(1).commit(claim);
+  CHECK(handles.get(2) == Outcome::kShut);
+}
+
+TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_given_back_or_never_taken) {
+  Handles handles(4);
+  for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
+  Item leased;
+  Item taken;
+  uint32_t count = 0;
+  CHECK(handles.path(1).lease(&leased) == Outcome::kOk);
+  CHECK(handles.path(2).take(1, &taken, &count, ~uint64_t{0}) == Outcome::kOk);
+  handles.path(1).give_back(&leased, 1);
+  handles.path(2).give_back(&taken, 1);
+  handles.path(4).shut_down(true);
+  CHECK(handles.path(4).algorithm().used() == 0 && handles.path(4).algorithm().drained());
+}
+
+TEST(only_the_dead_are_recovered_and_only_once) {
+  Handles handles;
+  handles.sleep(1, kGetters);
+  auto& identity = handles.shared.participants[3].identity;
+  const uint64_t live = identity.load();
+  const auto alive = [](uint64_t) { return false; };
+  const auto dead = [](uint64_t) { return true; };
+  CHECK(!handles.path(4).recover_if_dead(3, alive) && identity.load() == live);
+  const auto leaves = [&](uint64_t) {  // having died a moment later than it left
+    identity.store(0);
+    return true;
+  };
+  CHECK(!handles.path(4).recover_if_dead(3, leaves) && identity.load() == 0 && handles.process.rung.empty());
+  CHECK(!handles.path(4).recover_if_dead(3, dead) && handles.process.rung.empty());
+  identity.store(live);
+  CHECK(handles.put(3) == Outcome::kOk);
+  handles.process.rung.clear();
+  CHECK(handles.path(4).recover_if_dead(3, dead) && Identity::state(identity.load()) == Identity::kSettled);
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+  CHECK(!handles.path(4).recover_if_dead(3, dead) && handles.process.rung.empty());  // tail names it still
+  CHECK(Identity::state(identity.load()) == Identity::kSettled);
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(!handles.path(4).recover_if_dead(3, dead) && identity.load() == 0);
+  CHECK(handles.shared.control->recovered.load() == 1);
 }
 
 TEST(a_wait_whose_try_throws_leaves_no_bell_up) {

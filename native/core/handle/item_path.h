@@ -97,7 +97,7 @@ class ItemPath {
 
   /// Finishes the first of the `left` items that remain of a run.
   void finish_first(const Item* items, uint32_t left) {
-    if (items[0].lease >= 0 || left == 1) return finish(items, 1);
+    if (left == 1) return finish(items, 1);  // one that was requeued was taken alone
     algorithm_.release_first(actor_, items[0], left);
     add(self().get_total, 1);
     waking_.room_appeared();
@@ -162,7 +162,6 @@ class ItemPath {
   bool recover_if_dead(uint32_t index, IsDead is_dead) {
     Participant<Memory>& entry = shared_.participants[index];
     uint64_t identity = entry.identity.load();
-    if (identity == 0) return false;
     if (Identity::state(identity) == Identity::kLive) {
       if (!is_dead(identity)) return false;
       const uint64_t dead = Identity::with(identity, Identity::kDead);
@@ -188,7 +187,6 @@ class ItemPath {
     if (held_ > 0) {
       // Under the word of the living: "dead" would stand there again when this process leaves the next time.
       algorithm_.recover(actor_.index, identity);
-      held_ = 0;
       waking_.all_may_go_on();
     }
     entry.identity.store(0);

@@ -5,18 +5,15 @@
 // what changes things for everybody with all_may_go_on(). Each comes after a sequentially consistent publication, so
 // that it sees the bell of every sleeper that did not see what was published (parking.h).
 //
-// Waiting. A side of a handle is in one of three states:
+// Waiting. The bell of a side of a handle is down, or up:
 //
-//     kDown      the bell is down: nobody waits, or a try is due that finds out whether somebody has to
-//     kLastLook  the bell is up, and the try is due that must not be left out
-//     kAsleep    the bell is up, and that try found nothing
-//
-//   begin() puts the bell up. tried() is told of every try and says what comes next: another try, sleep, or the end.
+//   begin() puts it up. tried() is told of every try and says what comes next: with the bell down another try, before
+//   which the bell goes up; with the bell up sleep; or the end.
 //   rung() is for whoever wakes, for whatever reason: it takes the bell down. stop() ends it all at any time.
 //   run() is the loop over these steps. An event loop takes the same steps and returns to its other work to sleep.
 //
 // What holds, and why:
-//   1. Who sleeps has looked since its bell is up: kAsleep is reached from a try in kLastLook only.
+//   1. Who sleeps has looked since its bell is up: only a try with the bell up leads to sleep.
 //   2. Whoever was rung alone owes a wake until it has passed it on. It does so when it is done or leaves, to one
 //   other;
 //      and when it goes to sleep again because it cannot use what there is, to all others, none of whom owes anything
@@ -63,7 +60,6 @@ class WakeProtocol {
 
   /// kFollowUpMs after a wake that left others asleep: whoever was rung may be busy, stopped or dead.
   void follow_up(Direction direction) {
-    if (!parking_.anybody(direction)) return;
     if (direction == kGetters && algorithm_.size() == 0 && shared_.control->shut.load() == 0) return;
     if (direction == kJoiners && !algorithm_.drained()) return;
     wake(direction, true);
@@ -84,14 +80,11 @@ class WakeProtocol {
       stop(direction);
       return Step::kDone;
     }
-    if (state_[direction] == State::kDown) {
+    if (!up_[direction]) {
       put_up(direction, bell);
       return Step::kTry;
     }
-    if (state_[direction] == State::kLastLook) {
-      pass_on(direction, true);
-      state_[direction] = State::kAsleep;
-    }
+    pass_on(direction, true);
     return Step::kSleep;
   }
 
@@ -125,7 +118,7 @@ class WakeProtocol {
   /// Leaves without a trace: the bells belong to somebody else now.
   void forget() {
     for (const Direction direction : kDirections) {
-      state_[direction] = State::kDown;
+      up_[direction] = false;
       owes_[direction] = false;
     }
   }
@@ -135,7 +128,7 @@ class WakeProtocol {
   void leave() {
     for (const Direction direction : kDirections) {
       take_down(direction);
-      if (parking_.anybody(direction) && (direction == kPutters || worth(direction))) wake(direction, true);
+      if (direction == kPutters || worth(direction)) wake(direction, true);
     }
   }
 
@@ -146,16 +139,13 @@ class WakeProtocol {
   const Parking<Memory>& parking() const { return parking_; }
 
  private:
-  enum class State : uint8_t { kDown, kLastLook, kAsleep };
-
   void put_up(Direction direction, uint32_t bell) {
     parking_.park(actor_, direction, bell);
-    state_[direction] = State::kLastLook;
+    up_[direction] = true;
   }
 
   void take_down(Direction direction) {
-    if (state_[direction] == State::kDown) return;
-    state_[direction] = State::kDown;
+    up_[direction] = false;
     if (parking_.unpark(actor_, direction) == Bell::kRung) owes_[direction] = true;
   }
 
@@ -191,7 +181,7 @@ class WakeProtocol {
   const Actor& actor_;
   Host& host_;
   Parking<Memory> parking_;
-  State state_[3] = {State::kDown, State::kDown, State::kDown};
+  bool up_[3] = {false, false, false};
   bool owes_[3] = {false, false, false};
 };
 
