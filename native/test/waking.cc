@@ -21,8 +21,10 @@ struct Process {
   bool can_ring = true;
   std::function<bool()> dead;  // whether somebody died, when asked
   int asked = 0;
+  std::function<void()> on_ring;
   bool ring(uint32_t index, Direction direction, uint32_t) {
     rung.emplace_back(index, direction);
+    if (on_ring) on_ring();
     return can_ring;
   }
   void follow_up_later(Direction direction) { follow_ups.push_back(direction); }
@@ -79,6 +81,10 @@ struct Handles {
     const uint32_t codec = 1;
     uint32_t accepted = 0;
     return path(index).put(&length, &codec, 1, &accepted, [&](const Item*, uint32_t) { return uint64_t{length}; });
+  }
+  Outcome lease(uint32_t index, Item* item) {
+    uint32_t leased = 0;
+    return path(index).lease(1, item, &leased, ~uint64_t{0});
   }
   Outcome get(uint32_t index) {
     Item item;
@@ -269,6 +275,12 @@ TEST(who_leaves_wakes_all_for_what_is_there) {
   CHECK(handles.process.since().empty() && handles.bell(3, kGetters) == Bell::kAwake);
   CHECK(handles.shared.participants[3].identity.load() == 0);
   handles.waking(1).stop(kGetters);
+  handles.sleep(1, kPutters);
+  handles.path(2).leave();  // nothing to get, but room
+  CHECK(handles.process.since() == Rung({{1, kPutters}}));
+  handles.waking(1).stop(kPutters);
+  handles.shared.participants[2].identity.store(Identity::make(2, 2, Identity::kLive));
+  handles.path(2).join_at(2);
   CHECK(handles.put(4) == Outcome::kOk);
   for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
   handles.process.rung.clear();
@@ -330,6 +342,16 @@ TEST(an_open_claim_takes_no_more_room_than_its_own) {
   CHECK(handles.get(3) == Outcome::kOk);
 }
 
+TEST(an_open_claim_ends_where_it_says_once_its_owner_announces_another) {
+  Handles handles(4);
+  Item first;
+  Item second;
+  CHECK(handles.path(1).claim(3 * kUnitBytes, 1, &first) == Outcome::kOk);
+  handles.shared.participants[1].intent.store(0);  // as its next put does before it wins, or loses
+  CHECK(handles.path(2).claim(kUnitBytes, 1, &second) == Outcome::kOk);
+  CHECK(second.position == first.position + 3);
+}
+
 TEST(who_leaves_with_an_open_claim_gives_it_up_and_who_holds_an_item_gives_it_back) {
   Handles handles(4);
   Item claim;
@@ -385,8 +407,8 @@ TEST(where_no_lease_is_free_the_item_stays) {
   Handles handles(4);
   for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
   Item lease;
-  CHECK(handles.path(1).lease(&lease) == Outcome::kOk && handles.path(1).lease(&lease) == Outcome::kOk);
-  CHECK(handles.path(1).lease(&lease) == Outcome::kEmpty);
+  CHECK(handles.lease(1, &lease) == Outcome::kOk && handles.lease(1, &lease) == Outcome::kOk);
+  CHECK(handles.lease(1, &lease) == Outcome::kEmpty);
   CHECK(handles.get(2) == Outcome::kOk && handles.get(2) == Outcome::kEmpty);
 }
 
@@ -405,7 +427,7 @@ TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_given_back_or_never
   Item leased;
   Item taken;
   uint32_t count = 0;
-  CHECK(handles.path(1).lease(&leased) == Outcome::kOk);
+  CHECK(handles.lease(1, &leased) == Outcome::kOk);
   CHECK(handles.path(2).take(1, &taken, &count, ~uint64_t{0}) == Outcome::kOk);
   handles.path(1).give_back(&leased, 1);
   handles.path(2).give_back(&taken, 1);
@@ -437,6 +459,16 @@ TEST(only_the_dead_are_recovered_and_only_once) {
   CHECK(handles.put(4) == Outcome::kOk);
   CHECK(!handles.path(4).recover_if_dead(3, dead) && identity.load() == 0);
   CHECK(handles.shared.control->recovered.load() == 1);
+  CHECK(handles.path(4).recover_if_dead(2, dead));  // nothing names this one: it is free at once
+  CHECK(handles.shared.participants[2].identity.load() == 0);
+}
+
+TEST(who_is_recovered_by_two_is_counted_once) {
+  Handles handles;
+  handles.sleep(1, kGetters);
+  handles.process.on_ring = [&] { handles.shared.participants[2].identity.store(0); };  // by the faster one
+  CHECK(handles.path(4).recover_if_dead(2, [](uint64_t) { return true; }));
+  CHECK(handles.shared.control->recovered.load() == 0 && handles.shared.participants[2].identity.load() == 0);
 }
 
 TEST(a_wait_whose_try_throws_leaves_no_bell_up) {

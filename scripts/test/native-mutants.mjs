@@ -11,7 +11,8 @@
  *   --table                                              prints that file as the table of docs/verification.md, by function
  *
  * All mutations are compiled into one build of the tests, and the environment says which one is on; so a mutation costs the time of its
- * test. A mutation that nothing may notice stands in native/test/mutants.json with the argument why.
+ * test. A mutation that nothing may notice stands in native/test/mutants.json with the argument why (`redundant`), and so does one that
+ * no test notices yet (`open`).
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -135,7 +136,12 @@ function table(entries) {
     const row = rows.get(where) ?? { count: 0, by: new Map() };
     rows.set(where, row);
     row.count++;
-    const by = entry.redundant === undefined ? `${entry.test}: ${entry.case}` : `nothing may (${entry.redundant})`;
+    const by =
+      entry.test !== undefined
+        ? `${entry.test}: ${entry.case}`
+        : entry.open === undefined
+          ? `nothing may (${entry.redundant})`
+          : `NOTHING YET (${entry.open})`;
     row.by.set(by, (row.by.get(by) ?? 0) + 1);
   }
   const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_');
@@ -171,7 +177,7 @@ await Promise.all(
     while (next < chosen.length) {
       const { name, number } = chosen[next++];
       const before = known[name];
-      if (before?.redundant !== undefined) {
+      if (before?.redundant !== undefined || before?.open !== undefined) {
         found[name] = before;
         continue;
       }
