@@ -95,7 +95,7 @@ class Threads {
     for (std::thread& thread : others) thread.join();
     recover_mortal();  // what it left at its last death, if nobody came to it
     for (uint32_t index = 0; index < kProducers * kItems; ++index) CHECK(seen_[index].load() == 1);
-    CHECK(queue_->drained() && queue_->used() == 0);
+    CHECK(queue_->drained() && queue_->used() == 0 && queue_->counted() == 0 && queue_->counted_bytes() == 0);
     std::printf("    %u items, %u deaths, %llu redelivered\n", kProducers * kItems, deaths_.load(),
                 static_cast<unsigned long long>(redelivered_.load()));
   }
@@ -248,6 +248,7 @@ class Threads {
   void recover_until_the_end() {
     while (!over_.load()) {
       if (!recover_mortal()) std::this_thread::yield();
+      CHECK(queue_->counted() <= shape_.items);
     }
   }
 

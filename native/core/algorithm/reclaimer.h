@@ -15,11 +15,31 @@ class Reclaimer {
   explicit Reclaimer(const SharedState<Memory>& state) : state_(state) {}
 
   /// Items claimed, committed, taken or on lease: what maxsize bounds.
-  uint64_t used() const { return std::min(counted(), state_.item_limit); }
-  /// The same as it was counted, for those who look whether a limit was exceeded. While others are at the queue an item
-  /// on its way into a lease may count twice.
+  uint64_t used() const {
+    return std::min(at_one_tail([this](uint64_t first, uint64_t tail) { return occupied(first, tail); }),
+                    state_.item_limit);
+  }
+  /// The same for those who look whether the limit was exceeded: never more than there were when it began, whatever
+  /// the others do meanwhile. What was claimed before and is in use when it is read was so then. So leases first, and
+  /// of an item on its way into one only its slot.
   uint64_t counted() const {
-    return at_one_tail([this](uint64_t first, uint64_t tail) { return occupied(first, tail); });
+    const uint64_t tail = Cursor::number(state_.control->tail.load(std::memory_order_seq_cst));
+    uint64_t count = 0;
+    const uint32_t high = state_.lease_high();
+    for (uint32_t index = 0; index < high; ++index) {
+      const LeaseEntry<Memory>& entry = state_.leases[index];
+      const Word word = entry.word.load(std::memory_order_acquire);
+      const uint64_t number = entry.number.load(std::memory_order_acquire);
+      if (LeaseWord::state(word) < LeaseWord::kLeased || number >= tail) continue;
+      if (entry.word.load(std::memory_order_acquire) != word) continue;
+      const Word slot = state_.slot(number).word.load(std::memory_order_acquire);
+      count += !SlotWord::has_tag(slot, number) || SlotWord::is_done(slot, number);
+    }
+    for (uint64_t number = state_.oldest_number(tail); number < tail; ++number) {
+      const Word word = state_.slot(number).word.load(std::memory_order_acquire);
+      count += !SlotWord::is_done(word, number) && !SlotWord::is_later(word, number);
+    }
+    return count;
   }
 
   /// Bytes of payload in use, rounded up as they lie in the segment.

@@ -49,11 +49,11 @@ class Parking {
     return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
   }
 
-  /// Whether any putter or joiner may be asleep: the same for both of those who wait for items to go.
-  bool anybody_behind() const {
+  /// The same for sleepers of any kind.
+  bool anybody_at_all() const {
     // SYNC POINT: as in anybody().
     const std::memory_order order = Memory::order(Site::kParkedLoad, std::memory_order_seq_cst);
-    return Mark::is_up(parked(kPutters).load(order) | parked(kJoiners).load(order));
+    return Mark::is_up(parked(kGetters).load(order) | parked(kPutters).load(order) | parked(kJoiners).load(order));
   }
 
   /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True

@@ -49,9 +49,7 @@ class WakeProtocol {
   }
 
   void room_appeared() {
-    if (parking_.anybody_behind()) room_for_sleepers();
-    // The last item of a queue that is shut down ends every get.
-    if (shared_.control->shut.load() != 0 && algorithm_.drained()) wake(kGetters, true);
+    if (parking_.anybody_at_all()) room_for_sleepers();
   }
 
   void all_may_go_on() {
@@ -164,10 +162,15 @@ class WakeProtocol {
     return direction == kPutters ? !full() : algorithm_.drained();
   }
 
-  /// Whoever joins wakes with all others: none of them takes anything from another.
+  /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
+  /// them takes anything from another.
   [[gnu::noinline]] void room_for_sleepers() {
     if (parking_.anybody(kPutters)) wake(kPutters, false);
-    if (parking_.anybody(kJoiners) && algorithm_.drained()) wake(kJoiners, true);
+    const bool joiners = parking_.anybody(kJoiners);
+    const bool shut = shared_.control->shut.load() != 0;
+    if ((!joiners && !shut) || !algorithm_.drained()) return;
+    if (joiners) wake(kJoiners, true);
+    if (shut) wake(kGetters, true);
   }
 
   /// Kept out of the path of those who find nobody asleep.
