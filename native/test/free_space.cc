@@ -115,9 +115,10 @@ TEST(what_a_producer_committed_before_it_died_does_not_hide_where_its_claim_ends
 TEST(one_scribbled_slot_is_damage_and_keeps_no_put_busy) {
   for (const uint64_t ahead : {uint64_t{1}, uint64_t{1} << 20}) {
     Words<StdMemory, 2048, 8> words(1000, 4096);
-    CHECK(words.put(1, 1) == Outcome::kOk && words.get(1));
-    Slot<StdMemory>& slot = words.block->shared_state.slot(words.block->control.reclaim.load());
-    slot.word.store(SlotWord::make(words.block->control.reclaim.load() + ahead * 2048, SlotWord::kReleased));
+    for (int index = 0; index < 900; ++index) CHECK(words.put(1, 1) == Outcome::kOk && words.get(1));
+    // The last of many that whoever wants room looks at.
+    const uint64_t number = words.block->control.reclaim.load() + 899;
+    words.block->shared_state.slot(number).word.store(SlotWord::make(number + ahead * 2048, SlotWord::kReleased));
     alarm(kStuckSeconds);
     CHECK(words.put(2, 1) == Outcome::kCorrupt);
     alarm(0);
