@@ -39,7 +39,7 @@ const roles = {
   async 'loop-stuck'() {
     for await (const item of queue) {
       if (item < 5) continue;
-      setTimeout(() => tell(item), 100);
+      setTimeout(() => tell(item), 1000);
       await new Promise((resolve) => setTimeout(resolve, 1e6));
     }
   },
@@ -47,7 +47,7 @@ const roles = {
   async 'loop-leaving'() {
     for await (const item of queue.readable()) {
       if (item < 50) continue;
-      setTimeout(() => tell(item), 100);
+      setTimeout(() => tell(item), 1000);
       await new Promise((resolve) => setTimeout(resolve, 1e6));
     }
   },
