@@ -1,8 +1,9 @@
 /** Tokens and certificates on the command line: from files and the environment, never in a descriptor, which others may read. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import type { ResolveOptions } from '../queue/types';
+import type { Right, TokenRights } from '../rpc';
 import { UsageError } from './command';
 import type { Arguments, Options } from './command';
 
@@ -35,6 +36,25 @@ export function readToken(args: Arguments): string | undefined {
   const token = (file === undefined ? process.env.SAGE_QUEUE_TOKEN : readOption('token-file', file))?.trim();
   if (token === '') throw new UsageError(`The token in ${file ?? '$SAGE_QUEUE_TOKEN'} is empty.`);
   return token;
+}
+
+/** Those of --tokens, one in each line. @throws UsageError, which repeats no token */
+export function readTokens(args: Arguments): TokenRights[] | undefined {
+  const file = args.text('tokens');
+  if (file === undefined) return undefined;
+  if (args.text('token-file') !== undefined) throw new UsageError('--tokens and --token-file do not go together.');
+  const text = readOption('tokens', file);
+  if ((statSync(file).mode & 0o077) !== 0)
+    throw new UsageError(`--tokens: ${file} may be read by others than its owner. Type: chmod 600 ${file}`);
+  const tokens: TokenRights[] = [];
+  for (const [index, line] of text.split('\n').entries()) {
+    const [token, queues, rights, ...more] = line.trim().split(/\s+/);
+    if (!token || token.startsWith('#')) continue;
+    if (more.length > 0) throw new UsageError(`--tokens: line ${index + 1} of ${file} is not TOKEN [QUEUES [RIGHTS]].`);
+    tokens.push({ token, queues: queues?.split(','), rights: rights?.split(',') as Right[] | undefined });
+  }
+  if (tokens.length === 0) throw new UsageError(`--tokens: ${file} holds no token.`);
+  return tokens;
 }
 
 /** @throws UsageError that names the files. */

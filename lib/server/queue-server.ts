@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../errors';
@@ -8,11 +8,13 @@ import { refuseUnknown } from '../util/known-options';
 import type { QueueLike } from '../queue/types';
 import { resolveDescriptor } from '../resolve/registry';
 import { wrapQueue } from '../queue/adapter/wrap-queue';
-import { fitsHeader, pem, withCertificates } from '../util/tls';
+import { pem, withCertificates } from '../util/tls';
 import { isLoopback } from '../transports/rpc/wire/addresses';
 import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { attachMethod, BUSY, CODE_HEADER, FRAME_OVERHEAD_BYTES, STOPPING } from '../transports/rpc/wire/protocol';
+import { Access } from './access';
+import type { TokenRights } from './access';
 import { Health } from './health';
 import { Listener } from './listener';
 import { ClientStates } from './client-state';
@@ -28,8 +30,8 @@ const DEFAULT_REATTACH_MS = 3000;
 const SWEEP_MS = 10_000;
 const MOST_RECORDS = 100_000;
 const SERVER_OPTIONS = [
-  ...(['host', 'port', 'tls', 'token', 'allowPlaintextBeyondLoopback'] as const),
-  ...(['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs', 'queues'] as const),
+  ...(['host', 'port', 'tls', 'token', 'tokens', 'allowPlaintextBeyondLoopback'] as const),
+  ...(['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs', 'reattachMs', 'queues'] as const),
 ];
 const TLS_OPTIONS = ['cert', 'key', 'clientCa'];
 
@@ -42,6 +44,8 @@ export interface QueueServerOptions {
   tls?: { cert: string; key: string; clientCa?: string };
   /** What clients have to send as `authorization: Bearer …`. Compared in constant time, never logged. */
   token?: string;
+  /** The same with several tokens, each with the queues and calls it may use. */
+  tokens?: readonly TokenRights[];
   /** Without it, an address other than loopback needs tls. */
   allowPlaintextBeyondLoopback?: boolean;
   /** Longest encoded item. Default 32 MiB. */
@@ -75,7 +79,7 @@ export class QueueServer {
   private readonly sessions = new Set<Session>();
   private readonly served = new Map<string, Promise<ServedQueue>>();
   private readonly health = new Health([SERVICE]);
-  private readonly tokenDigest: Buffer | undefined;
+  private access: Access;
   private grpcServer: Grpc.Server | undefined;
   private injector: ReturnType<Grpc.Server['createConnectionInjector']> | undefined;
   private listener: Listener | undefined;
@@ -87,19 +91,12 @@ export class QueueServer {
   constructor(given?: QueueServerOptions) {
     this.options = givenOptions(given, SERVER_OPTIONS, (message) => new TypeError(message));
     const { options } = this;
-    const { host, token, queues } = options;
+    const { host, token, tokens, queues } = options;
     if (typeof options.tls === 'object' && options.tls !== null) refuseUnknown(options.tls, TLS_OPTIONS);
     if (host !== undefined && typeof host !== 'string')
       throw new TypeError(`host must be a name or an address, found ${describeValue(host)}`);
-    // An unset variable of the environment must not open the server to everybody.
-    if (token !== undefined && (typeof token !== 'string' || token === ''))
-      throw new TypeError(
-        `token must be a string that is not empty, found ${token === '' ? 'an empty one' : typeof token}. Leave it out for none`,
-      );
-    if (token !== undefined && !fitsHeader(token))
-      throw new TypeError(
-        'token must be printable ASCII without spaces at its ends, since it travels in a header. Was a line break read along with it?',
-      );
+    if (token !== undefined && tokens !== undefined) throw new TypeError('give token or tokens, not both');
+    this.access = accessOf(options);
     if (
       queues !== undefined &&
       typeof queues !== 'function' &&
@@ -128,7 +125,6 @@ export class QueueServer {
       open: (queueId) => this.open(queueId),
       ended: (session, served) => this.ended(session, served),
     };
-    if (options.token !== undefined) this.tokenDigest = digest(options.token);
   }
 
   /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
@@ -152,20 +148,9 @@ export class QueueServer {
     server.addService({ Attach: attachMethod() }, { Attach: (call: Call) => this.attach(call) });
     this.health.addTo(server);
     addReflection(server);
-    this.injector = withCertificates('tls', () =>
-      server.createConnectionInjector(
-        tls === undefined
-          ? grpc.ServerCredentials.createInsecure()
-          : grpc.ServerCredentials.createSsl(
-              tls.clientCa === undefined ? null : pem('tls.clientCa', tls.clientCa),
-              [{ cert_chain: pem('tls.cert', tls.cert), private_key: pem('tls.key', tls.key) }],
-              tls.clientCa !== undefined,
-            ),
-      ),
-    );
+    this.injector = injectorOf(server, tls);
     this.grpcServer = server;
-    const { injector } = this;
-    this.listener = new Listener((socket: Socket) => injector.injectConnection(socket), maxConnections);
+    this.listener = new Listener((socket: Socket) => this.injector?.injectConnection(socket), maxConnections);
     const listening = this.listener.listen(host, port);
     this.starting = listening;
     let bound: number;
@@ -181,6 +166,24 @@ export class QueueServer {
     this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
     this.sweeper.unref();
     return { host, port: bound };
+  }
+
+  /**
+   * Takes new tokens or certificates. Certificates are for connections made from now on; a stream whose token is gone, or may do something
+   * else now, ends. Nothing changes when it throws. @throws TypeError, QueueConnectionError for what is of no use
+   */
+  reload(options: Pick<QueueServerOptions, 'token' | 'tokens' | 'tls'>): void {
+    if (this.grpcServer === undefined) throw new QueueConnectionError('the server was not started');
+    const { tls } = options;
+    if ((tls === undefined) !== (this.options.tls === undefined))
+      throw new TypeError('a server that has started goes on with TLS, or without');
+    const access = accessOf(options);
+    if (tls !== undefined) this.injector = injectorOf(this.grpcServer, tls);
+    this.access = access;
+    const { UNAUTHENTICATED } = loadGrpc().status;
+    for (const session of this.sessions)
+      if (!access.keeps(session.grant, session.queueId))
+        session.refuse(UNAUTHENTICATED, 'ERR_QUEUE_CONNECTION', 'the token was revoked, or its rights have changed');
   }
 
   /**
@@ -281,8 +284,8 @@ export class QueueServer {
       call.on('error', () => {});
       call.emit('error', { code, details, metadata });
     };
-    if (!this.authorized(call.metadata))
-      return refuse(status.UNAUTHENTICATED, undefined, 'the bearer token is missing or wrong');
+    const grant = this.access.grant(call.metadata.get('authorization')[0]);
+    if (grant === undefined) return refuse(status.UNAUTHENTICATED, undefined, 'the bearer token is missing or wrong');
     if (this.stopping !== undefined) return refuse(status.UNAVAILABLE, STOPPING, 'the server is stopping');
     const { maxStreams = 10_000 } = this.options;
     if (this.sessions.size >= maxStreams) {
@@ -292,15 +295,7 @@ export class QueueServer {
         `the server has its maximum of ${maxStreams} streams open (maxStreams)`,
       );
     }
-    this.sessions.add(new Session(call, this.host));
-  }
-
-  private authorized(metadata: Grpc.Metadata): boolean {
-    if (this.tokenDigest === undefined) return true;
-    const [header] = metadata.get('authorization');
-    const given = typeof header === 'string' && header.startsWith('Bearer ') ? header.slice('Bearer '.length) : '';
-    // Digests have one length, so the comparison tells nothing about the token's.
-    return timingSafeEqual(digest(given), this.tokenDigest);
+    this.sessions.add(new Session(call, this.host, grant));
   }
 
   private async sweep(): Promise<void> {
@@ -310,8 +305,26 @@ export class QueueServer {
   }
 }
 
-function digest(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+function accessOf({ token, tokens }: Pick<QueueServerOptions, 'token' | 'tokens'>): Access {
+  return new Access(tokens ?? (token === undefined ? undefined : [{ token }]));
+}
+
+function injectorOf(
+  server: Grpc.Server,
+  tls: QueueServerOptions['tls'],
+): ReturnType<Grpc.Server['createConnectionInjector']> {
+  const { ServerCredentials } = loadGrpc();
+  return withCertificates('tls', () =>
+    server.createConnectionInjector(
+      tls === undefined
+        ? ServerCredentials.createInsecure()
+        : ServerCredentials.createSsl(
+            tls.clientCa === undefined ? null : pem('tls.clientCa', tls.clientCa),
+            [{ cert_chain: pem('tls.cert', tls.cert), private_key: pem('tls.key', tls.key) }],
+            tls.clientCa !== undefined,
+          ),
+    ),
+  );
 }
 
 /** Also one that was made by another copy of the package. */

@@ -4,6 +4,7 @@ import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
 import type { ClientFrame, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
+import type { Grant, Right } from './access';
 import { GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
 import { PutStream } from './put-stream';
@@ -52,6 +53,7 @@ export class Session {
   constructor(
     private readonly call: Call,
     private readonly host: SessionHost,
+    readonly grant: Grant,
   ) {
     this.writer = new FrameWriter(call);
     this.openTimer = setTimeout(() => {
@@ -163,7 +165,9 @@ export class Session {
         `the server speaks version ${PROTOCOL_VERSION} of the protocol, the client version ${open.protocolVersion}. Use matching releases of sage-queue`,
       );
     }
-    const served = await this.host.open(open.queueId ?? '');
+    const queueId = open.queueId ?? '';
+    if (!this.grant.mayOpen(queueId)) throw new QueueConnectionError(`the token may not use the queue '${queueId}'`);
+    const served = await this.host.open(queueId);
     if (this.ending !== undefined) return this.host.ended(this, served);
     this.served = served;
     let remembered = false;
@@ -220,6 +224,7 @@ export class Session {
   private handle(frame: ClientFrame, puts: PutStream, gets: GetStream): void {
     if (frame.open) throw new RangeError('open may come once only');
     if (frame.window !== undefined && frame.window !== null) gets.setWindow(frame.window);
+    this.withoutWhatIsForbidden(frame);
     for (const settle of frame.settles ?? []) gets.settle(settle);
     for (const put of frame.puts ?? []) puts.push(put);
     for (const cancel of frame.cancels ?? []) {
@@ -232,6 +237,30 @@ export class Session {
     if (puts.pending > 2 * WINDOW_ITEMS)
       throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
     if (frame.close) this.saidGoodbye = true;
+  }
+
+  /** Calls for which the token has no right are answered here. */
+  private withoutWhatIsForbidden(frame: ClientFrame): void {
+    const { writer } = this;
+    const code = 'ERR_QUEUE_CONNECTION';
+    const lacks = (right: Right): string => `the token lacks the right '${right}' on this queue`;
+    const fail = (request: number, right: Right): void => writer.failure({ request, code, message: lacks(right) });
+    if (!this.grant.may('put')) {
+      for (const { sequence, items } of frame.puts?.splice(0) ?? [])
+        writer.rejected({ puts: { first: sequence, count: items?.count }, code, message: lacks('put') });
+    }
+    if (!this.grant.may('get')) {
+      for (const { request, count } of frame.gets?.splice(0) ?? [])
+        for (let index = 0; index < Math.max(1, count ?? 1); index++) fail(toNumber(request) + index, 'get');
+    }
+    if (!this.grant.may('stats'))
+      for (const { request } of frame.queries?.splice(0) ?? []) fail(toNumber(request), 'stats');
+    if (!this.grant.may('shutdown'))
+      for (const { request } of frame.shutdowns?.splice(0) ?? []) fail(toNumber(request), 'shutdown');
+  }
+
+  get queueId(): string | undefined {
+    return this.served?.queueId;
   }
 
   private async query({ request }: Query): Promise<void> {

@@ -37,5 +37,5 @@ test('put and get --follow tell once that they wait', async () => {
   for (const { stderr } of [got, outcome])
     expectOneLine(stderr, `nothing listens at 127.0.0.1:${port} (ECONNREFUSED); waiting for it.`);
   server.child.kill('SIGINT');
-  expect((await server.outcome).status).toBe(0);
+  expect((await server.outcome).status).toBe(130);
 });

@@ -28,6 +28,6 @@ export async function serving<R>(
     return await use(line[0].trim());
   } finally {
     server.kill('SIGINT');
-    expect((await ended)[0]).toBe(0);
+    expect((await ended)[0]).toBe(130);
   }
 }

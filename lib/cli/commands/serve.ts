@@ -1,9 +1,10 @@
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import { EXIT_OK, UsageError } from '../command';
+import { UsageError } from '../command';
 import type { Arguments, Command } from '../command';
-import { readKeyPair, readPem, readToken } from '../credentials';
+import { readKeyPair, readPem, readToken, readTokens } from '../credentials';
 import { interruption } from '../io/interrupt';
 import { parseQueue } from '../queue-uri';
+import type { QueueServer, QueueServerOptions } from '../../rpc';
 
 export const serve: Command = {
   summary: 'Puts queues of this host behind a port, for rpc:// clients',
@@ -12,15 +13,18 @@ export const serve: Command = {
 every ID a client asks for is the queue sage:ID.
 
   --port P             port to listen on; 0 takes a free one (the address is printed on stdout)
-  --host H             address to listen on (default 127.0.0.1)
+  --host H             address to listen on (default 127.0.0.1), or unix:/path for a socket of this machine
   --queue ID=QUEUE     a queue to serve; may be repeated
   --tls-cert F         certificate and key, PEM files; an address beyond loopback needs them
   --tls-key F
   --tls-client-ca F    clients have to show a certificate signed by this one
   --token-file F       clients have to send the token in this file (or in $SAGE_QUEUE_TOKEN)
+  --tokens F           several tokens, one in each line of this file, which nobody but its owner may read: TOKEN [QUEUES [RIGHTS]],
+                       QUEUES and RIGHTS with commas, * in an ID for anything; rights are put, get, stats and shutdown (default: all)
   --allow-plaintext-beyond-loopback
 
-Ctrl-C lets the calls under way finish, then ends.`,
+SIGHUP reads tokens and certificates again; bad ones leave the old ones in force, and a stream whose token was revoked ends. Ctrl-C and
+SIGTERM let the calls under way finish, then end it.`,
   examples: [
     'sage-queue serve --port 7411 --queue jobs=sage:jobs',
     'sage-queue serve --port 7411 --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem --token-file token',
@@ -33,6 +37,7 @@ Ctrl-C lets the calls under way finish, then ends.`,
     'tls-key': { type: 'string' },
     'tls-client-ca': { type: 'string' },
     'token-file': { type: 'string' },
+    tokens: { type: 'string' },
     'allow-plaintext-beyond-loopback': { type: 'boolean' },
   },
   operands: [0, 0],
@@ -63,29 +68,47 @@ function inFlags(error: unknown): unknown {
 }
 
 async function run(args: Arguments): Promise<number> {
-  const port = args.integer('port');
+  const isSocket = args.text('host')?.startsWith('unix:') === true;
+  const port = args.integer('port') ?? (isSocket ? 0 : undefined);
   if (port === undefined || port > 65535) throw new UsageError('serve needs --port with a port from 0 to 65535.');
-  const pair = readKeyPair(args);
-  const clientCa = readPem(args, 'tls-client-ca');
+  const secrets = readSecrets(args);
   const assignments = args.texts('queue');
-  const stop = interruption();
+  let server: QueueServer | undefined;
+  const stop = interruption(() => {
+    try {
+      server?.reload(readSecrets(args));
+    } catch (error) {
+      process.stderr.write(`Nothing was reloaded: ${(error as Error).message}\n`);
+    }
+  });
   // Loaded here: the other commands do without gRPC.
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   const { QueueServer } = require('../../rpc') as typeof import('../../rpc');
-  const server = new QueueServer({
+  const serving = (server = new QueueServer({
     host: args.text('host'),
     port,
-    token: readToken(args),
-    tls: pair === undefined ? undefined : { ...pair, clientCa },
+    ...secrets,
     allowPlaintextBeyondLoopback: args.flag('allow-plaintext-beyond-loopback'),
     queues: assignments.length > 0 ? readQueues(assignments) : (id) => parseQueue(`sage:${id}`),
-  });
-  const address = await server.start().catch((error: unknown) => {
+  }));
+  const address = await serving.start().catch((error: unknown) => {
     throw inFlags(error);
   });
-  const host = address.host.includes(':') ? `[${address.host}]` : address.host;
-  process.stdout.write(`rpc://${host}:${address.port}/\n`);
+  const host = address.host.includes(':') ? `[${address.host.replace(/^\[|\]$/g, '')}]` : address.host;
+  process.stdout.write(isSocket ? `rpc+${address.host}#\n` : `rpc://${host}:${address.port}/\n`);
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
-  await server.stop();
-  return EXIT_OK;
+  await serving.stop();
+  throw stop.reason;
+}
+
+/** What SIGHUP reads again. */
+function readSecrets(args: Arguments): Pick<QueueServerOptions, 'token' | 'tokens' | 'tls'> {
+  const pair = readKeyPair(args);
+  const clientCa = readPem(args, 'tls-client-ca');
+  const tokens = readTokens(args);
+  return {
+    token: tokens === undefined ? readToken(args) : undefined,
+    tokens,
+    tls: pair === undefined ? undefined : { ...pair, clientCa },
+  };
 }
