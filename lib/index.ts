@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export * from './errors';
 export { QueueDescriptor } from './descriptor/descriptor';
 export type { QueueDescriptorJSON } from './descriptor/descriptor';

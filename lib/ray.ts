@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `sage-queue/ray`: a Ray cluster from Node, without Python here. gRPC is loaded when the first client connects. */
 export {
   RayActor,

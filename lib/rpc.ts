@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 export { QueueServer } from './server/queue-server';
 export type { Right, TokenRights } from './server/access';
 export type { QueueServerOptions } from './server/queue-server';

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `sage-queue/work`: handlers, retries and dead letters, request and reply, on any queue. */
 export { consume } from './work/consume';
 export { serve } from './work/serve';

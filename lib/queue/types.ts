@@ -173,9 +173,9 @@ export interface ResolveOptions {
   answerTimeoutMs?: number;
 }
 
-/** The interface that a queue type resolves to. */
-export type QueueFor<K extends string, T> = K extends 'sage_queue'
+/** The interface that a queue type resolves to; the queue's own descriptor is of that type too. */
+export type QueueFor<K extends string, T> = (K extends 'sage_queue'
   ? SageQueue<T>
   : K extends 'shm'
     ? NativeQueue<T>
-    : Queue<T>;
+    : Queue<T>) & { readonly descriptor: QueueDescriptor<K> };

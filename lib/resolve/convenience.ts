@@ -2,7 +2,7 @@
 import { QueueDescriptor } from '../descriptor/descriptor';
 import type { ItemOf, Schema } from '../descriptor/schema';
 import type { LocalOptions, RayOptions, RpcOptions, SageOptions, ShmOptions } from '../descriptor/options';
-import type { NativeQueue, Queue, SageQueue } from '../queue/types';
+import type { QueueFor } from '../queue/types';
 import { resolveDescriptor } from './registry';
 
 /**
@@ -12,10 +12,10 @@ import { resolveDescriptor } from './registry';
 export function getLocalQueue<const S extends Schema>(
   queueId: string,
   options: LocalOptions & { schema: S },
-): Queue<ItemOf<S>>;
-export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): Queue<T>;
-export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): Queue<T> {
-  return resolveDescriptor<T, 'local'>(QueueDescriptor.createLocalQueue(queueId, options));
+): QueueFor<'local', ItemOf<S>>;
+export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): QueueFor<'local', T>;
+export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): QueueFor<'local', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createLocalQueue(queueId, options));
 }
 
 /**
@@ -26,18 +26,18 @@ export function attachToShmQueue<const S extends Schema>(
   queueId: string | undefined,
   shmName: string,
   options: ShmOptions & { schema: S },
-): NativeQueue<ItemOf<S>>;
+): QueueFor<'shm', ItemOf<S>>;
 export function attachToShmQueue<T = unknown>(
   queueId: string | undefined,
   shmName: string,
   options?: ShmOptions,
-): NativeQueue<T>;
+): QueueFor<'shm', T>;
 export function attachToShmQueue<T = unknown>(
   queueId: string | undefined,
   shmName: string,
   options?: ShmOptions,
-): NativeQueue<T> {
-  return resolveDescriptor<T, 'shm'>(QueueDescriptor.createShmQueue(queueId, shmName, options));
+): QueueFor<'shm', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createShmQueue(queueId, shmName, options));
 }
 
 /**
@@ -51,10 +51,10 @@ export function attachToShmQueue<T = unknown>(
 export function getSageQueue<const S extends Schema>(
   queueId: string,
   options: SageOptions & { schema: S },
-): SageQueue<ItemOf<S>>;
-export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): SageQueue<T>;
-export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): SageQueue<T> {
-  return resolveDescriptor<T, 'sage_queue'>(QueueDescriptor.createSageQueue(queueId, options));
+): QueueFor<'sage_queue', ItemOf<S>>;
+export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): QueueFor<'sage_queue', T>;
+export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): QueueFor<'sage_queue', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createSageQueue(queueId, options));
 }
 
 /** The Ray actor of that name as a queue, made if there is none. Errors of the cluster come from the first call. */
@@ -62,13 +62,13 @@ export function getRayActorQueue<T = unknown>(
   queueId: string | undefined,
   actorName: string,
   options?: RayOptions,
-): Queue<T> {
-  return resolveDescriptor<T, 'ray_actor'>(QueueDescriptor.createRayActorQueue(queueId, actorName, options));
+): QueueFor<'ray_actor', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createRayActorQueue(queueId, actorName, options));
 }
 
 /** A queue on a Ray cluster, made if there is none. Errors of the cluster come from the first call. */
-export function getRayQueue<T = unknown>(queueId: string, options?: RayOptions): Queue<T> {
-  return resolveDescriptor<T, 'ray_queue'>(QueueDescriptor.createRayQueue(queueId, options));
+export function getRayQueue<T = unknown>(queueId: string, options?: RayOptions): QueueFor<'ray_queue', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createRayQueue(queueId, options));
 }
 
 /** A queue that a `QueueServer` serves under that id. Errors of the connection come from the first call. */
@@ -77,18 +77,18 @@ export function getRpcQueue<const S extends Schema>(
   port: number,
   queueId: string | undefined,
   options: RpcOptions & { schema: S },
-): Queue<ItemOf<S>>;
+): QueueFor<'rpc', ItemOf<S>>;
 export function getRpcQueue<T = unknown>(
   serverAddress: string,
   port: number,
   queueId?: string,
   options?: RpcOptions,
-): Queue<T>;
+): QueueFor<'rpc', T>;
 export function getRpcQueue<T = unknown>(
   serverAddress: string,
   port: number,
   queueId?: string,
   options?: RpcOptions,
-): Queue<T> {
-  return resolveDescriptor<T, 'rpc'>(QueueDescriptor.createRpcQueue(serverAddress, port, queueId, options));
+): QueueFor<'rpc', T> {
+  return resolveDescriptor<T>(QueueDescriptor.createRpcQueue(serverAddress, port, queueId, options));
 }

@@ -63,7 +63,8 @@ export function getRegisteredQueueTypes(): string[] {
 }
 
 /**
- * Makes or attaches. Two descriptors that name one resource give handles on one queue.
+ * Makes or attaches. Two descriptors that name one resource give handles on one queue. Takes a descriptor (of another copy of the package
+ * or of a structured clone, too), its JSON as text or object, or a URI as `QueueDescriptor.fromURI` does.
  * An existing queue keeps its configuration; a descriptor that asks for another, non-default one gets ConfigMismatchError.
  * A registered type that only has put, get, empty and qsize comes back with the rest of `Queue` derived from them.
  *
@@ -72,6 +73,38 @@ export function getRegisteredQueueTypes(): string[] {
  * const queue = resolveDescriptor<string>(process.argv[2]);
  * for await (const line of queue) console.log(line);
  */
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'sage_queue'>,
+  options?: ResolveOptions,
+): QueueFor<'sage_queue', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'shm'>,
+  options?: ResolveOptions,
+): QueueFor<'shm', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'local'>,
+  options?: ResolveOptions,
+): QueueFor<'local', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'rpc'>,
+  options?: ResolveOptions,
+): QueueFor<'rpc', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'ray_queue'>,
+  options?: ResolveOptions,
+): QueueFor<'ray_queue', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'ray_actor'>,
+  options?: ResolveOptions,
+): QueueFor<'ray_actor', T>;
+export function resolveDescriptor<T = unknown>(
+  descriptor: QueueDescriptor<'auto'>,
+  options?: ResolveOptions,
+): QueueFor<'auto', T>;
+export function resolveDescriptor<T = unknown, K extends string = string>(
+  descriptor: QueueDescriptor<K> | QueueDescriptorJSON | string,
+  options?: ResolveOptions,
+): QueueFor<K, T>;
 export function resolveDescriptor<T = unknown, K extends string = string>(
   descriptor: QueueDescriptor<K> | QueueDescriptorJSON | string,
   options?: ResolveOptions,
