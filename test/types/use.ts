@@ -88,4 +88,4 @@ try {
 void consume(local, async ({ id }, job) => void [id, job.deliveries]);
 void new QueueServer({ queues: { q: uri, local } }).start();
 describeQueueContract('stub', () => new StubQueue(QueueDescriptor.createLocalQueue('q')), { bounded: true });
-void note;
+void [note, inferred, text];
