@@ -8,9 +8,13 @@
 const BRAND = Symbol.for('sage-queue.error');
 type Branded = { [BRAND]?: string };
 
+/** What an error carries beside its message. */
 export interface QueueErrorOptions {
+  /** What led to it. */
   cause?: unknown;
+  /** How many items went in before it. */
   accepted?: number;
+  /** 'unknown': the item may be in, now or later. */
   outcome?: 'unknown';
 }
 
@@ -33,6 +37,7 @@ export class QueueError extends Error {
     if (options.outcome !== undefined) this.outcome = options.outcome;
   }
 
+  /** That of the class. */
   override get name(): string {
     return this.constructor.name;
   }
@@ -111,6 +116,7 @@ export class InvalidDescriptorError extends QueueError {
 export class SerializationError extends QueueError {
   /** When a get could not decode: the item as it lay in the queue. It is no longer there. */
   readonly bytes?: Uint8Array;
+  /** Which codec wrote the bytes. */
   readonly codecId?: number;
 
   constructor(message: string, options: QueueErrorOptions & { bytes?: Uint8Array; codecId?: number } = {}) {
@@ -163,6 +169,7 @@ export class RemoteError extends QueueError {
   }
 }
 
+/** Codes of SegmentError. */
 export type SegmentErrorCode =
   | 'ERR_SEGMENT_CORRUPT'
   | 'ERR_SEGMENT_VERSION'

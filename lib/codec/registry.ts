@@ -21,11 +21,15 @@ export type { CodecName };
 /** How the items of one queue become bytes: a codec's name, or the codec of the queue's schema. */
 export type ItemCodec = CodecName | StructCodec;
 
+/** How items become bytes and back, for `registerCodec`. */
 export interface Codec {
+  /** What `codec` in the options says. */
   readonly name: string;
   /** Travels with each item. 16…255 for custom codecs. */
   readonly id: number;
+  /** Makes bytes of a value; what it throws becomes the cause of a SerializationError, and nothing is put. */
   encode(value: unknown): Uint8Array;
+  /** Makes the value again; what it throws becomes the cause of a SerializationError. */
   decode(bytes: Uint8Array): unknown;
 }
 

@@ -63,7 +63,9 @@ function checkedParts(init: Partial<DescriptorParts>): Required<DescriptorParts>
  * const jobs = resolveDescriptor(QueueDescriptor.fromJSON(text));
  */
 export class QueueDescriptor<K extends string = string> {
+  /** What the queue is called; its address for most types. */
   readonly queueId: string;
+  /** Which implementation resolves it. */
   readonly queueType: K;
   /** Deeply frozen. */
   readonly metadata: Metadata;
@@ -196,6 +198,7 @@ export class QueueDescriptor<K extends string = string> {
     );
   }
 
+  /** `QueueDescriptor(type:id)`. */
   toString(): string {
     return `QueueDescriptor(${this.queueType}:${this.queueId})`;
   }

@@ -3,7 +3,9 @@ import { InvalidDescriptorError } from '../errors';
 import { parseSchema } from './schema';
 import { describeValue, isArray } from '../util/describe-value';
 
+/** What JSON can hold. */
 export type JsonValue = null | boolean | number | string | JsonValue[] | { [key: string]: JsonValue };
+/** Of a descriptor: snake_case keys, JSON values. */
 export type Metadata = { readonly [key: string]: JsonValue };
 
 /** Far more than any descriptor needs, far less than the stack holds. */

@@ -4,6 +4,7 @@ import type { Schema } from './schema';
 /** 'auto' (default): a Uint8Array goes as raw bytes and arrives as a Buffer, everything else as MessagePack. */
 export type CodecName = 'auto' | 'msgpack' | 'json' | 'raw' | 'v8' | (string & {});
 
+/** What `createLocalQueue` takes. */
 export interface LocalOptions {
   /** 0 = unbounded (default). */
   maxsize?: number;
@@ -11,6 +12,7 @@ export interface LocalOptions {
   schema?: Schema;
 }
 
+/** What the shared-memory types have in common. */
 export interface NativeOptions {
   /** Items. Default 1000; 0 = as many as the bytes allow. A queue of maxsize n takes exactly n items, as long as their bytes fit; out of bytes is full too. */
   maxsize?: number;
@@ -24,8 +26,10 @@ export interface NativeOptions {
   mode?: number;
 }
 
+/** What `createShmQueue` takes. */
 export type ShmOptions = NativeOptions;
 
+/** What `createSageQueue` takes. */
 export interface SageOptions extends NativeOptions {
   /** Remove the segment once the last attached process has left (or is found dead) and the queue is empty; items are never removed with it. Default true. */
   autoCleanup?: boolean;
@@ -37,7 +41,9 @@ export interface SageOptions extends NativeOptions {
 
 /** Credentials are never metadata: they go into `ResolveOptions`. */
 export interface RpcOptions {
+  /** Items. Left out, the served queue is taken as it is. */
   maxsize?: number;
+  /** Default: plain text to this machine, TLS with the system's authorities to every other. */
   tls?: 'off' | 'system' | { ca: string };
   /** How items become bytes. Default 'auto'; not together with a schema. */
   codec?: CodecName;
@@ -45,15 +51,19 @@ export interface RpcOptions {
   schema?: Schema;
 }
 
+/** What `createRayQueue` and `createRayActorQueue` take. */
 export interface RayOptions {
+  /** Items. Default 0: no limit. */
   maxsize?: number;
   /** `ray://host:10001`. Default: $RAY_ADDRESS. */
   address?: string;
+  /** Where the actor's name lies. Default `sage_queue`. */
   namespace?: string;
   /** ray_actor: make a queue actor under that name when there is none. Default true. */
   create?: boolean;
 }
 
+/** What `createAutoQueue` takes. */
 export interface AutoOptions extends SageOptions {
   /** Where readers on other hosts reach the queue. */
   rpc?: { serverAddress: string; port: number; tls?: RpcOptions['tls'] };

@@ -34,6 +34,7 @@ export const presentAs: unique symbol = Symbol('presentAs');
  * }
  */
 export abstract class BaseQueue<T = unknown> implements Queue<T> {
+  /** What the queue was resolved from. */
   readonly descriptor: QueueDescriptor;
   /** What the queue is, where its descriptor leaves that open. */
   protected queueType: string;
@@ -55,7 +56,9 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   abstract put(item: T, options?: WaitOptions): Promise<void>;
   abstract get(options?: WaitOptions): Promise<T>;
+  /** Whether there is no item now. */
   abstract empty(): Promise<boolean>;
+  /** How many items there are now. */
   abstract qsize(): Promise<number>;
 
   /** Takes back what a lease or a stream returns. A type that can put an item in front should; the default puts it at the end. */
@@ -69,6 +72,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     return typeof maxsize === 'number' ? maxsize : 0;
   }
 
+  /** Whether a put would have to wait now. */
   async full(): Promise<boolean> {
     return this.maxsize > 0 && (await this.qsize()) >= this.maxsize;
   }
@@ -220,10 +224,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     return this;
   }
 
+  /** Waiting calls do not keep the process alive. */
   unref(): this {
     return this;
   }
 
+  /** Counters of the queue. */
   async stats(): Promise<QueueStats> {
     return {
       queueId: this.descriptor.queueId,

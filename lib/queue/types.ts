@@ -4,6 +4,7 @@ import type { QueueDescriptor } from '../descriptor/descriptor';
 import type { SyncWaitOptions, WaitOptions } from '../wait/options';
 
 export type { SyncWaitOptions, WaitOptions };
+/** A value, or a promise of one. */
 export type Awaitable<T> = T | PromiseLike<T>;
 
 /** What an implementation must offer: four methods. */
@@ -12,7 +13,9 @@ export interface QueueLike<T = unknown> {
   put(item: T, options?: WaitOptions): Awaitable<void>;
   /** @throws QueueEmptyError */
   get(options?: WaitOptions): Awaitable<T>;
+  /** Whether there is no item now. */
   empty(): Awaitable<boolean>;
+  /** How many items there are now. */
   qsize(): Awaitable<number>;
 }
 
@@ -21,12 +24,16 @@ export interface QueueLike<T = unknown> {
  * A get that cannot decode removes the item and throws SerializationError carrying its `bytes` and `codecId`.
  */
 export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, AsyncDisposable {
+  /** What the queue was resolved from. */
   readonly descriptor: QueueDescriptor;
   /** Waits for room. Shared memory and rpc read the item before this returns its promise, and it may change from then on; `local` keeps the item itself. */
   put(item: T, options?: WaitOptions): Promise<void>;
   get(options?: WaitOptions): Promise<T>;
+  /** Whether there is no item now. */
   empty(): Promise<boolean>;
+  /** Whether a put would have to wait now. */
   full(): Promise<boolean>;
+  /** How many items there are now, those on lease not counted. */
   qsize(): Promise<number>;
   /** All items, in order, read and waiting for room as needed; `timeoutMs` bounds the whole call. Resolves to how many went in; when it stops early the error carries `accepted`. */
   putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number>;
@@ -62,26 +69,41 @@ export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, Asyn
   close(): Promise<void>;
   /** As for sockets: whether a waiting call keeps the process alive. Default: it does. */
   ref(): this;
+  /** Waiting calls do not keep the process alive. */
   unref(): this;
+  /** Counters of the queue. */
   stats(): Promise<QueueStats>;
 }
 
+/** What `stats()` tells. */
 export interface QueueStats {
+  /** Of the descriptor. */
   queueId: string;
+  /** What it resolved to; for `auto` the type it became. */
   queueType: string;
+  /** Items there now, those on lease not counted. */
   qsize: number;
+  /** Most items; 0: no limit but the bytes. */
   maxsize: number;
   /** Totals since the queue was made, over all processes. */
   putTotal: number;
+  /** Items taken for good since the queue was made, over all processes. */
   getTotal: number;
   /** Shared-memory types also: */
   capacityBytes?: number;
+  /** Bytes of payload that are taken now. */
   usedBytes?: number;
+  /** Bytes put since the queue was made, over all processes. */
   putBytesTotal?: number;
+  /** Entries of the segment's table, one for each thread that has it open, and whether its process lives; `foreign`: of another pid namespace, in which alone its pid means something. */
   attached?: { pid: number; alive: boolean; foreign?: true }[];
+  /** Calls that wait for an item now. */
   waitingGetters?: number;
+  /** Calls that wait for room now. */
   waitingPutters?: number;
+  /** Items that were saved from processes that died while they put or took them. */
   recovered?: number;
+  /** Items that came again from leases. */
   redelivered?: number;
   /** On lease now, over all processes. */
   leased?: number;
@@ -89,43 +111,59 @@ export interface QueueStats {
 
 /** An item on loan. Disposal before `ack()` gives it back. */
 export interface Lease<T> extends AsyncDisposable {
+  /** The item; it stays in the queue until `ack()`. */
   readonly item: T;
   /** 1 the first time. */
   readonly deliveries: number;
   /** Proved deaths of processes that held this item; `deliveries` counts every return. */
   readonly crashes: number;
+  /** The item was handled: it is removed for good. @throws QueueClosedError when the item went back with its handle */
   ack(): Promise<void>;
+  /** Gives the item back: it comes again, ahead of those not yet taken. */
   release(): Promise<void>;
 }
 
 /** Items on loan together. Disposal gives back what is still on loan. */
 export interface LeaseBatch<T> extends AsyncDisposable {
+  /** The items, in order. */
   readonly items: readonly T[];
   /** One for each item, made when asked for. */
   readonly leases: readonly Lease<T>[];
   /** Covers those still open, as `release` does; a second end does nothing. */
   ack(): Promise<void>;
+  /** Gives back those still open, in the order they had. */
   release(): Promise<void>;
 }
 
+/** A lease that can be ended without awaiting. */
 export interface NativeLease<T> extends Lease<T>, Disposable {
+  /** As `ack()`, at once. */
   ackSync(): void;
+  /** As `release()`, at once. */
   releaseSync(): void;
 }
 
 /** shm and sage_queue: the calls that block the thread (for workers, scripts and benchmarks), and the native extras. */
 export interface NativeQueue<T = unknown> extends Queue<T>, Disposable {
+  /** Puts an item, and blocks the thread for room. @throws QueueFullError, QueueShutDownError, ItemTooLargeError, SerializationError */
   putSync(item: T, options?: SyncWaitOptions): void;
+  /** Takes the next item, and blocks the thread for it. @throws QueueEmptyError, QueueShutDownError, SerializationError (the item is removed) */
   getSync(options?: SyncWaitOptions): T;
+  /** Puts all, in order, and blocks for room. Returns how many; when it stops early the error carries `accepted`. */
   putManySync(items: readonly T[], options?: SyncWaitOptions): number;
+  /** Blocks for one item, then takes what is there, up to `max`. @throws QueueEmptyError, QueueShutDownError */
   getManySync(max: number, options?: SyncWaitOptions): T[];
+  /** Whether there is no item now. */
   emptySync(): boolean;
+  /** How many items there are now, those on lease not counted. */
   qsizeSync(): number;
   /** The next item without taking it; undefined when there is none. */
   peekSync(): { item: T } | undefined;
+  /** Takes the next item on lease, and blocks the thread for it. @throws QueueEmptyError, QueueShutDownError */
   leaseSync(options?: SyncWaitOptions): NativeLease<T>;
   /** Removes the name. Attached processes keep working until they close; whoever comes by the name later starts a new queue. */
   unlinkSync(): void;
+  /** As `close()`, at once. */
   closeSync(): void;
 }
 
@@ -142,8 +180,11 @@ export interface SageQueue<T = unknown> extends NativeQueue<T> {
 
 /** One open claim per handle at a time; disposal aborts. */
 export interface Claim extends Disposable {
+  /** Room in the queue itself, to be filled. @throws TypeError once the claim has ended */
   readonly bytes: Uint8Array;
+  /** Puts what lies there. @throws TypeError once the claim has ended; QueueShutDownError after an immediate shutdown */
   commit(): void;
+  /** Gives the room back; nothing was put. Does nothing once the claim has ended. */
   abort(): void;
 }
 
@@ -152,6 +193,7 @@ export type QueueImplementation<T = unknown> =
   | (new (descriptor: QueueDescriptor, options?: ResolveOptions) => QueueLike<T>)
   | ((descriptor: QueueDescriptor, options?: ResolveOptions) => QueueLike<T>);
 
+/** What `resolveDescriptor` takes. */
 export interface ResolveOptions {
   /** 'if-missing' (default); 'never': attach only, else QueueNotFoundError; 'exclusive': create only, else QueueExistsError. */
   create?: 'if-missing' | 'never' | 'exclusive';

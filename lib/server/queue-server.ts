@@ -35,6 +35,7 @@ const SERVER_OPTIONS = [
 ];
 const TLS_OPTIONS = ['cert', 'key', 'clientCa'];
 
+/** What `new QueueServer` takes. */
 export interface QueueServerOptions {
   /** Name or address to listen on, or a socket of this machine (unix:/path). Default 127.0.0.1. */
   host?: string;

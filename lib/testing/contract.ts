@@ -10,6 +10,7 @@ import { asWholeQueue, findRunner, withQueue } from './harness';
 import type { MakeQueue, Tests } from './harness';
 import type { Queue, QueueLike } from '../queue/types';
 
+/** What `describeQueueContract` takes. */
 export interface ContractOptions {
   /** `make` gives a queue with a maxsize (best a small one); it is filled to the brim. */
   bounded?: boolean;

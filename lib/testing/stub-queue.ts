@@ -94,6 +94,7 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
     return super.join(options);
   }
 
+  /** Whether there is no item now. */
   override async empty(): Promise<boolean> {
     this.useFault();
     return super.empty();
@@ -104,6 +105,7 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
     return super.full();
   }
 
+  /** How many items there are now. */
   override async qsize(): Promise<number> {
     this.useFault();
     return super.qsize();
@@ -114,6 +116,7 @@ export class StubQueue<T = unknown> extends StoreQueue<T> {
     return super.shutdown(options);
   }
 
+  /** Counters of the queue. */
   override async stats(): Promise<QueueStats> {
     this.useFault();
     return super.stats();

@@ -2,6 +2,7 @@
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
 
+/** How long a call may wait. */
 export interface WaitOptions {
   /** false: fail at once instead of waiting. Default true. */
   block?: boolean;
@@ -11,6 +12,7 @@ export interface WaitOptions {
   signal?: AbortSignal;
 }
 
+/** Of a call that blocks the thread. */
 export type SyncWaitOptions = Omit<WaitOptions, 'signal'>;
 
 export interface Wait {

@@ -13,6 +13,7 @@ const DEFAULT_CAPACITY_BYTES = 1024 * 1024;
 /** Replies taken at a time. */
 const REPLIES_AT_ONCE = 256;
 
+/** What `caller` takes. */
 export interface CallerOptions {
   /** Of each call that gives none of its own. Default: no limit. */
   timeoutMs?: number;
@@ -20,11 +21,15 @@ export interface CallerOptions {
   capacityBytes?: number;
 }
 
+/** How long a call waits for its answer. */
 export interface CallOptions {
+  /** Longest wait for the answer; then QueueTimeoutError. Default: the caller's. */
   timeoutMs?: number;
+  /** Ends the wait with the signal's reason. */
   signal?: AbortSignal;
 }
 
+/** The asking side of requests and replies. */
 export interface Caller<Req, Res> extends AsyncDisposable {
   /** @throws RemoteError (what the handler threw), QueueTimeoutError, ItemTooLargeError, the signal's reason */
   call(request: Req, options?: CallOptions): Promise<Res>;

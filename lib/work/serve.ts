@@ -8,6 +8,7 @@ import type { Request } from './request';
 import { ReplyPorts } from './reply-ports';
 import type { ConsumeOptions, Consumer, Job } from './types';
 
+/** What `serve` takes. */
 export type ServeOptions<Req> = Omit<ConsumeOptions<Req>, 'batch' | 'deadLetter' | 'drop'>;
 
 /**

@@ -12,6 +12,7 @@ export interface Job {
   readonly signal: AbortSignal;
 }
 
+/** What `consume` takes. */
 export interface ConsumeOptions<T> {
   /** Handlers that run at a time. Default 1. */
   concurrency?: number;
@@ -22,6 +23,7 @@ export interface ConsumeOptions<T> {
    * of the handler. TypeError without deadLetter, unless drop is true. Default: no limit.
    */
   maxDeliveries?: number;
+  /** Where items go that failed `maxDeliveries` times. */
   deadLetter?: QueueLike<DeadLetter<T>>;
   /** What would be a dead letter is forgotten. */
   drop?: boolean;
@@ -42,9 +44,13 @@ export interface ConsumeOptions<T> {
 
 /** At least once: a process that dies between putting it and acknowledging puts it again. */
 export interface DeadLetter<T = unknown> {
+  /** The item as it was. */
   item: T;
+  /** What the last attempt failed with. */
   error: { name: string; message: string; stack?: string };
+  /** How often the item was handed out. */
   deliveries: number;
+  /** Deaths of processes that held the item. */
   crashes: number;
   /** Where it came from. */
   queue: QueueDescriptorJSON;
@@ -52,6 +58,7 @@ export interface DeadLetter<T = unknown> {
   failedAtMs: number;
 }
 
+/** Counts of items since the consumer started, but `active` and `waitingRetry`, which are of now. */
 export interface ConsumerStats {
   /** Handlers that run. */
   active: number;
@@ -65,10 +72,12 @@ export interface ConsumerStats {
   waitingRetry: number;
 }
 
+/** A consumer that `consume` or `serve` started. */
 export interface Consumer extends AsyncDisposable {
   /** No more items are taken; handlers under way get graceMs (default 10 000), then their signal, then their items go back. */
   stop(options?: { graceMs?: number }): Promise<void>;
   /** Resolves when the queue has been shut down and everything is done, or after stop(); rejects when the queue fails. */
   readonly done: Promise<void>;
+  /** What it has done, in items. */
   stats(): ConsumerStats;
 }

@@ -32,6 +32,7 @@ const GRACE_MS = 5000;
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
 const PUTS_AHEAD = 2000;
 
+/** What `stats()` of a Ray queue tells beside the rest. */
 export interface RayQueueStats extends QueueStats {
   /** Items on lease, over all processes. */
   leased: number;

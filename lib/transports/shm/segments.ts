@@ -3,10 +3,13 @@ import { givenOptions } from '../../descriptor/normalize-options';
 import { fromNative, loadAddon, native } from './addon';
 import type { NativeSegment } from './addon';
 
+/** What `listSegments` tells of a queue in shared memory. */
 export interface SegmentInfo {
   /** As the user named it: the shm_name, or the queue id. */
   name: string;
+  /** `shm` or `sage_queue`. */
   queueType: 'shm' | 'sage_queue';
+  /** Of the descriptor that made it. */
   queueId: string;
   /** sage_queue: the namespace it was made in, where there is one. */
   namespace?: string;
@@ -14,11 +17,15 @@ export interface SegmentInfo {
   tenantUid?: number | null;
   /** Of shared memory, all in all. */
   bytes: number;
+  /** Items there now. */
   qsize: number;
+  /** Most items; 0: no limit but the bytes. */
   maxsize: number;
-  /** `foreign`: of another pid namespace, in which alone its pid means something. */
+  /** Who has it open, and whether the process lives; `foreign`: of another pid namespace, in which alone its pid means something. */
   attached: { pid: number; alive: boolean; foreign?: true }[];
+  /** Whether it takes no more puts. */
   shutDown: boolean;
+  /** Of the bytes in the segment. */
   layoutVersion: number;
   /** Seconds since the epoch. */
   createdTimestamp: number;

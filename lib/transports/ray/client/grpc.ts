@@ -25,9 +25,13 @@ export function loadGrpc(): typeof Grpc {
  * itself reads.
  */
 export interface RayCredentials {
+  /** Sent as `authorization: Bearer …`. */
   token?: string;
+  /** Whom to trust: a PEM text or the path of one. */
   ca?: string;
+  /** Who this is: a PEM text or the path of one. */
   cert?: string;
+  /** Of `cert`: a PEM text or the path of one. */
   key?: string;
 }
 

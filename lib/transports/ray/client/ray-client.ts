@@ -11,10 +11,14 @@ import { type RayClientOptions, Session } from './session';
 import { decodeNamedActors, decodePut, decodeTerminate, decodeTicket, encodeListNamedActors, encodePut } from './wire';
 import { encodeRelease, encodeTask, encodeTerminateActor, TASK, type Task } from './wire';
 
+/** Keyword arguments of a Python call. */
 export type Kwargs = { readonly [name: string]: unknown };
 
+/** What an actor is made with. */
 export interface ActorOptions {
+  /** To be found by others; without, the reference alone leads to it. */
   name?: string;
+  /** Of the name. Default: the client's. */
   namespace?: string;
   /** An actor without a name ends with the session; a named one outlives it when 'detached'. Default: detached when named. */
   lifetime?: 'detached' | 'non_detached';
@@ -24,6 +28,7 @@ export interface ActorOptions {
   numCpus?: number;
   /** Calls under way at once in an actor with async methods. Default 1000. */
   maxConcurrency?: number;
+  /** How often Ray starts it again after it died. Default: Ray's own. */
   maxRestarts?: number;
 }
 
@@ -38,6 +43,7 @@ export type ActorClass = { module: string; name: string } | { source: string; na
 export class RayObjectRef {
   /** @internal */
   constructor(
+    /** What the cluster knows the object by. */
     readonly id: Buffer,
     /** @internal */
     readonly generation: number,
@@ -51,7 +57,9 @@ export class RayActor {
 
   /** @internal */
   constructor(
+    /** Undefined for one without a name. */
     readonly name: string | undefined,
+    /** Of the name. */
     readonly namespace: string | undefined,
     generation: number,
     id: Buffer,
@@ -64,6 +72,7 @@ const RELEASE_AT_ONCE_BYTES = 1024 * 1024;
 const RELEASE_BATCH = 64;
 const RELEASE_AFTER_MS = 100;
 
+/** A session on a Ray cluster, over the Ray Client protocol. */
 export class RayClient {
   private readonly session: Session;
   private closed: Promise<void> | undefined;
@@ -87,10 +96,12 @@ export class RayClient {
     }
   }
 
+  /** Where names of actors are looked up and made. */
   get namespace(): string {
     return this.session.namespace;
   }
 
+  /** `ray://host:port` of the cluster. */
   get address(): string {
     return `ray://${this.session.target}`;
   }
@@ -250,6 +261,7 @@ export class RayClient {
     return decodeResult(data);
   }
 
+  /** Lets go of an object: the cluster may forget it. */
   async free(ref: RayObjectRef): Promise<void> {
     const datapath = await this.connected();
     if (ref.generation === this.generation) await datapath.request('release', encodeRelease([ref.id]));
@@ -267,6 +279,7 @@ export class RayClient {
     return decodeTerminate(answer);
   }
 
+  /** Names of actors that live, of this namespace or of all. */
   async listNamedActors(options: { allNamespaces?: boolean } = {}): Promise<{ name: string; namespace: string }[]> {
     refuseUnknown(options, ['allNamespaces']);
     const datapath = await this.connected();

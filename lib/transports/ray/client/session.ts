@@ -6,11 +6,13 @@ import { Datapath, InitRefusedError } from './data-stream';
 import { completeCredentials, type Grpc, loadGrpc, type RayCredentials } from './grpc';
 import type { ConnectionInfo } from './wire';
 
+/** What `RayClient.connect` takes. */
 export interface RayClientOptions {
   /** `ray://host:10001`. Default: $RAY_ADDRESS. */
   address?: string;
   /** Where names of actors are looked up and made. Default `sage_queue`. */
   namespace?: string;
+  /** For a cluster behind TLS or a token. */
   credentials?: RayCredentials;
   /** For connecting and starting a session. Default 30 000. */
   connectTimeoutMs?: number;

@@ -9,7 +9,9 @@ export abstract class PyNode {}
 /** A reference to something importable, such as a class. */
 export class PyGlobal extends PyNode {
   constructor(
+    /** Python's name of the module. */
     readonly module: string,
+    /** Of the class or function in its module. */
     readonly name: string,
   ) {
     super();
@@ -27,7 +29,7 @@ export class PyGlobal extends PyNode {
 
 /** A float that stays one on the way to Python: `new PyFloat(1)` arrives as `1.0`, the number `1` as the int `1`. */
 export class PyFloat extends PyNode {
-  constructor(readonly value: number) {
+  constructor(/** The number. */ readonly value: number) {
     super();
   }
 
@@ -72,7 +74,7 @@ export class PyByteArray extends PyNode {
 
 /** A value that the pickle only names, such as Ray's object references and actor handles. */
 export class PyPersistent extends PyNode {
-  constructor(readonly id: unknown) {
+  constructor(/** What the other side knows it by. */ readonly id: unknown) {
     super();
   }
 }
@@ -96,12 +98,17 @@ export type PyStep =
  * arrives unchanged. `plainAttributes()` of `convert.ts` reads its fields.
  */
 export class PyObject extends PyNode {
+  /** What is done to it once it is made. */
   readonly steps: PyStep[] = [];
 
   constructor(
+    /** How it is called. */
     readonly construction: 'reduce' | 'newobj' | 'newobj_ex',
+    /** What makes it: a class or function. */
     readonly callable: unknown,
+    /** Positional arguments. */
     readonly args: unknown,
+    /** Keyword arguments. */
     readonly kwargs?: unknown,
   ) {
     super();
@@ -158,6 +165,7 @@ export class PyException extends Error {
     this.#raw = raw;
   }
 
+  /** What came over the wire. */
   static rawOf(exception: PyException): PyObject {
     return exception.#raw;
   }

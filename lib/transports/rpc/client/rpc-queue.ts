@@ -142,20 +142,24 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     return new (streams().QueueReadable)<T>(leases);
   }
 
+  /** Whether there is no item now. */
   override async empty(): Promise<boolean> {
     return (await this.qsize()) === 0;
   }
 
+  /** Whether a put would have to wait now. */
   override async full(): Promise<boolean> {
     this.client.checkOpen();
     return (await this.client.queries.query()).full === true;
   }
 
+  /** How many items there are now. */
   override async qsize(): Promise<number> {
     this.client.checkOpen();
     return toNumber((await this.client.queries.query()).qsize);
   }
 
+  /** Counters of the queue. */
   override async stats(): Promise<QueueStats> {
     this.client.checkOpen();
     const result = await this.client.queries.query();
@@ -189,6 +193,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     return this;
   }
 
+  /** Waiting calls do not keep the process alive. */
   override unref(): this {
     this.client.setReferenced(false);
     return this;
