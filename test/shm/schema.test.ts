@@ -53,6 +53,48 @@ describe.each(types)('%s', (type) => {
   });
 });
 
+describe.each(types)('%s: the schema lies in the segment', (type) => {
+  test('who attaches by name alone reads and checks; other schemas are refused, more optional fields are added', async () => {
+    const name = freshName();
+    const queue = attach<unknown>(describeQueue(type, { schema }, name));
+    const byName = attach<unknown>(describeQueue(type, {}, name));
+    queue.putSync(item);
+    expect(
+      await run('const queue = open(); say(queue.getSync().tags); queue.closeSync();', describeQueue(type, {}, name)),
+    ).toEqual([['a', 'é']]);
+    byName.putSync(item);
+    expect(queue.getSync()).toEqual(item);
+    expect(() => byName.putSync({ ...item, id: -1 })).toThrow('id: u32 expected, found -1');
+    for (const other of [{ id: 'u32' }, { ...schema, more: 'u8' }, 'any'] as const)
+      expect(() => attach(describeQueue(type, { schema: other }, name))).toThrow(
+        expect.objectContaining({ code: 'ERR_QUEUE_CONFIG_MISMATCH' }),
+      );
+    const more = attach<unknown>(describeQueue(type, { schema: { ...schema, 'more?': 'u8' } }, name));
+    more.putSync({ ...item, more: 9 });
+    expect(
+      await run('const queue = open(); say(queue.getSync().more); queue.closeSync();', describeQueue(type, {}, name)),
+    ).toEqual([9]);
+    more.putSync({ ...item, more: 9 });
+    const said = run(
+      'const queue = open(); const got = queue.getSync(); say([got.id, got.more ?? null]); queue.closeSync();',
+      describeQueue(type, { schema }, name),
+    );
+    // By the program's own schema, or by all that the segment has.
+    expect((await said)[0][0]).toBe(7);
+    for (const one of [byName, more]) one.closeSync();
+    queue.unlinkSync();
+    queue.closeSync();
+  });
+
+  test('a queue without one takes none', () => {
+    const name = freshName();
+    const queue = attach<unknown>(describeQueue(type, {}, name));
+    expect(() => attach(describeQueue(type, { schema }, name))).toThrow(/exists without a schema/);
+    queue.unlinkSync();
+    queue.closeSync();
+  });
+});
+
 test('bytes as items of their own, and scalars', async () => {
   const bytes = sage.getSageQueue(freshName(), { schema: 'bytes' });
   await bytes.put(Buffer.from('abc'));

@@ -127,6 +127,9 @@ function merged(a: Node, b: Node): Node {
   return record;
 }
 
+/** What reads the items of every version of its schema that is known here. */
+export const readerOf = ({ id }: StructCodec): StructCodec => readers.get(id) as StructCodec;
+
 let last: StructCodec | undefined;
 
 /** @throws Error that says what is wrong with the bytes, or that nobody here knows their schema */

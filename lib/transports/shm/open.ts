@@ -3,7 +3,9 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { ConfigMismatchError, SegmentError } from '../../errors';
 import { native, openHandle } from './addon';
 import type { NativeHandle } from './addon';
+import type { ItemCodec } from '../../codec/registry';
 import type { ResolveOptions } from '../../queue/types';
+import { attachSchema, schemaBytes } from './segment-schema';
 import { ownerOf, segmentName } from './segment-name';
 
 type Configuration = ReturnType<NativeHandle['configuration']>;
@@ -54,7 +56,7 @@ function trustedUids(): number[] {
 export function openQueue(
   descriptor: QueueDescriptor,
   create: NonNullable<ResolveOptions['create']>,
-): { handle: NativeHandle; configuration: Configuration } {
+): { handle: NativeHandle; configuration: Configuration; codec: ItemCodec } {
   const { metadata, queueId, queueType } = descriptor;
   const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
   const asked = metadata.capacity_bytes;
@@ -69,11 +71,17 @@ export function openQueue(
     ownerUid: ownerOf(descriptor) ?? -1,
     trustedUids: trustedUids(),
     create,
+    schema: schemaBytes(descriptor),
   };
   const handle = native(() => openHandle(options));
   const configuration = handle.configuration();
   const differences = differencesOf(descriptor, configuration);
-  if (differences.length === 0) return { handle, configuration };
+  try {
+    if (differences.length === 0) return { handle, configuration, codec: attachSchema(handle, descriptor) };
+  } catch (error) {
+    handle.close();
+    throw error;
+  }
   handle.close();
   throw new ConfigMismatchError(
     `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +

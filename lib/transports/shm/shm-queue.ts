@@ -4,7 +4,7 @@
  */
 import type { Readable } from 'node:stream';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
-import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes, itemCodecOf } from '../../codec/registry';
+import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
 import type { ItemCodec } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
@@ -67,9 +67,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    this.codec = itemCodecOf(descriptor.metadata);
     const expected = expectedProducers(options.producer);
-    const { handle, configuration } = openQueue(descriptor, options.create ?? 'if-missing');
+    const { handle, configuration, codec } = openQueue(descriptor, options.create ?? 'if-missing');
+    this.codec = codec;
     if (expected !== undefined && !native(() => handle.produce(expected))) {
       handle.close();
       throw new QueueShutDownError('The last producer of the queue has gone: it has ended, and takes no more.');

@@ -1,0 +1,50 @@
+/** The schemas of a queue's items as they lie in its segment, where who attaches by name alone finds them. */
+import { itemCodecOf } from '../../codec/registry';
+import type { ItemCodec } from '../../codec/registry';
+import { codecOfSchema, readerOf } from '../../codec/struct/codec';
+import type { StructCodec } from '../../codec/struct/codec';
+import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { checkCompatible } from '../../descriptor/schema';
+import { ConfigMismatchError, SegmentError } from '../../errors';
+import { native } from './addon';
+import type { NativeHandle } from './addon';
+
+/** What a queue that is made with this descriptor stores; undefined: none. */
+export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer | undefined {
+  return schema === undefined || schema === null ? undefined : Buffer.from(codecOfSchema(schema).text);
+}
+
+/**
+ * How items of the queue become bytes. A schema that has more optional fields than those the queue knows is added to them.
+ * @throws ConfigMismatchError where the queue has another schema than is asked for, or none; SegmentError
+ */
+export function attachSchema(handle: NativeHandle, descriptor: QueueDescriptor): ItemCodec {
+  const { metadata, queueId } = descriptor;
+  const stored = native(() => handle.schemas())
+    .filter((text) => text.length > 0)
+    .map(readStored);
+  const { schema } = metadata;
+  if (schema === undefined || schema === null)
+    return stored.length > 0 ? readerOf(stored[0] as StructCodec) : itemCodecOf(metadata);
+  const asked = codecOfSchema(schema);
+  if (stored.length === 0)
+    throw new ConfigMismatchError(
+      `The queue '${queueId}' exists without a schema, and the descriptor asks for one. Make another queue, or leave it out.`,
+    );
+  for (const { node } of stored) checkCompatible(node, asked.node, queueId);
+  if (stored.includes(asked) || native(() => handle.addSchema(Buffer.from(asked.text))) !== 0) return asked;
+  throw new SegmentError(
+    'ERR_SEGMENT_NO_SPACE',
+    `The queue '${queueId}' has no room for another version of its schema: all of them together have 64 KiB.`,
+  );
+}
+
+function readStored(text: Buffer): StructCodec {
+  try {
+    return codecOfSchema(JSON.parse(text.toString('utf8')));
+  } catch (cause) {
+    throw new SegmentError('ERR_SEGMENT_CORRUPT', 'What lies in the segment as the schema of its items is none.', {
+      cause,
+    });
+  }
+}
