@@ -108,7 +108,8 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     const isShared = ['shm', 'sage_queue', 'auto'].includes(queue.descriptor.queueType);
     const size = isShared ? { maxsize: 0, capacity_bytes: capacityBytes } : {};
     this.replies = resolveDescriptor(replyDescriptor(queue.descriptor, this.token, size), {
-      create: 'exclusive',
+      // A server that offers a queue always has it; nobody else can have guessed its name.
+      create: ['rpc', 'auto'].includes(queue.descriptor.queueType) ? 'if-missing' : 'exclusive',
     }) as Queue;
     this.replies.unref();
     void this.receive();

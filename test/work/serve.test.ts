@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { listSegments, QueueDescriptor, RemoteError, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { replyDescriptor } from '../../lib/descriptor/reply-descriptor';
+import { QueueServer } from '../../lib/rpc';
 import { caller, serve } from '../../lib/work';
 import type { Caller, CallerOptions } from '../../lib/work';
 import { later, never, queueTypes, track, until } from './queues';
@@ -151,6 +152,33 @@ test('a reply that cannot be sent is the error of the caller', async () => {
   expect(await errorOf(asking.call('large'))).toMatchObject({ code: 'ERR_ITEM_TOO_LARGE' });
   expect(await errorOf(asking.call('function'))).toMatchObject({ code: 'ERR_ITEM_SERIALIZATION' });
   expect(await asking.call('small')).toBe(1);
+});
+
+test.each(['local', 'sage_queue'] as const)('replies come back over rpc, before %s', async (type) => {
+  const describeQueue = (id: string): QueueDescriptor =>
+    type === 'local' ? QueueDescriptor.createLocalQueue(id) : QueueDescriptor.createSageQueue(id);
+  const server = new QueueServer({ queues: describeQueue });
+  const { port } = await server.start();
+  const id = `serve.test.${process.pid}.${type}`;
+  const attach = (): Queue => resolveDescriptor(QueueDescriptor.createRpcQueue('127.0.0.1', port, id)) as Queue;
+  const [asks, answers, beside] = [attach(), attach(), resolveDescriptor(describeQueue(id)) as Queue];
+  const asking = caller<number, number>(asks);
+  const handler = (n: number): number => {
+    if (n === 13) throw new RangeError('unlucky');
+    return n * 2;
+  };
+  // One server beyond the network, one beside the queue itself.
+  const servers = [serve(answers, handler), serve(beside, handler)];
+  const numbers = Array.from({ length: 40 }, (_, index) => index);
+  const replies = await Promise.allSettled(numbers.map((n) => asking.call(n)));
+  expect(
+    replies.map((reply) => (reply.status === 'fulfilled' ? reply.value : (reply.reason as Error).message)),
+  ).toEqual(numbers.map((n) => (n === 13 ? 'unlucky' : n * 2)));
+  await asking.close();
+  await Promise.all(servers.map((one) => one.stop()));
+  await Promise.all([asks, answers, beside].map((queue) => queue.close()));
+  await server.stop({ graceMs: 500 });
+  expect(listSegments().filter(({ name }) => name.startsWith(id))).toEqual([]);
 });
 
 describe('a hostile request', () => {
