@@ -5,9 +5,12 @@ import { describeValue } from '../util/describe-value';
 
 /** put; get: get, getMany, lease, loops; stats: qsize, empty, full, stats; shutdown. */
 export const RIGHTS = ['put', 'get', 'stats', 'shutdown'] as const;
+/** What a token may allow: one of {@link RIGHTS}. */
 export type Right = (typeof RIGHTS)[number];
 
+/** A token that a server takes, and what it may do with which queues. */
 export interface TokenRights {
+  /** What a client shows; it is compared in constant time and never repeated. */
   token: string;
   /** Ids of queues, where * stands for anything. Default: all that are served. */
   queues?: readonly string[];
