@@ -49,7 +49,7 @@ type Role = { options?: StartOptions; setuid?: number };
 
 /** Whether the one is woken by the other; for one type the waiter attaches first, for the other the putter does. */
 async function wakes(type: NativeType, waits: Role, puts: Role, options: object = {}): Promise<void> {
-  const descriptor = describeQueue(type, { ...options, enableMultiTenant: false });
+  const descriptor = describeQueue(type, type === 'shm' ? options : { ...options, enableMultiTenant: false });
   const attachWaiter = async (): Promise<Child> => {
     const child = start(waiter, descriptor, [waits.setuid ?? null], waits.options);
     await child.next();

@@ -10,7 +10,10 @@ describe.each(types)('%s', (type) => {
       console.warn('not root: a queue of two users was not tried');
       return;
     }
-    const descriptor = describeQueue(type, { mode: 0o666, enableMultiTenant: false });
+    const descriptor = describeQueue(
+      type,
+      type === 'shm' ? { mode: 0o666 } : { mode: 0o666, enableMultiTenant: false },
+    );
     const queue = attach(descriptor);
     queue.putManySync([1, 2]);
     queue.closeSync();

@@ -61,7 +61,7 @@ describe.each(types)('%s', (type) => {
   });
 
   test('a mode for others, asked for by the one who attaches, takes the queue of whoever made it', async () => {
-    const shared = describeQueue(type, { mode: 0o666, enableMultiTenant: false });
+    const shared = describeQueue(type, type === 'shm' ? { mode: 0o666 } : { mode: 0o666, enableMultiTenant: false });
     const owner = start(`const queue = open(); queue.putSync('shared'); say(1); hear(); queue.closeSync();`, shared, [], { uid: OTHER }); // prettier-ignore
     await owner.next();
     expect(await run(`const queue = open(); say(queue.getSync()); queue.closeSync();`, shared)).toEqual(['shared']);
