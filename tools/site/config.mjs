@@ -33,7 +33,6 @@ export function config({ pages, reference, repositoryUrl, base }) {
       text: 'Topics',
       items: items(
         'work.md',
-        'containers.md',
         'rpc.md',
         'ray.md',
         'metrics.md',
