@@ -90,12 +90,15 @@ function isFlag(value: JsonValue): boolean {
 function isCount(value: JsonValue): boolean {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
+function isBetween(from: number, to: number, value: JsonValue): boolean {
+  return isCount(value) && (value as number) >= from && (value as number) <= to;
+}
 const text: Check = { expected: 'a non-empty string', holds: isText };
 const flag: Check = { expected: 'true or false', holds: isFlag };
 const count: Check = { expected: 'a non-negative integer (0 = no limit on the number of items)', holds: isCount };
 const integer = (from: number, to: number): Check => ({
   expected: `an integer from ${from} to ${to}`,
-  holds: (value) => isCount(value) && (value as number) >= from && (value as number) <= to,
+  holds: isBetween.bind(undefined, from, to),
 });
 /** A key, a certificate or a token here would go wherever the descriptor goes. */
 const tls: Check = {
@@ -161,4 +164,6 @@ export function checkBuiltInMetadata(queueType: string, metadata: Metadata): voi
     throw new InvalidDescriptorError(`${queueType}: a schema says how items become bytes; leave codec out.`);
 }
 
-const isGiven = (metadata: Metadata, key: string): boolean => Object.hasOwn(metadata, key) && metadata[key] !== null;
+function isGiven(metadata: Metadata, key: string): boolean {
+  return Object.hasOwn(metadata, key) && metadata[key] !== null;
+}

@@ -19,6 +19,7 @@ const ATTACHING = [
   'transports/shm/addon-files',
   'transports/shm/open',
   'transports/shm/segment-name',
+  'transports/shm/segment-schema',
   'util/built-ins',
   'util/describe-value',
   'util/json-text',

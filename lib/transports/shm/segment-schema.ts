@@ -1,5 +1,4 @@
 /** The schemas of a queue's items as they lie in its segment, where who attaches by name alone finds them. */
-import { itemCodecOf } from '../../codec/registry';
 import type { ItemCodec } from '../../codec/registry';
 import { codecOfSchema, readerOf } from '../../codec/struct/codec';
 import type { StructCodec } from '../../codec/struct/codec';
@@ -23,9 +22,9 @@ export function attachSchema(handle: NativeHandle, descriptor: QueueDescriptor):
   const stored = native(() => handle.schemas())
     .filter((text) => text.length > 0)
     .map(readStored);
-  const { schema } = metadata;
+  const { schema, codec } = metadata;
   if (schema === undefined || schema === null)
-    return stored.length > 0 ? readerOf(stored[0] as StructCodec) : itemCodecOf(metadata);
+    return stored.length > 0 ? readerOf(stored[0] as StructCodec) : typeof codec === 'string' ? codec : 'auto';
   const asked = codecOfSchema(schema);
   if (stored.length === 0)
     throw new ConfigMismatchError(
