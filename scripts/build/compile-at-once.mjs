@@ -6,6 +6,7 @@ import { parseAst } from 'rolldown/parseAst';
 
 /** The modules on the way from a descriptor to a queue in shared memory: their functions run in nearly every process. */
 const ATTACHING = [
+  'codec/registry',
   'descriptor/descriptor',
   'descriptor/metadata',
   'descriptor/normalize-options',

@@ -4,10 +4,24 @@
  */
 import { out, reserve } from '../msgpack/output';
 import { readOptional } from './interpret';
-import * as reading from './read-fields';
+import { input, truncated, text, takeBytes, takeAny, boolean, integer, date, takeCount } from './read-fields';
 import type { Node, RecordNode, ScalarSchema } from '../../descriptor/schema';
 import { fixedBytes, leastBytes, usualBytes } from './sizes';
-import * as writing from './write-fields';
+import {
+  SHORT_TEXT,
+  MISFIT,
+  ownValue,
+  writeAscii,
+  writeText,
+  writeBytes,
+  writeAny,
+  millisecondsOf,
+  lengthOf,
+  refuseOthers,
+  isInteger,
+  fitsFloat,
+  fitsBits,
+} from './write-fields';
 
 export interface Functions {
   /** Writes at the output's position. @throws MISFIT, Refusal */
@@ -17,7 +31,33 @@ export interface Functions {
 }
 
 /** What generated code may use, by the names it has there. */
-const scope = { out, reserve, ...writing, ...reading, readOptional };
+const scope = {
+  out,
+  reserve,
+  readOptional,
+  input,
+  truncated,
+  text,
+  takeBytes,
+  takeAny,
+  boolean,
+  integer,
+  date,
+  takeCount,
+  SHORT_TEXT,
+  MISFIT,
+  ownValue,
+  writeAscii,
+  writeText,
+  writeBytes,
+  writeAny,
+  millisecondsOf,
+  lengthOf,
+  refuseOthers,
+  isInteger,
+  fitsFloat,
+  fitsBits,
+};
 
 /** Undefined where the process forbids code from strings, or once it is found to. */
 export function generate(node: Node): Functions | undefined {
@@ -94,7 +134,7 @@ class Writer {
         return `out.position = p; ${this.list(node.of, rest)}(${from}); ${RELOAD}`;
       case 'string':
         return `{ const x = ${from}; if (typeof x !== 'string') throw MISFIT; const n = x.length;
-          if (n <= ${writing.SHORT_TEXT} && writeAscii(b, p + 4, x)) { v.setUint32(p, n, true); p += 4 + n; }
+          if (n <= ${SHORT_TEXT} && writeAscii(b, p + 4, x)) { v.setUint32(p, n, true); p += 4 + n; }
           else { out.position = p; writeText(x, ${rest}); ${RELOAD} } }`;
       case 'bytes':
         return `out.position = p; writeBytes(${from}, ${rest}); ${RELOAD}`;
