@@ -144,8 +144,8 @@ bool Doorbell::make_named(const std::string& directory, const Audience& audience
     path_.clear();
     return false;
   }
-  struct stat info;
-  struct stat named;
+  struct stat info = {};
+  struct stat named = {};
   read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
   if (read_end_ >= 0 && fstat(read_end_, &info) == 0 && S_ISFIFO(info.st_mode)) {
     write_end_ = open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
