@@ -57,7 +57,7 @@ describe('version 2', () => {
       attached: [],
       shutDown: false,
     });
-    const queue = attachToShmQueue<Buffer>(undefined, 'golden');
+    const queue = attachToShmQueue<Buffer | { id: number }>(undefined, 'golden');
     expect(await queue.stats()).toMatchObject({ putTotal: 5, getTotal: 1, leased: 0, capacityBytes: 4096 });
     const batch = await queue.leaseMany(1);
     const seen = batch.leases.map(({ item, deliveries, crashes }) => [String(item), deliveries, crashes]);
@@ -65,8 +65,8 @@ describe('version 2', () => {
     await batch.ack();
     expect((await queue.getMany(10)).map(String)).toEqual(['item 2', 'item 3', 'item 4']);
     for (let lap = 0; lap < 100; lap++) {
-      queue.putSync(Buffer.from(`lap ${lap}`));
-      expect(String(queue.getSync())).toBe(`lap ${lap}`);
+      queue.putSync({ id: lap });
+      expect(queue.getSync()).toEqual({ id: lap });
     }
     queue.unlinkSync();
     queue.closeSync();
