@@ -95,7 +95,7 @@ test('doctor names Node, libc, addon and /dev/shm, and ends with status 1 where 
     expect(report.ok).toBe(false);
     const checks = report.findings.map(({ check }) => check);
     expect(checks).toEqual(
-      expect.arrayContaining(['node', 'libc', 'addon', '/dev/shm', 'queues', 'RemoveIPC', 'pid namespace']),
+      expect.arrayContaining(['node', 'libc', 'addon', '/dev/shm', 'queues', 'RemoveIPC', 'namespaces']),
     );
     expect(report.findings).toContainEqual(
       expect.objectContaining({ check: 'unreadable', status: 'wrong', type: expect.stringContaining(file) }),
