@@ -3,7 +3,8 @@
  * of its own.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename } from 'node:path';
 import { APART, attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
 import type { Child } from './child';
 import { makeFifo, survivorOf } from './mourning';
@@ -27,7 +28,34 @@ const places = [
   ['inside', {}],
   ['in another container', apart],
 ] as const;
-const bells = (): string[] => readdirSync(SHM).filter((file) => file.startsWith('sage-queue-bell+'));
+
+/** Of a process: what /proc has of it, or nothing where it has ended. */
+const told = <T>(ask: () => T[]): T[] => {
+  try {
+    return ask();
+  } catch {
+    return [];
+  }
+};
+const familyOf = (pid: number): number[] => [
+  pid,
+  ...told(() => readdirSync(`/proc/${pid}/task`))
+    .flatMap((task) => told(() => readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ')))
+    .filter((child) => child.trim() !== '')
+    .flatMap((child) => familyOf(Number(child))),
+];
+const seen = new Set<string>();
+/** Doorbells that are there, of this process and those it started: of now, and of earlier calls. Other test files have some too. */
+function bells(): string[] {
+  for (const pid of familyOf(process.pid)) {
+    for (const fd of told(() => readdirSync(`/proc/${pid}/fd`))) {
+      for (const path of told(() => [readlinkSync(`/proc/${pid}/fd/${fd}`)])) {
+        if (path.startsWith(`${SHM}/sage-queue-bell+`)) seen.add(basename(path));
+      }
+    }
+  }
+  return readdirSync(SHM).filter((file) => seen.has(file));
+}
 
 const waiter = `
   (async () => {
@@ -49,12 +77,15 @@ containers('%s', (type) => {
     queue.putSync({ to: 'container' });
     expect((await other.next())[0]).toEqual({ to: 'container' });
     const answer = queue.get({ timeoutMs: 10_000 });
-    await run(
-      `const queue = open({ create: 'never' }); queue.putSync(process.pid); queue.closeSync();`,
+    const putter = start(
+      `const queue = open({ create: 'never' }); queue.putSync(process.pid); say('put'); hear(); queue.closeSync();`,
       descriptor,
       [],
       apart,
     );
+    expect(await putter.next()).toBe('put');
+    expect(bells()).toHaveLength(how === 'awaited' ? 2 : 1);
+    await putter.tell('end').clean();
     expect(await answer).toBe(1);
     await other.tell('end').clean();
     queue.closeSync();
