@@ -4,7 +4,8 @@ import { EXIT_FAILED, EXIT_OK, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { Aggregate } from '../demo/aggregate';
 import type { GroupRow } from '../demo/aggregate';
-import { demoTypes, makeQueues } from '../demo/queues';
+import { demoTypes, makerOf } from '../demo/queues';
+import { clusterAddress } from '../demo/ray';
 import { findSource, readRecords, valuesOf } from '../demo/records';
 import type { Source } from '../demo/records';
 import { BATCHES_BEFORE_KILL, runProcesses } from '../demo/run';
@@ -66,11 +67,13 @@ With a type of Ray's, half of the workers are Ray tasks in Python, which take fr
 
 async function run(args: Arguments): Promise<number> {
   const type = args.text('type') ?? 'shm';
+  const makeQueues = makerOf(type);
   const onRay = type.startsWith('ray_');
   for (const option of ['address', 'ray-tasks']) {
     if (!onRay && args.text(option) !== undefined)
       throw new UsageError(`--${option} is for --type ray_queue and ray_actor.`);
   }
+  if (onRay) clusterAddress(type, args.text('address'));
   const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : defaultWorkers());
   const batchRecords = args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH);
   const rayTasks = args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS;
@@ -80,7 +83,7 @@ async function run(args: Arguments): Promise<number> {
   const source = findSource(args.text('file'), args.text('group'), args.text('value'), !onRay);
   const alone = await inOneProcess(source);
   const signal = interruption();
-  const queues = await makeQueues(type, `demo-${process.pid}`, { address: args.text('address'), rayTasks });
+  const queues = await makeQueues(`demo-${process.pid}`, { address: args.text('address'), rayTasks });
   let counted = 0;
   const progress = new Progress(`${workers} workers:`, async () => {
     const { taken, waiting } = await queues.depth();

@@ -29,9 +29,9 @@ const makers: Record<string, (name: string, options: QueueOptions) => Promise<De
 export const demoTypes = Object.keys(makers);
 
 /** @throws UsageError for a type the demo cannot make queues of. */
-export function makeQueues(type: string, name: string, options: QueueOptions): Promise<DemoQueues> {
+export function makerOf(type: string): (name: string, options: QueueOptions) => Promise<DemoQueues> {
   const make = Object.hasOwn(makers, type) ? makers[type] : undefined;
-  if (make !== undefined) return make(name, options);
+  if (make !== undefined) return make;
   throw new UsageError(
     `--type is one of ${demoTypes.join(', ')}, found '${type}'. The processes of the demo must be able to share it.`,
   );

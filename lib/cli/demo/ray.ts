@@ -31,19 +31,23 @@ function describe(type: 'ray_queue' | 'ray_actor', name: string, address: string
   return new QueueDescriptor({ queueId, queueType, metadata: { ...metadata, lease_ms: LEASE_MS } });
 }
 
+/** @throws UsageError without an address. */
+export function clusterAddress(type: string, address = process.env.RAY_ADDRESS): string {
+  if (address !== undefined && address !== '') return address;
+  throw new UsageError(
+    `--type ${type} needs a Ray cluster: give --address ray://HOST:10001, or set RAY_ADDRESS to that. ` +
+      `To have one here: pip install 'ray[client]', then ray start --head.`,
+  );
+}
+
 /** @throws UsageError without an address; QueueConnectionError when no cluster is there. */
 export async function onRay(
   type: 'ray_queue' | 'ray_actor',
   name: string,
   maxsize: number,
-  { address = process.env.RAY_ADDRESS, rayTasks }: QueueOptions,
+  { address: asked, rayTasks }: QueueOptions,
 ): Promise<DemoQueues> {
-  if (address === undefined || address === '') {
-    throw new UsageError(
-      `--type ${type} needs a Ray cluster: give --address ray://HOST:10001, or set RAY_ADDRESS to that. ` +
-        `To have one here: pip install 'ray[client]', then ray start --head.`,
-    );
-  }
+  const address = clusterAddress(type, asked);
   const descriptors = ['records', 'results'].map((part) => describe(type, `${name}-${part}`, address, maxsize));
   const queues: Queue[] = [];
   const remove = async (): Promise<void> => {
