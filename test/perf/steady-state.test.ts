@@ -10,7 +10,8 @@ import { join, resolve } from 'node:path';
 const root = resolve(__dirname, '../..');
 const steady = join(root, 'build/bench/native/bench/steady');
 const nodeProgram = join(__dirname, 'steady.cjs');
-const TOLERANCE = 1.15;
+/** Of the instructions, as GCC 12 made them for x64 before queues of several containers. Another compiler may need other figures. */
+const TOLERANCE = 1.03;
 
 /** Tells whether the tools are there. Without them: one line, and a failure where every check has to run. */
 function have(...tools: string[]): boolean {
@@ -60,10 +61,10 @@ describe('the native core', () => {
   const counted = native && process.arch === 'x64' && process.platform === 'linux' && have('valgrind');
 
   const limits: [string, string[], number, number][] = [
-    ['a put', putFunctions, 1, 273],
-    ['a get', getFunctions, 1, 186],
-    ['a put in a batch of 64', putFunctions, 64, 144],
-    ['a get in a batch of 64', getFunctions, 64, 65],
+    ['a put', putFunctions, 1, 311.1],
+    ['a get', getFunctions, 1, 188.4],
+    ['a put in a batch of 64', putFunctions, 64, 162.7],
+    ['a get in a batch of 64', getFunctions, 64, 64.5],
   ];
   for (const [what, functions, batch, expected] of counted ? limits : []) {
     test(`${what} of 64 B takes at most ${expected} instructions and ${Math.round((TOLERANCE - 1) * 100)} %`, () => {

@@ -1,6 +1,7 @@
 // This process, and the end of others, as the system tells of them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace sage {
@@ -12,9 +13,16 @@ struct Home {
 };
 Home own_home();
 
+/// Where the generation of forks stands. 0 there: the memory is a copy, and nobody has asked yet.
+extern std::atomic<std::atomic<uint32_t>*> fork_word;
+uint32_t next_fork_generation();
+
 /// Counts how often the memory of this process became another one's, by fork or a clone: a handle made before belongs
-/// to the parent.
-uint32_t fork_generation();
+/// to the parent. Every operation asks.
+inline uint32_t fork_generation() {
+  const uint32_t known = fork_word.load(std::memory_order_relaxed)->load(std::memory_order_relaxed);
+  return known != 0 ? known : next_fork_generation();
+}
 
 /// A descriptor that becomes readable when the process ends. -1 and errno. Whether it is the process that was meant is
 /// asked afterwards: if that one still lives, it is.

@@ -28,11 +28,16 @@ uint64_t namespace_inode(const char* path) {
 /// it cannot do that, a handler counts the forks that go by way of libc.
 std::atomic<uint32_t> plain{1};
 std::atomic<uint32_t> newest{1};
-std::atomic<std::atomic<uint32_t>*> generation{&plain};
+
+}  // namespace
+
+std::atomic<std::atomic<uint32_t>*> fork_word{&plain};
+
+namespace {
 
 const bool prepared = [] {
   pthread_atfork(nullptr, nullptr, [] {
-    if (generation.load(std::memory_order_relaxed) == &plain) plain.fetch_add(1, std::memory_order_relaxed);
+    if (fork_word.load(std::memory_order_relaxed) == &plain) plain.fetch_add(1, std::memory_order_relaxed);
   });
   const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   void* page = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -43,25 +48,20 @@ const bool prepared = [] {
   }
   auto* word = static_cast<std::atomic<uint32_t>*>(page);
   word->store(1, std::memory_order_relaxed);
-  generation.store(word, std::memory_order_relaxed);
+  fork_word.store(word, std::memory_order_relaxed);
   return true;
 }();
-
-/// The page is empty: this is a copy.
-uint32_t next_generation(std::atomic<uint32_t>* word) {
-  uint32_t found = 0;
-  const uint32_t next = newest.fetch_add(1, std::memory_order_relaxed) + 1;
-  return word->compare_exchange_strong(found, next) ? next : found;
-}
 
 }  // namespace
 
 Home own_home() { return {namespace_inode("/proc/self/ns/pid"), namespace_inode("/proc/self/ns/user")}; }
 
-uint32_t fork_generation() {
-  std::atomic<uint32_t>* const word = generation.load(std::memory_order_relaxed);
-  const uint32_t known = word->load(std::memory_order_relaxed);
-  return known != 0 ? known : next_generation(word);
+/// The page is empty.
+uint32_t next_fork_generation() {
+  std::atomic<uint32_t>* const word = fork_word.load(std::memory_order_relaxed);
+  uint32_t found = 0;
+  const uint32_t next = newest.fetch_add(1, std::memory_order_relaxed) + 1;
+  return word->compare_exchange_strong(found, next) ? next : found;
 }
 
 int open_death_watch(uint32_t pid) {

@@ -19,7 +19,8 @@ const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, 
 // There is one of each.
 Home own_home() { return {1, 1}; }
 
-uint32_t fork_generation() { return forks.load(std::memory_order_relaxed); }
+std::atomic<std::atomic<uint32_t>*> fork_word{&forks};
+uint32_t next_fork_generation() { return forks.load(std::memory_order_relaxed); }
 
 int open_death_watch(uint32_t pid) {
   // A kqueue can be polled like any descriptor, and is readable while it holds an event.
