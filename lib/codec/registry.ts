@@ -167,12 +167,6 @@ export function encodeItem(value: unknown, codecName: ItemCodec = 'auto'): Encod
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
 }
 
-/** encodeItem() for bytes that have to last: those of a Uint8Array are copied, since their owner may go on to use them. */
-export function encodeOwnItem(value: unknown, codecName?: ItemCodec): EncodedItem {
-  const { codecId, bytes } = encodeItem(value, codecName);
-  return { codecId, bytes: isBytes(value) ? Buffer.from(bytes) : bytes };
-}
-
 /** An encoded item inside a larger buffer. */
 export interface ItemSpan {
   codecId: number;

@@ -41,9 +41,9 @@ export class LeaseRun {
 
   /** Ends those of the leases from … to - 1 that are open. @throws QueueClosedError for an ack of one that its handle's close ended */
   end(from: number, to: number, acknowledge: boolean): Awaitable<void> {
-    const lost = acknowledge && this.anyLost(from, to);
+    const lost = this.tellLost(from, to);
     const ended = this.endAs(from, to, (first, end) => this.held.end(first, end, acknowledge), ENDED);
-    if (lost) throw leaseLostError();
+    if (lost && acknowledge) throw leaseLostError();
     return ended;
   }
 
@@ -105,8 +105,18 @@ export class LeaseRun {
     this.table?.ended(this, count);
   }
 
-  private anyLost(from: number, to: number): boolean {
-    return this.each === undefined ? this.all === LOST : this.each.subarray(from, to).includes(LOST);
+  /** Whether any was lost; its holder hears of it once. */
+  private tellLost(from: number, to: number): boolean {
+    if (this.each === undefined) {
+      if (this.all !== LOST || from >= to) return false;
+      if (from === 0 && to === this.count) this.all = ENDED;
+      else this.each = new Uint8Array(this.count).fill(LOST).fill(ENDED, from, to);
+      return true;
+    }
+    const states = this.each.subarray(from, to);
+    if (!states.includes(LOST)) return false;
+    for (const [index, state] of states.entries()) if (state === LOST) states[index] = ENDED;
+    return true;
   }
 
   /** Whether the leases from … to - 1 are all open. */

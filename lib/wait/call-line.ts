@@ -7,13 +7,17 @@ export const HOLDS = Symbol('holds');
 /** Asks for nothing until it says so, and keeps its place: those behind may pass meanwhile. */
 export const ASIDE = Symbol('aside');
 
+/** What a try says of a call that goes on waiting; undefined: it waits for what the line is for. */
+export type LineState = typeof HOLDS | typeof ASIDE | undefined;
+
 /** One try: its result, or undefined for "not yet". What it throws ends the call. */
-export type Attempt<R> = () => { value: R } | typeof HOLDS | typeof ASIDE | undefined;
+export type Attempt<R> = () => { value: R } | LineState;
 
 /** The calls of one handle: closing it ends them, ref() and unref() reach them. */
 export class CallGroup {
   readonly calls = new Set<PendingCall>();
-  private referenced = true;
+
+  constructor(private referenced = true) {}
 
   add(call: PendingCall): void {
     this.calls.add(call);
@@ -37,15 +41,21 @@ export interface LineRequest<R> {
   /** What the call says when its time is over. */
   readonly late: () => Error;
   readonly group: CallGroup;
+  /** Whether it is tried although those before it wait: a call that does not wait, or no longer, which goes on for another reason. */
+  readonly mayPass?: () => boolean;
 }
 
 class LineCall<R> extends PendingCall {
-  /** What the last try said of it. */
-  state: typeof HOLDS | typeof ASIDE | undefined;
+  private trying = false;
+  private isLate = false;
+  /** Why it is to end, should its try bring nothing. */
+  private reason: { readonly error: unknown } | undefined;
 
   constructor(
     private readonly line: CallLine,
     private readonly request: LineRequest<R>,
+    /** What the last try said of it. */
+    public state: LineState,
     private readonly resolve: (value: R) => void,
     reject: (reason: unknown) => void,
   ) {
@@ -53,21 +63,41 @@ class LineCall<R> extends PendingCall {
     request.group.add(this);
   }
 
+  get mayPass(): boolean {
+    return this.request.mayPass !== undefined && this.request.mayPass();
+  }
+
   /** @returns whether it is out of the way of those behind */
   tryNow(): boolean {
+    if (this.trying) return false;
+    this.trying = true;
     try {
       const outcome = this.request.attempt();
       this.state = typeof outcome === 'symbol' ? outcome : undefined;
-      if (typeof outcome !== 'object') return outcome === ASIDE;
-      this.end();
-      this.resolve(outcome.value);
+      if (typeof outcome === 'object') {
+        this.end();
+        this.resolve(outcome.value);
+        return true;
+      }
     } catch (error) {
-      this.fail(error);
+      this.reason = { error };
+    } finally {
+      this.trying = false;
     }
+    if (this.reason === undefined) return this.state === ASIDE;
+    this.fail(this.reason.error);
     return true;
   }
 
+  /** A try runs code of the program's (codecs, sources), which may abort the call or close its handle: what it took is not lost to that. */
+  override giveUp(error: unknown): void {
+    if (this.trying) this.reason ??= { error };
+    // A wait that times out takes a last look: should nobody have been able to tell it, what it waits for is there all the same.
+    else if (!this.isLate || !this.line.isFirst(this as LineCall<unknown>) || !this.tryNow()) this.fail(error);
+  }
+
   protected override timedOut(): Error {
+    this.isLate = true;
     return this.request.late();
   }
 
@@ -79,9 +109,11 @@ class LineCall<R> extends PendingCall {
 
 export class CallLine {
   private readonly calls = new Set<LineCall<unknown>>();
+  /** Those of them that may pass at some time. */
+  private readonly passers = new Set<LineCall<unknown>>();
 
-  /** @param freed called when a call has left: those behind it may be served */
-  constructor(private readonly freed: () => void) {}
+  /** @param freed called when a call has left, served or not; `first`: those behind it may be served */
+  constructor(private readonly freed: (first: boolean) => void) {}
 
   /** Those that wait for what the line is for. */
   get waiting(): number {
@@ -90,22 +122,48 @@ export class CallLine {
     return waiting;
   }
 
-  /** Whether one more call has to stand behind others. */
-  get isTaken(): boolean {
-    for (const call of this.calls) if (call.state !== ASIDE) return true;
-    return false;
+  private get first(): LineCall<unknown> | undefined {
+    for (const call of this.calls) if (call.state !== ASIDE) return call;
+    return undefined;
   }
 
-  /** At the end of the line; it is tried when the line is served. */
-  add<R>(request: LineRequest<R>): Promise<R> {
+  isFirst(call: LineCall<unknown>): boolean {
+    return this.first === call;
+  }
+
+  /** Whether one more call has to stand behind others. */
+  get isTaken(): boolean {
+    return this.calls.size > 0 && this.first !== undefined;
+  }
+
+  /** Whether the first one waits for what the line is for. */
+  get isWanted(): boolean {
+    const { first } = this;
+    return first !== undefined && first.state === undefined;
+  }
+
+  /** At the end of the line. @param state what its own first try said of it */
+  add<R>(request: LineRequest<R>, state?: LineState): Promise<R> {
     return new Promise<R>((resolve, reject) => {
-      this.calls.add(new LineCall(this, request, resolve, reject) as LineCall<unknown>);
+      const call = new LineCall(this, request, state, resolve, reject) as LineCall<unknown>;
+      this.calls.add(call);
+      if (request.mayPass !== undefined) this.passers.add(call);
     });
   }
 
-  /** Serves from the front until one has to go on waiting. */
-  serve(): void {
-    for (const call of this.calls) if (!call.tryNow()) break;
+  /** Serves from the front until one has to go on waiting: then it is `wanted`. `more`: so many were served, and others come next. */
+  serve(limit = Infinity): 'idle' | 'wanted' | 'more' {
+    let served = 0;
+    for (const call of this.calls) {
+      if (served === limit) return 'more';
+      if (!call.tryNow()) {
+        const { state } = call;
+        for (const passer of this.passers) if (passer !== call && passer.mayPass) passer.tryNow();
+        return state === HOLDS ? 'idle' : 'wanted';
+      }
+      if (call.state !== ASIDE) served++;
+    }
+    return 'idle';
   }
 
   /** The end of all of them. */
@@ -114,7 +172,9 @@ export class CallLine {
   }
 
   left(call: LineCall<unknown>): void {
+    const wasFirst = this.first === call;
     this.calls.delete(call);
-    this.freed();
+    this.passers.delete(call);
+    this.freed(wasFirst);
   }
 }

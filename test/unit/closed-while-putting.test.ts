@@ -8,14 +8,18 @@ test('putMany behind a put whose caller closes the handle', async () => {
   const other = getSageQueue(name);
   queue.putSync(Buffer.alloc(8000));
   const closed = queue.put(Buffer.alloc(1000)).then(() => queue.closeSync());
-  // Waits from its first batch on, so that the second one is the first to be packed.
-  const putting = queue.putMany(Array.from({ length: 100 }, (_, index) => index)).catch((error: unknown) => error);
+  // Goes in as far as there is room, behind the put.
+  const items = Array.from({ length: 100 }, () => Buffer.alloc(100));
+  const putting = queue.putMany(items).catch((error: unknown) => error);
   await turn();
   other.getSync();
   await closed;
   const error = await putting;
   expect(error).toBeInstanceOf(QueueClosedError);
-  expect((error as { accepted: number }).accepted).toBe(64);
+  const { accepted } = error as { accepted: number };
+  expect(accepted).toBeGreaterThan(0);
+  expect(accepted).toBeLessThan(100);
+  expect(await other.qsize()).toBe(1 + accepted);
   await other.shutdown({ immediate: true });
   other.closeSync();
 });

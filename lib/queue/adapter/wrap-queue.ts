@@ -121,9 +121,9 @@ class WrappedQueue<T> extends BaseQueue<T> {
     await this.puts.put(item, wait);
   }
 
-  /** Items on lease from here may come back, and need their room then. */
+  /** Items that came back from leases take room, which the inner queue does not know of; those on lease may come back. */
   private hasRoom(): Awaitable<boolean> {
-    if (this.leases.open === 0 || this.maxsize === 0) return true;
+    if (this.maxsize === 0 || (this.leases.open === 0 && this.gets.ready === 0)) return true;
     return this.qsize().then((qsize) => qsize + this.leases.open < this.maxsize);
   }
 

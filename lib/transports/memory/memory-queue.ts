@@ -1,5 +1,6 @@
 /** A handle on a queue in memory: everything but which queue it is. */
-import { BaseQueue, withAccepted } from '../../queue/base-queue';
+import { BaseQueue } from '../../queue/base-queue';
+import { ItemSteps, putManyInLine } from '../../queue/put-many';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
@@ -8,14 +9,12 @@ import type { StructCodec } from '../../codec/struct/codec';
 import { isSealed, SealedItem } from '../../codec/encoded-item';
 import type { Entry, MemoryStore } from './memory-store';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
-import { ItemFeed } from '../../queue/item-feed';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
 import type { LeaseRun } from '../../queue/lease-table';
 import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
-import { ASIDE, CallGroup, HOLDS } from '../../wait/call-line';
-import type { Attempt, CallLine } from '../../wait/call-line';
-import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
+import { CallGroup } from '../../wait/call-line';
+import type { Attempt, CallLine, LineRequest, LineState } from '../../wait/call-line';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
@@ -95,15 +94,22 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     return this.attachment.store.maxsize;
   }
 
-  /** Tries, and then waits in the line. A call that does not wait stands behind nobody. */
   private call<R>(line: CallLine, wait: Wait, late: () => Error, attempt: Attempt<R>): R | Promise<R> {
+    return this.enter(line, { wait, late, attempt });
+  }
+
+  /** Tries, and then waits in the line. A call that does not wait stands behind nobody. */
+  private enter<R>(line: CallLine, request: Omit<LineRequest<R>, 'group'>): R | Promise<R> {
     const { store, attachment } = this;
-    if (wait.timeoutMs === 0 || !line.isTaken) {
+    const { wait, attempt, late, mayPass } = request;
+    let state: LineState;
+    if (wait.timeoutMs === 0 || !line.isTaken || mayPass?.() === true) {
       const outcome = store.change(attempt);
       if (typeof outcome === 'object') return outcome.value;
       if (wait.timeoutMs === 0) throw late();
+      state = outcome;
     }
-    const waiting = line.add({ wait, attempt, late, group: attachment.calls });
+    const waiting = line.add({ ...request, group: attachment.calls }, state);
     // Its own try may have served others, and their answers it.
     store.serve();
     return waiting;
@@ -124,40 +130,26 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
     const wait = readWait(options);
     const { store } = this;
-    const deadline = deadlineOf(wait);
-    let accepted = 0;
-    const feed = ItemFeed.of(items, () => store.serve());
-    // The time counts where the queue is waited for; a source may take longer.
-    const alarm = new Alarm(deadline, () => store.serve());
-    const attempt: Attempt<number> = () => {
-      for (;;) {
-        const state = feed.look();
-        if (state === 'done') return { value: accepted };
-        if (state !== 'item') return state === 'soon' ? HOLDS : ASIDE;
-        // The source may have closed the handle, or aborted the call.
-        wait.signal?.throwIfAborted();
-        if (this.closed) throw new QueueClosedError();
-        this.refuse(feed.item);
-        if (!store.tryPut(feed.item)) {
-          if (remainingMs(deadline) > 0) return undefined;
-          throw store.full();
-        }
-        feed.take();
-        accepted++;
-      }
+    const serve = (): void => store.serve();
+    const full = (): Error => store.full();
+    const check = (): void => {
+      wait.signal?.throwIfAborted();
+      if (this.closed) throw new QueueClosedError();
     };
+    const steps = new ItemSteps(items, serve, check, (item) => {
+      this.refuse(item);
+      if (store.tryPut(item)) return true;
+      // Those who wait for items make room.
+      store.consumers.serve();
+      return store.tryPut(item);
+    });
     try {
-      const untimed = { timeoutMs: Infinity, signal: wait.signal };
-      const waiting = this.call(store.producers, untimed, () => store.full(), attempt);
-      if (typeof waiting !== 'number') await waiting;
-    } catch (error) {
-      throw withAccepted(error, accepted, wait);
+      return await putManyInLine(wait, { step: () => steps.step(), full, serve }, (request) =>
+        this.enter(store.producers, request),
+      );
     } finally {
-      alarm.cancel();
-      await feed.leave();
+      await steps.feed.leave();
     }
-    if (isTurnOver(accepted)) await nextTurn();
-    return accepted;
   }
 
   // ── gets ─────────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-/** Items on loan: one by one, or as they lie. */
+/** Items on lease: one by one, or as they lie. */
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { LeaseRun, leaseLostError } from '../../queue/lease-table';
 import type { HeldItems } from '../../queue/lease-table';
@@ -15,6 +15,7 @@ import {
 } from './addon';
 import type { NativeHandle } from './addon';
 import type { NativeLease } from '../../queue/types';
+import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { refuseGet } from './status-errors';
 
 /** Undefined: there was nothing to lend. */
@@ -41,6 +42,10 @@ export function tryLease<T>(
     if (isOpen()) native(() => handle.endLease(id, acknowledge));
     else if (acknowledge) throw leaseLostError();
   };
+  const endInTurn = async (acknowledge: boolean): Promise<void> => {
+    end(acknowledge);
+    if (isTurnOver(1)) await nextTurn();
+  };
   let item: T;
   try {
     item = decodeItem(codec, bytes) as T;
@@ -54,10 +59,10 @@ export function tryLease<T>(
     crashes,
     ackSync: () => end(true),
     releaseSync: () => end(false),
-    ack: async () => end(true),
-    release: async () => end(false),
+    ack: () => endInTurn(true),
+    release: () => endInTurn(false),
     [syncDispose]: () => end(false),
-    [asyncDispose]: async () => end(false),
+    [asyncDispose]: () => endInTurn(false),
   };
   return { value };
 }

@@ -1,21 +1,23 @@
 /** Items on their way in, several at a time. */
-import { encodeItem } from '../../codec/registry';
-import type { ItemCodec } from '../../codec/registry';
+import { CODEC_RAW, encodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
+import type { ItemCodec, EncodedItem } from '../../codec/registry';
 import { MAX_BATCH, TOO_LARGE, native } from './addon';
 import type { NativeHandle } from './addon';
-import { outboxMemory, packSmall } from './send-buffer';
+import { outboxMemory, packSmall, unpack } from './send-buffer';
 import { refusePut } from './status-errors';
 
-/** Without `items` they lie in the outbox. */
-export interface Batch {
-  count: number;
-  items?: { bytes: Uint8Array[]; codecs: Uint8Array };
+/** Without `items` they lie in the send buffer. */
+interface Batch {
+  readonly count: number;
+  readonly items?: { bytes: Uint8Array[]; codecs: Uint8Array };
+  /** The item behind them, encoded already. */
+  readonly next?: EncodedItem;
   /** Why the item behind them is not among them. */
-  failure?: unknown;
+  readonly failure?: { readonly error: unknown };
 }
 
 export class Batches {
-  /** Whether the handle knows the outbox. */
+  /** Whether the handle knows the send buffer. */
   private introduced = false;
 
   constructor(
@@ -24,35 +26,52 @@ export class Batches {
     private readonly capacityBytes: number,
   ) {}
 
-  /** The next items as bytes: small ones packed into the outbox, where they stay until anything else is put, others as they are. */
-  next(items: readonly unknown[], from: number): Batch {
+  /**
+   * The next items as bytes: small ones packed into the send buffer, where they stay until anything else is put, others as they are.
+   * @param first item `from`, where it is encoded already
+   */
+  next(items: readonly unknown[], from: number, first?: EncodedItem): Batch {
     if (!this.introduced) {
       native(() => this.handle.setOutbox(outboxMemory()));
       this.introduced = true;
     }
-    const count = packSmall(items, from, this.codec, this.capacityBytes);
-    return count > 0 ? { count } : this.encode(items, from);
+    if (first !== undefined) return this.encode(items, from, first);
+    const packed = packSmall(items, from, this.codec, this.capacityBytes);
+    return packed.count > 0 || packed.failure !== undefined ? packed : this.encode(items, from, packed.next);
   }
 
-  /**
-   * Up to MAX_BATCH items, each as bytes outside of the outbox. Those before one that cannot be encoded go in; `failure` says what
-   * stopped there.
-   */
-  encode(items: readonly unknown[], from: number, encodeOne = encodeItem): Batch {
+  /** Up to MAX_BATCH items, each as bytes outside of the send buffer. */
+  private encode(items: readonly unknown[], from: number, first: EncodedItem | undefined): Batch {
     const bytes: Uint8Array[] = [];
     const codecs = new Uint8Array(Math.min(MAX_BATCH, items.length - from));
-    let failure: unknown;
+    let failure: { error: unknown } | undefined;
     try {
       for (let index = 0; index < codecs.length; index++) {
-        const encoded = encodeOne(items[from + index], this.codec);
+        const encoded = (index === 0 ? first : undefined) ?? encodeItem(items[from + index], this.codec);
         if (encoded.bytes.length > this.capacityBytes) refusePut(TOO_LARGE, encoded.bytes.length, this.capacityBytes);
         codecs[index] = encoded.codecId;
         bytes.push(encoded.bytes);
       }
     } catch (error) {
-      failure = error;
+      failure = { error };
     }
     return { count: bytes.length, items: { bytes, codecs }, failure };
+  }
+
+  /** What is left of the batch from `from` on, with bytes of its own: it has to wait, and their owner may go on to use them. */
+  own(batch: Batch, from: number): Batch {
+    const { count, items, next } = batch;
+    const keep = (bytes: Uint8Array, codecId: number): Uint8Array =>
+      codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID ? Buffer.from(bytes) : bytes;
+    const left =
+      items === undefined
+        ? unpack(from, count)
+        : {
+            bytes: items.bytes.slice(from).map((bytes, index) => keep(bytes, items.codecs[from + index]!)),
+            codecs: items.codecs.subarray(from),
+          };
+    const ownNext = next && { codecId: next.codecId, bytes: keep(next.bytes, next.codecId) };
+    return { ...batch, count: count - from, items: left, next: ownNext };
   }
 
   /** How many went in; undefined: there is no room yet. */
@@ -65,5 +84,49 @@ export class Batches {
     if (outcome > 0) return outcome;
     refusePut(outcome, 0, this.capacityBytes);
     return undefined;
+  }
+}
+
+/** A whole array on its way in. Each item is encoded once, however long it waits. */
+export class ArrayPut {
+  /** How many items are in. */
+  accepted = 0;
+  private batch: Batch | undefined;
+  /** How many of the batch are in. */
+  private done = 0;
+
+  constructor(
+    private readonly batches: Batches,
+    private readonly items: readonly unknown[],
+  ) {}
+
+  get isDone(): boolean {
+    return this.accepted >= this.items.length && this.batch?.failure === undefined;
+  }
+
+  /** Puts what there is room for, of one batch. @returns how many went in, 0 for no room; @throws what stopped the batch before */
+  step(waitMs: number): number {
+    const batch = this.current();
+    if (this.done === batch.count && batch.failure !== undefined) throw batch.failure.error;
+    const moved = this.batches.put(batch, this.done, waitMs);
+    if (moved === undefined) return 0;
+    this.done += moved;
+    this.accepted += moved;
+    return moved;
+  }
+
+  /** The batch that is not all in, or that says why there is no other. */
+  private current(): Batch {
+    const { batch, done } = this;
+    if (batch !== undefined && (done < batch.count || batch.failure !== undefined)) return batch;
+    this.done = 0;
+    return (this.batch = this.batches.next(this.items, this.accepted, batch?.next));
+  }
+
+  /** Before others may use the send buffer, or the program its bytes. */
+  own(): void {
+    if (this.batch === undefined) return;
+    this.batch = this.batches.own(this.batch, this.done);
+    this.done = 0;
   }
 }

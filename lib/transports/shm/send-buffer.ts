@@ -2,8 +2,8 @@
  * Where the small items of a batch lie for the addon to pick up: memory that it knows already. To ask one array after the other for
  * its memory costs it more than the copy into here.
  */
-import { CODEC_RAW, encodeItemSpan, isPlainBytes } from '../../codec/registry';
-import type { ItemCodec } from '../../codec/registry';
+import { CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, encodeItemSpan, isPlainBytes } from '../../codec/registry';
+import type { EncodedItem, ItemCodec, ItemSpan } from '../../codec/registry';
 import { MAX_BATCH } from './addon';
 
 /** First a table of (length, codec) pairs, then the items one after the other. */
@@ -34,13 +34,21 @@ const { copy } = Buffer.prototype;
 /** For a handle to be told of. */
 export const outboxMemory = (): Buffer => open().memory;
 
+export interface Packed {
+  /** How many lie here. */
+  count: number;
+  /** The item behind them, encoded, where it is too large for here. */
+  next?: EncodedItem;
+  /** Why the item behind them could not be encoded. */
+  failure?: { readonly error: unknown };
+}
+
 /**
- * Packs items from `from` on, as many as follow each other and are small: `mostBytes` or less, and not worth more than the copy. Returns how
- * many. One that is larger or cannot be encoded is left for the caller to meet on its own; so is every item that is put while another
- * is being encoded (by its getters, or a codec).
+ * Packs items from `from` on, as many as follow each other and are small: `mostBytes` or less, and not worth more than the copy. Each is encoded
+ * once, the one behind them too. None while another is being encoded (by its getters, or a codec).
  */
-export function packSmall(items: readonly unknown[], from: number, codec: ItemCodec, mostBytes: number): number {
-  if (packing) return 0;
+export function packSmall(items: readonly unknown[], from: number, codec: ItemCodec, mostBytes: number): Packed {
+  if (packing) return { count: 0 };
   const { memory, table } = open();
   const largest = Math.min(SMALL_BYTES, mostBytes);
   const count = Math.min(MAX_BATCH, items.length - from);
@@ -60,17 +68,47 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
   }
   try {
     for (; packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
-      const { codecId, buffer, start, end } = encodeItemSpan(items[from + packed], codec);
-      if (end - start > largest) break;
+      const span = encodeItemSpan(items[from + packed], codec);
+      const { codecId, buffer, start, end } = span;
+      if (end - start > largest) return { count: packed, next: kept(span) };
       copy.call(buffer, memory, offset, start, end);
       table[2 * packed] = end - start;
       table[2 * packed + 1] = codecId;
       offset += end - start;
     }
-  } catch {
-    // It comes first in the next batch, and fails again where its error belongs.
+  } catch (error) {
+    return { count: packed, failure: { error } };
   } finally {
     packing = false;
   }
-  return packed;
+  return { count: packed };
+}
+
+/** Copies of the packed items from … to - 1, for a call that has to wait. */
+export function unpack(from: number, to: number): { bytes: Uint8Array[]; codecs: Uint8Array } {
+  const { memory, table } = open();
+  const bytes: Uint8Array[] = [];
+  const codecs = new Uint8Array(to - from);
+  let offset = FIRST_BYTE;
+  for (let index = 0; index < to; index++) {
+    const length = table[2 * index]!;
+    if (index >= from) {
+      bytes.push(Buffer.from(memory.subarray(offset, offset + length)));
+      codecs[index - from] = table[2 * index + 1]!;
+    }
+    offset += length;
+  }
+  return { bytes, codecs };
+}
+
+/** Good until the item's owner changes it: what lies in the encoder's own buffer is copied out of it. */
+export function kept({ codecId, buffer, start, end }: ItemSpan): EncodedItem {
+  const bytes = buffer.subarray(start, end);
+  const isLent = codecId === CODEC_MSGPACK || codecId === CODEC_STRUCT;
+  return { codecId, bytes: isLent ? Buffer.from(bytes) : bytes };
+}
+
+/** With bytes of its own, for a call that has to wait. */
+export function owned({ codecId, buffer, start, end }: ItemSpan): EncodedItem {
+  return { codecId, bytes: Buffer.from(buffer.subarray(start, end)) };
 }

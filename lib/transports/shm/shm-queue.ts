@@ -4,8 +4,10 @@
  */
 import type { Readable } from 'node:stream';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
-import { CODEC_RAW, decodeItem, encodeItemSpan, encodeOwnItem, isPlainBytes } from '../../codec/registry';
-import type { ItemCodec } from '../../codec/registry';
+import { CODEC_RAW, decodeItem, encodeItemSpan, isPlainBytes } from '../../codec/registry';
+import type { ItemCodec, ItemSpan } from '../../codec/registry';
+import { ItemSteps, putManyInLine } from '../../queue/put-many';
+import type { EnterLine, PutStep } from '../../queue/put-many';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError } from '../../errors';
@@ -24,8 +26,8 @@ import type {
 import { deadlineOf, remainingMs } from '../../wait/deadline';
 import { readMax, readShutdown, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { Wait } from '../../wait/options';
-import { Batches } from './put-batch';
-import type { Batch } from './put-batch';
+import { ArrayPut, Batches } from './put-batch';
+import { owned } from './send-buffer';
 import { BellPull } from './doorbell';
 import { HeldBatch } from '../../queue/lease-batch';
 import { expectedProducers } from '../../queue/producer-role';
@@ -35,7 +37,7 @@ import { openQueue } from './open';
 import { Pool } from './receive-buffer';
 import { emptyError, fullError, refuseGet, refusePut, takesNoMore } from './status-errors';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
-import { Waiters } from './wait-list';
+import { WaitList } from './wait-list';
 
 /** Lent encoded at a time: each put and each lease looks at every lease that is open. */
 const MOST_LENT = 128;
@@ -43,7 +45,7 @@ const MOST_LENT = 128;
 /** What every put that is accepted at once returns. */
 const ACCEPTED = Promise.resolve();
 
-/** An awaited call that moved items without waiting. */
+/** An awaited call that moved items. */
 const answered = <R>(value: R, moved: number): Promise<R> =>
   isTurnOver(moved) ? nextTurn().then(() => value) : Promise.resolve(value);
 
@@ -58,9 +60,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   private readonly pool: Pool<T>;
   private readonly batches: Batches;
   private readonly bell: BellPull;
-  private readonly getters: Waiters;
-  private readonly putters: Waiters;
-  private readonly joiners: Waiters;
+  private readonly consumers: WaitList;
+  private readonly producers: WaitList;
+  private readonly joiners: WaitList;
   private readonly capacityBytes: number;
   private readonly existingMaxsize: number;
   protected closed = false;
@@ -81,9 +83,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.pool = new Pool(this.handle);
     this.batches = new Batches(this.handle, this.codec, this.capacityBytes);
     this.bell = new BellPull(this.handle, configuration, { rung: () => this.rung() });
-    this.getters = new Waiters(this.handle, GETTERS, this.bell);
-    this.putters = new Waiters(this.handle, PUTTERS, this.bell);
-    this.joiners = new Waiters(this.handle, JOINERS, this.bell);
+    this.consumers = new WaitList(this.handle, GETTERS, this.bell);
+    this.producers = new WaitList(this.handle, PUTTERS, this.bell);
+    this.joiners = new WaitList(this.handle, JOINERS, this.bell);
   }
 
   protected override get maxsize(): number {
@@ -91,8 +93,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   private rung(): void {
-    this.getters.rung();
-    this.putters.rung();
+    this.consumers.rung();
+    this.producers.rung();
     this.joiners.rung();
   }
 
@@ -141,15 +143,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   putSync(item: T, options?: SyncWaitOptions): void {
     this.check();
-    // The way of most calls: bytes, and there is room.
-    if (options === undefined && this.isRaw(item) && native(() => this.handle.putRaw(item)) === 0) return;
-    const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
-    this.block(options, fullError, (waitMs) => {
-      const status = native(() => this.handle.put(buffer, start, end, codecId, waitMs));
-      if (status === 0) return true;
-      refusePut(status, end - start, this.capacityBytes);
-      return undefined;
-    });
+    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
+    const span = native(() => this.tryPut(item));
+    if (span === undefined) return;
+    const attempt = (waitMs: number): true | undefined => native(() => this.tryPutBytes(span, waitMs)) || undefined;
+    if (this.blockUntil(deadline, attempt) === undefined) throw fullError();
   }
 
   getSync(options?: SyncWaitOptions): T {
@@ -170,23 +168,14 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
     }
     const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
-    let accepted = 0;
+    const put = new ArrayPut(this.batches, items);
+    const attempt = (waitMs: number): number | undefined => put.step(waitMs) || undefined;
     try {
-      while (accepted < items.length) {
-        const batch = this.batches.next(items, accepted);
-        for (let done = 0; done < batch.count;) {
-          const put = (waitMs: number): number | undefined => this.batches.put(batch, done, waitMs);
-          const outcome = put(0) ?? this.blockUntil(deadline, put);
-          if (outcome === undefined) throw fullError();
-          done += outcome;
-          accepted += outcome;
-        }
-        if (batch.failure !== undefined) throw batch.failure;
-      }
+      while (!put.isDone) if ((attempt(0) ?? this.blockUntil(deadline, attempt)) === undefined) throw fullError();
     } catch (error) {
-      throw withAccepted(error, accepted);
+      throw withAccepted(error, put.accepted);
     }
-    return accepted;
+    return put.accepted;
   }
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
@@ -228,8 +217,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     if (this.closed) return;
     this.closed = true;
     const reason = (): QueueClosedError => new QueueClosedError();
-    this.getters.failAll(reason);
-    this.putters.failAll(reason);
+    this.consumers.failAll(reason);
+    this.producers.failAll(reason);
     this.joiners.failAll(reason);
     this.bell.detach();
     this.handle.close();
@@ -238,39 +227,54 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   // ── asynchronous ─────────────────────────────────────────────────────────
 
-  // Not async functions: where the answer is there at once, they would cost more than the rest of the call.
+  // Not async functions where most answers are there at once: they would cost more than the rest of the call.
 
-  override put(item: T, options?: WaitOptions): Promise<void> {
-    try {
-      this.check();
-      const wait = readWait(options);
-      if (this.putters.size === 0 && this.tryPut(item)) return isTurnOver(1) ? nextTurn() : ACCEPTED;
-      return this.putLater(item, wait);
-    } catch (error) {
-      return Promise.reject(fromNative(error) as Error);
-    }
+  /**
+   * The one way in for an item: raw or encoded, blocking or awaited. Undefined: it went in. Otherwise the item as it was encoded, once, which is
+   * good until anything else is encoded. Throws what the addon does: no closure stands in the way of most calls.
+   */
+  private tryPut(item: T): ItemSpan | undefined {
+    // The way of most calls: bytes, and there is room.
+    if (this.isRaw(item) && this.handle.putRaw(item) === 0) return undefined;
+    const span = encodeItemSpan(item, this.codec);
+    return this.tryPutBytes(span, 0) ? undefined : span;
   }
 
-  /** False: there is no room. */
-  private tryPut(item: T): boolean {
-    if (this.isRaw(item) && this.handle.putRaw(item) === 0) return true;
-    const { codecId, buffer, start, end } = encodeItemSpan(item, this.codec);
-    const status = this.handle.put(buffer, start, end, codecId, 0);
+  private tryPutBytes({ buffer, start, end, codecId }: ItemSpan, waitMs: number): boolean {
+    const status = this.handle.put(buffer, start, end, codecId, waitMs);
     if (status === 0) return true;
     refusePut(status, end - start, this.capacityBytes);
     return false;
   }
 
-  private putLater(item: T, wait: Wait): Promise<void> {
+  override put(item: T, options?: WaitOptions): Promise<void> {
+    try {
+      this.check();
+      const wait = readWait(options);
+      const { producers } = this;
+      if (producers.isTaken && (wait.timeoutMs !== 0 || producers.isWanted)) return this.putLater(item, wait);
+      const span = this.tryPut(item);
+      if (span !== undefined) return this.putLater(item, wait, span);
+      return isTurnOver(1) ? nextTurn() : ACCEPTED;
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
+    }
+  }
+
+  /** @param span the item, where it is encoded already */
+  private putLater(item: T, wait: Wait, span?: ItemSpan): Promise<void> {
     if (wait.timeoutMs === 0) throw fullError();
-    const { codecId, bytes } = encodeOwnItem(item, this.codec);
+    const waiting = this.ownSpan(span ?? encodeItemSpan(item, this.codec));
+    const attempt = (): { value: number } | undefined =>
+      native(() => this.tryPutBytes(waiting, 0)) ? { value: 1 } : undefined;
+    return this.producers.add(wait, fullError, attempt).then((moved) => (isTurnOver(moved) ? nextTurn() : undefined));
+  }
+
+  /** For an item that has to wait: its owner, or the encoder, may use those bytes again. @throws ItemTooLargeError */
+  private ownSpan(span: ItemSpan): ItemSpan {
+    const { codecId, bytes } = owned(span);
     if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
-    return this.putters.add(wait, fullError, () => {
-      const status = native(() => this.handle.put(bytes, 0, bytes.length, codecId, 0));
-      if (status === 0) return { value: undefined };
-      refusePut(status, bytes.length, this.capacityBytes);
-      return undefined;
-    });
+    return { codecId, buffer: bytes, start: 0, end: bytes.length };
   }
 
   override get(options?: WaitOptions): Promise<T> {
@@ -279,7 +283,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       this.check();
       const wait = readWait(options);
       status = EMPTY;
-      if (this.getters.size === 0) {
+      if (!this.consumers.isTaken) {
         this.pool.ready();
         status = this.handle.getNow(this.pool.offset);
       }
@@ -297,46 +301,60 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const outcome = this.pool.received(status);
     if (outcome !== undefined) return answered(outcome.value, 1);
     if (wait.timeoutMs === 0) throw emptyError();
-    return this.getters.add(wait, emptyError, () => this.pool.get(0));
+    return this.consumers.add(wait, emptyError, () => this.pool.get(0)).then((item) => answered(item, 1));
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
-    const wait = readWait(options);
-    if (!Array.isArray(items)) return super.putMany(items, options);
     this.check();
-    const deadline = deadlineOf(wait);
-    let accepted = 0;
-    try {
-      while (accepted < items.length) {
-        if (this.putters.size === 0) {
-          const batch = this.batches.next(items as T[], accepted);
-          const outcome = batch.count === 0 ? 0 : this.batches.put(batch, 0, 0);
-          if (outcome !== undefined) {
-            accepted += outcome;
-            if (outcome === batch.count && batch.failure !== undefined) throw batch.failure;
-            if (isTurnOver(outcome)) {
-              await nextTurn();
-              if (accepted < items.length) wait.signal?.throwIfAborted();
-            }
-            continue;
-          }
-        }
-        // Others wait, or there is no room: from here on the bytes have to be this call's own.
-        const batch = this.batches.encode(items as T[], accepted, encodeOwnItem);
-        for (let done = 0; done < batch.count;) {
-          const outcome = await this.putBatchLater(batch, done, {
-            timeoutMs: remainingMs(deadline),
-            signal: wait.signal,
-          });
-          done += outcome;
-          accepted += outcome;
-        }
-        if (batch.failure !== undefined) throw batch.failure;
+    const wait = readWait(options);
+    const { producers } = this;
+    const serve = (): void => producers.rung();
+    const enter: EnterLine = (request) => {
+      if (producers.isTaken && (wait.timeoutMs !== 0 || producers.isWanted)) {
+        if (wait.timeoutMs === 0) throw fullError();
+        return producers.enter(request);
       }
-    } catch (error) {
-      throw withAccepted(error, accepted);
+      const outcome = request.attempt();
+      return typeof outcome === 'object' ? outcome.value : producers.enter(request, outcome);
+    };
+    const check = (): void => {
+      wait.signal?.throwIfAborted();
+      this.check();
+    };
+    if (Array.isArray(items)) {
+      const put = new ArrayPut(this.batches, items);
+      const step = (): PutStep => {
+        check();
+        return put.isDone ? 'done' : put.step(0);
+      };
+      return putManyInLine(wait, { step, full: fullError, serve, own: () => put.own() }, enter);
     }
-    return accepted;
+    let span: ItemSpan | undefined;
+    const steps = new ItemSteps(items, serve, check, (item) => {
+      const waiting = span;
+      if (waiting === undefined) span = native(() => this.tryPut(item));
+      else if (native(() => this.tryPutBytes(waiting, 0))) span = undefined;
+      return span === undefined;
+    });
+    const own = (): void => {
+      if (span !== undefined) span = this.ownSpan(span);
+    };
+    try {
+      return await putManyInLine(wait, { step: () => steps.step(), full: fullError, serve, own }, enter);
+    } finally {
+      await steps.feed.leave();
+    }
+  }
+
+  /**
+   * Takes what is there, or waits for it.
+   * @param moved how many items that is
+   */
+  private consume<R>(wait: Wait, attempt: () => { value: R } | undefined, moved: (value: R) => number): Promise<R> {
+    const outcome = this.consumers.isTaken ? undefined : attempt();
+    if (outcome !== undefined) return answered(outcome.value, moved(outcome.value));
+    if (wait.timeoutMs === 0) throw emptyError();
+    return this.consumers.add(wait, emptyError, attempt).then((value) => answered(value, moved(value)));
   }
 
   override getMany(max: number, options?: WaitOptions): Promise<T[]> {
@@ -345,17 +363,12 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       const wait = readWait(options);
       if (readMax(max) === 0) return Promise.resolve([]);
       const items: T[] = [];
-      const filled = (): T[] => {
+      const attempt = (): { value: T[] } | undefined => {
+        if (!this.tryGetMany(items, max, 0)) return undefined;
         this.fillUp(items, max);
-        return items;
+        return { value: items };
       };
-      if (this.getters.size === 0 && this.tryGetMany(items, max, 0)) {
-        return isTurnOver(items.length) ? nextTurn().then(filled) : Promise.resolve(filled());
-      }
-      if (wait.timeoutMs === 0) throw emptyError();
-      const attempt = (): { value: undefined } | undefined =>
-        this.tryGetMany(items, max, 0) ? { value: undefined } : undefined;
-      return this.getters.add(wait, emptyError, attempt).then(filled);
+      return this.consume(wait, attempt, () => items.length);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -365,10 +378,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     try {
       this.check();
       const wait = readWait(options);
-      const outcome = this.getters.size === 0 ? tryLease<T>(this.handle, this.isOpen, 0) : undefined;
-      if (outcome !== undefined) return Promise.resolve(outcome.value);
-      if (wait.timeoutMs === 0) throw emptyError();
-      return this.getters.add(wait, emptyError, () => tryLease<T>(this.handle, this.isOpen, 0));
+      const attempt = (): { value: NativeLease<T> } | undefined => tryLease<T>(this.handle, this.isOpen, 0);
+      return this.consume(wait, attempt, () => 1);
     } catch (error) {
       return Promise.reject(error as Error);
     }
@@ -380,18 +391,14 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const items: T[] = [];
     const held = new LeasedItems(this.handle, this.isOpen);
     if (readMax(max) === 0) return new HeldBatch(items, held);
-    const attempt = (): { value: boolean } | undefined => {
+    const attempt = (): { value: number } | undefined => {
       const status = this.pool.leaseMany(items, held, max, 0);
       refuseGet(status);
-      return status > 0 ? { value: true } : undefined;
+      if (status <= 0) return undefined;
+      while (items.length < max && !this.closed && this.pool.leaseMany(items, held, max, 0) > 0);
+      return { value: items.length };
     };
-    if (this.getters.size > 0 || attempt() === undefined) {
-      if (wait.timeoutMs === 0) throw emptyError();
-      await this.getters.add(wait, emptyError, attempt);
-    } else if (isTurnOver(items.length)) {
-      await nextTurn();
-    }
-    while (items.length < max && !this.closed && this.pool.leaseMany(items, held, max, 0) > 0);
+    await this.consume(wait, attempt, (moved) => moved);
     return new HeldBatch(items, held);
   }
 
@@ -404,28 +411,37 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     const wait = readWait(options);
     const attempt = (): { value: undefined } | undefined =>
       native(() => this.handle.joined()) ? { value: undefined } : undefined;
-    if (attempt() !== undefined) return;
+    if (attempt() !== undefined) {
+      if (isTurnOver(1)) await nextTurn();
+      return;
+    }
     const late = (): QueueTimeoutError => new QueueTimeoutError('The queue was not finished in time.');
     if (wait.timeoutMs === 0) throw late();
     await this.joiners.add(wait, late, attempt);
   }
 
   override async empty(): Promise<boolean> {
-    return this.emptySync();
+    return (await this.qsize()) === 0;
   }
 
   override async full(): Promise<boolean> {
+    this.check();
+    if (isTurnOver(1)) await nextTurn();
     this.check();
     return native(() => this.handle.full());
   }
 
   override async qsize(): Promise<number> {
+    this.check();
+    if (isTurnOver(1)) await nextTurn();
     return this.qsizeSync();
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.check();
     native(() => this.handle.shutDown(readShutdown(options)));
+    // Those included whose source is silent.
+    this.producers.failAll(takesNoMore);
     this.rung();
     this.tellEnd(takesNoMore());
   }
@@ -439,37 +455,28 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   override ref(): this {
-    this.getters.setReferenced(true);
-    this.putters.setReferenced(true);
+    this.consumers.setReferenced(true);
+    this.producers.setReferenced(true);
     this.joiners.setReferenced(true);
     return this;
   }
 
   override unref(): this {
-    this.getters.setReferenced(false);
-    this.putters.setReferenced(false);
+    this.consumers.setReferenced(false);
+    this.producers.setReferenced(false);
     this.joiners.setReferenced(false);
     return this;
   }
 
   override async stats(): Promise<QueueStats> {
     this.check();
+    if (isTurnOver(1)) await nextTurn();
+    this.check();
     return {
       queueId: this.descriptor.queueId,
       queueType: this.queueType,
       ...native(() => this.handle.stats()),
     };
-  }
-
-  // ── batches ──────────────────────────────────────────────────────────────
-
-  private async putBatchLater(batch: Batch, from: number, wait: Wait): Promise<number> {
-    this.check();
-    if (wait.timeoutMs === 0) throw fullError();
-    return this.putters.add(wait, fullError, () => {
-      const outcome = this.batches.put(batch, from, 0);
-      return outcome === undefined ? undefined : { value: outcome };
-    });
   }
 
   /** Adds what is there, up to `max` items in all. False: nothing was added. */
@@ -488,7 +495,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     this.check();
-    if (this.getters.size > 0) return undefined;
+    if (this.consumers.isTaken) return undefined;
     const leases = lendEncoded(this.handle, this.isOpen, Math.min(max, MOST_LENT), maxBytes);
     return leases?.run.count === MOST_LENT ? { ...leases, more: true } : leases;
   }

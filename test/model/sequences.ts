@@ -1,0 +1,415 @@
+/** Random sequences of everything a handle can do, against one plain reference; a sequence that fails is made as short as it can be. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import * as fc from 'fast-check';
+import type { Lease, NativeQueue, Queue } from '../../lib';
+import { ReferenceQueue } from './reference-queue';
+import type { OpenLease } from './reference-queue';
+
+export interface ModelOptions {
+  /** A fresh queue; each call of `open` gives a handle on it. */
+  make(maxsize: number): { open(): Queue<number>; end(): Promise<unknown> };
+  /** Two handles on one queue, which are closed and opened again. Default true. */
+  shared?: boolean;
+  /** How long to run. */
+  forMs?: number;
+}
+
+type Operation =
+  | { do: 'put'; handle: number; wait: boolean }
+  | { do: 'get' | 'lease' | 'iterate'; handle: number; wait: boolean }
+  | { do: 'putMany'; handle: number; wait: boolean; count: number; form: 'array' | 'iterable' | 'source' }
+  | { do: 'getMany' | 'leaseMany'; handle: number; wait: boolean; max: number }
+  | { do: 'ack' | 'release' | 'abort'; which: number }
+  | { do: 'late' | 'close' | 'look' | 'readable' | 'writable' | 'peek'; handle: number }
+  | { do: 'shutdown'; handle: number; immediate: boolean };
+
+const handle = fc.nat(1);
+const wait = fc.boolean();
+const operation: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('put', 'get', 'lease'), handle, wait }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('iterate' as const), handle, wait }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constant('putMany' as const),
+      handle,
+      wait,
+      count: fc.integer({ min: 1, max: 4 }),
+      form: fc.constantFrom('array', 'iterable', 'source'),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      do: fc.constantFrom('getMany', 'leaseMany'),
+      handle,
+      wait,
+      max: fc.integer({ min: 1, max: 4 }),
+    }),
+  },
+  { weight: 10, arbitrary: fc.record({ do: fc.constantFrom('ack', 'release'), which: fc.nat(20) }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('abort' as const), which: fc.nat(5) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constantFrom('late', 'close', 'look', 'readable', 'writable', 'peek'), handle }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('shutdown' as const), handle, immediate: fc.boolean() }) },
+) as fc.Arbitrary<Operation>;
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const ANSWER_MS = 2000;
+
+interface Call {
+  readonly id: number;
+  readonly what: string;
+  readonly handle: number;
+  readonly controller: AbortController;
+  outcome: { value: unknown } | { error: unknown } | undefined;
+  readonly settled: Promise<void>;
+}
+
+class Run {
+  private readonly queue: ReferenceQueue;
+  private readonly made: ReturnType<ModelOptions['make']>;
+  private readonly handles: Queue<number>[];
+  private readonly pending = new Map<number, Call>();
+  /** Every lease that there was, those that have ended too. */
+  private readonly leases: { lease: Lease<number>; held: OpenLease; lost: boolean; ended: boolean }[] = [];
+  private nextId = 1;
+  private nextItem = 0;
+
+  constructor(
+    maxsize: number,
+    private readonly options: ModelOptions,
+  ) {
+    this.queue = new ReferenceQueue(maxsize);
+    this.made = options.make(maxsize);
+    this.handles = options.shared === false ? [this.made.open()] : [this.made.open(), this.made.open()];
+  }
+
+  async end(): Promise<void> {
+    for (const call of this.pending.values()) call.controller.abort();
+    for (const one of this.handles) await one.close();
+    await this.made.end();
+  }
+
+  private start(what: string, of: number, work: (queue: Queue<number>, signal: AbortSignal) => Promise<unknown>): Call {
+    const controller = new AbortController();
+    let done!: () => void;
+    const settled = new Promise<void>((resolve) => (done = resolve));
+    const call: Call = { id: this.nextId++, what, handle: of, controller, outcome: undefined, settled };
+    work(this.handles[of]!, controller.signal).then(
+      (value) => {
+        call.outcome = { value };
+        done();
+      },
+      (error: unknown) => {
+        call.outcome = { error };
+        done();
+      },
+    );
+    this.pending.set(call.id, call);
+    return call;
+  }
+
+  private async outcomeOf(call: Call): Promise<NonNullable<Call['outcome']>> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ANSWER_MS)));
+    await Promise.race([call.settled, late]);
+    clearTimeout(timer);
+    this.pending.delete(call.id);
+    if (call.outcome === undefined) assert.fail(`${call.what} should have ended; it still waits`);
+    return call.outcome;
+  }
+
+  private async fails(call: Call, code: string, accepted?: number): Promise<void> {
+    const outcome = await this.outcomeOf(call);
+    assert.ok('error' in outcome, `${call.what} should fail with ${code}; it gave ${JSON.stringify(outcome)}`);
+    const error = outcome.error as { code?: string; accepted?: number };
+    assert.equal(error.code, code, `${call.what}: ${String(error)}`);
+    if (accepted !== undefined && call.what.startsWith('putMany'))
+      assert.equal(error.accepted, accepted, `${call.what}: accepted`);
+  }
+
+  /** Takes over what a call brought, which must be what comes next. @returns how many items */
+  private brought(call: Call, value: unknown, next: readonly { value: number }[], max: number): number {
+    const expected = next.slice(0, max).map((place) => place.value);
+    const values = valuesOf(value);
+    const [least] = [Math.min(1, expected.length)];
+    assert.ok(values.length >= least && values.length <= max, `${call.what} brought ${values.length} items`);
+    assert.deepEqual(values, expected.slice(0, values.length), `${call.what}: items`);
+    return values.length;
+  }
+
+  private keepLeases(value: unknown, held: readonly OpenLease[], what: string): void {
+    const leases = leasesOf(value);
+    for (const [index, lease] of leases.entries()) {
+      assert.equal(lease.deliveries, held[index]!.place.deliveries, `${what}: deliveries of ${lease.item}`);
+      this.leases.push({ lease, held: held[index]!, lost: false, ended: false });
+    }
+  }
+
+  /** Everything that the reference says is over now is over, in that order, and nothing else. */
+  private async settle(): Promise<void> {
+    for (let ending = this.queue.next(); ending !== undefined; ending = this.queue.next()) {
+      const call = this.pending.get(ending.id)!;
+      if ('code' in ending) {
+        await this.fails(call, ending.code, ending.accepted);
+        continue;
+      }
+      const outcome = await this.outcomeOf(call);
+      if ('error' in outcome) assert.fail(`${call.what} should have succeeded: ${String(outcome.error)}`);
+      if ('accepted' in ending) {
+        if (call.what.startsWith('putMany')) assert.equal(outcome.value, ending.accepted, `${call.what}: accepted`);
+        continue;
+      }
+      // What waits to be put goes in as room comes free, and may be among the items.
+      const coming = this.queue.producers.flatMap((one) => one.items.slice(one.accepted)).map((value) => ({ value }));
+      const count = this.brought(call, outcome.value, [...ending.next, ...coming], ending.max);
+      assert.ok(count <= ending.next.length, `${call.what} brought ${count} of ${ending.next.length} items`);
+      const held = this.queue.took(count);
+      if (ending.lease) this.keepLeases(outcome.value, held, call.what);
+    }
+    await turn();
+    await turn();
+    for (const call of this.pending.values())
+      if (call.outcome !== undefined)
+        assert.fail(
+          `${call.what} should wait; it ended with ${String('error' in call.outcome ? call.outcome.error : JSON.stringify(call.outcome.value))}`,
+        );
+  }
+
+  async step(operation: Operation): Promise<void> {
+    // A call waits on the first handle only: which of several handles is served first is not promised.
+    const of = 'handle' in operation ? Math.min(operation.handle, this.handles.length - 1) : 0;
+    await this.perform(operation, 'wait' in operation && operation.wait ? 0 : of);
+    await this.settle();
+  }
+
+  private async perform(operation: Operation, of: number): Promise<void> {
+    switch (operation.do) {
+      case 'put':
+      case 'putMany':
+        return this.put(operation, of);
+      case 'get':
+      case 'getMany':
+      case 'lease':
+      case 'leaseMany':
+      case 'iterate':
+        return this.take(operation, of);
+      case 'ack':
+      case 'release':
+        return this.endLease(operation.which, operation.do === 'ack');
+      case 'abort':
+        return this.abort(operation.which);
+      case 'late': {
+        if (this.queue.items.length > 0 || this.queue.isFinished) return;
+        const call = this.start('get with a timeout', of, (queue) => queue.get({ timeoutMs: 2 }));
+        return this.fails(call, 'ERR_QUEUE_EMPTY');
+      }
+      case 'close':
+        return this.close(of);
+      case 'look':
+        return this.look(of);
+      case 'readable':
+        return this.readable(of);
+      case 'writable':
+        return this.writable(of);
+      case 'peek': {
+        const { peekSync } = this.handles[of] as Partial<NativeQueue<number>>;
+        if (peekSync === undefined) return;
+        assert.deepEqual(peekSync.call(this.handles[of])?.item, this.queue.items[0]?.value, 'peekSync');
+        return;
+      }
+      case 'shutdown':
+        await this.handles[of]!.shutdown({ immediate: operation.immediate });
+        this.queue.shutdown(operation.immediate);
+    }
+  }
+
+  private async put(operation: Extract<Operation, { do: 'put' | 'putMany' }>, of: number): Promise<void> {
+    const many = operation.do === 'putMany';
+    const items = Array.from({ length: many ? operation.count : 1 }, () => this.nextItem++);
+    const block = operation.wait;
+    const what = `${operation.do}(${items.join()})${block ? '' : ' without waiting'} on handle ${of}`;
+    const call = this.start(what, of, (queue, signal) => {
+      const options = block ? { signal } : { block };
+      return many ? queue.putMany(inForm(items, operation.form), options) : queue.put(items[0]!, options);
+    });
+    if (block) return this.queue.put({ id: call.id, handle: of, items, accepted: 0, many });
+    const outcome = await this.outcomeOf(call);
+    const { code, accepted = 0 } = ('error' in outcome ? outcome.error : {}) as { code?: string; accepted?: number };
+    if (this.queue.mode !== 'open') return assert.equal(code, 'ERR_QUEUE_SHUT_DOWN', what);
+    // It may find the queue full at a moment when those who wait for items have not taken theirs.
+    const count = 'error' in outcome ? accepted : items.length;
+    assert.equal(code, count < items.length ? 'ERR_QUEUE_FULL' : undefined, `${what}: ${JSON.stringify(outcome)}`);
+    assert.ok(count >= Math.min(items.length, this.queue.free), `${what} put ${count} where there was room for more`);
+    await this.putNow(items.slice(0, count), of);
+  }
+
+  /** Items that are in: those who wait for room have none, and those who wait for items get theirs. */
+  private async putNow(items: readonly number[], of: number): Promise<void> {
+    const waiting = this.queue.producers;
+    this.queue.producers = [];
+    this.queue.put({ id: 0, handle: of, items, accepted: 0, many: true });
+    for (let ending = this.queue.next(); ending?.id !== 0; ending = this.queue.next()) {
+      if (ending === undefined) assert.fail(`${items.join()} cannot all be in the queue`);
+      const call = this.pending.get(ending.id)!;
+      const outcome = await this.outcomeOf(call);
+      assert.ok('value' in outcome && 'next' in ending, `${call.what} should have been given an item`);
+      const held = this.queue.took(this.brought(call, outcome.value, ending.next, ending.max));
+      if (ending.lease) this.keepLeases(outcome.value, held, call.what);
+    }
+    this.queue.producers = waiting;
+  }
+
+  private async take(
+    operation: Extract<Operation, { do: 'get' | 'getMany' | 'lease' | 'leaseMany' | 'iterate' }>,
+    of: number,
+  ): Promise<void> {
+    const max = 'max' in operation ? operation.max : 1;
+    const lease = operation.do === 'lease' || operation.do === 'leaseMany';
+    // A loop ends with its handle or its queue; here it takes what is there.
+    if (operation.do === 'iterate' && this.queue.items.length === 0) return;
+    const block = operation.wait;
+    const what = `${operation.do}${'max' in operation ? `(${max})` : ''}${block ? '' : ' without waiting'} on handle ${of}`;
+    const call = this.start(what, of, async (queue, signal) => {
+      const options = block ? { signal } : { block };
+      if (operation.do === 'get') return queue.get(options);
+      if (operation.do === 'lease') return queue.lease(options);
+      if (operation.do === 'getMany') return queue.getMany(max, options);
+      if (operation.do === 'leaseMany') return queue.leaseMany(max, options);
+      const iterator = queue[Symbol.asyncIterator]();
+      const { value } = (await iterator.next()) as { value: number };
+      await iterator.return?.();
+      return value;
+    });
+    if (block) return this.queue.take({ id: call.id, handle: of, max, lease });
+    if (this.queue.items.length === 0)
+      return this.fails(call, this.queue.isFinished ? 'ERR_QUEUE_SHUT_DOWN' : 'ERR_QUEUE_EMPTY');
+    const outcome = await this.outcomeOf(call);
+    if ('error' in outcome) return assert.fail(`${what} should have succeeded: ${String(outcome.error)}`);
+    const held = this.queue.takeNow(this.brought(call, outcome.value, this.queue.items, max), lease, of);
+    if (lease) this.keepLeases(outcome.value, held, what);
+  }
+
+  private async endLease(which: number, acknowledge: boolean): Promise<void> {
+    if (this.leases.length === 0) return;
+    const one = this.leases[this.leases.length - 1 - (which % this.leases.length)]!;
+    const { lease, held, lost, ended } = one;
+    one.ended = true;
+    const tooLate = acknowledge && lost && !ended;
+    const outcome = await (acknowledge ? lease.ack() : lease.release()).then(
+      () => undefined,
+      (error: unknown) => error as { code?: string },
+    );
+    assert.equal(
+      outcome?.code,
+      tooLate ? 'ERR_QUEUE_CLOSED' : undefined,
+      `${acknowledge ? 'ack' : 'release'} of ${lease.item}`,
+    );
+    this.queue.end(held, acknowledge);
+  }
+
+  private async abort(which: number): Promise<void> {
+    const waiting = [...this.pending.values()];
+    if (waiting.length === 0) return;
+    const call = waiting[which % waiting.length]!;
+    const reason = Object.assign(new Error('enough'), { code: 'ENOUGH' });
+    call.controller.abort(reason);
+    await this.fails(call, 'ENOUGH', this.queue.leave(call.id));
+  }
+
+  private async close(of: number): Promise<void> {
+    if (this.options.shared === false || this.queue.mode !== 'open') return;
+    await this.handles[of]!.close();
+    for (const call of [...this.pending.values()])
+      if (call.handle === of) await this.fails(call, 'ERR_QUEUE_CLOSED', this.queue.leave(call.id));
+    for (const one of this.leases) {
+      if (one.held.handle === of && this.queue.end(one.held, false)) one.lost = true;
+    }
+    this.handles[of] = this.made.open();
+  }
+
+  private async look(of: number): Promise<void> {
+    const queue = this.handles[of]!;
+    assert.equal(await queue.qsize(), this.queue.items.length, 'qsize');
+    assert.equal(await queue.empty(), this.queue.items.length === 0, 'empty');
+    if (this.queue.maxsize > 0) assert.equal(await queue.full(), this.queue.isFull, 'full');
+    assert.equal((await queue.stats()).qsize, this.queue.items.length, 'stats().qsize');
+  }
+
+  /** Takes one item out of a stream and leaves: nothing else is gone. */
+  private async readable(of: number): Promise<void> {
+    const [next] = this.queue.items;
+    if (next === undefined) return;
+    const stream = this.handles[of]!.readable();
+    for await (const item of stream) {
+      assert.equal(item, next.value, 'an item of a stream');
+      break;
+    }
+    if (!stream.closed) await once(stream, 'close');
+    this.queue.takeNow(1, false, of);
+  }
+
+  private async writable(of: number): Promise<void> {
+    if (this.queue.isFull || this.queue.mode !== 'open') return;
+    const item = this.nextItem++;
+    const stream = this.handles[of]!.writable();
+    stream.end(item);
+    await once(stream, 'finish');
+    await this.putNow([item], of);
+  }
+}
+
+function valuesOf(value: unknown): number[] {
+  if (typeof value === 'number') return [value];
+  if (Array.isArray(value)) return value as number[];
+  const leased = value as { item?: number; items?: number[] };
+  return leased.items === undefined ? [leased.item!] : [...leased.items];
+}
+
+function leasesOf(value: unknown): readonly Lease<number>[] {
+  const leased = value as Lease<number> & { leases?: readonly Lease<number>[] };
+  return leased.leases ?? [leased];
+}
+
+function inForm(
+  items: readonly number[],
+  form: 'array' | 'iterable' | 'source',
+): Iterable<number> | AsyncIterable<number> {
+  if (form === 'array') return items;
+  if (form === 'iterable') return new Set(items);
+  return (async function* () {
+    yield* items;
+  })();
+}
+
+/** Runs sequences for a while. A failure is printed with the seed and path that repeat it: MODEL_SEED=… MODEL_PATH=… */
+export async function holdToReference(options: ModelOptions): Promise<number> {
+  const seed = Number(process.env.MODEL_SEED ?? (Math.random() * 2 ** 31) | 0);
+  console.info(`sequences: MODEL_SEED=${seed}`);
+  let runs = 0;
+  const sequences = fc.asyncProperty(
+    fc.nat(4),
+    fc.array(operation, { maxLength: 25, size: 'max' }),
+    async (maxsize, operations) => {
+      runs++;
+      const run = new Run(maxsize, options);
+      try {
+        for (const one of operations) await run.step(one);
+      } finally {
+        await run.end();
+      }
+    },
+  );
+  await fc.assert(sequences, {
+    seed,
+    path: process.env.MODEL_PATH,
+    numRuns: 1_000_000,
+    interruptAfterTimeLimit: options.forMs ?? 8000,
+    markInterruptAsFailure: false,
+  });
+  return runs;
+}
