@@ -51,6 +51,11 @@ const roles = {
       await new Promise((resolve) => setTimeout(resolve, 1e6));
     }
   },
+  /** Puts the items of a loop into another queue of the same server. */
+  async answer() {
+    const back = getRpcQueue('127.0.0.1', Number(port), 'back');
+    for await (const item of queue) await back.put(item);
+  },
   async idle() {
     await queue.put('x');
     await queue.get();

@@ -9,7 +9,9 @@ import type { Socket } from 'node:net';
 /** How many connections each port has; sockets to other ports are none of our business. */
 const watchedPorts = new Map<number, number>();
 const socketsByPeer = new Map<string, Set<Socket>>();
+/** Streams that hold the loop: those that are up by their peer, and those on their way, whose peer is not known yet, by their port. */
 const refsByPeer = new Map<string, Set<SocketRef>>();
+const refsByPort = new Map<number, Set<SocketRef>>();
 
 function note(message: unknown): void {
   const { socket } = message as { socket: Socket };
@@ -43,10 +45,40 @@ function peerOf(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
+function portOf(peer: string): number {
+  return Number(peer.slice(peer.lastIndexOf(':') + 1));
+}
+
+function enter<K>(refs: Map<K, Set<SocketRef>>, key: K, ref: SocketRef): void {
+  refs.set(key, (refs.get(key) ?? new Set()).add(ref));
+}
+
+function leave<K>(refs: Map<K, Set<SocketRef>>, key: K, ref: SocketRef): void {
+  const others = refs.get(key);
+  others?.delete(ref);
+  if (others?.size === 0) refs.delete(key);
+}
+
+function update(peer: string): void {
+  const held = refsByPeer.has(peer) || refsByPort.has(portOf(peer));
+  for (const socket of socketsByPeer.get(peer) ?? []) {
+    if (held) socket.ref();
+    else socket.unref();
+  }
+}
+
 /** One stream's say: a connection holds the loop while any of its streams wants it to. */
 export class SocketRef {
   held = true;
   private peer: string | undefined;
+  private port: number | undefined;
+
+  /** A stream is on its way: any connection to the port may be its own, and none of them may let go of the loop. */
+  seek(port: number): void {
+    this.release();
+    this.port = port;
+    this.apply();
+  }
 
   /** The stream is up, on a connection to this peer (host:port). */
   attach(peer: string): void {
@@ -63,21 +95,24 @@ export class SocketRef {
 
   /** The stream is gone. */
   release(): void {
-    if (this.peer === undefined) return;
-    const refs = refsByPeer.get(this.peer);
-    refs?.delete(this);
-    if (refs?.size === 0) refsByPeer.delete(this.peer);
-    this.peer = undefined;
+    const { peer, port } = this;
+    this.peer = this.port = undefined;
+    if (peer !== undefined) leave(refsByPeer, peer, this);
+    if (port !== undefined) leave(refsByPort, port, this);
+    this.update(peer, port);
   }
 
   private apply(): void {
-    if (this.peer === undefined) return;
-    const refs = refsByPeer.get(this.peer) ?? new Set();
-    if (this.held) refsByPeer.set(this.peer, refs.add(this));
-    else refs.delete(this);
-    for (const socket of socketsByPeer.get(this.peer) ?? []) {
-      if (refs.size > 0) socket.ref();
-      else socket.unref();
-    }
+    const { peer, port } = this;
+    const change = this.held ? enter : leave;
+    if (peer !== undefined) change(refsByPeer, peer, this);
+    if (port !== undefined) change(refsByPort, port, this);
+    this.update(peer, port);
+  }
+
+  private update(peer: string | undefined, port: number | undefined): void {
+    if (peer !== undefined) update(peer);
+    if (port === undefined) return;
+    for (const other of socketsByPeer.keys()) if (portOf(other) === port) update(other);
   }
 }
