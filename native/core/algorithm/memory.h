@@ -27,8 +27,7 @@ enum class Site : int {
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance
   kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
-  kRequeue,          // requeue or recovery: release, the item may be taken again
-  kRequeuedLoad,     // take of a requeued item: acquire, pairs with kRequeue
+  kRequeue,          // requeue or recovery: release, pairs with the claim of whoever takes it again
   kLeaseFill,        // lease: release, the end of the entry's last life lies before its new fields
   kLeaseFieldLoad,   // room and recovery: acquire, pairs with kLeaseFill
   kLeaseLoad,        // reclaim, take of a requeued item, recovery: acquire, pairs with kLeasePublish

@@ -90,8 +90,8 @@ class RequeuedItems {
     const uint64_t head = Cursor::number(state_.control->head.load(std::memory_order_acquire));
     for (uint64_t number = state_.oldest_number(head); number < head; ++number) {
       Slot<Memory>& slot = state_.slot(number);
-      // SYNC POINT: pairs with requeue() and recovery.
-      const Word word = slot.word.load(state_.order(Site::kRequeuedLoad, std::memory_order_acquire));
+      // What stands in the slot was seen with the head, by which it was taken.
+      const Word word = slot.word.load(std::memory_order_acquire);
       if (SlotWord::state(word) != SlotWord::kRequeued || !SlotWord::has_tag(word, number)) continue;
       const uint64_t record = slot.record.load(std::memory_order_relaxed);
       *item = {number,
@@ -108,7 +108,8 @@ class RequeuedItems {
     const uint32_t high = state_.lease_high();
     for (uint32_t index = 0; index < high; ++index) {
       const LeaseEntry<Memory>& entry = state_.leases[index];
-      const Word word = entry.word.load(state_.order(Site::kRequeuedLoad, std::memory_order_acquire));
+      // take() reads the entry anew once it is its own.
+      const Word word = entry.word.load(std::memory_order_acquire);
       if (LeaseWord::state(word) != LeaseWord::kRequeued) continue;
       const uint64_t number = entry.number.load(std::memory_order_relaxed);
       if (any && number >= item->number) continue;
