@@ -124,8 +124,8 @@ function tables(report, folder) {
     lines.push('', `### ${suite.title}`, '');
     if (suite.results.length > 1) lines.push(`![${suite.title}](${folder}${suite.id}.svg)`, '');
     lines.push(
-      `| | median | ${latency ? 'p99 | p99.9' : 'CPU per message, producer / consumer'} |`,
-      `| --- | --- | --- |${latency ? ' --- |' : ''}`,
+      `| | median | ${latency ? 'mean | p99 | p99.9' : 'CPU per message: a producer + a consumer = all'} |`,
+      `| --- | --- | --- |${latency ? ' --- | --- |' : ''}`,
     );
     for (const { title, runs } of suite.results) {
       const format = (value) => formatValue(value, suite.unit);
@@ -134,8 +134,8 @@ function tables(report, folder) {
       const cpu =
         runs[0].producerMicros === undefined
           ? ''
-          : `${middle('producerMicros').toFixed(2)} / ${middle('consumerMicros').toFixed(2)} µs`;
-      const rest = latency ? `${format(middle('p99'))} | ${format(middle('p999'))}` : cpu;
+          : `${middle('producerMicros').toFixed(2)} + ${middle('consumerMicros').toFixed(2)} = ${middle('groupMicros').toFixed(2)} µs`;
+      const rest = latency ? ['mean', 'p99', 'p999'].map((key) => format(middle(key))).join(' | ') : cpu;
       lines.push(`| ${title} | ${format(whole.median)} ${bracket(whole, format)} | ${rest} |`);
     }
     for (const { name, cure } of suite.skipped) lines.push('', `Skipped: ${name} (${cure}).`);

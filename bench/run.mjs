@@ -1,9 +1,11 @@
 /**
- * npm run bench [-- --short] [--only NAME[,NAME…]] [--contenders NAME[,NAME…]] [--rounds N] [--ms N] [--out FILE]
+ * npm run bench [-- --short] [--only NAME[,NAME…]] [--contenders NAME[,NAME…]] [--rounds N] [--ms N] [--busy N] [--out FILE]
  *
  * Every suite runs its contenders in turn (A B C A B C …), each run in new processes, and prints medians, quartiles and the ratio within
- * each round. The figures go to bench/results/DATE.json, plots and tables of them to bench/results/DATE-plots.
+ * each round. --busy keeps so many cores busy with other work meanwhile. The figures go to bench/results/DATE.json, plots and tables of them
+ * to bench/results/DATE-plots.
  */
+import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { loadavg, tmpdir } from 'node:os';
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     contenders: { type: 'string' },
     rounds: { type: 'string' },
     ms: { type: 'string' },
+    busy: { type: 'string' },
     out: { type: 'string' },
   },
 });
@@ -69,7 +72,7 @@ async function freePort() {
 
 let runs = 0;
 async function runOnce(suite, contender) {
-  const [producers, consumers] = suite.topology.split('-').map(Number);
+  const [producers, consumers] = contender.topology.split('-').map(Number);
   const directory = mkdtempSync(join(tmpdir(), 'sage-bench-'));
   const run = {
     id: `${process.pid}-${runs++}`,
@@ -97,7 +100,7 @@ async function runOnce(suite, contender) {
 }
 
 const suits = (suite, contender) =>
-  contender.topologies.includes(suite.topology) &&
+  contender.topologies.includes(contender.topology) &&
   (contender.works?.includes(suite.work.kind) ?? true) &&
   (suite.measure !== 'round-trip' || contender.ping !== undefined);
 
@@ -106,15 +109,20 @@ async function runSuite(suite, contenders) {
   const skipped = [];
   const asked = list(options.contenders);
   for (const name of suite.contenders) {
-    const contender = contenders.get(name);
-    if (contender === undefined || !suits(suite, contender)) continue;
+    // A name may end in the processes it takes where they are not those of the suite.
+    const [base, topology = suite.topology] = name.split('@');
+    const found = contenders.get(base);
+    if (found === undefined) continue;
+    const title = topology === suite.topology ? found.title : `${found.title}, ${topology.replace('-', ' to ')}`;
+    const contender = { ...found, topology, id: name, title };
+    if (!suits(suite, contender)) continue;
     if (asked !== undefined && !asked.some((part) => name.startsWith(part))) continue;
     const cure = contender.missing?.();
     if (cure === undefined) chosen.push(contender);
     else skipped.push({ name, title: contender.title, cure });
   }
   const results = chosen.map((contender) => ({
-    name: contender.name,
+    name: contender.id,
     title: contender.title,
     own: contender.own === true,
     runs: [],
@@ -122,11 +130,11 @@ async function runSuite(suite, contenders) {
   const failures = [];
   for (let round = 0; round < rounds; round++) {
     for (const [index, contender] of chosen.entries()) {
-      progress(`${suite.id}: round ${round + 1} of ${rounds}, ${contender.name}`);
+      progress(`${suite.id}: round ${round + 1} of ${rounds}, ${contender.id}`);
       try {
         results[index].runs.push({ round, load: loadavg()[0], ...(await runOnce(suite, contender)) });
       } catch (error) {
-        failures.push({ name: contender.name, round, message: error.message });
+        failures.push({ name: contender.id, round, message: error.message });
       }
     }
   }
@@ -157,6 +165,10 @@ const report = {
   suites: [],
 };
 printMachine(report);
+const busy = Array.from({ length: Number(options.busy ?? 0) }, () =>
+  spawn(process.execPath, ['-e', 'for (;;);'], { stdio: 'ignore' }),
+);
+process.once('exit', () => busy.forEach((child) => child.kill('SIGKILL')));
 
 const contenders = await loadContenders();
 const wanted = (id) =>

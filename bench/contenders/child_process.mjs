@@ -2,15 +2,14 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { base64, fromBase64 } from './framing.mjs';
 
 const CHILD = fileURLToPath(new URL('../harness/child.mjs', import.meta.url));
 
-/** JSON has no bytes: they travel as base64. */
-const encoder = (serialization, work) =>
-  serialization === 'json' && work.kind === 'bytes' ? (item) => item.toString('base64') : (item) => item;
+const encoder = (serialization, work) => (serialization === 'json' ? base64(work) : (item) => item);
 const decoder = (serialization, work) => {
+  if (serialization === 'json') return fromBase64(work);
   if (work.kind !== 'bytes') return (item) => item;
-  if (serialization === 'json') return (item) => Buffer.from(item, 'base64');
   return (item) => Buffer.from(item.buffer, item.byteOffset, item.byteLength);
 };
 

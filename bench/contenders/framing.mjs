@@ -1,9 +1,13 @@
-/** Messages over a byte stream: four bytes of length, then the payload. Not a contender. */
+/** Messages over a byte stream (four bytes of length, then the payload) or a channel of JSON. Not a contender. */
 
 const HEADER_BYTES = 4;
 
 export const encoder = (work) => (work.kind === 'bytes' ? (item) => item : (item) => Buffer.from(JSON.stringify(item)));
 export const decoder = (work) => (work.kind === 'bytes' ? (bytes) => bytes : (bytes) => JSON.parse(bytes.toString()));
+
+/** JSON has no bytes: where a channel knows nothing else they travel as base64. */
+export const base64 = (work) => (work.kind === 'bytes' ? (item) => item.toString('base64') : (item) => item);
+export const fromBase64 = (work) => (work.kind === 'bytes' ? (item) => Buffer.from(item, 'base64') : (item) => item);
 
 /** Payloads up to this size are copied behind their header: one small buffer costs less than two entries of a writev. */
 const COPY_BELOW = 4096;

@@ -4,9 +4,13 @@ import { BATCH } from '../harness/items.mjs';
 
 const { QueueDescriptor, resolveDescriptor } = createRequire(import.meta.url)('../harness/package.cjs');
 
+/** Of the objects of five fields; the last one, that says the end, has this id. */
+const SCHEMA = { id: 'u32', producer: 'u8', name: 'string', value: 'f64', active: 'bool' };
+const LAST = { id: 2 ** 32 - 1, producer: 0, name: '', value: 0, active: false };
+
 /** Room for some thousands of small items, or some tens of large ones. */
-function open(type, run, suffix = '') {
-  const options = { maxsize: 4096, capacityBytes: run.work.bytes > 4096 ? 8 * 1024 * 1024 : 1024 * 1024 };
+function open(type, run, suffix = '', more = {}) {
+  const options = { maxsize: 4096, capacityBytes: run.work.bytes > 4096 ? 8 * 1024 * 1024 : 1024 * 1024, ...more };
   const name = `bench-${run.id}${suffix}`;
   return resolveDescriptor(
     type === 'shm'
@@ -70,6 +74,17 @@ const ways = {
       }
     },
   },
+  /** With a schema, which every item fits. */
+  schema: {
+    async produce(queue, source) {
+      await source.go();
+      while (source.more()) queue.putSync(source.next());
+      for (let left = await source.done(); left > 0; left--) queue.putSync(LAST);
+    },
+    async consume(queue, sink) {
+      for (let item = queue.getSync(); item.id !== LAST.id; item = queue.getSync()) sink.receive(item);
+    },
+  },
   /** Filled in place and read in place. */
   claim: {
     async produce(queue, source) {
@@ -96,14 +111,14 @@ const variant = (type, way, title, only = {}) => ({
   own: true,
   // A batch could take the ends of several consumers.
   topologies: way === 'batch' || way === 'claim' ? ['1-1', '4-1'] : ['1-1', '4-1', '1-4', '4-4'],
-  works: way === 'claim' ? ['bytes'] : undefined,
+  works: { claim: ['bytes'], schema: ['objects'] }[way],
   async produce(run, source) {
-    const queue = open(type, run);
+    const queue = open(type, run, '', way === 'schema' ? { schema: SCHEMA } : {});
     await ways[way].produce(queue, source);
     queue.closeSync();
   },
   async consume(run, sink) {
-    const queue = open(type, run);
+    const queue = open(type, run, '', way === 'schema' ? { schema: SCHEMA } : {});
     sink.ready();
     await ways[way].consume(queue, sink);
     queue.closeSync();
@@ -132,5 +147,6 @@ export const variants = [
   variant('sage_queue', 'batch', `sage_queue, putManySync and getManySync of ${BATCH}`),
   variant('sage_queue', 'await', 'sage_queue, await put and await get'),
   variant('sage_queue', 'claim', 'sage_queue, claimSync and consumeSync'),
+  variant('sage_queue', 'schema', 'sage_queue with a schema, putSync and getSync'),
 ];
 export { variant };

@@ -247,6 +247,7 @@ export class Probe {
     const at = (share) => 1000 * (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN);
     // One in a thousand is not to be known from fewer; JSON leaves an undefined one out.
     const p999 = sorted.length < 1000 ? undefined : at(0.999);
-    return { wrongContent: this.wrongContent, trips: sorted.length, p50: at(0.5), p99: at(0.99), p999 };
+    const mean = (1000 * sorted.reduce((total, time) => total + time, 0)) / sorted.length;
+    return { wrongContent: this.wrongContent, trips: sorted.length, p50: at(0.5), mean, p99: at(0.99), p999 };
   }
 }

@@ -156,6 +156,8 @@ export async function runThroughput(contender, run) {
       producerMicros: costs[0],
       consumerMicros: costs[1],
       cpuMicros: busiest,
+      // What the whole group burns for one message.
+      groupMicros: costs[0] + costs[1],
       messages: received,
     };
   });
@@ -184,7 +186,7 @@ export async function runRoundTrip(contender, run) {
     const [result] = await ping.report('pinged');
     if (result.wrongContent > 0) fail(run, `${result.wrongContent} echoes were wrong`);
     if (result.trips === 0) fail(run, 'no round trip ended in time');
-    return { value: result.p50, p99: result.p99, p999: result.p999, messages: result.trips };
+    return { value: result.p50, mean: result.mean, p99: result.p99, p999: result.p999, messages: result.trips };
   });
 }
 

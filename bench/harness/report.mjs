@@ -51,7 +51,7 @@ export function printSuite({ title, unit, measure, results, skipped, failures })
       'median',
       'q1',
       'q3',
-      ...(latency ? ['p99', 'p99.9'] : ['CPU/message, busier side']),
+      ...(latency ? ['mean', 'p99', 'p99.9'] : ['CPU/message, busier side', 'of all']),
       `ratio to ${reference?.name ?? '-'}`,
       '(q1…q3)',
     ],
@@ -70,8 +70,10 @@ export function printSuite({ title, unit, measure, results, skipped, failures })
       formatValue(q1, unit),
       formatValue(q3, unit),
       ...(latency
-        ? [formatValue(middle('p99'), 'µs'), formatValue(middle('p999'), 'µs')]
-        : [result.runs[0].cpuMicros === undefined ? '' : `${middle('cpuMicros').toFixed(2)} µs`]),
+        ? ['mean', 'p99', 'p999'].map((key) => formatValue(middle(key), 'µs'))
+        : ['cpuMicros', 'groupMicros'].map((key) =>
+            result.runs[0][key] === undefined ? '' : `${middle(key).toFixed(2)} µs`,
+          )),
       ratio === undefined ? '' : ratio.median.toFixed(2),
       `${ratio === undefined ? '' : `${ratio.q1.toFixed(2)}…${ratio.q3.toFixed(2)}`}${isWide({ median, q1, q3 }) ? ' wide' : ''}`,
     ]);
@@ -115,7 +117,7 @@ export function printTargets(targets, suites) {
     const subject = suite?.results.find(({ name }) => name === target.subject);
     const reference = suite?.results.find(({ name }) => name === target.reference);
     if (subject === undefined || reference === undefined) continue;
-    const ratio = summary(ratios(subject.runs, reference.runs));
+    const ratio = summary(ratios(subject.runs, reference.runs, target.of));
     const reached = target.atLeast !== undefined ? ratio.median >= target.atLeast : ratio.median <= target.atMost;
     outcomes.push({ ...target, ratio, reached });
   }

@@ -14,11 +14,11 @@ export const summary = (values) => ({
 });
 
 /** One ratio per round: both were measured within it, one soon after the other. */
-export function ratios(subject, reference) {
+export function ratios(subject, reference, of = 'value') {
   const values = [];
-  for (const { round, value } of subject) {
-    const other = reference.find((run) => run.round === round);
-    if (other !== undefined) values.push(value / other.value);
+  for (const run of subject) {
+    const other = reference.find(({ round }) => round === run.round);
+    if (other !== undefined) values.push(run[of] / other[of]);
   }
   return values;
 }
