@@ -33,9 +33,10 @@ const variant = (name, title, module, cure, topologies = ['1-1', '4-1', '1-4', '
 export const variants = [
   variant('multiprocessing', 'Python multiprocessing.Queue', 'multiprocessing', 'apt-get install python3'),
   variant('faster_fifo', 'Python faster-fifo', 'faster_fifo', install('faster-fifo')),
-  // Each subscriber gets every sample, so with several consumers it is no queue; with several publishers a run lost items unexplained.
+  // Each subscriber gets every sample, so with several consumers it is no queue.
   variant('iceoryx2', 'Python iceoryx2, publish-subscribe without overflow, polled', 'iceoryx2', install('iceoryx2'), [
     '1-1',
+    '4-1',
   ]),
   {
     ...variant('ray_queue', "Python's own ray.util.queue"),
