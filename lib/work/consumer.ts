@@ -58,6 +58,8 @@ export class QueueConsumer<T> implements Consumer {
   /** The one item here that was in a crash and whose pause is over; it runs when nothing else does. */
   private suspect: HeldItem<T> | undefined;
   private settling = 0;
+  /** The last of the moves to the back of the queue: they go one after the other. */
+  private moves: Promise<unknown> = Promise.resolve();
   private readonly acknowledgements = new Acknowledgements((call, items) => this.acknowledged(call, items));
 
   /** alone: a suspect runs, or is about to once everything else has ended. */
@@ -477,7 +479,10 @@ export class QueueConsumer<T> implements Consumer {
     void this.settle(put(), []);
   }
 
-  /** Behind everything else, with what is known of it; kept here where that cannot be. */
+  /**
+   * Behind everything else, with what is known of it; kept here where that cannot be. A death between its put and its acknowledgement
+   * doubles an item, so no other is put before the one in front of it is acknowledged.
+   */
   private async moveBack(held: HeldItem<T>, pauseMs: number): Promise<void> {
     const { deliveries, crashes } = held;
     const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
@@ -492,8 +497,10 @@ export class QueueConsumer<T> implements Consumer {
       return true;
     };
     let moved = true;
+    const inItsTurn = this.moves.then(move);
+    this.moves = inItsTurn.catch(() => {});
     await this.settle(
-      move().then((done) => void (moved = done)),
+      inItsTurn.then((done) => void (moved = done)),
       [held],
     );
     if (moved) return;
