@@ -2,7 +2,7 @@
  * A week of work in some seconds: jobs arrive at a steady pace, handlers throw and hang, workers are killed, and one job kills whoever
  * touches it. Nothing is lost, and good jobs wait no longer for it. SAGE_QUEUE_LONG=1 (npm run test:work:long) takes 100 000 jobs.
  */
-import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import { QueueDescriptor, QueueEmptyError, resolveDescriptor } from '../../lib';
 import type { NativeQueue } from '../../lib';
 import type { DeadLetter } from '../../lib/work';
 import { describeQueue, now, start } from '../shm/child';
@@ -89,15 +89,24 @@ async function campaign(bad: number, hang: number, kills: number, poison: boolea
   };
   for (let index = 0; index < WORKERS; index++) hire();
   await Promise.all([...workers].map((worker) => worker.next()));
-  const collect = (): void => {
-    while (!resultQueue.emptySync()) {
-      for (const result of resultQueue.getManySync(512, { block: false }) as Result[]) {
-        outcome.results.push(result);
-        if (result.kind === 'done') finished.add(result.id);
-      }
+  // An item that is on its way in counts, and cannot be had yet.
+  const taken = (queue: NativeQueue): unknown[] => {
+    try {
+      return queue.getManySync(512, { block: false });
+    } catch (error) {
+      if (error instanceof QueueEmptyError) return [];
+      throw error;
     }
-    while (!deadQueue.emptySync()) {
-      const letter = deadQueue.getSync({ block: false }) as DeadLetter<{ id: number }>;
+  };
+  const drained = function* (queue: NativeQueue): Generator<unknown> {
+    for (let items = taken(queue); items.length > 0; items = taken(queue)) yield* items;
+  };
+  const collect = (): void => {
+    for (const result of drained(resultQueue) as Generator<Result>) {
+      outcome.results.push(result);
+      if (result.kind === 'done') finished.add(result.id);
+    }
+    for (const letter of drained(deadQueue) as Generator<DeadLetter<{ id: number }>>) {
       outcome.letters.push(letter);
       finished.add(letter.item.id);
     }
