@@ -3,7 +3,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { fitsHeader } from '../util/tls';
 import { describeValue } from '../util/describe-value';
 
-/** put; get: get, getMany, lease, loops; stats: qsize, empty, full, stats; shutdown. */
+/** put; get: get, getMany, lease, loops; stats: qsize, empty, full, stats, join; shutdown. */
 export const RIGHTS = ['put', 'get', 'stats', 'shutdown'] as const;
 /** What a token may allow: one of {@link RIGHTS}. */
 export type Right = (typeof RIGHTS)[number];

@@ -1,5 +1,11 @@
 /** The gets of one session, served in order, and the items that its client has. */
-import { QueueConnectionError, QueueEmptyError, QueueError, QueueShutDownError } from '../errors';
+import {
+  QueueConnectionError,
+  QueueEmptyError,
+  QueueError,
+  QueueProducerLostError,
+  QueueShutDownError,
+} from '../errors';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Get, Settle } from '../transports/rpc/wire/protocol';
@@ -252,7 +258,7 @@ export class GetStream implements Holder {
       this.deliver(get, taken);
     } catch (error) {
       if (active.signal.aborted && error === active.signal.reason) return;
-      if (error instanceof QueueShutDownError) this.served.shutDown = true;
+      if (error instanceof QueueShutDownError || error instanceof QueueProducerLostError) this.served.shutDown = true;
       // What else is wrong comes again at the next get.
       if (get.satisfied) return this.conclude(get);
       this.progress++;
@@ -269,7 +275,7 @@ export class GetStream implements Holder {
   private deliver(get: PendingGet, { leased, more }: Taken): void {
     const first = this.nextTag;
     const { request } = get;
-    const { items, deliveries } = leased;
+    const { items, counts } = leased;
     const { count } = items;
     const each = get.count > 1;
     const wanted = each ? count : Math.min(count, get.max);
@@ -291,7 +297,8 @@ export class GetStream implements Holder {
       request,
       tag: first,
       items: items.toWire(),
-      deliveries: deliveries ?? [],
+      deliveries: counts.deliveries ?? [],
+      crashes: counts.crashes ?? [],
       more: get.given ? continues : more && !each,
       each,
     });

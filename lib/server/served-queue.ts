@@ -1,15 +1,18 @@
 /** One queue behind the server: items in and out of it in their wire form, and what is known of its clients. */
 import { encodeItem } from '../codec/registry';
 import type { EncodedItem } from '../codec/registry';
-import { QueueEmptyError, SerializationError } from '../errors';
+import { QueueEmptyError, QueueTimeoutError, SerializationError } from '../errors';
 import { isEncodedSource } from '../queue/encoded-source';
 import type { EncodedSource } from '../queue/encoded-source';
 import type { Lease, NativeQueue, Queue } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
+import { onAbort } from '../wait/abort-listeners';
+import { Alarm } from '../wait/deadline';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
 import type { ClientStates } from './client-state';
+import { countsOf, fresh } from './leased-batch';
 import type { LeasedBatch } from './leased-batch';
 
 /** The most items in one delivery, however short they are. */
@@ -43,6 +46,10 @@ export class ServedQueue {
   /** Sessions that wait for an item. */
   private waiting = 0;
   private looking: NodeJS.Timeout | undefined;
+  /** Items on lease that the queue itself does not know any more: they were settled once, or could not be read. */
+  private lentOutside = 0;
+  /** Told when the last item outside of the queue has ended. */
+  private readonly outsideEnded = new Set<() => void>();
 
   constructor(
     readonly queueId: string,
@@ -192,11 +199,13 @@ export class ServedQueue {
     const leases = queue.lendEncoded(Math.min(max, DELIVERY_ITEMS), BATCH_BYTES);
     if (leases === undefined) return undefined;
     const { run, items, more } = leases;
-    let again = false;
-    for (let index = 0; index < run.count && !again; index++) again = run.held.deliveries(index) !== 1;
     const leased = {
       items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items),
-      deliveries: again ? Array.from({ length: run.count }, (_, index) => run.held.deliveries(index)) : undefined,
+      counts: countsOf(
+        run.count,
+        (index) => run.held.deliveries(index),
+        (index) => run.held.crashes(index),
+      ),
       ack: (from: number, to: number) => run.end(from, to, true) as void,
       release: (from: number, to: number, seen: boolean) =>
         (seen ? run.end(from, to, false) : run.undo(from, to)) as void,
@@ -204,13 +213,53 @@ export class ServedQueue {
     return { leased, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
   }
 
+  private get inFront(): number {
+    return this.front.reduce((sum, batch) => sum + batch.count, 0);
+  }
+
+  private endedOutside(count: number): void {
+    this.lentOutside -= count;
+    if (this.lentOutside === 0 && this.front.length === 0) for (const tell of [...this.outsideEnded]) tell();
+  }
+
+  /** As `Queue.join`, over what the queue has and what lies here. */
+  async join(timeoutMs: number, signal: AbortSignal): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const leftMs = deadline - performance.now();
+      await this.queue.join({ timeoutMs: leftMs === Infinity ? undefined : Math.max(0, leftMs), signal });
+      if (this.lentOutside === 0 && this.front.length === 0) return;
+      await this.outsideEnds(deadline, signal);
+    }
+  }
+
+  private async outsideEnds(deadline: number, signal: AbortSignal): Promise<void> {
+    let [tell, forget] = [(): void => {}, (): void => {}];
+    const late = new Alarm(deadline, () => tell(), true);
+    try {
+      await new Promise<void>((resolve) => {
+        tell = resolve;
+        this.outsideEnded.add(tell);
+        forget = onAbort(signal, tell);
+      });
+    } finally {
+      this.outsideEnded.delete(tell);
+      late.cancel();
+      forget();
+    }
+    signal.throwIfAborted();
+    if (performance.now() >= deadline)
+      throw new QueueTimeoutError('The time was over before every item was taken and acknowledged.');
+  }
+
   async query(): Promise<QueryResult> {
     const stats = await this.queue.stats();
-    let qsize = this.front.reduce((sum, batch) => sum + batch.count, stats.qsize);
     // What was read ahead has not reached a program.
-    for (const holder of this.holders) qsize += holder.held;
+    let ahead = 0;
+    for (const holder of this.holders) ahead += holder.held;
     return {
-      qsize,
+      qsize: stats.qsize + this.inFront + ahead,
+      leased: stats.leased === undefined ? undefined : Math.max(0, stats.leased + this.lentOutside - ahead),
       maxsize: stats.maxsize,
       full: await this.queue.full(),
       putTotal: stats.putTotal,
@@ -231,11 +280,15 @@ export class ServedQueue {
   }
 
   private restorable(items: ItemBatch): LeasedBatch {
+    this.lentOutside += items.count;
     return {
       items,
-      deliveries: new Array<number>(items.count).fill(2),
-      ack: () => {},
-      release: (from, to) => this.restore(items.slice(from, to)),
+      counts: { deliveries: new Array<number>(items.count).fill(2), crashes: undefined },
+      ack: (from, to) => this.endedOutside(to - from),
+      release: (from, to) => {
+        this.restore(items.slice(from, to));
+        this.endedOutside(to - from);
+      },
     };
   }
 
@@ -244,7 +297,7 @@ export class ServedQueue {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
       return undefined;
     const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
-    return { ...this.restorable(items), deliveries: undefined };
+    return { ...this.restorable(items), counts: fresh };
   }
 }
 
@@ -285,12 +338,11 @@ function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
       // Released newest first.
       return later === undefined ? first[what](0, 1, seen) : later.then(() => first[what](0, 1, seen));
     };
-  const again = first.deliveries !== undefined || rest.deliveries !== undefined;
+  const of = (which: 'deliveries' | 'crashes', usual: number) => (index: number) =>
+    (index === 0 ? first.counts[which]?.[0] : rest.counts[which]?.[index - 1]) ?? usual;
   return {
     items: ItemBatch.join([first.items, rest.items]),
-    deliveries: again
-      ? [...(first.deliveries ?? [1]), ...(rest.deliveries ?? new Array<number>(rest.items.count).fill(1))]
-      : undefined,
+    counts: countsOf(1 + rest.items.count, of('deliveries', 1), of('crashes', 0)),
     ack: end('ack'),
     release: end('release'),
   };
@@ -302,11 +354,14 @@ function lent(
   parts: readonly ItemBatch[],
   restore: (items: ItemBatch) => void,
 ): LeasedBatch {
-  const again = leases.some((lease) => lease.deliveries !== 1);
   const items = ItemBatch.join(parts);
   return {
     items,
-    deliveries: again ? leases.map((lease) => lease.deliveries) : undefined,
+    counts: countsOf(
+      leases.length,
+      (index) => leases[index]!.deliveries,
+      (index) => leases[index]!.crashes,
+    ),
     ack: async (from, to) => {
       for (let index = from; index < to; index++) {
         try {

@@ -2,8 +2,8 @@
 import { QueueConnectionError, QueueError } from '../errors';
 import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
-import { CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
-import type { ClientFrame, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
+import { CANNOT_KNOW, CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
+import type { ClientFrame, Join, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
 import type { Grant, Right } from './access';
 import { GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
@@ -18,6 +18,8 @@ export const WINDOW_ITEMS = 16_384;
 export const WINDOW_BYTES = 4 * 1024 * 1024;
 /** A stream that says nothing at first is not kept. */
 const OPEN_WITHIN_MS = 10_000;
+/** Joins that one client may have waiting. */
+const MOST_JOINS = 16_384;
 /** A queue that ignores abort signals may hold up the end of a stream this long; then its outcomes count as unknown. */
 const END_WITHIN_MS = 2000;
 
@@ -43,6 +45,7 @@ export class Session {
   private client: ClientState | undefined;
   private puts: PutStream | undefined;
   private gets: GetStream | undefined;
+  private readonly joins = new Map<number, AbortController>();
   private ending: Promise<void> | undefined;
   /** The client has closed its side. */
   private readonly left: Promise<void>;
@@ -77,6 +80,7 @@ export class Session {
   async drain(graceMs: number): Promise<void> {
     const error = new QueueConnectionError('the server is stopping');
     this.writer.stopping();
+    this.endJoins(error);
     if (this.puts !== undefined && this.gets !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
@@ -106,6 +110,7 @@ export class Session {
 
   private async wrapUp(): Promise<void> {
     clearTimeout(this.openTimer);
+    this.endJoins(new QueueConnectionError('the stream has ended'));
     const { client, served } = this;
     if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
       let timer: NodeJS.Timeout | undefined;
@@ -230,10 +235,13 @@ export class Session {
     for (const cancel of frame.cancels ?? []) {
       if (cancel.puts) puts.cancel(cancel.puts);
       if (cancel.get) gets.cancel(toNumber(cancel.get));
+      if (cancel.join) this.joins.get(toNumber(cancel.join))?.abort();
     }
     for (const get of frame.gets ?? []) gets.push(get);
     for (const query of frame.queries ?? []) void this.query(query);
     for (const shutdown of frame.shutdowns ?? []) void this.shutdown(shutdown);
+    for (const join of frame.joins ?? []) void this.join(join);
+    if (this.joins.size > MOST_JOINS) throw new RangeError(`${this.joins.size} joins wait; at most ${MOST_JOINS} may`);
     if (puts.pending > 2 * WINDOW_ITEMS)
       throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
     if (frame.close) this.saidGoodbye = true;
@@ -254,7 +262,8 @@ export class Session {
         for (let index = 0; index < Math.max(1, count ?? 1); index++) fail(toNumber(request) + index, 'get');
     }
     if (!this.grant.may('stats'))
-      for (const { request } of frame.queries?.splice(0) ?? []) fail(toNumber(request), 'stats');
+      for (const { request } of [...(frame.queries?.splice(0) ?? []), ...(frame.joins?.splice(0) ?? [])])
+        fail(toNumber(request), 'stats');
     if (!this.grant.may('shutdown'))
       for (const { request } of frame.shutdowns?.splice(0) ?? []) fail(toNumber(request), 'shutdown');
   }
@@ -273,6 +282,28 @@ export class Session {
       this.served!.shutDown = true;
       this.writer.answer({ request });
     });
+  }
+
+  private async join({ request, waitMs }: Join): Promise<void> {
+    const number = toNumber(request);
+    const active = new AbortController();
+    this.joins.set(number, active);
+    await this.answer(request, async () => {
+      try {
+        await this.served!.join(waitMs ?? Infinity, active.signal);
+      } catch (error) {
+        if (!(error instanceof TypeError)) throw error;
+        this.writer.failure({ request, code: CANNOT_KNOW, message: error.message });
+        return;
+      } finally {
+        this.joins.delete(number);
+      }
+      this.writer.answer({ request });
+    });
+  }
+
+  private endJoins(error: QueueError): void {
+    for (const join of this.joins.values()) join.abort(error);
   }
 
   private async answer(request: Query['request'], work: () => Promise<void>): Promise<void> {

@@ -178,6 +178,7 @@ export class RpcClient {
     const error = new QueueConnectionError(`the server at ${this.connection.where} is stopping`);
     this.puts.failUnsent(error);
     this.gets.stop(error);
+    this.queries.stop(error);
     this.draining = true;
   }
 

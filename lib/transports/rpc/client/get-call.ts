@@ -9,6 +9,7 @@ export interface Part {
   tag: number;
   items: ItemBatch;
   deliveries: readonly number[] | null | undefined;
+  crashes?: readonly number[] | null;
   /** It was read ahead. */
   ahead?: boolean;
 }

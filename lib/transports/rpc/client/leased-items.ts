@@ -22,7 +22,7 @@ export class LeasedItems {
     this.epoch++;
   }
 
-  lend({ tag, items, deliveries }: Part): LeaseRun {
+  lend({ tag, items, deliveries, crashes }: Part): LeaseRun {
     const { epoch } = this;
     this.open += items.count;
     return new LeaseRun(items.count, {
@@ -31,7 +31,7 @@ export class LeasedItems {
         return this.end(epoch, tag + from, to - from, acknowledge);
       },
       deliveries: (index) => deliveries?.[index] ?? 1,
-      crashes: () => 0,
+      crashes: (index) => crashes?.[index] ?? 0,
     });
   }
 

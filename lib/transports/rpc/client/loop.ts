@@ -126,6 +126,7 @@ export class AheadLeases<T> {
     }
     const release = async (): Promise<void> => held.release();
     const deliveries = part.deliveries?.[0] ?? 1;
-    return { item, deliveries, crashes: 0, ack: async () => held.ack(), release, [asyncDispose]: release } as Lease<T>;
+    const crashes = part.crashes?.[0] ?? 0;
+    return { item, deliveries, crashes, ack: async () => held.ack(), release, [asyncDispose]: release } as Lease<T>;
   }
 }

@@ -268,13 +268,14 @@ export class PendingGets {
   onDelivery(delivery: Delivery): void {
     const request = toNumber(delivery.request);
     const items = ItemBatch.fromWire(delivery.items);
-    const part: Part = { tag: toNumber(delivery.tag), items, deliveries: delivery.deliveries };
+    const { deliveries, crashes } = delivery;
+    const part: Part = { tag: toNumber(delivery.tag), items, deliveries, crashes };
     if (delivery.each === true) this.deliverEach(request, part);
     else this.deliver(request, part, delivery.more === true);
     this.serveFromAhead();
   }
 
-  private deliver(request: number, { tag, items, deliveries }: Part, more: boolean): void {
+  private deliver(request: number, { tag, items, deliveries, crashes }: Part, more: boolean): void {
     const call = this.sent.get(request);
     const ahead = this.asked?.request === request ? this.asked : undefined;
     if (call === undefined && ahead === undefined) {
@@ -282,7 +283,7 @@ export class PendingGets {
       return;
     }
     const own = call === undefined ? 0 : Math.min(items.count, ahead === undefined ? items.count : call.options.max);
-    if (own > 0) call!.parts.push({ tag, items: items.slice(0, own), deliveries });
+    if (own > 0) call!.parts.push({ tag, items: items.slice(0, own), deliveries, crashes });
     if (ahead !== undefined) {
       ahead.came += items.count - own;
       this.readAhead(tag + own, items.slice(own));
@@ -302,7 +303,7 @@ export class PendingGets {
   }
 
   /** The answer to as many calls as there are items. Runs of neighbours are confirmed together. */
-  private deliverEach(request: number, { tag, items, deliveries }: Part): void {
+  private deliverEach(request: number, { tag, items, deliveries, crashes }: Part): void {
     const unwanted: number[] = [];
     let from = 0;
     for (let index = 0; index < items.count; index++) {
@@ -315,7 +316,8 @@ export class PendingGets {
       if (call === undefined) unwanted.push(tag + index);
       else {
         const item = items.slice(index, index + 1);
-        call.parts.push({ tag: tag + index, items: item, deliveries: deliveries?.slice(index, index + 1) });
+        const of = (column: typeof deliveries): typeof deliveries => column?.slice(index, index + 1);
+        call.parts.push({ tag: tag + index, items: item, deliveries: of(deliveries), crashes: of(crashes) });
         this.finish(call, () => call.resolve());
       }
     }

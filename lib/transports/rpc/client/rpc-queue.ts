@@ -173,7 +173,15 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       waitingGetters: toNumber(result.waitingGetters),
       waitingPutters: toNumber(result.waitingPutters),
       redelivered: toNumber(result.redelivered),
+      // Absent where the queue behind the server does not know.
+      leased: result.leased === undefined || result.leased === null ? undefined : toNumber(result.leased),
     };
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    const wait = readWait(options);
+    this.client.checkOpen();
+    await this.client.queries.join(wait);
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {

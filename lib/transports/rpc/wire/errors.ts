@@ -9,7 +9,9 @@ import {
   QueueExistsError,
   QueueFullError,
   QueueNotFoundError,
+  QueueProducerLostError,
   QueueShutDownError,
+  QueueTimeoutError,
   SerializationError,
 } from '../../../errors';
 import type { Grpc } from './grpc';
@@ -25,6 +27,8 @@ const byCode: Record<string, (message: string) => QueueError> = {
   ERR_ITEM_SERIALIZATION: (message) => new SerializationError(message),
   ERR_ITEM_TOO_LARGE: (message) => new ItemTooLargeError(message),
   ERR_QUEUE_CONFIG_MISMATCH: (message) => new ConfigMismatchError(message),
+  ERR_QUEUE_TIMEOUT: (message) => new QueueTimeoutError(message),
+  ERR_QUEUE_PRODUCER_LOST: (message) => new QueueProducerLostError(message),
 };
 
 /** The error that a code from the wire stands for; an unknown code becomes a QueueConnectionError that names it. */

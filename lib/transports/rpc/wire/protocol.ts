@@ -15,6 +15,8 @@ export const BATCH_ITEMS = 4096;
 /** Trailing metadata of a stream that was refused: the error code of the package. */
 export const CODE_HEADER = 'sage-queue-code';
 export const CANCELLED = 'CANCELLED';
+/** The failure of a join at a queue that does not know what others hold. */
+export const CANNOT_KNOW = 'CANNOT_KNOW';
 /** Codes that only travel in CODE_HEADER: try again later. */
 export const STOPPING = 'STOPPING';
 export const BUSY = 'BUSY';
