@@ -2,6 +2,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { blocksIn, withoutBlocks } from './blocks.cjs';
+import type { Block } from './blocks.cjs';
+
+export type { Block };
 
 export const ROOT = join(__dirname, '../..');
 
@@ -16,31 +20,14 @@ export const pages = execFileSync('git', ['ls-files', '--cached', '--others', '-
 
 export const read = (page: string): string => readFileSync(join(ROOT, page), 'utf8');
 
-export interface Block {
-  readonly page: string;
-  /** Of the line behind the opening fence, from 1. */
-  readonly line: number;
-  readonly language: string;
-  /** What stands behind the language: words that say what the tests do with it. */
-  readonly words: readonly string[];
-  readonly code: string;
-}
+export const blocks = (page: string): Block[] => blocksIn(page, read(page));
 
-const FENCE = /^( *)```(\w*)([^\n]*)\n([\s\S]*?)^ *```$/gm;
-
-export function blocks(page: string): Block[] {
-  const text = read(page);
-  return [...text.matchAll(FENCE)].map(({ 1: indent, 2: language, 3: words, 4: code, index }) => ({
-    page,
-    line: text.slice(0, index).split('\n').length + 1,
-    language: language!,
-    words: words!.split(/\s+/).filter(Boolean),
-    code: code!.replaceAll(new RegExp(`^${indent}`, 'gm'), ''),
-  }));
-}
+/** The blocks of all pages that say `elsewhere=PATH`: the test there reads them with this, and runs them as they stand. */
+export const blocksRunBy = (path: string): Block[] =>
+  pages.flatMap((page) => blocks(page).filter(({ words }) => words.includes(`elsewhere=${path}`)));
 
 const withoutCode = (text: string): string =>
-  text.replace(FENCE, '').replace(/`[^`\n]*`/g, (code) => ' '.repeat(code.length));
+  withoutBlocks(text).replace(/`[^`\n]*`/g, (code) => ' '.repeat(code.length));
 
 /** Targets of the links and images of a page. */
 export const links = (page: string): string[] =>
@@ -49,9 +36,7 @@ export const links = (page: string): string[] =>
 /** The anchors that GitHub makes of a page's headings. */
 export function anchors(page: string): Set<string> {
   const found = new Set<string>();
-  for (const [, heading] of read(page)
-    .replace(FENCE, '')
-    .matchAll(/^#{1,6} +(.+)$/gm)) {
+  for (const [, heading] of withoutBlocks(read(page)).matchAll(/^#{1,6} +(.+)$/gm)) {
     const plain = heading!.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, '$1').replaceAll(/[`*_]/g, '');
     const anchor = plain
       .toLowerCase()

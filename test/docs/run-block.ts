@@ -4,16 +4,7 @@
  */
 import { transformSync } from '@swc/core';
 import { spawnSync } from 'node:child_process';
-import {
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Block } from './pages';
@@ -43,8 +34,8 @@ export class Project {
     writeFileSync(join(this.folder, 'bin/npx'), command, { mode: 0o755 });
   }
 
-  /** Writes the block under the name that its first line gives, as in `// worker.mjs`; runs it unless it is only to be there for others. */
-  run(block: Block, seconds: number): Ran {
+  /** Writes the block under the name that its first line gives, as in `// worker.mjs`. @returns that name. */
+  write(block: Block): string {
     const language = block.language as Language;
     const word = (key: string): string | undefined =>
       block.words.find((given) => given.startsWith(`${key}=`))?.slice(key.length + 1);
@@ -60,14 +51,20 @@ export class Project {
         : block.code;
     mkdirSync(dirname(join(this.folder, file)), { recursive: true });
     writeFileSync(join(this.folder, file), (prelude === undefined ? '' : `import './prelude.mjs';\n`) + code);
+    return file;
+  }
+
+  /** Runs the block unless it is only to be there for others. */
+  run(block: Block, seconds: number, env: NodeJS.ProcessEnv = process.env): Ran {
+    const file = this.write(block);
     if (block.words.includes('file')) return { status: 0, stdout: '', stderr: '' };
-    const [program, ...args] = language === 'sh' ? ['bash', '-euo', 'pipefail', file] : [process.execPath, file];
+    const [program, ...args] = file.endsWith('.sh') ? ['bash', '-euo', 'pipefail', file] : [process.execPath, file];
     const { status, stdout, stderr } = spawnSync(program!, args, {
       cwd: this.folder,
       encoding: 'utf8',
       timeout: seconds * 1000,
       killSignal: 'SIGKILL',
-      env: { ...process.env, PATH: `${join(this.folder, 'bin')}:${process.env.PATH}` },
+      env: { ...env, PATH: `${join(this.folder, 'bin')}:${env.PATH}` },
     });
     return { status, stdout, stderr };
   }
@@ -77,11 +74,11 @@ export class Project {
   }
 }
 
-/** Where a block that cannot run here is run instead: `elsewhere=PATH`. */
+/** Where a block that cannot run here is run instead (`elsewhere=PATH`): a test that reads the blocks which name it. */
 export function ranElsewhere(block: Block): string | undefined {
   const path = block.words.find((word) => word.startsWith('elsewhere='))?.slice('elsewhere='.length);
-  if (path !== undefined && !existsSync(join(ROOT, path)))
-    throw new Error(`${block.page}:${block.line}: there is no ${path}`);
+  if (path !== undefined && !readFileSync(join(ROOT, path), 'utf8').includes(`blocksRunBy('${path}'`))
+    throw new Error(`${block.page}:${block.line}: ${path} does not run the blocks that name it`);
   return path;
 }
 

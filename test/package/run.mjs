@@ -2,7 +2,8 @@
 //   npm run test:package                 every case (fetches runtimes, some 600 MB, once)
 //   npm run test:package -- --short      the cases that need only this machine's Node
 //   npm run test:package -- node bun     the cases whose name begins so
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   copyFileSync,
   cpSync,
@@ -18,6 +19,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isCurrent, prebuildOf, targets } from '../../scripts/build/zig.mjs';
+import blocks from '../docs/blocks.cjs';
 import { runtime } from './runtimes.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -47,6 +49,12 @@ function run(command, args, { cwd, env = {} } = {}) {
     );
   }
 }
+
+/** The blocks of a page that this program runs. */
+const blocksRunBy = (path, page) =>
+  blocks
+    .blocksIn(page, readFileSync(join(root, page), 'utf8'))
+    .filter(({ words }) => words.includes(`elsewhere=${path}`));
 
 const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
 let folders = 0;
@@ -137,7 +145,34 @@ const nodedir = () => run(process.execPath, [join(root, 'scripts/build/nodedir.m
 const withoutPrebuilds = () =>
   repacked(tree, 'no-prebuilds', (copy) => rmSync(join(copy, 'prebuilds'), { recursive: true }));
 
+/** A registry that has the package, for as long as `body` runs: `npm install sage-queue` is all that a reader types. */
+async function withRegistry(body) {
+  const folder = mkdtempSync(join(scratch, 'registry-'));
+  const stdio = ['pipe', 'pipe', 'inherit'];
+  const registry = spawn(process.execPath, [join(here, 'registry.mjs'), folder, tarball], { stdio });
+  try {
+    const [line] = await once(registry.stdout.setEncoding('utf8'), 'data');
+    await body({ npm_config_registry: line.trim(), npm_config_audit: 'false', npm_config_fund: 'false' });
+  } finally {
+    registry.stdin.end();
+  }
+}
+
 const cases = {
+  'the README alone': () =>
+    withRegistry((env) => {
+      const folder = join(scratch, 'reader');
+      mkdirSync(folder);
+      const [install, ...more] = blocksRunBy('test/package/run.mjs', 'README.md');
+      if (more.length > 0) throw new Error('the README has one command that only this runs');
+      run('sh', ['-ec', install.code], { cwd: folder, env });
+      for (const { code } of blocks.blocksIn('README.md', readFileSync(join(root, 'README.md'), 'utf8'))) {
+        const name = /^\/\/ (\w+\.mjs)\n/.exec(code)?.[1];
+        if (name !== undefined) writeFileSync(join(folder, name), code);
+      }
+      const numbers = run(process.execPath, ['dispatcher.mjs'], { cwd: folder }).trim().split('\n');
+      if (new Set(numbers).size !== 1000) throw new Error(`${numbers.length} numbers came instead of a thousand`);
+    }),
   'npm, scripts allowed': () => {
     const folder = project();
     install(folder, tarball);
@@ -202,6 +237,43 @@ const cases = {
   },
 };
 
+/** The recipes of docs/install.md as they stand there: commands, a configuration, a program that builds. */
+cases['npm, esbuild and webpack, as docs/install.md says'] = () =>
+  withRegistry((env) => {
+    const folder = project();
+    const path = { PATH: `${join(folder, 'node_modules/.bin')}:${process.env.PATH}` };
+    const [install, esbuildBeside, webpack, esbuildWith, esbuildModule, ...more] = blocksRunBy(
+      'test/package/run.mjs',
+      'docs/install.md',
+    );
+    if (more.length > 0) throw new Error('docs/install.md has a recipe that nobody runs');
+    run('sh', ['-ec', install.code], { cwd: folder, env });
+    run('npm', ['install', '--no-audit', '--no-fund', '--save-exact', 'esbuild@0.28.2', 'webpack@5.112.2'], {
+      cwd: folder,
+    });
+    copyFileSync(join(here, 'main.cjs'), join(folder, 'main.js'));
+    run('sh', ['-ec', esbuildBeside.code], { cwd: folder, env: path });
+    expectAddon(smoke(folder, 'out/main.js'), 'node_modules/sage-queue');
+
+    writeFileSync(join(folder, 'webpack.config.js'), webpack.code);
+    copyFileSync(join(here, 'webpack.cjs'), join(folder, 'webpack.cjs'));
+    run(process.execPath, ['webpack.cjs'], { cwd: folder });
+    expectAddon(smoke(folder, 'webpacked/main.js'), 'node_modules/sage-queue');
+
+    // These carry the addon with them, so they run where the package is not installed.
+    const apart = (name, file) => {
+      cpSync(join(folder, 'app'), join(scratch, name), { recursive: true });
+      rmSync(join(folder, 'app/bundle'), { recursive: true });
+      expectAddon(smoke(join(scratch, name), join('bundle', file)), join(scratch, name, prebuilt));
+    };
+    run('sh', ['-ec', esbuildWith.code], { cwd: folder, env: path });
+    apart('bundled', 'main.js');
+    copyFileSync(join(here, 'main.mjs'), join(folder, 'main.js'));
+    writeFileSync(join(folder, 'build.mjs'), esbuildModule.code);
+    run(process.execPath, ['build.mjs'], { cwd: folder });
+    apart('bundled-module', 'main.mjs');
+  });
+
 const full = {
   pnpm: async () => {
     const folder = project();
@@ -234,22 +306,6 @@ const full = {
     const command = [deno, 'run', '-A'];
     expectAddon(smoke(folder, 'main.mjs', { command }), prebuilt);
     expectAddon(smoke(folder, 'main.cjs', { command }), prebuilt);
-  },
-  'esbuild and webpack': () => {
-    const folder = project();
-    install(folder, tarball, ['--ignore-scripts']);
-    install(folder, 'esbuild@0.28.2', ['--save-exact', 'webpack@5.112.2']);
-    copyFileSync(join(here, 'bundle.cjs'), join(folder, 'bundle.cjs'));
-    run(process.execPath, ['bundle.cjs'], { cwd: folder });
-    for (const file of ['esbuild-external/main.cjs', 'webpack-external/main.cjs']) {
-      expectAddon(smoke(folder, join('out', file), {}), 'node_modules/sage-queue');
-    }
-    // These carry the addon with them, so they run where the package is not installed.
-    for (const file of ['esbuild-copied/bundle/main.cjs', 'esbuild-module/bundle/main.mjs']) {
-      const [name, ...path] = file.split('/');
-      cpSync(join(folder, 'out', name), join(scratch, name), { recursive: true });
-      expectAddon(smoke(join(scratch, name), join(...path)), join(scratch, name, prebuilt));
-    }
   },
   'the loader of glibc 2.17': async () => {
     const { zig, zigCache } = await import('../../scripts/build/zig.mjs');
