@@ -152,6 +152,17 @@ test('random bytes decode to a value or a SerializationError that carries them',
   }
 });
 
+test.each(['auto', 'json', 'v8'])('__proto__ is a key like any other to %s', (codec) => {
+  const item = JSON.parse(
+    '{"__proto__":{"polluted":1},"constructor":2,"list":[{"__proto__":{"polluted":1}}]}',
+  ) as object;
+  const arrived = roundTrip(item, codec) as { polluted?: unknown; list: { polluted?: unknown }[] };
+  expect(Object.keys(arrived)).toEqual(['__proto__', 'constructor', 'list']);
+  expect([arrived.polluted, arrived.list[0]!.polluted, ({} as typeof arrived).polluted]).toEqual(
+    Array(3).fill(undefined),
+  );
+});
+
 test('forged lengths and endless nesting are refused without a large allocation', () => {
   for (const hex of ['ddffffffff', 'dfffffffff', 'c6ffffffff00', 'dbffffffff00', 'c9ffffffff01', 'c9ffffffff0400']) {
     expect(() => decodeItem(CODEC_MSGPACK, Buffer.from(hex, 'hex'))).toThrow(SerializationError);
