@@ -1,35 +1,14 @@
 /** Every program of examples/ runs as it stands, and prints what its guide says. */
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { promisify } from 'node:util';
+import { EXAMPLES, runExample as run, segments } from './run';
 
-const EXAMPLES = join(__dirname, '../../examples');
 const directory = mkdtempSync(join(tmpdir(), 'sage-queue-examples-'));
-const segments = (): string[] => readdirSync('/dev/shm').filter((file) => file.startsWith('sage-queue+'));
-let before: string[];
-beforeEach(() => {
-  before = segments();
-});
 afterAll(() => rmSync(directory, { recursive: true }));
-
-/** The lines that an example prints. */
-async function run(name: string, ...args: string[]): Promise<string[]> {
-  const file = join(EXAMPLES, `${name}.mjs`);
-  const options = { timeout: 50_000, killSignal: 'SIGKILL' } as const;
-  const running = promisify(execFile)(process.execPath, [file, ...args], options);
-  const { stdout, stderr } = await running.catch((error: Error & { stdout: string }) => {
-    throw new Error(`${error.message}\nAfter: ${error.stdout}`);
-  });
-  expect(stderr).toBe('');
-  // Each names its queues after its process, and leaves none behind.
-  const left = segments().filter((segment) => !before.includes(segment));
-  expect(left.filter((segment) => segment.includes(`-${running.child.pid}`))).toEqual([]);
-  return stdout.trimEnd().split('\n');
-}
 
 const tried = new Set<string>();
 const example = (name: string, body: () => Promise<void>): void => {
@@ -117,6 +96,9 @@ example('http-service', async () => {
     service.kill('SIGKILL');
   }
 });
+
+/** Needs a cluster: test/ray-cluster/example.test.ts. */
+tried.add('node-and-ray');
 
 test('no example is left out', () => {
   expect(
