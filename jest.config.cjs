@@ -9,5 +9,9 @@ module.exports = {
   // Child processes attach the same shared memory; two cores do not gain from more.
   maxWorkers: 2,
   testTimeout: 30000,
-  reporters: process.env.CI ? ['default', '<rootDir>/scripts/test/count-tests.cjs'] : ['default'],
+  reporters: [
+    'default',
+    '<rootDir>/scripts/test/left-behind.cjs',
+    ...(process.env.CI ? ['<rootDir>/scripts/test/count-tests.cjs'] : []),
+  ],
 };

@@ -56,7 +56,7 @@ test('SIGHUP reads the tokens again, and keeps the old ones when they are bad', 
   } finally {
     server.kill('SIGTERM');
     expect((await once(server, 'exit'))[0]).toBe(143);
-    run(['rm', `sage:signals.${process.pid}`, '--force']);
+    expect(run(['rm', `sage:signals.${process.pid}`])).toMatchObject({ status: 0, stderr: '' });
   }
 });
 

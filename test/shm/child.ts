@@ -78,6 +78,7 @@ export class Child {
       env: { ...process.env, ...options.env },
       uid: options.uid,
       gid: options.uid,
+      detached: this.stays,
     });
     running.add(this);
     this.process.stdin.on('error', () => {});
@@ -114,18 +115,21 @@ export class Child {
   }
 
   signal(signal: NodeJS.Signals): this {
-    if (this.process.exitCode === null && this.process.signalCode === null) process.kill(this.inner(), signal);
+    if (this.process.exitCode === null && this.process.signalCode === null) process.kill(this.target(), signal);
     return this;
   }
 
-  /** The process itself where a wrapper stays in front of it: that one ends when this one has ended, and not before. */
-  private inner(): number {
+  /**
+   * The process itself where a wrapper stays in front of it, which ends when all of that process is gone. Where it is not there yet,
+   * the group of both: the wrapper may be about to make it.
+   */
+  private target(): number {
     if (!this.stays) return this.pid;
     try {
       const [child] = readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8').split(' ');
-      return Number(child) || this.pid;
+      return Number(child) || -this.pid;
     } catch {
-      return this.pid;
+      return -this.pid;
     }
   }
 

@@ -195,7 +195,8 @@ describe.each(types)('%s', (type) => {
     expect((await errorOf(() => keeper.getSync({ timeoutMs: 30 }))).code).toBe('ERR_QUEUE_EMPTY');
     expect((await errorOf(() => keeper.get({ signal: AbortSignal.timeout(30) }))).name).toBe('TimeoutError');
     const stats = await keeper.stats();
-    expect(stats.attached!.filter(({ pid }) => pid === stopped.pid)).toEqual([{ pid: stopped.pid, alive: true }]);
+    // This one and the stopped one, whatever number that has in its own namespace.
+    expect(stats.attached!.map(({ alive }) => alive)).toEqual([true, true]);
     const second = attach(descriptor);
     second.closeSync();
     expect(now() - from).toBeLessThan(2000);

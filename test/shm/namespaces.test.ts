@@ -5,6 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
+import { pruneSegments } from '../../lib';
+import type { SegmentInfo } from '../../lib';
 import { APART, attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
 import type { Child } from './child';
 import { makeFifo, survivorOf } from './mourning';
@@ -167,6 +169,22 @@ containers('%s', (type) => {
     });
     expect((await queue.stats()).recovered).toBe(2);
     queue.closeSync();
+  });
+
+  test('the doorbells of those whom nobody recovers go with prune, and those of the living stay', async () => {
+    const descriptor = describeQueue(type);
+    const waits = `const queue = open(); queue.get().catch(() => {}); process.stdin.once('data', () => { queue.closeSync(); process.exit(); });`;
+    const bystander = start(waits, describeQueue(type), [], apart);
+    const victim = start(waits, descriptor, [], apart);
+    await until('both have a doorbell', () => bells().length === 2);
+    await victim.kill();
+    const match = ({ queueId }: SegmentInfo): boolean => queueId === descriptor.queueId;
+    expect(pruneSegments({ dryRun: true, match })).toHaveLength(1);
+    expect(bells()).toHaveLength(2);
+    expect(pruneSegments({ match })).toHaveLength(1);
+    expect(bells()).toHaveLength(1);
+    await bystander.tell('end').clean();
+    expect(bells()).toEqual([]);
   });
 });
 
