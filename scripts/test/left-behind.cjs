@@ -47,7 +47,9 @@ module.exports = class LeftBehind {
 
   onRunComplete() {
     const left = leftSince(this.before);
-    if (left.length > 0) this.error = new Error(said(left, 'by this run'));
+    if (left.length === 0) return;
+    this.error = new Error(said(left, 'by this run'));
+    process.stderr.write(`\n${this.error.message}`); // jest fails for it, and says nothing of it
   }
 
   getLastError() {
