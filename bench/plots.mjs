@@ -1,12 +1,13 @@
 /**
- * node bench/plots.mjs [FILE]: bar charts of a results file (default: bench/results/reference.json) as SVG into docs/benchmarks/, and its
- * tables into docs/benchmarks.md. They carry their own colours for light and dark.
+ * node bench/plots.mjs [FILE]: bar charts of a results file (default: bench/results/reference.json) as SVG into docs/benchmarks/, its
+ * tables into docs/benchmarks.md, and the figures of README and guides. They carry their own colours for light and dark.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { formatCost, formatValue } from './harness/report.mjs';
 import { summary } from './harness/statistics.mjs';
+import { betweenMarks, callFigures, readmeFigures } from './pages.mjs';
 import { sizePlot } from './size-plot.mjs';
 
 const here = (path) => fileURLToPath(new URL(path, import.meta.url));
@@ -190,17 +191,22 @@ export function writePlots(report, folder) {
   return [...files, text];
 }
 
-/** The plots of the documentation, and its tables between their marks. */
-function writePage(report) {
-  const page = here('../docs/benchmarks.md');
-  const [BEGIN, END] = ['<!-- figures, written by bench/plots.mjs -->', '<!-- /figures -->'];
-  const text = readFileSync(page, 'utf8');
-  const [head, tail] = [text.slice(0, text.indexOf(BEGIN) + BEGIN.length), text.slice(text.indexOf(END))];
-  writeFileSync(page, `${head}\n\n${tables(report, 'benchmarks/')}\n\n${tail}`);
-  return [...drawAll(report, here('../docs/benchmarks')), page];
+/** The plots of the documentation, and the figures of every page between their marks. */
+function writePages(report) {
+  const pages = {
+    '../docs/benchmarks.md': tables(report, 'benchmarks/'),
+    '../README.md': readmeFigures(report),
+    '../docs/guides/which-call-is-fast.md': callFigures(report),
+  };
+  const written = Object.entries(pages).map(([path, figures]) => {
+    writeFileSync(here(path), betweenMarks(readFileSync(here(path), 'utf8'), figures));
+    return here(path);
+  });
+  return [...drawAll(report, here('../docs/benchmarks')), ...written];
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const report = JSON.parse(readFileSync(process.argv[2] ?? here('results/reference.json'), 'utf8'));
-  console.log(writePage(report).join('\n'));
+  console.log(writePages(report).join('\n'));
+  console.log('Then: npx prettier --write README.md docs');
 }
