@@ -111,7 +111,12 @@ const reference = JSON.parse(readFileSync(join(source, 'reference/typedoc-sideba
 const { config } = await import('./config.mjs');
 writeFileSync(
   join(source, '.vitepress/config.mjs'),
-  `export default ${JSON.stringify(config({ pages: pages.map((page) => ({ path: sitePath(page), text: title(page) })), reference, repositoryUrl, base: process.env.SITE_BASE ?? '/' }), undefined, 2)};\n`,
+  `const config = ${JSON.stringify(config({ pages: pages.map((page) => ({ path: sitePath(page), text: title(page) })), reference, repositoryUrl, base: process.env.SITE_BASE ?? '/' }), undefined, 2)};
+// What was written to be read comes before the reference, which has every word on many pages.
+const boostDocument = (id) => (id.includes('/reference/') ? 0.3 : 1);
+config.themeConfig.search.options.miniSearch = { searchOptions: { boostDocument } };
+export default config;
+`,
 );
 function title(page) {
   if (!page.endsWith('.md')) return posix.basename(page, '.mjs');

@@ -1,6 +1,6 @@
 /**
  * Looks at the built site as its readers do: every link leads somewhere, no page complains in the browser's console, the search is reached by
- * keys alone and finds what people look for, light and dark. Screenshots go to out/site/screenshots. CHROMIUM names the browser's program.
+ * keys alone and finds what people look for, light, dark and on a telephone. Screenshots go to out/site/screenshots. CHROMIUM names the browser's program.
  */
 import { createServer } from 'node:http';
 import { existsSync, mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs';
@@ -12,6 +12,16 @@ const out = join(dirname(fileURLToPath(import.meta.url)), '../../out/site');
 const dist = join(out, 'dist');
 const shots = join(out, 'screenshots');
 const SEARCHED = { ERR_SEGMENT_NO_SPACE: /errors\/ERR_SEGMENT_NO_SPACE/, lease: /./, maxsize: /./ };
+/** Of these there are pictures: light, dark, and on a telephone. */
+const SHOWN = [
+  'index',
+  'start',
+  'api',
+  'benchmarks',
+  'errors/ERR_SEGMENT_NO_SPACE',
+  'reference/index/functions/resolveDescriptor',
+  'guides/index',
+];
 const complaints = [];
 const pages = readdirSync(dist, { recursive: true }).filter((file) => file.endsWith('.html'));
 
@@ -71,25 +81,37 @@ mkdirSync(shots, { recursive: true });
 const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 try {
-  const tab = await browser.newPage({ viewport: { width: 1360, height: 900 } });
-  let at = '';
-  const note = (what) => complaints.push(`${at}: ${what}`);
-  tab.on('console', (message) => ['error', 'warning'].includes(message.type()) && note(message.text()));
-  tab.on('pageerror', (error) => note(error.message));
-  // Pages are fetched ahead of a click; leaving ends that.
-  tab.on(
-    'requestfailed',
-    (request) => request.failure()?.errorText !== 'net::ERR_ABORTED' && note(`no answer for ${request.url()}`),
-  );
-  tab.on('response', (response) => response.status() >= 400 && note(`${response.status()} for ${response.url()}`));
+  /** A tab whose complaints are noted with the place where it is. */
+  async function open(viewport) {
+    const tab = await browser.newPage({ viewport });
+    const note = (what) => complaints.push(`${tab.place}: ${what}`);
+    tab.on('console', (message) => ['error', 'warning'].includes(message.type()) && note(message.text()));
+    tab.on('pageerror', (error) => note(error.message));
+    // Pages are fetched ahead of a click; leaving ends that.
+    tab.on(
+      'requestfailed',
+      (request) => request.failure()?.errorText !== 'net::ERR_ABORTED' && note(`no answer for ${request.url()}`),
+    );
+    tab.on('response', (response) => response.status() >= 400 && note(`${response.status()} for ${response.url()}`));
+    return Object.assign(tab, { note, place: '' });
+  }
+
+  const phone = await open({ width: 390, height: 800 });
   for (const page of pages) {
     if (page === '404.html') continue;
-    at = page;
-    await tab.goto(`${base}/${page}`, { waitUntil: 'load' });
+    phone.place = page;
+    await phone.goto(`${base}/${page}`, { waitUntil: 'load' });
+    const wider = await phone.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+    if (wider > 1) phone.note(`${wider} pixels wider than a telephone`);
+    if (SHOWN.includes(page.replace('.html', '')))
+      await phone.screenshot({ path: join(shots, `${page.replace('.html', '').replaceAll('/', '-')}-phone.png`) });
   }
+  await phone.close();
   console.log('every page opened');
 
-  at = 'search';
+  const tab = await open({ width: 1360, height: 900 });
+  const { note } = tab;
+  tab.place = 'search';
   for (const [words, found] of Object.entries(SEARCHED)) {
     await tab.goto(`${base}/`, { waitUntil: 'networkidle' });
     await tab.keyboard.press('/');
@@ -108,7 +130,7 @@ try {
     console.log(`${words} -> ${new URL(tab.url()).pathname}`);
   }
 
-  at = 'keyboard';
+  tab.place = 'keyboard';
   await tab.goto(`${base}/start.html`, { waitUntil: 'networkidle' });
   await tab.keyboard.press('Tab');
   if (!/skip to content/i.test(await tab.evaluate(() => document.activeElement?.textContent ?? '')))
@@ -127,30 +149,17 @@ try {
       note(`${wanted} is not reached by Tab, only ${[...reached].join(' ')}`);
   }
 
-  at = 'looks';
+  tab.place = 'looks';
   for (const scheme of ['light', 'dark']) {
     await tab.emulateMedia({ colorScheme: scheme });
-    for (const page of [
-      'index',
-      'start',
-      'api',
-      'benchmarks',
-      'errors/ERR_SEGMENT_NO_SPACE',
-      'reference/index/functions/resolveDescriptor',
-      'guides/index',
-    ]) {
-      if (fileOf(`/${page}`) === undefined) continue;
-      await tab.goto(`${base}/${page}.html`, { waitUntil: 'networkidle' });
+    for (const page of SHOWN) {
+      if (fileOf(`/${page}`) === undefined) note(`there is no page ${page}`);
+      await tab.goto(`${base}/${page}.html`, { waitUntil: 'load' });
       const dark = await tab.evaluate(() => document.documentElement.classList.contains('dark'));
       if (dark !== (scheme === 'dark')) note(`${page} is not ${scheme}`);
       await tab.screenshot({ path: join(shots, `${page.replaceAll('/', '-')}-${scheme}.png`) });
     }
   }
-  await tab.setViewportSize({ width: 390, height: 800 });
-  await tab.goto(`${base}/start.html`, { waitUntil: 'networkidle' });
-  if (await tab.evaluate(() => document.documentElement.scrollWidth > window.innerWidth + 1))
-    note('start.html is wider than a telephone');
-  await tab.screenshot({ path: join(shots, 'start-narrow.png') });
 } finally {
   await browser.close();
   server.close();
