@@ -11,7 +11,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test('one suite, a few contenders', () => {
   expect(others).toEqual([]);
-  const [command] = block!.code.split(' #') as [string];
+  const command = block!.code.trim();
   const figures = join(folder, 'figures.json');
   // For this test any figures do.
   const { status, stdout, stderr } = spawnSync('sh', ['-c', `${command} --rounds 1 --ms 100 --out ${figures}`], {
