@@ -52,6 +52,7 @@ export function callFigures(report) {
   const calls = [
     ['`await put`, `await get`', 'sage_queue/await'],
     ['`putSync`, `getSync`', 'sage_queue/sync'],
+    ['`putSync`, `getSync`, with a schema', 'sage_queue/schema'],
     ['`putManySync`, `getManySync` of 64', 'sage_queue/batch'],
     ['`claimSync`, `consumeSync`', 'sage_queue/claim'],
   ];
@@ -63,12 +64,13 @@ export function callFigures(report) {
   return [
     `| a message takes | ${works.map(([title]) => title).join(' | ')} |`,
     `| --- |${' --- |'.repeat(works.length)}`,
-    ...calls.map(([call, contender]) => {
-      const cells = works.map(([, suite]) =>
-        runsOf(report, suite, contender) === undefined ? '' : micros(rate(report, suite, contender)),
-      );
-      return `| ${call} | ${cells.join(' | ')} |`;
-    }),
+    ...calls
+      .map(([call, contender]) => ({
+        call,
+        cells: works.map(([, suite]) => runsOf(report, suite, contender) && micros(rate(report, suite, contender))),
+      }))
+      .filter(({ cells }) => cells.some(Boolean))
+      .map(({ call, cells }) => `| ${call} | ${cells.map((cell) => cell ?? '').join(' | ')} |`),
     '',
     `One producer process and one consumer process, both busy; \`npm run bench -- --only bytes,objects\` on ${machineOf(report)}.`,
   ].join('\n');

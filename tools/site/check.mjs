@@ -78,7 +78,7 @@ const base = `http://127.0.0.1:${server.address().port}`;
 
 checkLinks();
 mkdirSync(shots, { recursive: true });
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const executablePath = process.env.CHROMIUM ?? ['/usr/bin/chromium', '/usr/bin/google-chrome'].find(existsSync);
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
 try {
   /** A tab whose complaints are noted with the place where it is. */
