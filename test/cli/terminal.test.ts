@@ -65,3 +65,15 @@ test('put on a full queue counts the items that are in', async () => {
   running.child.stdout.on('data', (text: Buffer) => (shown += text.toString()));
   await until('two items are told', () => /put 2 items/.test(shown));
 });
+
+test('the demo shows how far it is, alone and with its workers', async () => {
+  // The places of the data set without what is worked out for each: still more than the 200 ms between two looks, in all.
+  running = startOnTerminal(['demo', '--value', 'lat', '--batch', '5']);
+  const { status, stdout } = await running.outcome;
+  expect(status).toBe(0);
+  const shown = stdout.toString();
+  expect(shown).toMatch(/one process: 171,075 items in [\d.]+ s/);
+  expect(shown).toMatch(/\d+ workers: [\d,]+ items {3}[\d,]+\/s {3}queue [\d,]+/);
+  expect(shown).toMatch(/\d+ workers: 171,075 items in [\d.]+ s/);
+  expect(shown).toMatch(/\d\.\d\d times as fast as one process, on \d+ cores\r?\n/);
+}, 60_000);
