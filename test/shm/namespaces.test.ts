@@ -2,28 +2,18 @@
  * Processes that share nothing but the directory of segments, as containers do: each in a pid, mount, ipc, net and user namespace
  * of its own.
  */
-import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { pruneSegments } from '../../lib';
 import type { SegmentInfo } from '../../lib';
 import { APART, attach, describeQueue, errorOf, now, run, SHM, start, types, until } from './child';
 import type { Child } from './child';
+import { containersArePossible } from './containers';
 import { makeFifo, survivorOf } from './mourning';
 
 const BOUND_MS = 100;
 
-const possible = ((): boolean => {
-  try {
-    execFileSync(APART[0]!, [...APART.slice(1), 'true'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    if (process.env.CI === 'true') throw new Error('CI needs namespaces, to have containers');
-    console.warn('no namespaces here: queues between containers were not tried');
-    return false;
-  }
-})();
-const containers = possible ? describe.each(types) : describe.skip.each(types);
+const containers = containersArePossible ? describe.each(types) : describe.skip.each(types);
 
 const apart = { wrapper: APART };
 const places = [
@@ -188,7 +178,7 @@ containers('%s', (type) => {
   });
 });
 
-const consumers = possible ? describe.each(places) : describe.skip.each(places);
+const consumers = containersArePossible ? describe.each(places) : describe.skip.each(places);
 consumers('a consumer %s', (_place, options) => {
   test.each(['sync', 'async'] as const)(
     'that waited (%s) before the first foreigner came learns of its death within 100 ms',
