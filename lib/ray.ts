@@ -8,7 +8,12 @@ export {
   type ActorOptions,
   type Kwargs,
 } from './transports/ray/client/ray-client';
-export { RayActorDiedError, RaySessionLostError, RayTaskError } from './transports/ray/errors';
+export {
+  RayActorDiedError,
+  RayActorUnavailableError,
+  RaySessionLostError,
+  RayTaskError,
+} from './transports/ray/errors';
 export type { RayCredentials } from './transports/ray/client/grpc';
 export type { RayClientOptions } from './transports/ray/client/session';
 export type { Promises } from './transports/ray/actor/backend';

@@ -211,7 +211,10 @@ export interface ResolveOptions {
    * shown to the program goes back with its deliveries unchanged.
    */
   prefetch?: number;
-  /** rpc: how long calls that do not wait for the queue (`qsize`, `stats`, `shutdown`, a lease's `ack`, `block: false`) wait for the server. Default 3000. */
+  /**
+   * rpc and Ray: how long calls that do not wait for the queue (`qsize`, `stats`, `shutdown`, a lease's `ack`, `block: false`) wait for the
+   * server or actor; on Ray also how much longer than its `timeoutMs` a call does. Default 3000.
+   */
   answerTimeoutMs?: number;
 }
 

@@ -50,6 +50,15 @@ export function onAbort(signal: AbortSignal | undefined, aborted: () => void): (
   return () => ignoreAbort(signal, listener);
 }
 
+/** The promise, or the signal's reason once it fires. */
+export function untilAborted<V>(promise: Promise<V>, signal: AbortSignal | undefined): Promise<V> {
+  if (signal === undefined) return promise;
+  return new Promise((resolve, reject) => {
+    const ignore = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(ignore);
+  });
+}
+
 /** The end of one call that works ahead of its source: `signal` fires with the call's own signal, or when the call ends itself. */
 export class CallEnd {
   private readonly controller = new AbortController();

@@ -51,3 +51,11 @@ export class Alarm {
     clearTimeout(this.timer);
   }
 }
+
+/** The promise, or after `ms` what `late` makes of its silence. What it brings later is nobody's. The process stays alive for either. */
+export function answerWithin<V>(ms: number, promise: Promise<V>, late: () => Error): Promise<V> {
+  return new Promise((resolve, reject) => {
+    const alarm = new Alarm(performance.now() + ms, () => reject(late()), true);
+    promise.then(resolve, reject).finally(() => alarm.cancel());
+  });
+}

@@ -77,3 +77,9 @@ export function readMax(max: number): number {
       : `max must be a non-negative integer, found ${describeValue(max)}.`,
   );
 }
+
+/** How long the other side may be silent. @throws RangeError */
+export function readAnswerWithin(answerTimeoutMs: number | undefined): number | undefined {
+  if (answerTimeoutMs === undefined || answerTimeoutMs === null || answerTimeoutMs > 0) return answerTimeoutMs;
+  throw new RangeError(`answerTimeoutMs must be more than 0 milliseconds, found ${describeValue(answerTimeoutMs)}.`);
+}

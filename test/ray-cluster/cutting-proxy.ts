@@ -5,15 +5,20 @@ export class CuttingProxy {
   private readonly pairs = new Set<[net.Socket, net.Socket]>();
   private readonly server: net.Server;
   private refusing = false;
-  private readonly target: { host: string; port: number };
+  private target!: { host: string; port: number };
   /** Connections that were cut. */
   cuts = 0;
   address = '';
 
   constructor(rayAddress: string) {
+    this.leadTo(rayAddress);
+    this.server = net.createServer((near) => this.accept(near));
+  }
+
+  /** Where connections go from here on. */
+  leadTo(rayAddress: string): void {
     const { hostname, port } = new URL(rayAddress);
     this.target = { host: hostname, port: Number(port) };
-    this.server = net.createServer((near) => this.accept(near));
   }
 
   async start(): Promise<this> {

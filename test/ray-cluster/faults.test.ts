@@ -192,7 +192,7 @@ test('an outage longer than the patience: the error says that the outcome is unk
   await proxy.stop();
 }, 60_000);
 
-test('the actor is killed: what waits fails with a typed error within a second, and so does what comes later', async () => {
+test('the actor is killed: what waits fails with a typed error within a second, and what comes later has a new queue', async () => {
   const queueId = freshQueueId();
   const one = queue<number>(queueId);
   await one.put(1);
@@ -205,7 +205,12 @@ test('the actor is killed: what waits fails with a typed error within a second, 
   await holder.kill(actor!);
   await expect(waiting).rejects.toMatchObject({ name: 'RayActorDiedError', code: 'ERR_QUEUE_CONNECTION' });
   expect(performance.now() - started).toBeLessThan(1000);
-  await expect(one.put(2)).rejects.toMatchObject({ code: 'ERR_QUEUE_CONNECTION' });
+  await one.put(2);
+  expect(await one.getMany(5)).toEqual([2]);
+  // A handle that waited for nothing is told with its next call.
+  await holder.kill((await holder.getActor(queueId))!);
+  await expect(one.qsize()).rejects.toMatchObject({ name: 'RayActorDiedError' });
+  expect(await one.qsize()).toBe(0);
 });
 
 test('a get that waits does not stop puts, and close with a get waiting loses nothing', async () => {

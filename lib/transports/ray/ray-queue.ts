@@ -1,8 +1,7 @@
 /** `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. */
-import { CallEnd, onAbort } from '../../wait/abort-listeners';
+import { CallEnd, untilAborted } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import { asyncDispose } from '../../util/dispose';
 import {
   ConfigMismatchError,
   QueueClosedError,
@@ -12,13 +11,15 @@ import {
   QueueShutDownError,
 } from '../../errors';
 import { interruptible } from '../../queue/interruptible-source';
-import type { Lease, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
-import { deadlineOf, remainingMs } from '../../wait/deadline';
-import { readMax, readShutdown, readWait } from '../../wait/options';
+import { HeldBatch } from '../../queue/lease-batch';
+import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
+import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
+import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
-import type { Backend, Delivery, Promises } from './actor/backend';
+import type { Backend, BackendState, Delivery, Promises } from './actor/backend';
+import { ANSWER_WITHIN_MS, unanswered } from './actor/pending-call';
 import { type RayActor, RayClient } from './client/ray-client';
-import { RayTaskError } from './errors';
+import { RayActorDiedError, RayTaskError } from './errors';
 import { LeasedBackend } from './actor/leased-backend';
 import { PlainBackend } from './actor/foreign-backend';
 import { QUEUE_ACTOR_NAME, QUEUE_ACTOR_SOURCE } from './actor/queue-actor-source';
@@ -29,6 +30,8 @@ const DEFAULT_LEASE_MS = 20_000;
  * Short, because a queue loses nothing with a session; `ActorConnection` goes on trying for new ones.
  */
 const GRACE_MS = 5000;
+/** How long an actor that is being made may take: a Python process has to start for it. */
+const MAKING_MS = 10_000;
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
 const PUTS_AHEAD = 2000;
 
@@ -43,7 +46,15 @@ export interface RayQueueStats extends QueueStats {
 abstract class QueueOnRay<T> extends BaseQueue<T> {
   private readonly client: RayClient;
   private attaching: Promise<Backend> | undefined;
+  /** What `attaching` came to. */
+  private attached: Backend | undefined;
+  /** An actor is being made: a Python process has to start. */
+  private making = false;
   private closing: Promise<void> | undefined;
+  private readonly leaving = new AbortController();
+  private readonly answerMs: number;
+  /** It had its queue once: 'exclusive' was about the first. */
+  private hadQueue = false;
   private readonly leases = new Set<Delivery>();
   private knownMaxsize: number | undefined;
 
@@ -59,6 +70,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       credentials: options.credentials,
       graceMs: GRACE_MS,
     });
+    this.answerMs = readAnswerWithin(options.answerTimeoutMs) ?? ANSWER_WITHIN_MS;
   }
 
   /** The actor's name. */
@@ -70,21 +82,79 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   private backend(): Promise<Backend> {
-    if (this.closing !== undefined) return Promise.reject(new QueueClosedError());
     if (this.attaching === undefined) {
       const attaching = this.attach();
       this.attaching = attaching;
-      attaching.catch(() => {
-        // The next call tries again.
-        if (this.attaching === attaching) this.attaching = undefined;
-      });
+      attaching.then(
+        (backend) => {
+          if (this.attaching !== attaching || this.leaving.signal.aborted) return backend.forget();
+          this.attached = backend;
+          this.hadQueue = true;
+        },
+        () => {
+          // The next call tries again.
+          if (this.attaching === attaching) this.attaching = undefined;
+        },
+      );
     }
     return this.attaching;
   }
 
+  /**
+   * The backend, and what is left of the wait. A handle that has none yet connects first, which has its own limit; from then on the
+   * actor has as long as the call waits for the queue, and `answerMs` more.
+   */
+  private async ready(what: string, wait: Wait): Promise<[Backend, Wait]> {
+    if (this.leaving.signal.aborted) throw new QueueClosedError();
+    if (this.attached !== undefined) return [this.attached, wait];
+    const attaching = untilAborted(untilAborted(this.backend(), wait.signal), this.leaving.signal);
+    await Promise.race([attaching, this.client.connected()]);
+    const deadline = deadlineOf(wait);
+    for (let waitedMs = 0; ;) {
+      const limitMs = wait.timeoutMs + Math.max(this.answerMs, this.making ? MAKING_MS : 0);
+      if (limitMs === Infinity) return [await attaching, wait];
+      if (waitedMs >= limitMs) throw unanswered(what, limitMs);
+      const late = new Error('late');
+      try {
+        const backend = await answerWithin(limitMs - waitedMs, attaching, () => late);
+        return [backend, wait.timeoutMs === 0 ? wait : restOf(wait, deadline)];
+      } catch (error) {
+        if (error !== late) throw error;
+        waitedMs = limitMs;
+      }
+    }
+  }
+
+  /** One call of the program: its errors name it, and after the actor's death the next one attaches anew. */
+  private async through<V>(what: string, wait: Wait, call: (backend: Backend, wait: Wait) => Promise<V>): Promise<V> {
+    let backend: Backend | undefined;
+    try {
+      const ready = await this.ready(what, wait);
+      backend = ready[0];
+      return await call(backend, ready[1]);
+    } catch (error) {
+      throw this.explained(what, error, backend);
+    }
+  }
+
+  private explained(what: string, error: unknown, backend: Backend | undefined): unknown {
+    if (error instanceof RayTaskError) return error.calledAs(`${what}: the actor '${this.actorName}'`);
+    if (!(error instanceof RayActorDiedError)) return error;
+    if (backend !== undefined && this.attached === backend) {
+      this.attached = this.attaching = undefined;
+      this.leases.clear();
+      backend.forget();
+    }
+    return new RayActorDiedError(
+      `${what}: ${error.message} What the queue held is gone. The next call of this handle attaches anew, to whatever has the name '${this.actorName}' then.`,
+      { cause: error, ...(error.outcome === 'unknown' && { outcome: error.outcome }) },
+    );
+  }
+
   private async attach(): Promise<Backend> {
     const name = this.actorName;
-    const { create = 'if-missing' } = this.options;
+    const { create: asked = 'if-missing' } = this.options;
+    const create = asked === 'exclusive' && this.hadQueue ? 'if-missing' : asked;
     const where = `in namespace '${this.client.namespace}' of ${this.client.address}`;
     const existing = await this.client.getActor(name);
     if (existing !== undefined) {
@@ -97,7 +167,12 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
         `There is no actor named '${name}' ${where}, and it is not to be created.${await this.elsewhere(name)}`,
       );
     }
-    return this.checked(await this.create(name, create === 'exclusive', where));
+    this.making = true;
+    try {
+      return this.checked(await this.create(name, create === 'exclusive', where));
+    } finally {
+      this.making = false;
+    }
   }
 
   /** A name that exists under another namespace is the usual mistake. */
@@ -131,6 +206,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       this.client,
       actor,
       typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : DEFAULT_LEASE_MS,
+      this.answerMs,
     );
     try {
       this.knownMaxsize = await leased.attach();
@@ -138,7 +214,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     } catch (error) {
       if (!(error instanceof RayTaskError) || error.pythonType !== 'builtins.AttributeError') throw error;
     }
-    const plain = await PlainBackend.attach(this.client, actor);
+    const plain = await PlainBackend.attach(this.client, actor, this.answerMs);
     this.knownMaxsize = plain.maxsize ?? super.maxsize;
     return plain;
   }
@@ -154,17 +230,15 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    const wait = readWait(options);
-    const backend = await untilAborted(this.backend(), wait);
-    await backend.put(item, wait);
+    await this.through('put', readWait(options), (backend, wait) => backend.put(item, wait));
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
     const wait = readWait(options);
     const deadline = deadlineOf(wait);
-    let backend: Backend;
+    let backend: Backend | undefined;
     const attach = async (): Promise<void> => {
-      backend = await untilAborted(this.backend(), wait);
+      [backend] = await this.ready('putMany', wait);
     };
     const ending = new CallEnd(wait.signal);
     const underWay: Promise<void>[] = [];
@@ -183,7 +257,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       if (wait.signal?.aborted) failure ??= { error: wait.signal.reason };
       if (failure !== undefined) return false;
       try {
-        const put = backend.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
+        const put = backend!.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
         put.catch((error) => ending.end(error));
         underWay.push(put);
         return true;
@@ -211,17 +285,16 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     }
     ending.dispose();
     while (underWay.length > 0) await settleOldest();
-    if (failure !== undefined) throw withAccepted(failure.error, accepted);
+    if (failure !== undefined) throw withAccepted(this.explained('putMany', failure.error, backend), accepted);
     return accepted;
   }
 
-  private async take(max: number, wait: Wait): Promise<Delivery[]> {
-    const backend = await untilAborted(this.backend(), wait);
-    return backend.take(max, wait);
+  private take(what: string, max: number, wait: Wait): Promise<Delivery[]> {
+    return this.through(what, wait, (backend, rest) => backend.take(max, rest));
   }
 
   override async get(options?: WaitOptions): Promise<T> {
-    const [delivery] = await this.take(1, readWait(options));
+    const [delivery] = await this.take('get', 1, readWait(options));
     delivery!.acknowledge();
     return valueOf<T>(delivery!);
   }
@@ -230,26 +303,50 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const wait = readWait(options);
     const most = readMax(max);
     if (most === 0) return [];
-    const deliveries = await this.take(most, wait);
-    const bad = deliveries.findIndex((delivery) => 'error' in delivery.item);
-    // The unreadable one comes alone, so that those before it are not lost with its error.
-    const good = bad === -1 ? deliveries : deliveries.slice(0, Math.max(bad, 1));
-    for (const delivery of deliveries.slice(good.length)) void delivery.release();
+    const good = upToUnreadable(await this.take('getMany', most, wait));
     for (const delivery of good) delivery.acknowledge();
     return good.map((delivery) => valueOf<T>(delivery));
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
+    return this.batchOn(await this.take('lease', 1, readWait(options))).leases[0]!;
+  }
+
+  override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
-    const held = (await this.take(1, wait))[0]!;
-    if ('error' in held.item) held.acknowledge();
-    const item = valueOf<T>(held);
-    this.leases.add(held);
-    const end = (how: 'ack' | 'release') => async (): Promise<void> => {
-      if (this.leases.delete(held)) await held[how]();
-    };
-    const release = end('release');
-    return { item, deliveries: held.deliveries, crashes: 0, ack: end('ack'), release, [asyncDispose]: release };
+    const most = readMax(max);
+    if (most === 0) return this.batchOn([]);
+    const good = upToUnreadable(await this.take('leaseMany', most, wait));
+    return this.batchOn(good);
+  }
+
+  /** @throws SerializationError when the first item cannot be read; then it is gone */
+  private batchOn(held: readonly Delivery[]): HeldBatch<T> {
+    if (held[0] !== undefined && 'error' in held[0].item) held[0].acknowledge();
+    const items = held.map((delivery) => valueOf<T>(delivery));
+    for (const delivery of held) this.leases.add(delivery);
+    return new HeldBatch(items, {
+      end: async (from, to, acknowledge) => {
+        // After close() they are back in the queue.
+        const open = held.slice(from, to).filter((delivery) => this.leases.delete(delivery));
+        const how = acknowledge ? 'ack' : 'release';
+        try {
+          await Promise.all(open.map((delivery) => delivery[how]()));
+        } catch (error) {
+          throw this.explained(how, error, undefined);
+        }
+      },
+      deliveries: (index) => held[index]!.deliveries,
+      crashes: () => 0,
+    });
+  }
+
+  override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
+    await this.through('join', readWait(options), (backend, wait) => backend.join(wait));
+  }
+
+  private state(what: string): Promise<BackendState> {
+    return this.through(what, AT_ONCE, (backend) => backend.state());
   }
 
   override async empty(): Promise<boolean> {
@@ -257,25 +354,30 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async qsize(): Promise<number> {
-    return (await (await this.backend()).state()).qsize;
+    return (await this.state('qsize')).qsize;
   }
 
   /** Items on lease count: they may come back. */
   override async full(): Promise<boolean> {
-    const { maxsize, qsize, leased } = await (await this.backend()).state();
+    const { maxsize, qsize, leased } = await this.state('full');
     return maxsize > 0 && qsize + leased >= maxsize;
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
-    await (await this.backend()).shutdown(readShutdown(options));
+    const immediate = readShutdown(options);
+    const late = (): Error => unanswered('shutdown', this.answerMs, { outcome: 'unknown' });
+    await this.through('shutdown', AT_ONCE, (backend) =>
+      answerWithin(this.answerMs, backend.shutdown(immediate), late),
+    );
     this.tellEnd(new QueueShutDownError('The queue was shut down and takes no more items.'));
   }
 
+  /** Returns also when the cluster or the actor is silent. */
   override close(): Promise<void> {
     this.closing ??= (async () => {
-      const backend = await this.attaching?.catch(() => undefined);
+      this.leaving.abort(new QueueClosedError());
       this.leases.clear();
-      await backend?.close();
+      await this.attached?.close();
       await this.client.close();
     })();
     this.tellEnd(new QueueClosedError());
@@ -283,25 +385,27 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async stats(): Promise<RayQueueStats> {
-    const backend = await this.backend();
     const { queueId, queueType } = this.descriptor;
-    return { queueId, queueType, ...(await backend.state()), promises: backend.promises };
+    return this.through('stats', AT_ONCE, async (backend) => ({
+      queueId,
+      queueType,
+      ...(await backend.state()),
+      promises: backend.promises,
+    }));
   }
+}
+
+/** An unreadable item comes alone, so that those before it are not lost with its error; what is behind it goes back. */
+function upToUnreadable(deliveries: readonly Delivery[]): readonly Delivery[] {
+  const bad = deliveries.findIndex((delivery) => 'error' in delivery.item);
+  const good = bad === -1 ? deliveries : deliveries.slice(0, Math.max(bad, 1));
+  for (const delivery of deliveries.slice(good.length)) void delivery.release().catch(() => {});
+  return good;
 }
 
 function valueOf<T>(delivery: Delivery): T {
   if ('error' in delivery.item) throw delivery.item.error;
   return delivery.item.value as T;
-}
-
-/** Connecting takes its own time; a wait's clock starts behind it, but its signal counts from the beginning. */
-function untilAborted<V>(promise: Promise<V>, wait: Wait): Promise<V> {
-  const { signal } = wait;
-  if (signal === undefined) return promise;
-  return new Promise((resolve, reject) => {
-    const ignore = onAbort(signal, () => reject(signal.reason));
-    promise.then(resolve, reject).finally(ignore);
-  });
 }
 
 /** One detached named actor per `queue_id` and namespace, made when it is missing. */

@@ -1,8 +1,11 @@
 /** One handle's link to a queue actor of ours: the owner id, what it holds, and the way back after a lost session. */
 import { randomUUID } from 'node:crypto';
 import { QueueConnectionError, QueueShutDownError } from '../../../errors';
+import { onAbort, untilAborted } from '../../../wait/abort-listeners';
+import { answerWithin } from '../../../wait/deadline';
 import type { RayActor, RayClient } from '../client/ray-client';
-import { RaySessionLostError } from '../errors';
+import { RayActorDiedError, RayActorUnavailableError, RaySessionLostError } from '../errors';
+import { unanswered } from './pending-call';
 import { convertNode } from '../pickle/convert';
 import { PyFloat, PyList } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
@@ -22,6 +25,11 @@ const SETTLE_AFTER_MS = 5;
 const PATIENCE_MS = 15_000;
 const PAUSE_MS = 300;
 const MAX_STALE = 3;
+/**
+ * A call that Ray has not answered for so long, beyond what it may wait, is made again: one that meets an actor as it restarts may
+ * never be answered. Earlier epochs have no effect any more, so that it is done once.
+ */
+const SILENT_MS = 40_000;
 
 export class ActorConnection {
   private readonly owner = randomUUID();
@@ -29,12 +37,14 @@ export class ActorConnection {
   private lastCall = 0;
   private greeted: { generation: number; done: Promise<void> } | undefined;
   private queueGeneration: number | undefined;
+  private incarnation: string | undefined;
   private settlement = none();
   private settleTimer: NodeJS.Timeout | undefined;
   private beat: NodeJS.Timeout | undefined;
   /** Leases that are neither acknowledged nor given back. */
   private readonly held = new Set<number>();
   private leaving = false;
+  private asking: Promise<unknown> | undefined;
   maxsize = 0;
   /** How many of this owner's numbered items the queue had applied when they last met. */
   applied = 0;
@@ -43,6 +53,7 @@ export class ActorConnection {
     readonly client: RayClient,
     readonly actor: RayActor,
     readonly leaseMs: number,
+    private readonly answerMs: number,
   ) {}
 
   /** Introduces this owner once for each session, and says what it still holds: all else it had comes again at once. */
@@ -60,19 +71,25 @@ export class ActorConnection {
   }
 
   private async greet(): Promise<void> {
-    const epoch = ++this.epoch;
-    const { acks, releases, unseen } = this.settlement;
-    const held = [...this.held, ...acks, ...releases, ...unseen];
-    const greeting = (await this.client.call(this.actor, 'sage_hello', [
-      this.owner,
-      epoch,
-      held,
-      new PyFloat(this.leaseMs / 1000),
-    ])) as {
+    const silence = Symbol('silence');
+    let answer: unknown = silence;
+    while (answer === silence) {
+      const epoch = ++this.epoch;
+      const { acks, releases, unseen } = this.settlement;
+      const held = [...this.held, ...acks, ...releases, ...unseen];
+      const args = [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)];
+      answer = await orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
+      if (this.leaving) return;
+    }
+    const greeting = answer as {
       maxsize: number;
       generation: number;
       applied: number;
+      incarnation?: string;
     };
+    this.incarnation ??= greeting.incarnation;
+    if (this.incarnation !== greeting.incarnation)
+      throw new RayActorDiedError('The actor that this handle knew is dead, and another one runs under its name.');
     this.maxsize = greeting.maxsize;
     this.applied = greeting.applied;
     this.queueGeneration ??= greeting.generation;
@@ -106,22 +123,33 @@ export class ActorConnection {
         riding = merge(riding, this.takeSettlement());
         const { epoch } = this;
         const fragment = writeFragment([riding.acks, riding.releases, riding.unseen]);
-        const data = await this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
+        const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
+        const data = await orSilence(call, undefined);
+        if (data === undefined) {
+          this.forgetGreeting();
+          continue;
+        }
         const answer = parseResult(data);
         if (statusOf(answer).status !== 'stale' || ++stale > MAX_STALE) return answer;
         // A call of this owner in another epoch, or one that the queue has forgotten: introduce it anew.
         if (epoch === this.epoch) this.forgetGreeting();
       } catch (error) {
-        const lost = error instanceof RaySessionLostError;
+        // An actor that restarts says so until it is back.
+        const unavailable = error instanceof RayActorUnavailableError;
+        const lost = error instanceof RaySessionLostError || unavailable;
         if (lost) lostAt ??= performance.now();
-        const unreachable = connecting && lostAt !== undefined && error instanceof QueueConnectionError;
+        const unreachable =
+          connecting &&
+          lostAt !== undefined &&
+          error instanceof QueueConnectionError &&
+          !(error instanceof RayActorDiedError);
         if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > PATIENCE_MS) {
           this.settlement = merge(riding, this.settlement);
           // What became of the call is not known: the next one starts from what the queue knows.
           if (!connecting) this.forgetGreeting();
           throw error;
         }
-        if (!lost) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+        if (!lost || unavailable) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
       }
     }
   }
@@ -143,7 +171,7 @@ export class ActorConnection {
   hold(lease: number): void {
     this.held.add(lease);
     // Held longer than a third of the lease time: say so, from time to time.
-    this.beat ??= setInterval(() => void this.settleNow().catch(() => {}), this.leaseMs / 3).unref();
+    this.beat ??= setInterval(() => void this.settleNow('settle').catch(() => {}), this.leaseMs / 3).unref();
   }
 
   settle(lease: number, how: keyof Settlement): void {
@@ -153,23 +181,60 @@ export class ActorConnection {
       this.beat = undefined;
     }
     this.settlement[how].push(lease);
-    this.settleTimer ??= setTimeout(() => void this.settleNow().catch(() => {}), SETTLE_AFTER_MS);
+    this.settleTimer ??= setTimeout(() => void this.settleNow('settle').catch(() => {}), SETTLE_AFTER_MS);
   }
 
-  /** Resolves once the queue knows of everything settled so far. */
-  async settleNow(): Promise<unknown> {
-    return convertNode(await this.settlingCall('sage_state', () => []));
+  /** Resolves once the queue knows of everything settled so far, with its state. @throws QueueConnectionError when it does not answer in time */
+  settleNow(what: string): Promise<unknown> {
+    // Calls of one turn share one.
+    this.asking ??= Promise.resolve().then(() => {
+      this.asking = undefined;
+      return this.settlingCall('sage_state', () => []).then((answer) => convertNode(answer));
+    });
+    const answer = this.asking;
+    return answerWithin(this.answerMs, answer, () => unanswered(what, this.answerMs, { outcome: 'unknown' }));
+  }
+
+  /** Whether nothing was left within that time. A fired signal is its reason. */
+  async joined(waitMs: number, signal: AbortSignal | undefined): Promise<boolean> {
+    const call = this.nextCall();
+    const ignore = onAbort(signal, () => this.cancel(call));
+    try {
+      const answer = this.settlingCall('sage_join', () => [call, new PyFloat(waitMs / 1000)]);
+      const late = waitMs + this.answerMs;
+      const said = await untilAborted(
+        answerWithin(late, answer, () => unanswered('join', late)),
+        signal,
+      );
+      return statusOf(said).rest === true;
+    } finally {
+      ignore();
+    }
+  }
+
+  /** Asks no more, and says no more of what it holds. */
+  forget(): void {
+    this.leaving = true;
+    clearTimeout(this.settleTimer);
+    clearInterval(this.beat);
   }
 
   async leave(): Promise<void> {
     if (this.leaving) return;
-    this.leaving = true;
-    clearTimeout(this.settleTimer);
-    clearInterval(this.beat);
+    this.forget();
     if (this.greeted === undefined) return;
     await this.settlingCall('sage_bye', () => []).catch(() => {});
     clearTimeout(this.settleTimer);
   }
+}
+
+/** The answer, or `silence` when none comes for too long. */
+function orSilence<V, S>(call: Promise<V>, silence: S): Promise<V | S> {
+  const silent = new Error('silent');
+  return answerWithin<V | S>(SILENT_MS, call, () => silent).catch((error: unknown) => {
+    if (error === silent) return silence;
+    throw error;
+  });
 }
 
 function merge(first: Settlement, second: Settlement): Settlement {

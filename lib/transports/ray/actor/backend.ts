@@ -35,6 +35,8 @@ export interface Promises {
   fifo: boolean;
   /** Whether a waiting get is woken by the cluster, or asks again and again. */
   blocking: 'waits' | 'polls';
+  /** Whether `putTotal` and `getTotal` count over all processes, or what went through this handle. */
+  totals: 'queue' | 'handle';
 }
 
 /** How a queue's items go in and out of an actor. */
@@ -45,5 +47,10 @@ export interface Backend {
   take(max: number, wait: Wait): Promise<Delivery[]>;
   state(): Promise<BackendState>;
   shutdown(immediate: boolean): Promise<void>;
+  /** Resolves when nothing is in the queue and nothing on lease. @throws QueueTimeoutError; TypeError where the actor cannot know */
+  join(wait: Wait): Promise<void>;
+  /** In time also when the actor does not answer. */
   close(): Promise<void>;
+  /** The actor is gone: nothing is asked of it any more. */
+  forget(): void;
 }

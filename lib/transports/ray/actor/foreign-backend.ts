@@ -2,12 +2,14 @@
 import { QueueClosedError, QueueConnectionError, QueueEmptyError, QueueFullError } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import { onAbort } from '../../../wait/abort-listeners';
-import { Alarm, deadlineOf, remainingMs } from '../../../wait/deadline';
+import { Alarm, answerWithin, remainingMs } from '../../../wait/deadline';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { isEmpty, isFull } from '../errors';
 import { PyFloat, PyFragment } from '../pickle/types';
-import { encodeItem } from './putter';
+import { ActorCall, unanswered } from './pending-call';
+import { ActorPut, encodeItem } from './putter';
+import { Turns } from './turns';
 
 /** What Python's `inspect` says of each method: whether it is a coroutine, and its parameters. */
 type Methods = { readonly [name: string]: readonly [async: boolean, parameters: readonly string[]] };
@@ -26,10 +28,11 @@ const LONGEST_PAUSE_MS = 100;
 
 export class PlainBackend implements Backend {
   readonly promises: Promises;
-  private writing: Promise<unknown> = Promise.resolve();
-  private reading: Promise<unknown> = Promise.resolve();
+  private readonly putting: Turns;
+  private readonly taking: Turns;
   /** Taken for a getter that had left, or given back by one: first to go out again. */
   private readonly returned: { item: unknown; deliveries: number }[] = [];
+  private owed: { readonly error: unknown } | undefined;
   private readonly leaving = new AbortController();
   private putTotal = 0;
   private getTotal = 0;
@@ -40,13 +43,16 @@ export class PlainBackend implements Backend {
     private readonly actor: RayActor,
     private readonly methods: Methods,
     readonly maxsize: number | undefined,
+    private readonly answerMs: number,
   ) {
+    this.putting = new Turns('put', answerMs);
+    this.taking = new Turns('get', answerMs);
     const blocking = this.waits('get') ? 'waits' : 'polls';
-    this.promises = { delivery: 'at-most-once', idempotentPuts: false, fifo: true, blocking };
+    this.promises = { delivery: 'at-most-once', idempotentPuts: false, fifo: true, blocking, totals: 'handle' };
   }
 
   /** @throws QueueConnectionError when the actor lacks a method that a queue needs. */
-  static async attach(client: RayClient, actor: RayActor): Promise<PlainBackend> {
+  static async attach(client: RayClient, actor: RayActor, answerMs: number): Promise<PlainBackend> {
     const methods = (await client.callExpression(actor, INSPECT)) as Methods;
     const missing = ['put', 'get', 'empty', 'qsize'].filter((name) => methods[name] === undefined);
     if (missing.length > 0) {
@@ -55,7 +61,7 @@ export class PlainBackend implements Backend {
       );
     }
     const maxsize = await client.callExpression(actor, MAXSIZE);
-    return new PlainBackend(client, actor, methods, typeof maxsize === 'number' ? maxsize : undefined);
+    return new PlainBackend(client, actor, methods, typeof maxsize === 'number' ? maxsize : undefined, answerMs);
   }
 
   private has(method: string, parameter: string): boolean {
@@ -79,24 +85,28 @@ export class PlainBackend implements Backend {
 
   put(item: unknown, wait: Wait): Promise<void> {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
-    const fragment = encodeItem(item);
-    const deadline = deadlineOf(wait);
-    const put = this.writing.then(() => this.putInTurn(fragment, wait, deadline));
-    this.writing = put.catch(() => {});
-    return put;
+    const put = new ActorPut(encodeItem(item), wait, this.putting);
+    this.putting.inTurn(put, () => this.putInTurn(put, wait));
+    return put.promise;
   }
 
-  private async putInTurn(item: PyFragment, wait: Wait, deadline: number): Promise<void> {
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      this.check(wait);
-      const left = wait.timeoutMs === 0 ? 0 : remainingMs(deadline);
-      if (await this.putOnce(item, Math.min(left, LONGEST_CALL_MS))) {
+  private async putInTurn(put: ActorPut, wait: Wait): Promise<void> {
+    for (let pause = FIRST_PAUSE_MS; !put.settled; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      if (put.isAborted) return put.fail(undefined);
+      put.sent = true;
+      const isIn = await this.putOnce(
+        put.fragment,
+        put.isLate ? 0 : Math.min(remainingMs(put.deadline), LONGEST_CALL_MS),
+      );
+      put.sent = false;
+      if (isIn) {
         this.putTotal++;
+        if (!put.settled) put.resolve();
         return;
       }
-      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0)
-        throw new QueueFullError(`The queue of actor '${this.actor.name}' is full.`);
-      if (!this.waits('put')) await this.pause(Math.min(pause, remainingMs(deadline)), wait.signal);
+      this.putting.tellLate(() => new QueueFullError(`The queue of actor '${this.actor.name}' is full.`));
+      if (put.settled) return;
+      if (!this.waits('put')) await this.pause(Math.min(pause, remainingMs(put.deadline)), wait.signal);
     }
   }
 
@@ -118,49 +128,39 @@ export class PlainBackend implements Backend {
 
   take(max: number, wait: Wait): Promise<Delivery[]> {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
-    const deadline = deadlineOf(wait);
-    return new Promise((resolve, reject) => {
-      let left = false;
-      const leave = (error: unknown): void => {
-        left = true;
-        end();
-        reject(error);
-      };
-      // A call under way is not broken off: what it brings would be lost.
-      const bounded = wait.timeoutMs !== 0 && wait.timeoutMs !== Infinity;
-      const alarm = new Alarm(bounded ? deadline : Infinity, () => leave(new QueueEmptyError()), true);
-      const ends = [() => alarm.cancel()];
-      const end = (): void => {
-        for (const undo of ends.splice(0)) undo();
-      };
-      ends.push(onAbort(this.leaving.signal, () => leave(new QueueClosedError())));
-      ends.push(onAbort(wait.signal, () => leave(wait.signal?.reason)));
-      const taking = this.reading.then(async () => {
-        const items = left ? [] : await this.takeInTurn(max, wait, deadline, () => left);
-        if (left) this.returned.unshift(...items);
-        else resolve(items.map((entry) => this.deliver(entry)));
-      });
-      this.reading = taking.catch((error: unknown) => left || reject(error)).finally(end);
-    });
+    const take = new ActorCall<Delivery[]>(wait, this.taking);
+    this.taking.inTurn(take, () => this.takeInTurn(max, take, wait));
+    return take.promise;
   }
 
-  private async takeInTurn(
-    max: number,
-    wait: Wait,
-    deadline: number,
-    left: () => boolean,
-  ): Promise<{ item: unknown; deliveries: number }[]> {
+  private async takeInTurn(max: number, take: ActorCall<Delivery[]>, wait: Wait): Promise<void> {
+    this.throwOwed();
     const items = this.returned.splice(0, max);
-    for (let pause = FIRST_PAUSE_MS; items.length < max && !left(); pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
-      const waitMs = items.length > 0 || wait.timeoutMs === 0 ? 0 : Math.min(remainingMs(deadline), LONGEST_CALL_MS);
-      const got = await this.takeOnce(waitMs);
-      items.push(...got.map((item) => ({ item, deliveries: 1 })));
-      if (got.length > 0) continue;
-      if (items.length > 0) break;
-      if (wait.timeoutMs === 0 || remainingMs(deadline) <= 0) throw new QueueEmptyError();
-      if (!this.waits('get')) await this.pause(Math.min(pause, remainingMs(deadline)), wait.signal);
+    try {
+      for (let pause = FIRST_PAUSE_MS; items.length < max; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+        if (take.settled) break;
+        const waits = items.length === 0 && !take.isLate;
+        const got = await this.takeOnce(waits ? Math.min(remainingMs(take.deadline), LONGEST_CALL_MS) : 0);
+        items.push(...got.map((item) => ({ item, deliveries: 1 })));
+        if (got.length > 0) continue;
+        if (items.length > 0) break;
+        this.taking.tellLate(() => new QueueEmptyError());
+        if (take.settled) break;
+        if (!this.waits('get')) await this.pause(Math.min(pause, remainingMs(take.deadline)), wait.signal);
+      }
+    } catch (error) {
+      // What it has is handed over; the next call says what went wrong.
+      if (items.length === 0) throw error;
+      this.owed = { error };
     }
-    return items;
+    if (take.settled) this.returned.unshift(...items);
+    else take.resolve(items.map((entry) => this.deliver(entry)));
+  }
+
+  private throwOwed(): void {
+    const { owed } = this;
+    this.owed = undefined;
+    if (owed !== undefined) throw owed.error;
   }
 
   private async takeOnce(waitMs: number): Promise<unknown[]> {
@@ -197,11 +197,6 @@ export class PlainBackend implements Backend {
     };
   }
 
-  private check(wait: Wait): void {
-    if (this.leaving.signal.aborted) throw new QueueClosedError();
-    if (wait.signal?.aborted) throw wait.signal.reason;
-  }
-
   private pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve) => {
       const done = (): void => {
@@ -216,7 +211,8 @@ export class PlainBackend implements Backend {
   }
 
   async state(): Promise<BackendState> {
-    const qsize = Number(await this.call('qsize')) + this.returned.length;
+    const late = (): Error => unanswered('qsize', this.answerMs);
+    const qsize = Number(await answerWithin(this.answerMs, this.call('qsize'), late)) + this.returned.length;
     return { qsize, maxsize: this.maxsize ?? 0, leased: this.leased, putTotal: this.putTotal, getTotal: this.getTotal };
   }
 
@@ -226,11 +222,25 @@ export class PlainBackend implements Backend {
     );
   }
 
+  async join(): Promise<void> {
+    throw new TypeError(
+      `The actor '${this.actor.name}' cannot know what others hold: join() is for queues that sage-queue made. Count what was acknowledged instead.`,
+    );
+  }
+
   /** What this handle still holds belongs to the queue: it goes back, behind the rest. */
   async close(): Promise<void> {
     this.leaving.abort();
-    await this.reading;
-    await this.writing;
-    for (const { item } of this.returned.splice(0)) await this.putOnce(encodeItem(item), 0).catch(() => {});
+    this.taking.end();
+    this.putting.end();
+    const leaving = Promise.all([this.taking.idle, this.putting.idle]).then(async () => {
+      for (const { item } of this.returned.splice(0)) await this.putOnce(encodeItem(item), 0).catch(() => {});
+    });
+    await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
+    this.putting.abandon();
+  }
+
+  forget(): void {
+    this.leaving.abort();
   }
 }

@@ -1,10 +1,13 @@
 /** A queue in an actor of ours: leases, puts applied once, waits that the cluster ends. */
+import { QueueTimeoutError } from '../../../errors';
+import { answerWithin, deadlineOf, remainingMs } from '../../../wait/deadline';
 import type { Wait } from '../../../wait/options';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { ActorConnection } from './actor-session';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
 import { Reader } from './taker';
-import { Writer } from './putter';
+import { unanswered } from './pending-call';
+import { LONGEST_CALL_MS, Writer } from './putter';
 
 interface ActorState {
   qsize: number;
@@ -17,19 +20,27 @@ interface ActorState {
   putters: number;
 }
 
-/** A handle that hangs at close is given up after this; its leases then run out. */
-const CLOSE_MS = 5000;
-
 export class LeasedBackend implements Backend {
-  readonly promises: Promises = { delivery: 'at-least-once', idempotentPuts: true, fifo: true, blocking: 'waits' };
+  readonly promises: Promises = {
+    delivery: 'at-least-once',
+    idempotentPuts: true,
+    fifo: true,
+    blocking: 'waits',
+    totals: 'queue',
+  };
   private readonly connection: ActorConnection;
   private readonly writer: Writer;
   private readonly reader: Reader;
 
-  constructor(client: RayClient, actor: RayActor, leaseMs: number) {
-    this.connection = new ActorConnection(client, actor, leaseMs);
-    this.writer = new Writer(this.connection);
-    this.reader = new Reader(this.connection);
+  constructor(
+    client: RayClient,
+    actor: RayActor,
+    leaseMs: number,
+    private readonly answerMs: number,
+  ) {
+    this.connection = new ActorConnection(client, actor, leaseMs, answerMs);
+    this.writer = new Writer(this.connection, answerMs);
+    this.reader = new Reader(this.connection, answerMs);
   }
 
   /** The maxsize that the queue has. */
@@ -47,7 +58,7 @@ export class LeasedBackend implements Backend {
   }
 
   async state(): Promise<BackendState> {
-    const state = (await this.connection.settleNow()) as ActorState;
+    const state = (await this.connection.settleNow('the state of the queue')) as ActorState;
     return {
       qsize: state.qsize,
       leased: state.leased,
@@ -65,11 +76,24 @@ export class LeasedBackend implements Backend {
     await this.connection.client.call(this.connection.actor, 'sage_shutdown', [immediate]);
   }
 
+  async join(wait: Wait): Promise<void> {
+    const deadline = deadlineOf(wait);
+    for (;;) {
+      const waitMs = Math.min(remainingMs(deadline), LONGEST_CALL_MS);
+      if (await this.connection.joined(waitMs, wait.signal)) return;
+      if (remainingMs(deadline) <= 0) throw new QueueTimeoutError('join: items were still in the queue or on lease.');
+    }
+  }
+
   async close(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, CLOSE_MS)));
     const leaving = Promise.all([this.writer.close(), this.reader.close()]).then(() => this.connection.leave());
-    await Promise.race([leaving, late]);
-    clearTimeout(timer);
+    // A handle whose actor does not answer is given up; its leases then run out.
+    await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
+    this.writer.abandon();
+    this.connection.forget();
+  }
+
+  forget(): void {
+    this.connection.forget();
   }
 }

@@ -7,8 +7,9 @@ import {
   SerializationError,
 } from '../../../errors';
 import type { Wait } from '../../../wait/options';
+import { withoutOutcome, withUnknownOutcome } from '../errors';
 import { type ActorConnection, statusOf } from './actor-session';
-import { ActorCall } from './pending-call';
+import { ActorCall, type CallOwner, unanswered } from './pending-call';
 import { PickleError, PyFloat, type PyFragment } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
 
@@ -18,12 +19,22 @@ export const MAX_ITEM_BYTES = 256 * 1024 * 1024;
 /** The longest that a call waits on the cluster's side. */
 export const LONGEST_CALL_MS = 10_000;
 
-class Put extends ActorCall<void> {
+/** A put ends with an error that says what became of its item. */
+export class ActorPut extends ActorCall<void> {
   constructor(
     readonly fragment: PyFragment,
-    ...rest: ConstructorParameters<typeof ActorCall<void>>
+    wait: Wait,
+    owner: CallOwner,
   ) {
-    super(...rest);
+    super(wait, owner);
+  }
+
+  protected override noAnswer(): Error {
+    return this.sent ? unanswered('put', this.waitedMs(), { outcome: 'unknown' }) : super.noAnswer();
+  }
+
+  override fail(error: unknown): void {
+    super.fail(this.sent ? withUnknownOutcome(error) : withoutOutcome(error));
   }
 }
 
@@ -43,20 +54,25 @@ export function encodeItem(item: unknown): PyFragment {
   }
 }
 
-export class Writer {
-  private line: Put[] = [];
+export class Writer implements CallOwner {
+  readonly what = 'put';
+  private line: ActorPut[] = [];
+  /** Those of the call under way, which are not in the line. */
+  private batch: ActorPut[] = [];
   /** Number of the next item; the actor applies each number once. */
   private next = 0;
   private underWay: { call: number; waits: boolean; cancelled: boolean } | undefined;
   private running: Promise<void> | undefined;
   private closed = false;
 
-  constructor(private readonly connection: ActorConnection) {}
+  constructor(
+    private readonly connection: ActorConnection,
+    readonly answerMs: number,
+  ) {}
 
   put(item: unknown, wait: Wait): Promise<void> {
     if (this.closed) throw new QueueClosedError();
-    const fragment = encodeItem(item);
-    const put = new Put(fragment, wait, () => this.full(), () => this.interrupt()); // prettier-ignore
+    const put = new ActorPut(encodeItem(item), wait, this);
     this.line.push(put);
     // One that does not wait must not stand behind a call that waits for room.
     if (put.immediate) this.cancelUnderWay();
@@ -70,10 +86,9 @@ export class Writer {
     );
   }
 
-  /** Somebody in the line wants to leave. Those in the call under way can only once it has answered. */
-  private interrupt(): void {
-    if (this.underWay === undefined) this.dismiss();
-    else this.cancelUnderWay();
+  interrupt(): void {
+    this.dismiss();
+    if ([...this.batch, ...this.line].some((put) => put.isLate || put.isAborted)) this.cancelUnderWay();
   }
 
   private cancelUnderWay(): void {
@@ -82,11 +97,10 @@ export class Writer {
     this.connection.cancel(this.underWay.call);
   }
 
+  /** Aborted ones that are not on their way leave. Late ones stay: only the actor can say that there is no room. */
   private dismiss(): void {
-    this.line = this.line.filter((put) => {
-      if (put.reason !== undefined) put.fail(put.reason.error);
-      return put.reason === undefined;
-    });
+    for (const put of this.line) if (put.isAborted && !put.settled) put.fail(undefined);
+    this.line = this.line.filter((put) => !put.settled);
   }
 
   private async run(): Promise<void> {
@@ -108,12 +122,14 @@ export class Writer {
   }
 
   private fail(error: unknown): void {
-    const line = this.line;
+    const puts = [...this.batch, ...this.line];
+    this.batch = [];
     this.line = [];
-    for (const put of line) put.fail(put.reason === undefined ? error : put.reason.error);
+    for (const put of puts) if (!put.settled) put.fail(error);
   }
 
-  private batch(): Put[] {
+  /** Out of the line. */
+  private takeBatch(): ActorPut[] {
     let bytes = 0;
     let count = 0;
     for (const put of this.line) {
@@ -121,7 +137,7 @@ export class Writer {
       bytes += put.fragment.bytes.length;
       count++;
     }
-    return this.line.slice(0, count);
+    return this.line.splice(0, count);
   }
 
   private async send(): Promise<void> {
@@ -130,41 +146,57 @@ export class Writer {
     if (this.line.length === 0 || this.closed) return;
     // After a call whose outcome stayed unknown its numbers may be taken; they must not be given to other items.
     this.next = Math.max(this.next, this.connection.applied);
-    const batch = this.batch();
-    const immediate = batch.some((put) => put.immediate);
-    const waitMs = immediate ? 0 : LONGEST_CALL_MS;
+    const waits = !this.line.some((put) => put.isLate);
+    const batch = (this.batch = this.takeBatch());
     const call = this.connection.nextCall();
-    this.underWay = { call, waits: !immediate, cancelled: false };
+    this.underWay = { call, waits, cancelled: false };
     const items = batch.map((put) => put.fragment);
-    if (batch.some((put) => put.reason !== undefined)) this.cancelUnderWay();
+    const args = [call, this.next, items, new PyFloat(waits ? LONGEST_CALL_MS / 1000 : 0)];
     let answer: { status: string; rest: unknown };
     try {
-      const args = [call, this.next, items, new PyFloat(waitMs / 1000)];
-      answer = statusOf(await this.connection.settlingCall('sage_put', () => args));
+      answer = statusOf(
+        await this.connection.settlingCall('sage_put', () => {
+          for (const put of batch) put.sent = true;
+          return args;
+        }),
+      );
     } finally {
       this.underWay = undefined;
     }
     const accepted = Math.min(Number(answer.rest), batch.length);
     this.next += accepted;
-    for (const put of batch.slice(0, accepted)) put.resolve();
-    this.line.splice(0, accepted);
+    for (const put of batch.slice(0, accepted)) if (!put.settled) put.resolve();
+    const refused = batch.slice(accepted);
+    // The actor has answered: they are not in, and nothing of them is on its way.
+    for (const put of refused) put.sent = false;
+    this.batch = [];
+    this.line = [...refused, ...this.line].filter((put) => !put.settled);
     if (answer.status === 'shut') this.fail(new QueueShutDownError('The queue was shut down and takes no more items.'));
     else if (answer.status === 'stale')
       this.fail(
         new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.'),
       );
-    for (const put of batch) if (!put.settled && put.immediate) this.leaveFull(put);
+    else if (refused.length > 0) this.leaveFull();
   }
 
-  private leaveFull(put: Put): void {
-    this.line.splice(this.line.indexOf(put), 1);
-    put.fail(this.full());
+  /** There is no room for the first of them, hence for none. */
+  private leaveFull(): void {
+    for (const put of this.line) if (put.isLate) put.fail(this.full());
+    this.dismiss();
   }
 
   /** Puts that did not get in are refused; the one under way is waited for, so that each is told what became of it. */
   async close(): Promise<void> {
     this.closed = true;
+    const { line } = this;
+    this.line = [];
+    for (const put of line) if (!put.settled) put.fail(new QueueClosedError());
     this.cancelUnderWay();
     await this.running;
+  }
+
+  /** What is still under way ends without an answer. */
+  abandon(): void {
+    for (const put of this.batch) if (!put.settled) put.fail(unanswered('put', this.answerMs, { outcome: 'unknown' }));
   }
 }

@@ -13,6 +13,7 @@ import asyncio
 import bisect
 import collections
 import time
+import uuid
 from ray.util.queue import Empty, Full, _QueueActor
 
 ATTACHED_SECONDS = 300
@@ -31,6 +32,7 @@ class Owner:
 class SageQueueActor(_QueueActor):
     def __init__(self, maxsize=0):
         self.maxsize = maxsize
+        self.incarnation = uuid.uuid4().hex  # another one after each start: what a process before held is gone
         self.generation = 0
         self._reset()
 
@@ -41,6 +43,7 @@ class SageQueueActor(_QueueActor):
         self.owners = {}
         self.getters = collections.deque()
         self.putters = collections.deque()
+        self.joiners = collections.deque()
         self.calls = {}
         self.sequence = 0
         self.lease_id = 0
@@ -56,6 +59,8 @@ class SageQueueActor(_QueueActor):
             self._wake(self.getters, all=not self.items)
         if self.shut or not self.full():
             self._wake(self.putters, all=bool(self.shut))
+        if not self.items and not self.leases:
+            self._wake(self.joiners, all=True)
 
     @staticmethod
     def _wake(line, all=False):
@@ -247,7 +252,7 @@ class SageQueueActor(_QueueActor):
                 waiter.set_result(False)
         self._poke()
         self._watch()
-        return {"version": 1, "generation": self.generation, "maxsize": self.maxsize, "applied": known.applied}
+        return {"version": 1, "generation": self.generation, "maxsize": self.maxsize, "applied": known.applied, "incarnation": self.incarnation}
 
     # These take one list, because Ray carries each argument on its own.
 
@@ -300,6 +305,18 @@ class SageQueueActor(_QueueActor):
         self._poke()
         self._watch()
         return ["ok", taken]
+
+    async def sage_join(self, request):
+        """Whether there was a moment, within the wait, at which nothing was in the queue or on lease."""
+        owner, epoch, settle, call, wait = request
+        known = self._touch(owner, epoch, settle)
+        if known is None:
+            return ["stale", False]
+        if not self.items and not self.leases:
+            return ["ok", True]
+        if call in known.cancelled:
+            return ["ok", False]
+        return ["ok", bool(await self._wait(self.joiners, time.monotonic() + wait, (owner, epoch, call)))]
 
     def sage_cancel(self, owner, epoch, call):
         waiter = self.calls.get((owner, epoch, call))

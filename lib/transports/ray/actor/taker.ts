@@ -3,7 +3,8 @@ import { QueueClosedError, QueueEmptyError, QueueShutDownError, SerializationErr
 import type { Wait } from '../../../wait/options';
 import type { Delivery } from './backend';
 import { type ActorConnection, statusOf } from './actor-session';
-import { ActorCall } from './pending-call';
+import { ActorCall, type CallOwner } from './pending-call';
+import { withoutOutcome } from '../errors';
 import { convertNode } from '../pickle/convert';
 import { PyFloat, PyList } from '../pickle/types';
 import { writePickle } from '../pickle/write';
@@ -21,26 +22,35 @@ interface Leased extends Delivery {
 class Take extends ActorCall<Delivery[]> {
   constructor(
     readonly max: number,
-    ...rest: ConstructorParameters<typeof ActorCall<Delivery[]>>
+    wait: Wait,
+    owner: CallOwner,
   ) {
-    super(...rest);
+    super(wait, owner);
+  }
+
+  override fail(error: unknown): void {
+    super.fail(withoutOutcome(error));
   }
 }
 
-export class Reader {
+export class Reader implements CallOwner {
+  readonly what = 'get';
   private line: Take[] = [];
   private asking: Take[] = [];
-  private underWay: { call: number; cancelled: boolean } | undefined;
+  private underWay: { call: number; waits: boolean; cancelled: boolean } | undefined;
   private running: Promise<void> | undefined;
   private readonly asks = new Set<Promise<void>>();
   private most = MOST;
   private closed = false;
 
-  constructor(private readonly connection: ActorConnection) {}
+  constructor(
+    private readonly connection: ActorConnection,
+    readonly answerMs: number,
+  ) {}
 
   take(max: number, wait: Wait): Promise<Delivery[]> {
     if (this.closed) throw new QueueClosedError();
-    const take = new Take(max, wait, () => new QueueEmptyError(), () => this.dismiss()); // prettier-ignore
+    const take = new Take(max, wait, this);
     if (take.immediate) {
       this.asking.push(take);
       if (this.asking.length === 1) queueMicrotask(() => this.ask());
@@ -51,19 +61,22 @@ export class Reader {
     return take.promise;
   }
 
-  /** Lets those go whose time is over or whose signal fired. What is on its way for them goes to others, or back. */
-  private dismiss(): void {
+  /**
+   * Lets those go whose signal fired: what is on its way for them goes to others, or back. Those whose time is over are told by the
+   * actor's next answer whether there was nothing.
+   */
+  interrupt(): void {
     const leave = (take: Take): boolean => {
-      if (take.reason !== undefined) take.fail(take.reason.error);
-      return take.reason === undefined;
+      if (take.isAborted && !take.settled) take.fail(undefined);
+      return !take.settled;
     };
     this.line = this.line.filter(leave);
     this.asking = this.asking.filter(leave);
-    if (this.line.length === 0) this.cancelUnderWay();
+    if (this.line.length === 0 || this.line.some((take) => take.isLate)) this.cancelUnderWay();
   }
 
   private cancelUnderWay(): void {
-    if (this.underWay === undefined || this.underWay.cancelled) return;
+    if (this.underWay === undefined || !this.underWay.waits || this.underWay.cancelled) return;
     this.underWay.cancelled = true;
     this.connection.cancel(this.underWay.call);
   }
@@ -76,13 +89,17 @@ export class Reader {
           // Those who waited may have left meanwhile.
           if (this.line.length === 0 || this.closed) continue;
           const call = this.connection.nextCall();
-          this.underWay = { call, cancelled: false };
-          const { status, deliveries } = await this.call(call, this.wanted(this.line), LONGEST_CALL_MS);
-          this.underWay = undefined;
+          const waits = !this.line.some((take) => take.isLate);
+          this.underWay = { call, waits, cancelled: false };
+          const { status, deliveries } = await this.call(
+            call,
+            this.wanted(this.line),
+            waits ? LONGEST_CALL_MS : 0,
+          ).finally(() => (this.underWay = undefined));
           this.serve(this.line, deliveries);
           if (status !== 'ok') this.fail(this.line, ended(status));
+          else if (deliveries.length === 0) this.leaveEmpty();
         } catch (error) {
-          this.underWay = undefined;
           this.fail(this.line, error);
         }
       }
@@ -92,15 +109,24 @@ export class Reader {
     }
   }
 
+  private leaveEmpty(): void {
+    for (const take of this.line) if (take.isLate) take.fail(new QueueEmptyError());
+    this.line = this.line.filter((take) => !take.settled);
+  }
+
   private ask(): void {
     const line = this.asking;
     this.asking = [];
     const asked = (async () => {
       try {
         await this.connection.ready();
-        const { status, deliveries } = await this.call(this.connection.nextCall(), this.wanted(line), 0);
-        this.serve(line, deliveries);
-        this.fail(line, status === 'ok' ? new QueueEmptyError() : ended(status));
+        for (let more = true; more && line.length > 0;) {
+          const wanted = this.wanted(line);
+          const { status, deliveries } = await this.call(this.connection.nextCall(), wanted, 0);
+          this.serve(line, deliveries);
+          more = status === 'ok' && deliveries.length === wanted;
+          if (!more) this.fail(line, status === 'ok' ? new QueueEmptyError() : ended(status));
+        }
       } catch (error) {
         this.fail(line, error);
       }
@@ -144,11 +170,11 @@ export class Reader {
       acknowledge: () => connection.settle(id, 'acks'),
       ack: async () => {
         connection.settle(id, 'acks');
-        await connection.settleNow();
+        await connection.settleNow('ack');
       },
       release: async () => {
         connection.settle(id, 'releases');
-        await connection.settleNow();
+        await connection.settleNow('release');
       },
     };
   }

@@ -4,6 +4,7 @@
  * Every request has a number. Those not yet answered are kept; after a reconnect they are sent again in order with the
  * same numbers, and the server answers those it has done already from its cache, so that each is applied once.
  */
+import { onAbort } from '../../../wait/abort-listeners';
 import { RaySessionLostError } from '../errors';
 import { type Channel, type ChannelOptions, type Grpc, openChannel, openDatapath, ping } from './grpc';
 import {
@@ -37,6 +38,8 @@ export interface DatapathOptions extends ChannelOptions {
   /** For the connection, and again for the session behind it. */
   pingTimeoutMs: number;
   initTimeoutMs: number;
+  /** Ends it while it is being opened. */
+  signal?: AbortSignal;
 }
 
 /** The server answered Init with a refusal. */
@@ -80,8 +83,9 @@ export class Datapath {
   static async open(grpc: typeof Grpc, options: DatapathOptions): Promise<Datapath> {
     const path = new Datapath(grpc, options);
     let timer: NodeJS.Timeout | undefined;
+    const ignore = onAbort(options.signal, () => path.end(new Error('Closed.')));
     try {
-      await ping(path.channel, options.clientId, PING, options.pingTimeoutMs);
+      await ping(path.channel, options.clientId, PING, options.pingTimeoutMs, options.signal);
       path.start(false);
       const answer = path.request('init', encodeInit(options.initArguments, Math.ceil(options.graceMs / 1000)));
       const late = new Promise<never>((_, reject) => {
@@ -95,6 +99,7 @@ export class Datapath {
       path.end(error as Error);
       throw error;
     } finally {
+      ignore();
       clearTimeout(timer);
     }
   }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { QueueConnectionError } from '../../../errors';
+import { onAbort } from '../../../wait/abort-listeners';
 import { bearerToken, pem, withCertificates } from '../../../util/tls';
 
 export type { Grpc };
@@ -148,19 +149,30 @@ export function openDatapath(
   return channel.client.makeBidiStreamRequest('/ray.rpc.RayletDataStreamer/Datapath', identity, identity, metadata);
 }
 
-/** Asks the Ray Client server whether it is there. @throws Grpc.ServiceError */
-export function ping(channel: Channel, clientId: string, request: Buffer, timeoutMs: number): Promise<void> {
+/** Asks the Ray Client server whether it is there. @throws Grpc.ServiceError, also when the signal fires */
+export function ping(
+  channel: Channel,
+  clientId: string,
+  request: Buffer,
+  timeoutMs: number,
+  signal?: AbortSignal,
+): Promise<void> {
   const metadata = channel.metadata();
   metadata.set('client_id', clientId);
   return new Promise((resolve, reject) => {
-    channel.client.makeUnaryRequest(
+    const call = channel.client.makeUnaryRequest(
       '/ray.rpc.RayletDriver/ClusterInfo',
       identity,
       identity,
       request,
       metadata,
       { deadline: Date.now() + timeoutMs },
-      (error) => (error ? reject(error) : resolve()),
+      (error) => {
+        ignore();
+        if (error) reject(error);
+        else resolve();
+      },
     );
+    const ignore = onAbort(signal, () => call.cancel());
   });
 }

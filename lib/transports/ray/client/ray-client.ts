@@ -2,7 +2,7 @@
 import { refuseUnknown } from '../../../util/known-options';
 import { QueueConnectionError, SerializationError } from '../../../errors';
 import type { Datapath } from './data-stream';
-import { failureOf, fromPython, RaySessionLostError, RayTaskError } from '../errors';
+import { failureOf, fromPython, RayActorDiedError, RaySessionLostError, RayTaskError } from '../errors';
 import { convertNode, readPickle } from '../pickle/convert';
 import { parsePickle } from '../pickle/read';
 import { asTuple, PickleError, PyDict, PyException, PyGlobal, PyObject, PyTuple } from '../pickle/types';
@@ -217,13 +217,17 @@ export class RayClient {
   }
 
   /** Calls `function(actor, *args)` inside the actor, whatever methods its class has. The source is a Python expression. */
-  callExpression(actor: RayActor, source: string, args: readonly unknown[] = []): Promise<unknown> {
+  async callExpression(actor: RayActor, source: string, args: readonly unknown[] = []): Promise<unknown> {
     const evaluated = new PyObject(
       'reduce',
       new PyGlobal('builtins', 'eval'),
       new PyTuple([source, new PyDict([['__name__', '__main__']])]),
     );
-    return this.call(actor, '__ray_call__', [evaluated, ...args]);
+    try {
+      return await this.call(actor, '__ray_call__', [evaluated, ...args]);
+    } catch (error) {
+      throw error instanceof RayTaskError ? error.calledAs('The expression') : error;
+    }
   }
 
   private async idOf(datapath: Datapath, actor: RayActor): Promise<Buffer> {
@@ -234,7 +238,10 @@ export class RayClient {
         throw new RaySessionLostError('The session that this actor without a name belonged to is lost.');
       const { name, namespace } = actor;
       id = this.lookUp(datapath, name, namespace).then((found) => {
-        if (found === undefined) throw new QueueConnectionError(`There is no longer an actor named '${name}'.`);
+        if (found === undefined)
+          throw new RayActorDiedError(
+            `There is no longer an actor named '${name}': it was killed, or the cluster was started anew.`,
+          );
         return found;
       });
       actor.ids.set(generation, id);

@@ -2,6 +2,9 @@
 import { refuseUnknown } from '../../../util/known-options';
 import { randomUUID } from 'node:crypto';
 import { QueueConnectionError } from '../../../errors';
+import { onAbort } from '../../../wait/abort-listeners';
+import { answerWithin } from '../../../wait/deadline';
+import { RaySessionLostError } from '../errors';
 import { Datapath, InitRefusedError } from './data-stream';
 import { completeCredentials, type Grpc, loadGrpc, type RayCredentials } from './grpc';
 import type { ConnectionInfo } from './wire';
@@ -50,7 +53,7 @@ export class Session {
   private static readonly shared = new Map<string, Session>();
   private users = 0;
   private datapath: Promise<Datapath> | undefined;
-  private closed = false;
+  private readonly closing = new AbortController();
   /** Counts the sessions made; what belongs to one (actor ids, objects) is unknown to the next. */
   generation = 0;
   info: ConnectionInfo | undefined;
@@ -88,7 +91,7 @@ export class Session {
 
   async release(): Promise<void> {
     if (--this.users > 0) return;
-    this.closed = true;
+    this.closing.abort();
     Session.shared.delete(this.key);
     const datapath = await this.datapath?.catch(() => undefined);
     await datapath?.close();
@@ -100,7 +103,7 @@ export class Session {
 
   /** @throws QueueConnectionError */
   connected(): Promise<Datapath> {
-    if (this.closed) return Promise.reject(new QueueConnectionError('The Ray client was closed.'));
+    if (this.closing.signal.aborted) return Promise.reject(new QueueConnectionError('The Ray client was closed.'));
     this.datapath ??= this.connect().then(
       (datapath) => {
         this.generation++;
@@ -135,10 +138,12 @@ export class Session {
           initArguments: { namespace: this.namespace, log_to_driver: false },
           pingTimeoutMs: left,
           initTimeoutMs: left,
+          signal: this.closing.signal,
         });
-        await this.check(datapath);
+        await this.check(datapath, left);
         return datapath;
       } catch (error) {
+        if (this.closing.signal.aborted) throw new QueueConnectionError('The Ray client was closed.', { cause: error });
         const final = this.explain(error as Error, timeoutMs);
         if (final !== undefined) throw final;
         const pause = 100 + Math.random() * 300;
@@ -148,7 +153,7 @@ export class Session {
             { cause: error },
           );
         }
-        await new Promise((resolve) => setTimeout(resolve, pause));
+        await pauseUnlessAborted(pause, this.closing.signal);
       }
     }
   }
@@ -162,8 +167,18 @@ export class Session {
     return ` Connections are closed during the TLS handshake: does the cluster know the authority of the client's certificate (RAY_TLS_SERVER_CERT, credentials.cert)${cert === undefined ? ', of which there is none' : ''}?`;
   }
 
-  private async check(datapath: Datapath): Promise<void> {
-    const info = await datapath.connectionInfo();
+  private async check(datapath: Datapath, timeoutMs: number): Promise<void> {
+    const ignore = onAbort(this.closing.signal, () => void datapath.close());
+    const late = (): Error => new RaySessionLostError('The session was made, but does not answer.');
+    let info;
+    try {
+      info = await answerWithin(timeoutMs, datapath.connectionInfo(), late);
+    } catch (error) {
+      void datapath.close();
+      throw error;
+    } finally {
+      ignore();
+    }
     this.info = info;
     const [major = 0, minor = 0] = info.rayVersion.split('.').map(Number);
     if (major > OLDEST_RAY[0] || (major === OLDEST_RAY[0] && minor >= OLDEST_RAY[1])) return;
@@ -207,4 +222,14 @@ export class Session {
     if (code === 4) return fail(`No answer from ${this.target} within ${timeoutMs} ms.`);
     return undefined;
   }
+}
+
+function pauseUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    onAbort(signal, () => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }

@@ -3,7 +3,8 @@
  * kinds are less than any library that would do it. Field numbers are the same from Ray 2.3 to 2.58.
  */
 
-class Fields {
+/** A message as it is built up. @internal */
+export class Fields {
   private readonly parts: Uint8Array[] = [];
 
   /** Zero is proto3's default and is left out. */
@@ -45,8 +46,8 @@ function varint(value: number): Uint8Array {
 type Field = { readonly number: number; readonly int: number; readonly bytes: Buffer };
 const NO_BYTES = Buffer.alloc(0);
 
-/** Every field of a message in order. @throws Error when the message is cut short. */
-function* fieldsOf(message: Buffer): Generator<Field> {
+/** Every field of a message in order. @throws Error when the message is cut short. @internal */
+export function* fieldsOf(message: Buffer): Generator<Field> {
   let at = 0;
   const next = (): number => {
     let value = 0;

@@ -10,7 +10,7 @@ import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
 import { batchOf, HeldBatch } from '../../../queue/lease-batch';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
-import { readMax, readShutdown, readWait } from '../../../wait/options';
+import { readAnswerWithin, readMax, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
@@ -222,10 +222,4 @@ function decodeAll<T>(parts: readonly Part[], into: T[]): { error: unknown } | u
 function readPrefetch(prefetch: number | undefined): number | undefined {
   if (prefetch === undefined || prefetch === null || (Number.isSafeInteger(prefetch) && prefetch >= 0)) return prefetch;
   throw new RangeError(`prefetch must be a non-negative integer of items, found ${describeValue(prefetch)}.`);
-}
-
-/** @throws RangeError */
-function readAnswerWithin(answerTimeoutMs: number | undefined): number | undefined {
-  if (answerTimeoutMs === undefined || answerTimeoutMs === null || answerTimeoutMs > 0) return answerTimeoutMs;
-  throw new RangeError(`answerTimeoutMs must be more than 0 milliseconds, found ${describeValue(answerTimeoutMs)}.`);
 }
