@@ -29,4 +29,4 @@ export {
   PyPersistent,
   type NdArray,
 } from './transports/ray/pickle/types';
-export { plainAttributes } from './transports/ray/pickle/convert';
+export { plainAttributes, plainValue } from './transports/ray/pickle/convert';

@@ -5,7 +5,7 @@ import type { Datapath } from './data-stream';
 import { failureOf, fromPython, RayActorDiedError, RaySessionLostError, RayTaskError } from '../errors';
 import { convertNode, readPickle } from '../pickle/convert';
 import { parsePickle } from '../pickle/read';
-import { asTuple, PickleError, PyDict, PyException, PyGlobal, PyObject, PyTuple } from '../pickle/types';
+import { asTuple, PickleError, PyDict, PyException, PyGlobal, PyObject, PyPersistent, PyTuple } from '../pickle/types';
 import { writePickle } from '../pickle/write';
 import { type RayClientOptions, Session } from './session';
 import { decodeNamedActors, decodePut, decodeTerminate, decodeTicket, encodeListNamedActors, encodePut } from './wire';
@@ -258,20 +258,40 @@ export class RayClient {
     return new RayObjectRef(await this.store(datapath, data), generation);
   }
 
-  /** The value of a reference, which stays valid. */
-  async get(ref: RayObjectRef): Promise<unknown> {
-    const datapath = await this.connected();
-    if (ref.generation !== this.generation)
-      throw new RaySessionLostError('The session that this object belonged to is lost.');
-    const { valid, data } = await datapath.fetch(ref.id);
+  /**
+   * The value of a reference, which stays valid: one that `put` gave, or one that came inside an item or a result. A reference belongs to the
+   * session that it came through, which may be that of a queue of this process.
+   * @throws RaySessionLostError when that session is over; TypeError for what is no reference to an object
+   */
+  async get(ref: RayObjectRef | PyPersistent): Promise<unknown> {
+    const { datapath, id } = await this.located(ref);
+    const { valid, data } = await datapath.fetch(id);
     if (!valid) throw errorOf(data);
     return decodeResult(data);
   }
 
   /** Lets go of an object: the cluster may forget it. */
-  async free(ref: RayObjectRef): Promise<void> {
+  async free(ref: RayObjectRef | PyPersistent): Promise<void> {
+    try {
+      const { datapath, id } = await this.located(ref);
+      await datapath.request('release', encodeRelease([id]));
+    } catch (error) {
+      // It is gone with its session.
+      if (!(error instanceof RaySessionLostError)) throw error;
+    }
+  }
+
+  private async located(ref: RayObjectRef | PyPersistent): Promise<{ datapath: Datapath; id: Uint8Array }> {
+    const lost = 'The session that this object belonged to is lost.';
+    if (ref instanceof PyPersistent) {
+      const { clientId, id } = objectIn(ref);
+      const datapath = await Session.datapathOf(clientId);
+      if (datapath === undefined) throw new RaySessionLostError(lost);
+      return { datapath, id };
+    }
     const datapath = await this.connected();
-    if (ref.generation === this.generation) await datapath.request('release', encodeRelease([ref.id]));
+    if (ref.generation !== this.generation) throw new RaySessionLostError(lost);
+    return { datapath, id: ref.id };
   }
 
   /** Ends an actor at once. False when it could not be. */
@@ -342,6 +362,23 @@ export class RayClient {
     if (bytes >= RELEASE_AT_ONCE_BYTES || this.releasing.length >= RELEASE_BATCH) return flush();
     this.releaseTimer ??= setTimeout(flush, RELEASE_AFTER_MS).unref();
   }
+}
+
+/** What Ray writes for an object reference inside a value: `PickleStub(type, client_id, ref_id, name, baseline_options)`. */
+function objectIn({ id: stub }: PyPersistent): { clientId: string; id: Uint8Array } {
+  const fields = stub instanceof PyObject ? stubFields(stub) : [];
+  const [type, clientId, id] = fields;
+  if (type !== 'Object' || typeof clientId !== 'string' || !Buffer.isBuffer(id))
+    throw new TypeError(
+      `This refers to no object of the cluster but to ${typeof type === 'string' ? type : 'something else'}.`,
+    );
+  return { clientId, id };
+}
+
+/** A named tuple is rebuilt from one tuple of its fields (`copyreg._reconstructor(cls, tuple, fields)`, or `cls.__new__(cls, *fields)`). */
+function stubFields(stub: PyObject): readonly unknown[] {
+  const last = stub.arguments.at(-1);
+  return last instanceof PyTuple ? last.items : stub.arguments.slice(stub.construction === 'newobj' ? 0 : 1);
 }
 
 function encode(value: unknown): Buffer {

@@ -89,6 +89,15 @@ export class Session {
     return session;
   }
 
+  /** That of the session with this id, of whichever client of this process; undefined when it is over. */
+  static async datapathOf(clientId: string): Promise<Datapath | undefined> {
+    for (const { datapath } of Session.shared.values()) {
+      const made = await datapath?.catch(() => undefined);
+      if (made?.clientId === clientId && !made.ended) return made;
+    }
+    return undefined;
+  }
+
   async release(): Promise<void> {
     if (--this.users > 0) return;
     this.closing.abort();

@@ -11,7 +11,8 @@ import {
   PySet,
   PyTuple,
 } from './types';
-import { asFrozenSet, asTuple, ndarray, type TypedArray } from './types';
+import { asFrozenSet, asTuple, type TypedArray } from './types';
+import { bytesOf, ELEMENT_TYPES, fromNumpy, typedArray } from './numpy';
 import { DEFAULT_LIMITS, parsePickle, type ReadLimits } from './read';
 
 const BUILTIN_EXCEPTIONS = new Set([
@@ -34,27 +35,6 @@ function isException(global: PyGlobal): boolean {
   );
 }
 
-/** One element type of NumPy's and of `array.array`. */
-interface ElementType {
-  readonly bytes: number;
-  readonly make: (buffer: ArrayBuffer) => TypedArray;
-}
-
-const NUMPY_TYPES: { readonly [code: string]: ElementType } = {
-  __proto__: null as never,
-  i1: { bytes: 1, make: (buffer) => new Int8Array(buffer) },
-  u1: { bytes: 1, make: (buffer) => new Uint8Array(buffer) },
-  b1: { bytes: 1, make: (buffer) => new Uint8Array(buffer) },
-  i2: { bytes: 2, make: (buffer) => new Int16Array(buffer) },
-  u2: { bytes: 2, make: (buffer) => new Uint16Array(buffer) },
-  i4: { bytes: 4, make: (buffer) => new Int32Array(buffer) },
-  u4: { bytes: 4, make: (buffer) => new Uint32Array(buffer) },
-  i8: { bytes: 8, make: (buffer) => new BigInt64Array(buffer) },
-  u8: { bytes: 8, make: (buffer) => new BigUint64Array(buffer) },
-  f4: { bytes: 4, make: (buffer) => new Float32Array(buffer) },
-  f8: { bytes: 8, make: (buffer) => new Float64Array(buffer) },
-};
-
 /** `array.array`'s machine formats (CPython's arraymodule.c, little-endian ones) to NumPy's codes. */
 const ARRAY_FORMATS: { readonly [format: number]: string } = {
   0: 'u1', 1: 'i1', 2: 'u2', 4: 'i2', 6: 'u4', 8: 'i4', 10: 'u8', 12: 'i8', 14: 'f4', 16: 'f8',
@@ -64,81 +44,14 @@ const ARRAY_FORMATS: { readonly [format: number]: string } = {
 const ARRAY_TYPECODES = new Map([['b', 'i1'], ['B', 'u1'], ['h', 'i2'], ['H', 'u2'], ['i', 'i4'], ['I', 'u4'], ['q', 'i8'], ['Q', 'u8'], ['f', 'f4'], ['d', 'f8']]); // prettier-ignore
 
 function fromItems(code: string, items: readonly unknown[]): TypedArray | undefined {
-  const type = NUMPY_TYPES[code]!;
-  const big = type.bytes === 8 && code[0] !== 'f';
+  const type = ELEMENT_TYPES.get(code)!;
+  const big = type.numberBytes === 8 && code[0] !== 'f';
   const numbers = items.map((item) => (item instanceof PyFloat ? item.value : item));
   if (!numbers.every((item) => typeof item === 'number' || (big && typeof item === 'bigint'))) return undefined;
   if (big && !numbers.every((item) => typeof item === 'bigint' || Number.isInteger(item))) return undefined;
-  const array = type.make(new ArrayBuffer(numbers.length * type.bytes));
+  const array = type.make(new ArrayBuffer(numbers.length * type.numberBytes));
   numbers.forEach((item, at) => ((array as unknown as unknown[])[at] = big ? BigInt(item as number) : item));
   return array;
-}
-
-function bytesOf(value: unknown): Buffer | undefined {
-  if (Buffer.isBuffer(value)) return value;
-  if (value instanceof PyByteArray) return value.bytes;
-  // Protocol 2 has no bytes: it writes how to encode them from text.
-  if (!(value instanceof PyObject) || value.path !== '_codecs.encode') return undefined;
-  const [text, encoding] = value.arguments;
-  return typeof text === 'string' && encoding === 'latin1' ? Buffer.from(text, 'latin1') : undefined;
-}
-
-function typedArray(code: string, swap: boolean, bytes: Buffer): TypedArray | undefined {
-  const type = NUMPY_TYPES[code];
-  if (type === undefined || bytes.length % type.bytes !== 0) return undefined;
-  const copy = Buffer.from(new ArrayBuffer(bytes.length));
-  bytes.copy(copy);
-  if (swap && type.bytes === 2) copy.swap16();
-  else if (swap && type.bytes === 4) copy.swap32();
-  else if (swap && type.bytes === 8) copy.swap64();
-  return type.make(copy.buffer as ArrayBuffer);
-}
-
-function numpyType(node: unknown): { code: string; swap: boolean } | undefined {
-  if (!(node instanceof PyObject) || node.path !== 'numpy.dtype') return undefined;
-  const code = node.arguments[0];
-  const state = node.state;
-  const order = state instanceof PyTuple ? state.items[1] : '|';
-  return typeof code === 'string' ? { code, swap: order === '>' } : undefined;
-}
-
-function numpyShape(node: unknown): number[] | undefined {
-  if (typeof node === 'number') return [node];
-  if (!(node instanceof PyTuple) || node.items.length > 64) return undefined;
-  return node.items.every((side) => typeof side === 'number' && side >= 0) ? (node.items as number[]) : undefined;
-}
-
-function shaped(dtype: unknown, shapeNode: unknown, data: unknown, fortran: unknown): unknown {
-  const type = numpyType(dtype);
-  const shape = numpyShape(shapeNode);
-  const bytes = bytesOf(data);
-  if (type === undefined || shape === undefined || bytes === undefined) return undefined;
-  // Fortran order of more than one dimension would need a transposition: left opaque.
-  if ((fortran === true || fortran === 'F') && shape.length > 1) return undefined;
-  const array = typedArray(type.code, type.swap, bytes);
-  if (array === undefined || shape.reduce((product, side) => product * side, 1) !== array.length) return undefined;
-  return ndarray(array, shape);
-}
-
-/** NumPy arrays, as NumPy 1 and 2 write them: `_frombuffer` for contiguous ones, `_reconstruct` and a state for the rest. */
-function numpyArray(node: PyObject): unknown {
-  const args = node.arguments;
-  if (/^numpy\.(?:_core|core)\.numeric\._frombuffer$/.test(node.path))
-    return shaped(args[1], args[2], args[0], args[3]);
-  if (/^numpy\.(?:_core|core)\.multiarray\._reconstruct$/.test(node.path) && node.state instanceof PyTuple) {
-    const [, shape, dtype, fortran, data] = node.state.items;
-    return shaped(dtype, shape, data, fortran);
-  }
-  if (/^numpy\.(?:_core|core)\.multiarray\.scalar$/.test(node.path)) {
-    const type = numpyType(args[0]);
-    const bytes = bytesOf(args[1]);
-    const value = type && bytes ? typedArray(type.code, type.swap, bytes)?.[0] : undefined;
-    if (value === undefined) return undefined;
-    if (type!.code === 'b1') return value !== 0;
-    const safe = typeof value === 'bigint' && value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER;
-    return safe ? Number(value) : value;
-  }
-  return undefined;
 }
 
 /** Minutes east of UTC of a `datetime.timezone`, undefined when it is another kind of zone. */
@@ -263,10 +176,10 @@ class Converter {
       case 'array._array_reconstructor': {
         const code = typeof args[2] === 'number' ? ARRAY_FORMATS[args[2]] : undefined;
         const bytes = bytesOf(args[3]);
-        return code !== undefined && bytes ? typedArray(code, false, bytes) : undefined;
+        return code !== undefined && bytes ? typedArray(ELEMENT_TYPES.get(code)!, false, bytes) : undefined;
       }
     }
-    if (node.callable.module.startsWith('numpy')) return numpyArray(node);
+    if (node.callable.module.startsWith('numpy')) return fromNumpy(node);
     if (node.steps.every((step) => step.kind === 'state') && isException(node.callable)) return this.exception(node);
     return undefined;
   }
@@ -303,6 +216,63 @@ class Converter {
 /** @throws PickleError when the value is nested too deep. */
 export function convertNode(node: unknown, limits: ReadLimits = {}): unknown {
   return new Converter(limits.maxDepth ?? DEFAULT_LIMITS.maxDepth).convert(node);
+}
+
+const two = (value: number): string => String(value).padStart(2, '0');
+
+/** Text of a number of 128 bits, as UUIDs are written. */
+function uuidText(value: unknown): string | undefined {
+  if (typeof value !== 'number' && typeof value !== 'bigint') return undefined;
+  const hex = BigInt(value).toString(16).padStart(32, '0');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
+}
+
+/** Source: CPython's `date.__reduce__` (4 bytes) and `time.__reduce__` (6 bytes, and a zone). */
+function dateText(raw: Buffer | undefined): string | undefined {
+  return raw?.length === 4
+    ? `${String(raw.readUInt16BE(0)).padStart(4, '0')}-${two(raw[2]!)}-${two(raw[3]!)}`
+    : undefined;
+}
+
+function timeText(raw: Buffer | undefined): string | undefined {
+  if (raw?.length !== 6) return undefined;
+  const micros = raw.readUIntBE(3, 3);
+  const fraction = micros === 0 ? '' : `.${String(micros).padStart(6, '0')}`;
+  return `${two(raw[0]! & 0x7f)}:${two(raw[1]!)}:${two(raw[2]!)}${fraction}`;
+}
+
+/**
+ * The plain value of an opaque instance whose meaning is known; undefined for any other. `Decimal`: its digits as a string. `UUID`: its
+ * text. `date`, `time`: ISO 8601. `timedelta`: milliseconds. `complex`: `[real, imaginary]`. A member of an enum: its value, or its name
+ * where that is what Python wrote. A dataclass and other instances: `plainAttributes`.
+ *
+ * The instance itself stays what it is: put again, it arrives in Python unchanged.
+ */
+export function plainValue(object: PyObject): unknown {
+  const args = object.arguments;
+  switch (object.path) {
+    case 'decimal.Decimal':
+      return typeof args[0] === 'string' ? args[0] : undefined;
+    case 'uuid.UUID':
+      return uuidText(plainAttributes(object).int);
+    case 'datetime.date':
+      return dateText(bytesOf(args[0]));
+    case 'datetime.time':
+      return args.length === 1 ? timeText(bytesOf(args[0])) : undefined;
+    case 'datetime.timedelta': {
+      const [days, seconds, micros] = args as number[];
+      return args.length === 3 ? days! * 86_400_000 + seconds! * 1000 + micros! / 1000 : undefined;
+    }
+    case 'builtins.complex':
+      return args.map((part) => convertNode(part));
+    case 'builtins.getattr':
+      return args[0] instanceof PyGlobal && typeof args[1] === 'string' ? args[1] : undefined;
+  }
+  // `Color(2)`: an enum's members are written as a call with their value.
+  const isMember = object.construction === 'reduce' && object.callable instanceof PyGlobal && object.steps.length === 0;
+  return isMember && args.length === 1 && !/^(?:builtins|numpy|copyreg)\b/.test(object.path)
+    ? convertNode(args[0])
+    : undefined;
 }
 
 /** The fields of an opaque instance as JavaScript values, in an object without a prototype. */

@@ -220,25 +220,55 @@ export type TypedArray =
   | Float32Array
   | Float64Array;
 
-/** A typed array that stands for a NumPy array: row-major (C order) elements and their shape. */
-export type NdArray<A extends TypedArray = TypedArray> = A & { readonly shape: readonly number[] };
+/** A typed array that stands for a NumPy array: its elements in row-major (C) order, their shape and NumPy's name of their type. */
+export type NdArray<A extends TypedArray = TypedArray> = A & {
+  readonly shape: readonly number[];
+  readonly dtype: string;
+};
 
-const shapes = new WeakMap<object, readonly number[]>();
+/** What an array of that class is in NumPy, first by itself, then what it may stand for. */
+const DTYPES: { readonly [constructor: string]: readonly [own: string, ...others: (string | RegExp)[]] } = {
+  Int8Array: ['int8'],
+  Uint8Array: ['uint8', 'bool'],
+  Uint8ClampedArray: ['uint8'],
+  Int16Array: ['int16'],
+  Uint16Array: ['uint16'],
+  Int32Array: ['int32'],
+  Uint32Array: ['uint32'],
+  BigInt64Array: ['int64', /^(?:datetime|timedelta)64(?:\[\d*[A-Za-z]+\])?$/],
+  BigUint64Array: ['uint64'],
+  Float32Array: ['float32', 'float16', 'complex64'],
+  Float64Array: ['float64', 'complex128'],
+};
+
+const shapes = new WeakMap<object, { readonly shape: readonly number[]; readonly dtype: string }>();
 
 /**
- * Gives a typed array a shape: it is then written as a NumPy array instead of `bytes` or `array.array`.
- * @throws RangeError when the shape does not hold exactly the array's elements.
+ * Gives a typed array a shape: it is then written as a NumPy array instead of `bytes` or `array.array`. `dtype` is NumPy's name of the
+ * elements where the array's class has none of its own: `bool` (Uint8Array), `float16` (Float32Array), `complex64` and `complex128`
+ * (Float32Array and Float64Array, two numbers for each element), `datetime64[ns]`, `timedelta64[s]` (BigInt64Array, in that unit).
+ * @throws RangeError when the shape does not hold exactly the array's elements, or the array cannot hold that type.
  */
-export function ndarray<A extends TypedArray>(data: A, shape: readonly number[] = [data.length]): NdArray<A> {
-  const count = shape.reduce((product, side) => product * side, 1);
-  if (shape.some((side) => !Number.isInteger(side) || side < 0) || count !== data.length) {
-    throw new RangeError(`A shape of [${shape.join(', ')}] holds ${count} elements; the array has ${data.length}.`);
+export function ndarray<A extends TypedArray>(data: A, shape?: readonly number[], dtype?: string): NdArray<A> {
+  const [own, ...others] = DTYPES[Buffer.isBuffer(data) ? 'Uint8Array' : data.constructor.name] ?? [];
+  const name = dtype ?? own;
+  if (
+    name === undefined ||
+    (name !== own && !others.some((other) => (typeof other === 'string' ? other === name : other.test(name))))
+  )
+    throw new RangeError(`A ${data.constructor.name} cannot hold the elements of a NumPy array of ${String(name)}.`);
+  const length = name.startsWith('complex') ? data.length / 2 : data.length;
+  const sides = shape ?? [length];
+  const count = sides.reduce((product, side) => product * side, 1);
+  if (sides.some((side) => !Number.isInteger(side) || side < 0) || count !== length) {
+    throw new RangeError(`A shape of [${sides.join(', ')}] holds ${count} elements; the array has ${length}.`);
   }
-  const frozen = Object.freeze([...shape]);
-  shapes.set(data, frozen);
+  const frozen = Object.freeze([...sides]);
+  shapes.set(data, { shape: frozen, dtype: name });
+  Object.defineProperty(data, 'dtype', { value: name, configurable: true });
   return Object.defineProperty(data, 'shape', { value: frozen, configurable: true }) as NdArray<A>;
 }
 
-export function shapeOf(data: object): readonly number[] | undefined {
+export function ndarrayInfo(data: object): { readonly shape: readonly number[]; readonly dtype: string } | undefined {
   return shapes.get(data);
 }

@@ -15,7 +15,9 @@ import {
   PyPersistent,
   PySet,
 } from './types';
-import { asTuple, isFrozenSet, isTuple, PyFragment, PyNode, PyTuple, shapeOf } from './types';
+import { type TypedArray } from './types';
+import { asTuple, isFrozenSet, isTuple, PyFragment, PyNode, ndarrayInfo, PyTuple } from './types';
+import { elementBytes } from './numpy';
 
 export interface WriteLimits {
   /** Longest pickle made, in bytes. Default 512 MiB. */
@@ -28,18 +30,18 @@ const MAX_BYTES = 512 * 1024 * 1024;
 const MAX_DEPTH = 500;
 
 /** Python's `array.array` type code and `_array_reconstructor`'s machine format, by constructor name. */
-const ARRAY_CODES: { readonly [name: string]: readonly [code: string, format: number, dtype: string] } = {
-  Uint8Array: ['B', 0, 'u1'],
-  Uint8ClampedArray: ['B', 0, 'u1'],
-  Int8Array: ['b', 1, 'i1'],
-  Uint16Array: ['H', 2, 'u2'],
-  Int16Array: ['h', 4, 'i2'],
-  Uint32Array: ['I', 6, 'u4'],
-  Int32Array: ['i', 8, 'i4'],
-  BigUint64Array: ['Q', 10, 'u8'],
-  BigInt64Array: ['q', 12, 'i8'],
-  Float32Array: ['f', 14, 'f4'],
-  Float64Array: ['d', 16, 'f8'],
+const ARRAY_CODES: { readonly [name: string]: readonly [code: string, format: number] } = {
+  Uint8Array: ['B', 0],
+  Uint8ClampedArray: ['B', 0],
+  Int8Array: ['b', 1],
+  Uint16Array: ['H', 2],
+  Int16Array: ['h', 4],
+  Uint32Array: ['I', 6],
+  Int32Array: ['i', 8],
+  BigUint64Array: ['Q', 10],
+  BigInt64Array: ['q', 12],
+  Float32Array: ['f', 14],
+  Float64Array: ['d', 16],
 };
 
 class Writer {
@@ -295,19 +297,19 @@ class Writer {
   /** Bytes as `bytes`; with a shape, a NumPy array; every other typed array an `array.array`, which needs no package. */
   private view(value: ArrayBufferView): void {
     const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    const shape = shapeOf(value);
+    const array = ndarrayInfo(value);
     const codes = ARRAY_CODES[value.constructor.name];
-    if (shape !== undefined && codes !== undefined) {
+    if (array !== undefined) {
       // The module that NumPy 1 and 2 both still accept for pickles.
-      const dtype = new PyObject('reduce', new PyGlobal('numpy', 'dtype'), new PyTuple([codes[2]]));
+      const dtype = new PyObject('reduce', new PyGlobal('numpy', 'dtype'), new PyTuple([array.dtype]));
       const flat = new PyObject(
         'reduce',
         new PyGlobal('numpy', 'frombuffer'),
-        new PyTuple([new PyByteArray(bytes), dtype]),
+        new PyTuple([new PyByteArray(elementBytes(value as TypedArray, array.dtype)), dtype]),
       );
-      return this.call('numpy', 'reshape', [flat, asTuple([...shape])]);
+      return this.call('numpy', 'reshape', [flat, asTuple([...array.shape])]);
     }
-    if (codes === undefined || codes[2] === 'u1') return this.binary(bytes);
+    if (codes === undefined || codes[0] === 'B') return this.binary(bytes);
     this.call('array', '_array_reconstructor', [new PyGlobal('array', 'array'), codes[0], codes[1], bytes]);
   }
 
