@@ -10,7 +10,7 @@ import { refuseUnknown } from '../util/known-options';
 import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
 import { LeaseRun } from './lease-table';
-import { throwOwedError } from './owed-error';
+import { isPersistent, throwOwedError } from './owed-error';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, remainingMs } from '../wait/deadline';
 import { readMax, readAnyWait } from '../wait/options';
@@ -109,7 +109,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
       while (items.length < max) items.push(await this.get({ block: false }));
     } catch (error) {
       // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
-      if (!comesAgain(error)) this.throwNext(error);
+      if (!isPersistent(error)) this.throwNext(error);
     }
     return items;
   }
@@ -199,7 +199,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
       while (leases.length < max) leases.push(await this.lease({ block: false }));
     } catch (error) {
       // As in getMany.
-      if (!comesAgain(error)) this.throwNext(error);
+      if (!isPersistent(error)) this.throwNext(error);
     }
     return batchOf(leases);
   }
@@ -254,12 +254,6 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     await this.close();
   }
 }
-
-/** What every get says for as long as it is so. By code: an inner queue may come from another copy of the package. */
-const comesAgain = (error: unknown): boolean =>
-  ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
-    (error as { code?: string } | null)?.code ?? '',
-  );
 
 /**
  * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for

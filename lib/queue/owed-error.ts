@@ -22,3 +22,9 @@ export function payingOwedErrors<T>(queue: Queue<T> & { [throwOwedError](): void
     set: (_target, key, value) => Reflect.set(queue, key, value, queue),
   });
 }
+
+/** What every get says for as long as it is so. By code: an inner queue may come from another copy of the package. */
+export const isPersistent = (error: unknown): boolean =>
+  ['ERR_QUEUE_EMPTY', 'ERR_QUEUE_SHUT_DOWN', 'ERR_QUEUE_CLOSED'].includes(
+    (error as { code?: string } | null)?.code ?? '',
+  );

@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import * as fc from 'fast-check';
 import type { Lease, NativeQueue, Queue } from '../../lib';
+import { operation } from './operations';
+import type { Operation } from './operations';
+import { leasesOf, PendingCalls, turn, valuesOf } from './pending-calls';
+import type { Call } from './pending-calls';
 import { ReferenceQueue } from './reference-queue';
 import type { OpenLease } from './reference-queue';
 
@@ -15,68 +19,13 @@ export interface ModelOptions {
   forMs?: number;
 }
 
-type Operation =
-  | { do: 'put'; handle: number; wait: boolean }
-  | { do: 'get' | 'lease' | 'iterate'; handle: number; wait: boolean }
-  | { do: 'putMany'; handle: number; wait: boolean; count: number; form: 'array' | 'iterable' | 'source' }
-  | { do: 'getMany' | 'leaseMany'; handle: number; wait: boolean; max: number }
-  | { do: 'ack' | 'release' | 'abort'; which: number }
-  | { do: 'late' | 'close' | 'look' | 'readable' | 'writable' | 'peek'; handle: number }
-  | { do: 'shutdown'; handle: number; immediate: boolean };
-
-const handle = fc.nat(1);
-const wait = fc.boolean();
-const operation: fc.Arbitrary<Operation> = fc.oneof(
-  { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('put', 'get', 'lease'), handle, wait }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('iterate' as const), handle, wait }) },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('putMany' as const),
-      handle,
-      wait,
-      count: fc.integer({ min: 1, max: 4 }),
-      form: fc.constantFrom('array', 'iterable', 'source'),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constantFrom('getMany', 'leaseMany'),
-      handle,
-      wait,
-      max: fc.integer({ min: 1, max: 4 }),
-    }),
-  },
-  { weight: 10, arbitrary: fc.record({ do: fc.constantFrom('ack', 'release'), which: fc.nat(20) }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constant('abort' as const), which: fc.nat(5) }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom('late', 'close', 'look', 'readable', 'writable', 'peek'), handle }),
-  },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('shutdown' as const), handle, immediate: fc.boolean() }) },
-) as fc.Arbitrary<Operation>;
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const ANSWER_MS = 2000;
-
-interface Call {
-  readonly id: number;
-  readonly what: string;
-  readonly handle: number;
-  readonly controller: AbortController;
-  outcome: { value: unknown } | { error: unknown } | undefined;
-  readonly settled: Promise<void>;
-}
-
 class Run {
   private readonly queue: ReferenceQueue;
   private readonly made: ReturnType<ModelOptions['make']>;
   private readonly handles: Queue<number>[];
-  private readonly pending = new Map<number, Call>();
+  private readonly pending = new PendingCalls();
   /** Every lease that there was, those that have ended too. */
   private readonly leases: { lease: Lease<number>; held: OpenLease; lost: boolean; ended: boolean }[] = [];
-  private nextId = 1;
   private nextItem = 0;
 
   constructor(
@@ -89,47 +38,13 @@ class Run {
   }
 
   async end(): Promise<void> {
-    for (const call of this.pending.values()) call.controller.abort();
+    for (const call of this.pending.all) call.controller.abort();
     for (const one of this.handles) await one.close();
     await this.made.end();
   }
 
   private start(what: string, of: number, work: (queue: Queue<number>, signal: AbortSignal) => Promise<unknown>): Call {
-    const controller = new AbortController();
-    let done!: () => void;
-    const settled = new Promise<void>((resolve) => (done = resolve));
-    const call: Call = { id: this.nextId++, what, handle: of, controller, outcome: undefined, settled };
-    work(this.handles[of]!, controller.signal).then(
-      (value) => {
-        call.outcome = { value };
-        done();
-      },
-      (error: unknown) => {
-        call.outcome = { error };
-        done();
-      },
-    );
-    this.pending.set(call.id, call);
-    return call;
-  }
-
-  private async outcomeOf(call: Call): Promise<NonNullable<Call['outcome']>> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, ANSWER_MS)));
-    await Promise.race([call.settled, late]);
-    clearTimeout(timer);
-    this.pending.delete(call.id);
-    if (call.outcome === undefined) assert.fail(`${call.what} should have ended; it still waits`);
-    return call.outcome;
-  }
-
-  private async fails(call: Call, code: string, accepted?: number): Promise<void> {
-    const outcome = await this.outcomeOf(call);
-    assert.ok('error' in outcome, `${call.what} should fail with ${code}; it gave ${JSON.stringify(outcome)}`);
-    const error = outcome.error as { code?: string; accepted?: number };
-    assert.equal(error.code, code, `${call.what}: ${String(error)}`);
-    if (accepted !== undefined && call.what.startsWith('putMany'))
-      assert.equal(error.accepted, accepted, `${call.what}: accepted`);
+    return this.pending.start(what, of, this.handles[of]!, work);
   }
 
   /** Takes over what a call brought, which must be what comes next. @returns how many items */
@@ -153,12 +68,12 @@ class Run {
   /** Everything that the reference says is over now is over, in that order, and nothing else. */
   private async settle(): Promise<void> {
     for (let ending = this.queue.next(); ending !== undefined; ending = this.queue.next()) {
-      const call = this.pending.get(ending.id)!;
+      const call = this.pending.byId(ending.id);
       if ('code' in ending) {
-        await this.fails(call, ending.code, ending.accepted);
+        await this.pending.fails(call, ending.code, ending.accepted);
         continue;
       }
-      const outcome = await this.outcomeOf(call);
+      const outcome = await this.pending.outcomeOf(call);
       if ('error' in outcome) assert.fail(`${call.what} should have succeeded: ${String(outcome.error)}`);
       if ('accepted' in ending) {
         if (call.what.startsWith('putMany')) assert.equal(outcome.value, ending.accepted, `${call.what}: accepted`);
@@ -173,11 +88,7 @@ class Run {
     }
     await turn();
     await turn();
-    for (const call of this.pending.values())
-      if (call.outcome !== undefined)
-        assert.fail(
-          `${call.what} should wait; it ended with ${String('error' in call.outcome ? call.outcome.error : JSON.stringify(call.outcome.value))}`,
-        );
+    this.pending.noneHasEnded();
   }
 
   async step(operation: Operation): Promise<void> {
@@ -206,7 +117,7 @@ class Run {
       case 'late': {
         if (this.queue.items.length > 0 || this.queue.isFinished) return;
         const call = this.start('get with a timeout', of, (queue) => queue.get({ timeoutMs: 2 }));
-        return this.fails(call, 'ERR_QUEUE_EMPTY');
+        return this.pending.fails(call, 'ERR_QUEUE_EMPTY');
       }
       case 'close':
         return this.close(of);
@@ -238,7 +149,7 @@ class Run {
       return many ? queue.putMany(inForm(items, operation.form), options) : queue.put(items[0]!, options);
     });
     if (block) return this.queue.put({ id: call.id, handle: of, items, accepted: 0, many });
-    const outcome = await this.outcomeOf(call);
+    const outcome = await this.pending.outcomeOf(call);
     const { code, accepted = 0 } = ('error' in outcome ? outcome.error : {}) as { code?: string; accepted?: number };
     if (this.queue.mode !== 'open') return assert.equal(code, 'ERR_QUEUE_SHUT_DOWN', what);
     // It may find the queue full at a moment when those who wait for items have not taken theirs.
@@ -255,8 +166,8 @@ class Run {
     this.queue.put({ id: 0, handle: of, items, accepted: 0, many: true });
     for (let ending = this.queue.next(); ending?.id !== 0; ending = this.queue.next()) {
       if (ending === undefined) assert.fail(`${items.join()} cannot all be in the queue`);
-      const call = this.pending.get(ending.id)!;
-      const outcome = await this.outcomeOf(call);
+      const call = this.pending.byId(ending.id);
+      const outcome = await this.pending.outcomeOf(call);
       assert.ok('value' in outcome && 'next' in ending, `${call.what} should have been given an item`);
       const held = this.queue.took(this.brought(call, outcome.value, ending.next, ending.max));
       if (ending.lease) this.keepLeases(outcome.value, held, call.what);
@@ -287,8 +198,8 @@ class Run {
     });
     if (block) return this.queue.take({ id: call.id, handle: of, max, lease });
     if (this.queue.items.length === 0)
-      return this.fails(call, this.queue.isFinished ? 'ERR_QUEUE_SHUT_DOWN' : 'ERR_QUEUE_EMPTY');
-    const outcome = await this.outcomeOf(call);
+      return this.pending.fails(call, this.queue.isFinished ? 'ERR_QUEUE_SHUT_DOWN' : 'ERR_QUEUE_EMPTY');
+    const outcome = await this.pending.outcomeOf(call);
     if ('error' in outcome) return assert.fail(`${what} should have succeeded: ${String(outcome.error)}`);
     const held = this.queue.takeNow(this.brought(call, outcome.value, this.queue.items, max), lease, of);
     if (lease) this.keepLeases(outcome.value, held, what);
@@ -313,19 +224,19 @@ class Run {
   }
 
   private async abort(which: number): Promise<void> {
-    const waiting = [...this.pending.values()];
+    const waiting = this.pending.all;
     if (waiting.length === 0) return;
     const call = waiting[which % waiting.length]!;
     const reason = Object.assign(new Error('enough'), { code: 'ENOUGH' });
     call.controller.abort(reason);
-    await this.fails(call, 'ENOUGH', this.queue.leave(call.id));
+    await this.pending.fails(call, 'ENOUGH', this.queue.leave(call.id));
   }
 
   private async close(of: number): Promise<void> {
     if (this.options.shared === false || this.queue.mode !== 'open') return;
     await this.handles[of]!.close();
-    for (const call of [...this.pending.values()])
-      if (call.handle === of) await this.fails(call, 'ERR_QUEUE_CLOSED', this.queue.leave(call.id));
+    for (const call of this.pending.all)
+      if (call.handle === of) await this.pending.fails(call, 'ERR_QUEUE_CLOSED', this.queue.leave(call.id));
     for (const one of this.leases) {
       if (one.held.handle === of && this.queue.end(one.held, false)) one.lost = true;
     }
@@ -365,18 +276,6 @@ class Run {
   }
 }
 
-function valuesOf(value: unknown): number[] {
-  if (typeof value === 'number') return [value];
-  if (Array.isArray(value)) return value as number[];
-  const leased = value as { item?: number; items?: number[] };
-  return leased.items === undefined ? [leased.item!] : [...leased.items];
-}
-
-function leasesOf(value: unknown): readonly Lease<number>[] {
-  const leased = value as Lease<number> & { leases?: readonly Lease<number>[] };
-  return leased.leases ?? [leased];
-}
-
 function inForm(
   items: readonly number[],
   form: 'array' | 'iterable' | 'source',
@@ -388,7 +287,10 @@ function inForm(
   })();
 }
 
-/** Runs sequences for a while. A failure is printed with the seed and path that repeat it: MODEL_SEED=… MODEL_PATH=… */
+/**
+ * Runs sequences for a while (MODEL_MS=…). A failure is printed with the seed and path that repeat it: MODEL_SEED=… MODEL_PATH=…
+ * @returns how many
+ */
 export async function holdToReference(options: ModelOptions): Promise<number> {
   const seed = Number(process.env.MODEL_SEED ?? (Math.random() * 2 ** 31) | 0);
   console.info(`sequences: MODEL_SEED=${seed}`);
@@ -410,7 +312,7 @@ export async function holdToReference(options: ModelOptions): Promise<number> {
     seed,
     path: process.env.MODEL_PATH,
     numRuns: 1_000_000,
-    interruptAfterTimeLimit: options.forMs ?? 8000,
+    interruptAfterTimeLimit: Number(process.env.MODEL_MS ?? options.forMs ?? 8000),
     markInterruptAsFailure: false,
   });
   return runs;

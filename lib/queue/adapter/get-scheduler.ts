@@ -1,79 +1,38 @@
 /** The gets of one handle out of an inner queue that may know nothing of waiting, timeouts, signals, shutdown and closing. */
 import { QueueClosedError, QueueEmptyError } from '../../errors';
-import { ANSWER_MS, INNER_GRACE_MS, isEmpty, isThenable, SLICE_MS, tellsOfAnItem } from './timing';
-import { PollingLine } from './poll-queue';
-import type { PollingCall } from './poll-queue';
 import type { QueueLike, WaitOptions } from '../types';
-import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
+import { remainingMs } from '../../wait/deadline';
 import type { Wait } from '../../wait/options';
-import { PendingCall } from '../../wait/pending-call';
+import { PendingGet } from './pending-get';
+import type { Delivery, GetsOfHandle, InnerRequest, Outcome } from './pending-get';
+import { Poller } from './poller';
+import { isPersistent } from '../owed-error';
+import { isDecodeError, isEmpty, isFull, isThenable } from './timing';
 
-export interface Delivery<T> {
-  readonly item: T;
-  readonly deliveries: number;
-  /** In the order in which the inner queue gave them. */
-  readonly sequence: number;
+/** How long the inner queue of a closed handle is asked to take back what that still had. */
+const RESTORE_WITHIN_MS = 2000;
+const RESTORE_PAUSE_MS = 10;
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+export interface TakeRequest<T, R> {
+  readonly max: number;
+  readonly lease: boolean;
+  readonly options: WaitOptions | undefined;
+  readonly wait: Wait;
+  readonly bring: (deliveries: Delivery<T>[]) => R;
 }
 
-/** For the next get: an item, or the error that is all that is left of one. */
-type Outcome<T> = Delivery<T> | { readonly error: unknown };
-
-/** A get that the inner queue has not answered yet. */
-interface Question<T> {
-  /** Undefined: who asked has left. */
-  getter: Getter<T> | undefined;
-  /** Asked with the timeout and the signal of a call that has left. */
-  adopted: boolean;
-  readonly untilMs: number;
-}
-
-class Getter<T> extends PendingCall implements PollingCall {
-  readonly deadline: number;
-  question: Question<T> | undefined;
-  left = false;
-  private early: Alarm | undefined;
-
-  constructor(
-    readonly own: Wait,
-    private readonly gets: InnerGets<T>,
-    private readonly resolve: (delivery: Delivery<T>) => void,
-    reject: (reason: unknown) => void,
-  ) {
-    super({ timeoutMs: own.timeoutMs === 0 ? ANSWER_MS : own.timeoutMs + INNER_GRACE_MS, signal: own.signal }, reject);
-    this.deadline = deadlineOf(own);
-    if (own.timeoutMs === 0) this.early = new Alarm(performance.now() + INNER_GRACE_MS, () => this.gets.lookFor(this));
-  }
-
-  give(outcome: Outcome<T>): void {
-    if ('error' in outcome) return this.fail(outcome.error);
-    this.end();
-    this.resolve(outcome);
-  }
-
-  ask(): void {
-    if (this.question !== undefined) return;
-    this.gets.ask(this, Math.min(SLICE_MS, remainingMs(this.deadline)));
-  }
-
-  protected override timedOut(): Error {
-    return new QueueEmptyError();
-  }
-
-  protected override leave(): void {
-    this.left = true;
-    this.early?.cancel();
-    this.gets.left(this);
-  }
-}
-
-export class InnerGets<T> {
-  /** First to go out: what came back from leases, then what came after its getter had left. */
+export class GetScheduler<T> implements GetsOfHandle<T> {
+  /** First to go out: what came back from leases, then what came after its caller had left. */
   private readonly returned: Outcome<T>[] = [];
   /** Oldest first. */
-  private readonly waiting = new Set<Getter<T>>();
-  private readonly line = new PollingLine();
+  private readonly waiting = new Set<PendingGet<T>>();
+  readonly poller = new Poller();
   /** Oldest first. They cannot be called off, and each one will take an item: the next to come waits for these instead of asking anew. */
-  private readonly orphans = new Set<Question<T>>();
+  private readonly detached = new Set<InnerRequest<T>>();
+  /** How many requests may be answered in this turn of the event loop: their items may have left the inner queue. */
+  private fresh = 0;
   private referenced = true;
   private closed = false;
   private taken = 0;
@@ -89,95 +48,162 @@ export class InnerGets<T> {
     return this.returned.length;
   }
 
-  take(options: WaitOptions | undefined, wait: Wait): Promise<Delivery<T>> | Delivery<T> {
-    const first = this.returned.shift();
-    if (first !== undefined) {
-      if ('error' in first) throw first.error;
-      return first;
-    }
+  /** Nobody waits, and nothing is held for anybody. */
+  get isIdle(): boolean {
+    return this.returned.length === 0 && this.waiting.size === 0 && this.detached.size === 0;
+  }
+
+  get mayBringSoon(): boolean {
+    return this.fresh > 0;
+  }
+
+  /** Items that are to be on lease, held for a call that still takes more. */
+  get leasing(): number {
+    const [oldest] = this.waiting;
+    return oldest?.leasing ?? 0;
+  }
+
+  /** One item, and those that are there beside it. @param bring called with them before anybody else's turn comes */
+  take<R>({ max, lease, options, wait, bring }: TakeRequest<T, R>): Promise<R> | R {
+    const isAlone = this.waiting.size === 0;
+    let first = this.returned.shift();
     let answer: PromiseLike<T> | undefined;
-    if (this.orphans.size === 0 && (this.line.length === 0 || wait.timeoutMs === 0)) {
+    if (first === undefined && this.detached.size === 0 && (!this.poller.isTaken || wait.timeoutMs === 0)) {
       try {
         const taken = this.inner.get(options);
-        if (!isThenable(taken)) return this.first(taken);
-        answer = taken;
+        // What comes for one who waits is the oldest one's.
+        if (isThenable(taken) || (!isAlone && wait.timeoutMs > 0)) answer = Promise.resolve(taken);
+        else first = this.first(taken);
       } catch (error) {
         if (wait.timeoutMs === 0 || !isEmpty(error)) throw error;
       }
     }
+    if (first !== undefined && 'error' in first) throw first.error;
+    if (first !== undefined && (max === 1 || !isAlone)) return bring([first]);
     return new Promise((resolve, reject) => {
-      const getter = new Getter(wait, this, resolve, reject);
-      this.waiting.add(getter);
-      getter.setReferenced(this.referenced);
-      if (answer !== undefined) this.follow(answer, getter, getter.deadline);
-      else if (this.orphans.size > 0) this.adopt(getter);
-      else this.mayWait(getter, true);
+      const call = new PendingGet<T>(max, lease, wait, this, (deliveries) => resolve(bring(deliveries)), reject);
+      this.waiting.add(call);
+      call.setReferenced(this.referenced);
+      if (first !== undefined) call.give(first);
+      else if (answer !== undefined) this.follow(answer, call, call.deadline);
+      else if (this.detached.size > 0) this.reattach(call);
+      else this.mayWait(call, true);
     });
+  }
+
+  collect(call: PendingGet<T>): void {
+    for (let next = this.nextAtOnce(call); next !== undefined; next = this.nextAtOnce(call)) {
+      if (call.left) return this.keep(next, 'first');
+      if (!call.add(next)) return;
+    }
+  }
+
+  private nextAtOnce(call: PendingGet<T>): Outcome<T> | undefined {
+    const ready = this.returned.shift();
+    if (ready !== undefined) return ready;
+    // What is on its way comes before what is in the queue.
+    if (this.detached.size > 0) return void call.finish();
+    try {
+      const taken = this.inner.get({ block: false });
+      if (!isThenable(taken)) return this.first(taken);
+      call.boundCollecting();
+      this.follow(taken, call, 0);
+      return undefined;
+    } catch (error) {
+      if (!isPersistent(error)) return { error };
+      return void call.finish();
+    }
   }
 
   private first(item: T): Delivery<T> {
     return { item, deliveries: 1, sequence: this.taken++ };
   }
 
-  ask(getter: Getter<T>, timeoutMs: number): void {
-    if (this.orphans.size > 0) return this.adopt(getter);
-    const answer = (async () => this.inner.get(timeoutMs === 0 ? { block: false } : { timeoutMs }))();
-    this.follow(answer, getter, performance.now() + timeoutMs);
+  ask(call: PendingGet<T>, timeoutMs: number): void {
+    if (this.detached.size > 0) return this.reattach(call);
+    const untilMs = performance.now() + timeoutMs;
+    const request: InnerRequest<T> = { call: undefined, reattached: false, untilMs };
+    link(request, call);
+    try {
+      const taken = this.inner.get(timeoutMs === 0 ? { block: false } : { timeoutMs });
+      if (isThenable(taken)) this.listen(request, taken);
+      else this.answered(request, this.first(taken));
+    } catch (error) {
+      this.failed(request, error);
+    }
   }
 
-  private adopt(getter: Getter<T>): void {
-    const [orphan] = this.orphans as Iterable<Question<T>> as [Question<T>];
-    this.orphans.delete(orphan);
-    orphan.adopted = true;
-    link(orphan, getter);
+  private reattach(call: PendingGet<T>): void {
+    const [request] = this.detached as Iterable<InnerRequest<T>> as [InnerRequest<T>];
+    this.detached.delete(request);
+    request.reattached = true;
+    link(request, call);
   }
 
-  private follow(answer: PromiseLike<T>, getter: Getter<T>, untilMs: number): void {
-    const question: Question<T> = { getter: undefined, adopted: false, untilMs };
-    link(question, getter);
+  private follow(answer: PromiseLike<T>, call: PendingGet<T>, untilMs: number): void {
+    const request: InnerRequest<T> = { call: undefined, reattached: false, untilMs };
+    link(request, call);
+    this.listen(request, answer);
+  }
+
+  private listen(request: InnerRequest<T>, answer: PromiseLike<T>): void {
+    this.fresh++;
+    const settle = (): void => {
+      clearImmediate(silence);
+      if (isFresh) this.fresh--;
+      isFresh = false;
+    };
+    let isFresh = true;
+    const silence = setImmediate(settle);
     answer.then(
-      (item) => this.answered(question, this.first(item)),
-      (error) => this.failed(question, error),
+      (item) => {
+        settle();
+        this.answered(request, this.first(item));
+      },
+      (error) => {
+        settle();
+        this.failed(request, error);
+      },
     );
   }
 
-  private answered(question: Question<T>, outcome: Outcome<T>): void {
-    const { getter } = question;
-    this.orphans.delete(question);
+  private answered(request: InnerRequest<T>, outcome: Outcome<T>): void {
+    const { call } = request;
+    this.detached.delete(request);
     const [oldest] = this.waiting;
     if (oldest === undefined) return this.keep(outcome, 'last');
-    if (getter !== undefined) getter.question = undefined;
-    const { question: spare } = oldest;
+    if (call !== undefined) call.request = undefined;
+    const { request: spare } = oldest;
     oldest.give(outcome);
-    if (getter === undefined || getter === oldest) return;
-    // The oldest one's own question is still open; who lost the answer waits for that one.
-    if (spare !== undefined) this.adopt(getter);
-    else this.mayWait(getter, false);
+    if (call === undefined || call === oldest) return;
+    // The oldest one's own request is still open; who lost the answer waits for that one.
+    if (spare !== undefined) this.reattach(call);
+    else this.mayWait(call, false);
   }
 
-  private failed(question: Question<T>, error: unknown): void {
-    const { getter } = question;
-    this.orphans.delete(question);
-    if (getter === undefined) {
+  private failed(request: InnerRequest<T>, error: unknown): void {
+    const { call } = request;
+    this.detached.delete(request);
+    if (call === undefined) {
       // An item that cannot be decoded is gone from the queue. Any other error comes again where it matters.
-      if (tellsOfAnItem(error)) this.keep({ error }, 'last');
+      if (isDecodeError(error)) this.keep({ error }, 'last');
       return;
     }
-    getter.question = undefined;
-    if (question.adopted && !tellsOfAnItem(error)) return getter.ask();
-    if (!isEmpty(error) || remainingMs(getter.deadline) === 0) return getter.fail(error);
-    this.mayWait(getter, performance.now() < question.untilMs);
+    call.request = undefined;
+    if (call.isCollecting) return isPersistent(error) ? call.finish() : call.failItem(error);
+    if (request.reattached && !isDecodeError(error)) return call.ask();
+    if (!isEmpty(error) || remainingMs(call.deadline) === 0) return call.fail(error);
+    this.mayWait(call, performance.now() < request.untilMs);
   }
 
-  private mayWait(getter: Getter<T>, early: boolean): void {
-    this.line.refused(getter, early);
+  private mayWait(call: PendingGet<T>, early: boolean): void {
+    this.poller.refused(call, early);
     this.refused();
   }
 
-  /** The inner queue owes an answer to a call that does not wait: if nothing is there, it may owe it for ever. */
-  lookFor(getter: Getter<T>): void {
+  lookFor(call: PendingGet<T>): void {
     const look = async (): Promise<void> => {
-      if ((await this.inner.empty()) && !getter.left) getter.fail(new QueueEmptyError());
+      if ((await this.inner.empty()) && !call.left) call.fail(new QueueEmptyError());
     };
     look().catch(() => {});
   }
@@ -191,37 +217,50 @@ export class InnerGets<T> {
     else this.returned.push(outcome);
   }
 
-  /** The item comes again, ahead of those that were not taken, in the order it had. */
-  requeue({ item, deliveries, sequence }: Delivery<T>): void {
-    const again = { item, deliveries: deliveries + 1, sequence };
-    const [oldest] = this.waiting;
-    if (oldest !== undefined) return oldest.give(again);
-    const at = this.returned.findIndex((other) => !('sequence' in other) || other.sequence > sequence);
-    this.returned.splice(at === -1 ? this.returned.length : at, 0, again);
+  /** The items come again, ahead of those that were not taken, in the order they had. */
+  requeue(deliveries: readonly Delivery<T>[]): void {
+    for (const { item, deliveries: before, sequence } of deliveries) {
+      const at = this.returned.findIndex((other) => !('sequence' in other) || other.sequence > sequence);
+      const again = { item, deliveries: before + 1, sequence };
+      this.returned.splice(at === -1 ? this.returned.length : at, 0, again);
+    }
+    for (const call of this.waiting) {
+      const first = this.returned.shift();
+      if (first === undefined) return;
+      call.give(first);
+    }
   }
 
   private putBack(outcome: Outcome<T>): void {
-    const put = async (): Promise<void> => {
-      if ('error' in outcome) throw outcome.error;
-      await this.inner.put(outcome.item);
-    };
-    put().catch((error: unknown) => {
-      process.emitWarning(`An item that came after its handle was closed could not be put back: ${String(error)}`);
-    });
+    if (!('error' in outcome)) return void this.restore(outcome.item);
+    process.emitWarning(`An item that came after its handle was closed cannot be read: ${String(outcome.error)}`);
   }
 
-  left(getter: Getter<T>): void {
-    this.waiting.delete(getter);
-    this.line.leave(getter);
-    const { question } = getter;
-    if (question === undefined) return;
-    getter.question = undefined;
-    question.getter = undefined;
-    this.orphans.add(question);
+  /** What all handles still had: the inner queue takes it back, as soon as it has room. */
+  async restore(item: T): Promise<void> {
+    const deadline = performance.now() + RESTORE_WITHIN_MS;
+    for (;;) {
+      try {
+        return await this.inner.put(item);
+      } catch (error) {
+        if (isFull(error) && remainingMs(deadline) > 0) await pause(RESTORE_PAUSE_MS);
+        else return process.emitWarning(`An item of a closed handle could not be put back: ${String(error)}`);
+      }
+    }
+  }
+
+  left(call: PendingGet<T>): void {
+    this.waiting.delete(call);
+    this.poller.leave(call);
+    const { request } = call;
+    if (request === undefined) return;
+    call.request = undefined;
+    request.call = undefined;
+    this.detached.add(request);
   }
 
   failAll(reason: () => Error): void {
-    for (const getter of [...this.waiting]) getter.fail(reason());
+    for (const call of [...this.waiting]) call.fail(reason());
   }
 
   /** The items that no get has had yet. */
@@ -236,11 +275,11 @@ export class InnerGets<T> {
 
   setReferenced(referenced: boolean): void {
     this.referenced = referenced;
-    for (const getter of this.waiting) getter.setReferenced(referenced);
+    for (const call of this.waiting) call.setReferenced(referenced);
   }
 }
 
-function link<T>(question: Question<T>, getter: Getter<T>): void {
-  question.getter = getter;
-  getter.question = question;
+function link<T>(request: InnerRequest<T>, call: PendingGet<T>): void {
+  request.call = call;
+  call.request = request;
 }

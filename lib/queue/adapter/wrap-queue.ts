@@ -1,17 +1,19 @@
 import { BaseQueue } from '../base-queue';
 import { LeaseTable } from '../lease-table';
+import type { LeaseRun } from '../lease-table';
 import { payingOwedErrors } from '../owed-error';
 import { asyncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError } from '../../errors';
-import { InnerGets } from './get-scheduler';
-import type { Delivery } from './get-scheduler';
-import { InnerPuts } from './put-scheduler';
-import { isEmpty, tellsOfAnItem } from './timing';
+import { HeldBatch } from '../lease-batch';
+import { GetScheduler } from './get-scheduler';
+import type { Delivery } from './pending-get';
+import { PutScheduler } from './put-scheduler';
+import { isDecodeError, isEmpty } from './timing';
 import { describeValue } from '../../util/describe-value';
-import type { Awaitable, Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
-import { readAnyWait } from '../../wait/options';
-import type { Wait } from '../../wait/options';
+import type { Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
+import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { AT_ONCE, readAnyWait, readMax } from '../../wait/options';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -76,16 +78,17 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   return shown;
 }
 
+const turnOfTheLoop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 const takesNoMore = (): QueueShutDownError =>
   new QueueShutDownError('The queue was shut down and takes no more items.');
 
-const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
-
 class WrappedQueue<T> extends BaseQueue<T> {
   private closed = false;
-  private shutDown = false;
-  private readonly puts: InnerPuts<T>;
-  private readonly gets: InnerGets<T>;
+  /** Once shut down nothing comes in; after an immediate one nothing comes back either. */
+  private shutDown: 'not' | 'draining' | 'immediate' = 'not';
+  private readonly puts: PutScheduler<T>;
+  private readonly gets: GetScheduler<T>;
   private readonly leases = new LeaseTable();
 
   constructor(
@@ -93,21 +96,27 @@ class WrappedQueue<T> extends BaseQueue<T> {
     descriptor: QueueDescriptor,
   ) {
     super(descriptor);
-    this.puts = new InnerPuts(
+    this.puts = new PutScheduler(
       inner,
-      () => this.hasRoom(),
-      () => this.putTotal++,
+      { isKnownInside: () => this.innerKnowsRoom, left: () => this.roomLeft() },
+      () => this.itemCame(),
+      () => (this.closed ? new QueueClosedError() : this.shutDown !== 'not' ? takesNoMore() : undefined),
     );
-    this.gets = new InnerGets(inner, () => this.finishSoon());
+    this.gets = new GetScheduler(inner, () => this.finishSoon());
+  }
+
+  private itemCame(): void {
+    this.putTotal++;
+    this.gets.poller.serve();
+  }
+
+  /** For those who wait for room; others of the inner queue's users make room too, which they learn of by asking. */
+  private roomCame(): void {
+    this.puts.poller.serve();
   }
 
   private checkOpen(): void {
     if (this.closed) throw new QueueClosedError();
-  }
-
-  private checkOpenForPuts(): void {
-    this.checkOpen();
-    if (this.shutDown) throw takesNoMore();
   }
 
   /**
@@ -117,59 +126,96 @@ class WrappedQueue<T> extends BaseQueue<T> {
    */
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readAnyWait(options);
-    this.checkOpenForPuts();
+    const { refusal } = this.puts;
+    if (refusal !== undefined) throw refusal;
     await this.puts.put(item, wait);
   }
 
-  /** Items that came back from leases take room, which the inner queue does not know of; those on lease may come back. */
-  private hasRoom(): Awaitable<boolean> {
-    if (this.maxsize === 0 || (this.leases.open === 0 && this.gets.ready === 0)) return true;
-    return this.qsize().then((qsize) => qsize + this.leases.open < this.maxsize);
+  /** Whether the inner queue itself knows how much room there is: items on lease or back from one take some, which it does not see. */
+  private get innerKnowsRoom(): boolean {
+    const { leasing, ready, mayBringSoon } = this.gets;
+    return this.maxsize === 0 || (this.leases.open + leasing + ready === 0 && !mayBringSoon);
+  }
+
+  /** How many more items may come in. */
+  private async roomLeft(): Promise<number> {
+    let inside = await this.inner.qsize();
+    while (this.gets.mayBringSoon) {
+      await turnOfTheLoop();
+      inside = await this.inner.qsize();
+    }
+    return this.maxsize - inside - this.leases.open - this.gets.leasing - this.gets.ready;
   }
 
   override async get(options?: WaitOptions): Promise<T> {
-    return (await this.take(options)).item;
+    const [delivery] = await this.take(1, options, false, (deliveries) => deliveries);
+    return delivery!.item;
   }
 
-  private async take(options?: WaitOptions): Promise<Delivery<T>> {
+  private async take<R>(
+    max: number,
+    options: WaitOptions | undefined,
+    lease: boolean,
+    bring: (deliveries: Delivery<T>[]) => R,
+  ): Promise<R> {
     const wait = readAnyWait(options);
     this.checkOpen();
-    if (this.shutDown && (await this.isDrained())) throw new QueueShutDownError();
+    if (this.shutDown !== 'not' && (await this.isDrained())) throw new QueueShutDownError();
     this.checkOpen();
-    const delivery = await this.gets.take(options, wait);
-    if (delivery.deliveries === 1) this.getTotal++;
+    let count = 0;
+    const brought = (deliveries: Delivery<T>[]): R => {
+      count = deliveries.length;
+      for (const { deliveries: times } of deliveries) if (times === 1) this.getTotal++;
+      return bring(deliveries);
+    };
+    const result = await this.gets.take({ max, lease, options, wait, bring: brought });
+    this.roomCame();
     this.finishSoon();
-    return delivery;
-  }
-
-  protected override throwNext(error: unknown): void {
-    this.gets.keep({ error }, 'first');
+    if (isTurnOver(count)) await nextTurn();
+    return result;
   }
 
   override async lease(options?: WaitOptions): Promise<Lease<T>> {
     this.checkOpen();
     if (typeof this.inner.lease === 'function') return this.inner.lease(options);
-    const delivery = await this.take(options);
-    const run = this.leases.lend(1, {
-      end: (_from, _to, acknowledge) => {
-        if (acknowledge) return this.finishIfDrained();
-        this.gets.requeue(delivery);
-      },
-      deliveries: () => delivery.deliveries,
-      crashes: () => 0,
-    });
-    if (this.closed) {
-      await run.end(0, 1, false);
-      throw new QueueClosedError();
-    }
-    return run.lease(0, delivery.item);
+    const batch = await this.leaseTaken(1, options);
+    return batch.leases[0]!;
   }
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     this.checkOpen();
-    return typeof this.inner.leaseMany === 'function'
-      ? this.inner.leaseMany(max, options)
-      : super.leaseMany(max, options);
+    if (typeof this.inner.leaseMany === 'function') return this.inner.leaseMany(max, options);
+    // It may know better how to lend one than we do, who only take it.
+    if (typeof this.inner.lease === 'function') return super.leaseMany(max, options);
+    readAnyWait(options);
+    return readMax(max) === 0 ? new HeldBatch<T>([], this.lendTaken([])) : this.leaseTaken(max, options);
+  }
+
+  private async leaseTaken(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    const { deliveries, run } = await this.take(max, options, true, (taken) => ({
+      deliveries: taken,
+      run: this.lendTaken(taken),
+    }));
+    // Closed before anybody saw the items: they have gone back.
+    if (this.closed) throw new QueueClosedError();
+    return new HeldBatch(
+      deliveries.map(({ item }) => item),
+      run,
+    );
+  }
+
+  private lendTaken(deliveries: readonly Delivery<T>[]): LeaseRun {
+    return this.leases.lend(deliveries.length, {
+      end: (from, to, acknowledge) => {
+        if (acknowledge || this.shutDown === 'immediate') {
+          this.roomCame();
+          return this.finishIfDrained();
+        }
+        this.gets.requeue(deliveries.slice(from, to));
+      },
+      deliveries: (index) => deliveries[index]!.deliveries,
+      crashes: () => 0,
+    });
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
@@ -178,17 +224,18 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   private async isDrained(): Promise<boolean> {
-    return this.leases.open === 0 && this.gets.ready === 0 && (await this.inner.empty());
+    const held = this.shutDown === 'immediate' ? 0 : this.leases.open;
+    return held === 0 && this.gets.ready === 0 && (await this.inner.empty());
   }
 
   /** Once shut down and drained, nothing will come any more for those who wait. */
   private async finishIfDrained(): Promise<void> {
-    if (this.shutDown && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
+    if (this.shutDown !== 'not' && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
   }
 
   /** For callers that an inner queue which does not say whether it is empty should not fail. */
   private finishSoon(): void {
-    if (this.shutDown) this.finishIfDrained().catch(() => {});
+    if (this.shutDown !== 'not') this.finishIfDrained().catch(() => {});
   }
 
   override async empty(): Promise<boolean> {
@@ -203,21 +250,23 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override async full(): Promise<boolean> {
     this.checkOpen();
+    if (!this.innerKnowsRoom && (await this.roomLeft()) <= 0) return true;
     return typeof this.inner.full === 'function' ? this.inner.full() : super.full();
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
     this.checkOpen();
-    return typeof this.inner.putMany === 'function'
-      ? this.inner.putMany(items, options)
-      : super.putMany(items, options);
+    if (typeof this.inner.putMany === 'function' && !this.puts.poller.isTaken && this.innerKnowsRoom)
+      return this.inner.putMany(items, options);
+    return this.puts.putMany(items, readAnyWait(options));
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
     this.checkOpen();
-    return typeof this.inner.getMany === 'function' && this.gets.ready === 0
-      ? this.inner.getMany(max, options)
-      : super.getMany(max, options);
+    if (typeof this.inner.getMany === 'function' && this.gets.isIdle) return this.inner.getMany(max, options);
+    readAnyWait(options);
+    if (readMax(max) === 0) return [];
+    return this.take(max, options, false, (deliveries) => deliveries.map(({ item }) => item));
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
@@ -227,9 +276,10 @@ class WrappedQueue<T> extends BaseQueue<T> {
       return;
     }
     // The inner queue knows no shutdown: this handle takes nothing more and ends once what it can see is drained.
-    this.shutDown = true;
+    const immediate = options?.immediate === true;
+    if (this.shutDown !== 'immediate') this.shutDown = immediate ? 'immediate' : 'draining';
     this.puts.failAll(takesNoMore);
-    if (options?.immediate === true) {
+    if (immediate) {
       do this.gets.takeReturned();
       while (!(await this.inner.empty()) && (await this.dropOne()));
     }
@@ -240,10 +290,10 @@ class WrappedQueue<T> extends BaseQueue<T> {
   /** Says whether there was one. */
   private async dropOne(): Promise<boolean> {
     try {
-      await this.gets.take({ block: false }, AT_ONCE);
+      await this.gets.take({ max: 1, lease: false, options: { block: false }, wait: AT_ONCE, bring: () => {} });
     } catch (error) {
       if (isEmpty(error)) return false;
-      if (!tellsOfAnItem(error)) throw error;
+      if (!isDecodeError(error)) throw error;
     }
     return true;
   }
@@ -275,7 +325,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.tellEnd(new QueueClosedError());
     await this.leases.lose();
     // What this handle still holds belongs to the queue.
-    for (const item of this.gets.takeReturned()) await this.inner.put(item);
+    for (const item of this.gets.takeReturned()) await this.gets.restore(item);
     await this.inner.close?.();
   }
 }
