@@ -16,7 +16,7 @@
     "macos_sources": ["native/core/os/macos/byte_lock.cc", "native/core/os/macos/futex.cc", "native/core/os/macos/life_lock.cc", "native/core/os/macos/nudges.cc", "native/core/os/macos/platform.cc", "native/core/os/macos/process.cc"],
     "addon_sources": [
       "native/binding/gets.cc",
-      "native/binding/handle.cc",
+      "native/binding/entry.cc",
       "native/binding/module.cc",
       "native/binding/puts.cc",
       "native/binding/waiting.cc"

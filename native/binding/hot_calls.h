@@ -3,21 +3,21 @@
 
 #include <algorithm>
 
-#include "binding/handle.h"
+#include "binding/entry.h"
 #include "core/errors.h"
 
 namespace sage_binding {
 
-constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec.ts
+constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec/registry.ts
 constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
 
-/// Functions of a handle, by the names that lib/native.ts calls them.
+/// Functions of an entry, by the names that lib/transports/shm/addon.ts calls them.
 using Calls = std::initializer_list<std::pair<const char*, napi_callback>>;
-void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls);
+void add_calls(napi_env env, napi_value object, Entry* entry, Calls calls);
 
-void add_puts(napi_env env, napi_value object, Handle* handle);
-void add_gets(napi_env env, napi_value object, Handle* handle);
-void add_waiting(napi_env env, napi_value object, Handle* handle);
+void add_puts(napi_env env, napi_value object, Entry* entry);
+void add_gets(napi_env env, napi_value object, Entry* entry);
+void add_waiting(napi_env env, napi_value object, Entry* entry);
 
 inline napi_value integer(napi_env env, int32_t value) {
   napi_value result;
@@ -25,17 +25,17 @@ inline napi_value integer(napi_env env, int32_t value) {
   return result;
 }
 
-/// The arguments of one call on a handle.
+/// The arguments of one call on an entry.
 template <size_t Count>
 struct Call {
-  Handle* handle = nullptr;
+  Entry* entry = nullptr;
   napi_value arguments[Count == 0 ? 1 : Count];
 
   Call(napi_env env, napi_callback_info info) {
     size_t count = Count;
     void* data = nullptr;
     napi_get_cb_info(env, info, &count, arguments, nullptr, &data);
-    handle = static_cast<Handle*>(data);
+    entry = static_cast<Entry*>(data);
   }
   uint32_t number(napi_env env, size_t index) const {
     uint32_t value = 0;
@@ -46,9 +46,9 @@ struct Call {
 
 /// Runs `body`, and turns a failure of the core into a JavaScript exception.
 template <class Body>
-napi_value guarded(napi_env env, const Handle* handle, Body body) {
-  if (handle->queue == nullptr) {
-    napi_throw_error(env, "ERR_QUEUE_CLOSED", "the handle was closed");
+napi_value guarded(napi_env env, const Entry* entry, Body body) {
+  if (entry->queue == nullptr) {
+    napi_throw_error(env, "ERR_QUEUE_CLOSED", "the entry was closed");
     return nullptr;
   }
   try {
@@ -77,17 +77,17 @@ inline int32_t status_of(sage::Outcome outcome) {
 /// Waits up to `wait_ms`, in one slice, until `attempt` brings something else than kEmpty or kFull. Returns what it
 /// brought.
 template <class Try>
-int32_t try_or_sleep(Handle& handle, sage::Direction direction, uint32_t wait_ms, Try attempt) {
+int32_t try_or_sleep(Entry& entry, sage::Direction direction, uint32_t wait_ms, Try attempt) {
   int32_t result = kEmpty;
-  handle.queue->wait(direction, std::min(wait_ms, kSliceMs), [&] {
+  entry.queue->wait(direction, std::min(wait_ms, kSliceMs), [&] {
     result = attempt();
     return result != kEmpty && result != kFull;
   });
   return result;
 }
 
-inline bool too_large(const Handle& handle, uint64_t length) {
-  return length > handle.queue->segment().header().capacity_bytes;
+inline bool too_large(const Entry& entry, uint64_t length) {
+  return length > entry.queue->segment().header().capacity_bytes;
 }
 
 }  // namespace sage_binding

@@ -1,7 +1,7 @@
 // The addon's own functions: open, list and prune segments, and the doorbells of this environment.
 #include <unistd.h>
 
-#include "binding/handle.h"
+#include "binding/entry.h"
 #include "core/errors.h"
 
 namespace sage_binding {
@@ -15,9 +15,7 @@ using sage::Segment;
 std::string text(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::String>().Utf8Value(); }
 double number(const Napi::Object& from, const char* key) { return from.Get(key).As<Napi::Number>().DoubleValue(); }
 
-/// open(options, handle): gives the handle its functions.
-Napi::Value open(const Napi::CallbackInfo& info) {
-  const Napi::Object asked = info[0].As<Napi::Object>();
+sage::SegmentOptions options_of(const Napi::Object& asked) {
   sage::SegmentOptions options;
   options.kind = text(asked, "kind") == "shm" ? Kind::kShm : Kind::kSage;
   options.name = text(asked, "name");
@@ -35,12 +33,31 @@ Napi::Value open(const Napi::CallbackInfo& info) {
     const auto schema = asked.Get("schema").As<Napi::Uint8Array>();
     options.schema.assign(reinterpret_cast<const char*>(schema.Data()), schema.ByteLength());
   }
+  return options;
+}
+
+/// find(options): which file open() would attach to, as the configuration of an entry says it; undefined: there is
+/// none.
+Napi::Value find(const Napi::CallbackInfo& info) {
+  try {
+    sage::FileId file;
+    if (!Segment::find(options_of(info[0].As<Napi::Object>()), &file)) return info.Env().Undefined();
+    return Napi::String::New(info.Env(), name_of(file));
+  } catch (const std::exception& failure) {
+    throw error_of(info.Env(), failure);
+  }
+}
+
+/// open(options, entry): gives the entry its functions.
+Napi::Value open(const Napi::CallbackInfo& info) {
+  const Napi::Object asked = info[0].As<Napi::Object>();
+  const sage::SegmentOptions options = options_of(asked);
   const std::string create = text(asked, "create");
   try {
     const Napi::Object object = info[1].As<Napi::Object>();
-    fill_handle(object, Queue::open(options, create == "never"       ? Create::kNever
-                                             : create == "exclusive" ? Create::kExclusive
-                                                                     : Create::kIfMissing));
+    fill_entry(object, Queue::open(options, create == "never"       ? Create::kNever
+                                            : create == "exclusive" ? Create::kExclusive
+                                                                    : Create::kIfMissing));
     return object;
   } catch (const std::exception& failure) {
     throw error_of(info.Env(), failure);
@@ -149,6 +166,7 @@ Napi::Value arm(const Napi::CallbackInfo& info) {
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Doorbells);
+  exports["find"] = Napi::Function::New(env, find, "find");
   exports["open"] = Napi::Function::New(env, open, "open");
   exports["list"] = Napi::Function::New(env, list, "list");
   exports["prune"] = Napi::Function::New(env, prune, "prune");

@@ -13,7 +13,7 @@ using sage::Piece;
 /// put(bytes, start, end, codec, waitMs): 0 or a status.
 napi_value put(napi_env env, napi_callback_info info) {
   const Call<5> call(env, info);
-  return guarded(env, call.handle, [&] {
+  return guarded(env, call.entry, [&] {
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
@@ -21,10 +21,10 @@ napi_value put(napi_env env, napi_callback_info info) {
     const uint32_t end = call.number(env, 2);
     if (start > end || end > length) return integer(env, kTooLarge);
     const Piece piece{static_cast<uint8_t*>(data) + start, end - start, call.number(env, 3)};
-    if (too_large(*call.handle, piece.length)) return integer(env, kTooLarge);
-    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
+    if (too_large(*call.entry, piece.length)) return integer(env, kTooLarge);
+    return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
                      uint32_t accepted = 0;
-                     const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+                     const Outcome outcome = call.entry->queue->put(&piece, 1, &accepted);
                      return outcome == Outcome::kOk ? 0 : status_of(outcome);
                    }));
   });
@@ -34,14 +34,14 @@ napi_value put(napi_env env, napi_callback_info info) {
 /// arguments.
 napi_value put_raw(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
-  return guarded(env, call.handle, [&] {
+  return guarded(env, call.entry, [&] {
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    if (too_large(*call.handle, length)) return integer(env, kTooLarge);
+    if (too_large(*call.entry, length)) return integer(env, kTooLarge);
     const Piece piece{static_cast<uint8_t*>(data), static_cast<uint32_t>(length), kRawCodec};
     uint32_t accepted = 0;
-    const Outcome outcome = call.handle->queue->put(&piece, 1, &accepted);
+    const Outcome outcome = call.entry->queue->put(&piece, 1, &accepted);
     return integer(env, outcome == Outcome::kOk ? 0 : status_of(outcome));
   });
 }
@@ -50,22 +50,22 @@ napi_value put_raw(napi_env env, napi_callback_info info) {
 /// codec) pairs.
 napi_value put_many_out(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
-  return guarded(env, call.handle, [&] {
-    const Handle& handle = *call.handle;
-    const auto* table = reinterpret_cast<const uint32_t*>(handle.outbox);
+  return guarded(env, call.entry, [&] {
+    const Entry& entry = *call.entry;
+    const auto* table = reinterpret_cast<const uint32_t*>(entry.outbox);
     Piece pieces[sage::kMaxBatch];
     const uint32_t from = std::min(call.number(env, 0), sage::kMaxBatch);
     const uint32_t count = std::min(call.number(env, 1), sage::kMaxBatch - from);
     uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxBatch;
     for (uint32_t index = 0; index < from + count; ++index) {
       const uint32_t length = table[2 * index];
-      if (offset + length > handle.outbox_bytes || too_large(handle, length)) return integer(env, kTooLarge);
-      if (index >= from) pieces[index - from] = {handle.outbox + offset, length, table[2 * index + 1]};
+      if (offset + length > entry.outbox_bytes || too_large(entry, length)) return integer(env, kTooLarge);
+      if (index >= from) pieces[index - from] = {entry.outbox + offset, length, table[2 * index + 1]};
       offset += length;
     }
-    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
+    return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
                      uint32_t accepted = 0;
-                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     const Outcome outcome = call.entry->queue->put(pieces, count, &accepted);
                      return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
                    }));
   });
@@ -74,7 +74,7 @@ napi_value put_many_out(napi_env env, napi_callback_info info) {
 /// putMany(items: Uint8Array[], from, count, codecs: Uint8Array, waitMs): how many went in, or a status.
 napi_value put_many(napi_env env, napi_callback_info info) {
   const Call<5> call(env, info);
-  return guarded(env, call.handle, [&] {
+  return guarded(env, call.entry, [&] {
     Piece pieces[sage::kMaxBatch];
     const uint32_t from = call.number(env, 1);
     const uint32_t count = std::min(call.number(env, 2), sage::kMaxBatch);
@@ -86,70 +86,73 @@ napi_value put_many(napi_env env, napi_callback_info info) {
       size_t length = 0;
       napi_get_element(env, call.arguments[0], from + index, &item);
       napi_get_typedarray_info(env, item, nullptr, &length, &data, nullptr, nullptr);
-      if (too_large(*call.handle, length)) return integer(env, kTooLarge);
+      if (too_large(*call.entry, length)) return integer(env, kTooLarge);
       pieces[index] = {static_cast<uint8_t*>(data), static_cast<uint32_t>(length),
                        static_cast<uint8_t*>(codecs)[from + index]};
     }
-    return integer(env, try_or_sleep(*call.handle, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
+    return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
                      uint32_t accepted = 0;
-                     const Outcome outcome = call.handle->queue->put(pieces, count, &accepted);
+                     const Outcome outcome = call.entry->queue->put(pieces, count, &accepted);
                      return outcome == Outcome::kOk ? static_cast<int32_t>(accepted) : status_of(outcome);
                    }));
   });
 }
 
-/// claim(bytes, codec, waitMs): where the room lies in the mapping, in bytes, or a status.
+/// claim(bytes, codec, waitMs, holder): where the room lies in the mapping, in bytes, or a status. Its number is in the
+/// registers; endClaim() follows.
 napi_value claim(napi_env env, napi_callback_info info) {
-  const Call<3> call(env, info);
-  return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
+  const Call<4> call(env, info);
+  return guarded(env, call.entry, [&] {
+    Entry& entry = *call.entry;
     double bytes = 0;
     napi_get_value_double(env, call.arguments[0], &bytes);
-    if (too_large(handle, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
+    if (too_large(entry, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
     Item item;
-    int32_t result = try_or_sleep(handle, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
-      const Outcome outcome = handle.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &item);
+    int32_t result = try_or_sleep(entry, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
+      const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &item);
       return outcome == Outcome::kOk ? 0 : status_of(outcome);
     });
     if (result == 0) {
-      handle.claim = item;
-      result = static_cast<int32_t>(handle.queue->data(item) - handle.queue->segment().payload());
+      const uint32_t id = entry.claims.add(call.number(env, 3));
+      entry.claims.at(id) = item;
+      entry.registers[kHeld] = static_cast<int32_t>(id);
+      result = static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
     }
     return integer(env, result);
   });
 }
 
-/// endClaim(commit, bytes?): with bytes they are copied in first, where no view of the mapping can be had.
+/// endClaim(claim, commit, bytes?): with bytes they are copied in first, where no view of the mapping can be had.
 napi_value end_claim(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
-  return guarded(env, call.handle, [&] {
-    Handle& handle = *call.handle;
-    if (!handle.claim) return integer(env, 0);
-    const Item item = *handle.claim;
-    handle.claim.reset();
+  const Call<3> call(env, info);
+  return guarded(env, call.entry, [&] {
+    Entry& entry = *call.entry;
+    const uint32_t id = call.number(env, 0);
+    const Item item = entry.claims.at(id);
+    entry.claims.remove(id);
     bool commit = false;
-    napi_get_value_bool(env, call.arguments[0], &commit);
+    napi_get_value_bool(env, call.arguments[1], &commit);
     bool has_bytes = false;
-    napi_is_typedarray(env, call.arguments[1], &has_bytes);
+    napi_is_typedarray(env, call.arguments[2], &has_bytes);
     if (commit && has_bytes) {
       void* data = nullptr;
       size_t length = 0;
-      napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
-      std::memcpy(handle.queue->data(item), data, std::min<size_t>(length, item.length));
+      napi_get_typedarray_info(env, call.arguments[2], nullptr, &length, &data, nullptr, nullptr);
+      std::memcpy(entry.queue->data(item), data, std::min<size_t>(length, item.length));
     }
-    if (commit && !handle.queue->drops()) {
-      handle.queue->commit(item);
+    if (commit && !entry.queue->drops()) {
+      entry.queue->commit(item);
       return integer(env, 0);
     }
-    handle.queue->abandon(item);
+    entry.queue->abandon(item);
     return integer(env, commit ? kShut : 0);
   });
 }
 
 }  // namespace
 
-void add_puts(napi_env env, napi_value object, Handle* handle) {
-  add_calls(env, object, handle,
+void add_puts(napi_env env, napi_value object, Entry* entry) {
+  add_calls(env, object, entry,
             {
                 {"put", put},
                 {"putRaw", put_raw},

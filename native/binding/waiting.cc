@@ -11,40 +11,40 @@ napi_value step_of(napi_env env, sage::Step step) { return integer(env, static_c
 /// beginWaiting(direction): somebody begins to wait, and has found nothing. Returns the next step.
 napi_value begin_waiting(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
-  return guarded(env, call.handle,
-                 [&] { return step_of(env, call.handle->queue->begin_waiting(direction_of(call.number(env, 0)))); });
+  return guarded(env, call.entry,
+                 [&] { return step_of(env, call.entry->queue->begin_waiting(direction_of(call.number(env, 0)))); });
 }
 
 /// tried(direction, done): a try is over; `done` when nobody waits any more. Returns the next step.
 napi_value tried(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
-  return guarded(env, call.handle, [&] {
+  return guarded(env, call.entry, [&] {
     bool done = false;
     napi_get_value_bool(env, call.arguments[1], &done);
-    return step_of(env, call.handle->queue->tried(direction_of(call.number(env, 0)), done));
+    return step_of(env, call.entry->queue->tried(direction_of(call.number(env, 0)), done));
   });
 }
 
 /// rung(direction): the doorbell rang, or it is time to look again. Returns the next step.
 napi_value rung(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
-  return guarded(env, call.handle,
-                 [&] { return step_of(env, call.handle->queue->rung(direction_of(call.number(env, 0)))); });
+  return guarded(env, call.entry,
+                 [&] { return step_of(env, call.entry->queue->rung(direction_of(call.number(env, 0)))); });
 }
 
 /// stopWaiting(direction): nobody waits any more.
 napi_value stop_waiting(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
-  return guarded(env, call.handle, [&] {
-    call.handle->queue->stop_waiting(direction_of(call.number(env, 0)));
+  return guarded(env, call.entry, [&] {
+    call.entry->queue->stop_waiting(direction_of(call.number(env, 0)));
     return integer(env, 0);
   });
 }
 
 }  // namespace
 
-void add_waiting(napi_env env, napi_value object, Handle* handle) {
-  add_calls(env, object, handle,
+void add_waiting(napi_env env, napi_value object, Entry* entry) {
+  add_calls(env, object, entry,
             {
                 {"beginWaiting", begin_waiting},
                 {"tried", tried},

@@ -96,6 +96,31 @@ TEST(a_queue_that_ended_stays_until_a_reader_has_seen_it) {
   CHECK(access(path.c_str(), F_OK) != 0);
 }
 
+TEST(several_producers_work_through_one_handle) {
+  auto producers = make(__func__);
+  CHECK(producers->produce(2) && producers->produce(1) && producers->produce(1));
+  auto reader = make(__func__);
+  put(*producers, "one");
+  producers->stop_producing();
+  producers->stop_producing();
+  CHECK(get(*reader) == "one" && get(*reader) == "<none>" && !reader->is_shut());
+  producers->close();
+  CHECK(end_of(*reader) == Outcome::kShut);
+  reader->unlink();
+}
+
+TEST(who_stops_producing_more_often_than_it_began_ends_nothing) {
+  auto producer = make(__func__);
+  auto other = make(__func__);
+  CHECK(producer->produce(1) && other->produce(1));
+  producer->stop_producing();
+  producer->stop_producing();
+  CHECK(!other->is_shut());
+  other->stop_producing();
+  CHECK(end_of(*producer) == Outcome::kShut);
+  producer->unlink();
+}
+
 TEST(a_forked_child_is_a_producer_as_well) {
   auto producer = make(__func__);
   CHECK(producer->produce(1));

@@ -267,9 +267,9 @@ test('an item that nobody can decode is reported and does not end the consumer',
   const queue = await queueTypes.sage_queue!();
   const handle = (
     queue as unknown as {
-      handle: { put(bytes: Buffer, from: number, to: number, codec: number, wait: number): number };
+      native: { put(bytes: Buffer, from: number, to: number, codec: number, wait: number): number };
     }
-  ).handle;
+  ).native;
   handle.put(Buffer.from([0xc1]), 0, 1, 2, 0);
   await queue.put('good');
   const errors: unknown[] = [];

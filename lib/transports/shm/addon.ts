@@ -10,7 +10,7 @@ export const EMPTY = -1;
 export const FULL = -2;
 export const SHUT = -3;
 export const TOO_LARGE = -4;
-/** The item is taken but did not fit into the pool: `copyTaken` has it. */
+/** The item is taken, and in a hand: it did not fit into the pool, and copyFirst() has it. */
 export const LARGE = -5;
 /** Shut down as SHUT says, and one of its producers died before. */
 export const PRODUCER_LOST = -6;
@@ -19,6 +19,8 @@ export const PRODUCER_LOST = -6;
 export const REGISTER_CODEC = 0;
 export const REGISTER_LENGTH = 1;
 export const REGISTER_DELIVERIES = 2;
+/** The number of a claim, or of the hand in which items are. */
+export const REGISTER_HELD = 3;
 export const REGISTER_CRASHES = 4;
 export const REGISTER_TABLE = 8;
 
@@ -39,8 +41,11 @@ export type Direction = typeof GETTERS | typeof PUTTERS | typeof JOINERS;
 export const TRY = 0;
 export const SLEEP = 1;
 
-/** One participant of one queue. `waitMs` of 0 does not wait; a longer one comes back within 100 ms, done or not. */
-export interface NativeHandle {
+/**
+ * One participant of one queue, which the handles of its thread share. What is claimed, in hand or on lease is a holder's: one of those
+ * handles. `waitMs` of 0 does not wait; a longer one comes back within 100 ms, done or not.
+ */
+export interface NativeEntry {
   readonly registers: Int32Array;
   /** 0 or a status. */
   put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
@@ -50,41 +55,42 @@ export interface NativeHandle {
   putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
-  /** Offset of the room in `mapping()`, or a status. */
-  claim(bytes: number, codec: number, waitMs: number): number;
+  /** Offset of the room in `mapping()`, or a status. The claim's number is in REGISTER_HELD. */
+  claim(bytes: number, codec: number, waitMs: number, holder: number): number;
   /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
-  endClaim(commit: boolean, bytes?: Uint8Array): number;
-  /** Length of the item, now at `offset` of the pool, or a status. */
-  get(offset: number, waitMs: number): number;
+  endClaim(claim: number, commit: boolean, bytes?: Uint8Array): number;
+  /** Length of the item, now at `offset` of the pool, or a status. LARGE: it is in the hand of REGISTER_HELD. */
+  get(offset: number, waitMs: number, holder: number): number;
   /** get() without waiting. */
-  getNow(offset: number): number;
-  copyTaken(into: Uint8Array): void;
-  /** The item of LARGE is done with, or goes back. */
-  endTaken(finish: boolean): void;
+  getNow(offset: number, holder: number): number;
   /**
    * How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. They are
-   * done with when REGISTER_CODEC says that all are raw; otherwise endMany() follows.
+   * done with when REGISTER_CODEC says that all are raw; otherwise they are in the hand of REGISTER_HELD, and endHand() follows.
    */
-  getMany(offset: number, max: number, waitMs: number): number;
-  /** The first `done` items of the batch are done with, the others go back. */
-  endMany(done: number): void;
-  /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. */
-  takeRun(max: number, waitMs: number): number;
-  copyFirst(into: Uint8Array): void;
-  finishFirst(): void;
-  giveBackRun(): void;
+  getMany(offset: number, max: number, waitMs: number, holder: number): number;
+  /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in a hand. */
+  takeRun(max: number, waitMs: number, holder: number): number;
+  copyFirst(hand: number, into: Uint8Array): void;
+  /** With the last item the hand ends. */
+  finishFirst(hand: number): void;
+  /** The first `done` items are done with, the others go back. */
+  endHand(hand: number, done: number): void;
   peek(): Buffer | undefined;
   /** A lease id, or a status. */
-  lease(waitMs: number): number;
+  lease(waitMs: number, holder: number): number;
   copyLease(id: number, into: Uint8Array): void;
   endLease(id: number, acknowledge: boolean): void;
   /**
    * How many items are on lease and lie one after the other from `offset` of the pool on, with their ids, deliveries and crashes in the
    * registers. Or a status; LARGE: the one at the first id did not fit, and copyLease() has it.
    */
-  leaseMany(offset: number, max: number, waitMs: number): number;
+  leaseMany(offset: number, max: number, waitMs: number, holder: number): number;
   /** Ends the leases whose ids stand from REGISTER_LEASE_IDS on. */
   endLeases(count: number, acknowledge: boolean): void;
+  /** The number of one more holder, from 1 on. */
+  join(): number;
+  /** What that one held goes back; its number may be another one's from here on. */
+  leave(holder: number): void;
   /** Somebody begins to wait on that side, and has found nothing. What comes next: TRY, SLEEP or DONE. */
   beginWaiting(direction: Direction): number;
   /** A try is over; `done` when nobody waits any more. What comes next. */
@@ -95,17 +101,23 @@ export interface NativeHandle {
   stopWaiting(direction: Direction): void;
   setPool(pool: Uint8Array): void;
   setOutbox(outbox: Uint8Array): void;
-  /** Rings for this handle go to that doorbell, by that tag. */
+  /** Rings for this entry go to that doorbell, by that tag. */
   setBell(bell: number, tag: number): void;
   /** Nobody else looks after its peers. */
   mustPoll(): boolean;
+  /** The payload area as a buffer of its own; undefined where the runtime forbids that. It is detached before the entry closes. */
   mapping(): ArrayBuffer | undefined;
+  detach(mapping: ArrayBuffer): void;
   qsize(): number;
   full(): boolean;
   isShut(): boolean;
+  /** Nobody comes to it by its name any more. */
+  isRetired(): boolean;
   shutDown(immediate: boolean): void;
-  /** This handle is a producer's; false: the last of them has gone. */
+  /** One of the handles is a producer's; false: the last of the queue's producers has gone. */
   produce(expected: number): boolean;
+  /** One of them has closed. */
+  stopProducing(): void;
   /** Nothing is left, in the queue or in anybody's hand. */
   joined(): boolean;
   /** The schemas of its items; the first has the id 1. */
@@ -115,7 +127,8 @@ export interface NativeHandle {
   unlink(): void;
   stats(): NativeStats;
   configuration(): {
-    created: boolean;
+    /** Tells segments apart, whatever their names. */
+    file: string;
     maxsize: number;
     capacityBytes: number;
     autoCleanup: boolean;
@@ -176,7 +189,9 @@ export interface NativeOpenOptions {
 }
 
 export interface Addon {
-  open(options: NativeOpenOptions, handle: Record<keyof NativeHandle, undefined>): NativeHandle;
+  open(options: NativeOpenOptions, entry: Record<keyof NativeEntry, undefined>): NativeEntry;
+  /** The file that open() would attach to now; undefined: there is none. */
+  find(options: NativeOpenOptions): string | undefined;
   list(): (NativeSegment | { file: string; code: string; error: string })[];
   prune(file: string, includeNonEmpty: boolean): boolean;
   /** A doorbell that whoever may write segments of these permissions may ring. */
@@ -192,7 +207,7 @@ export interface Addon {
 }
 
 /** For the addon to fill in: an object whose properties it adds one by one V8 keeps as a slow dictionary. */
-const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
+const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   registers: undefined,
   put: undefined,
   putRaw: undefined,
@@ -203,19 +218,18 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   getMany: undefined,
   claim: undefined,
   endClaim: undefined,
-  copyTaken: undefined,
-  endTaken: undefined,
-  endMany: undefined,
   takeRun: undefined,
   copyFirst: undefined,
   finishFirst: undefined,
-  giveBackRun: undefined,
+  endHand: undefined,
   peek: undefined,
   lease: undefined,
   copyLease: undefined,
   endLease: undefined,
   leaseMany: undefined,
   endLeases: undefined,
+  join: undefined,
+  leave: undefined,
   beginWaiting: undefined,
   tried: undefined,
   rung: undefined,
@@ -225,11 +239,14 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   setBell: undefined,
   mustPoll: undefined,
   mapping: undefined,
+  detach: undefined,
   qsize: undefined,
   full: undefined,
   isShut: undefined,
+  isRetired: undefined,
   shutDown: undefined,
   produce: undefined,
+  stopProducing: undefined,
   joined: undefined,
   schemas: undefined,
   addSchema: undefined,
@@ -239,9 +256,9 @@ const EMPTY_HANDLE: Record<keyof NativeHandle, undefined> = {
   close: undefined,
 };
 
-/** Opens a queue. */
-export function openHandle(options: NativeOpenOptions): NativeHandle {
-  return loadAddon().open(options, { ...EMPTY_HANDLE });
+/** Takes an entry of its own in a queue. */
+export function openEntry(options: NativeOpenOptions): NativeEntry {
+  return loadAddon().open(options, { ...EMPTY_ENTRY });
 }
 
 let loaded: Addon | undefined;

@@ -1,13 +1,13 @@
 /**
- * How other processes wake this thread's event loop: a named pipe beside the segments (docs/adr/0003), into which they write a
- * handle's tag. No thread stands between the ring and the loop, and a loop with nothing to do makes no wakeups.
+ * How other processes wake this thread's event loop: a named pipe beside the segments (docs/adr/0003), into which they write an
+ * entry's tag. No thread stands between the ring and the loop, and a loop with nothing to do makes no wakeups.
  */
 import type { Socket, SocketConstructorOpts } from 'node:net';
 import { loadAddon } from './addon';
-import type { NativeHandle } from './addon';
+import type { NativeEntry } from './addon';
 import { nodeNet } from '../../util/lazy-node';
 
-/** As often does a handle look by itself that nobody rings: in a runtime without pipes, or where there is no thread to watch its peers. */
+/** As often does an entry look by itself that nobody rings: in a runtime without pipes, or where there is no thread to watch its peers. */
 const POLL_MS = 10;
 const TAG_BYTES = 4;
 const BUFFER_BYTES = 64 * 1024;
@@ -22,7 +22,7 @@ export interface Ringable {
   rung(): void;
 }
 
-type Audience = Pick<ReturnType<NativeHandle['configuration']>, 'permissions' | 'group'>;
+type Audience = Pick<ReturnType<NativeEntry['configuration']>, 'permissions' | 'group'>;
 
 class Doorbell {
   private readonly listeners = new Map<number, Ringable>();
@@ -36,11 +36,11 @@ class Doorbell {
     private readonly ended: () => void,
   ) {}
 
-  add(handle: NativeHandle, listener: Ringable): number {
+  add(entry: NativeEntry, listener: Ringable): number {
     this.open();
     const tag = this.nextTag++;
     this.listeners.set(tag, listener);
-    if (this.bell !== undefined) handle.setBell(this.bell.number, tag);
+    if (this.bell !== undefined) entry.setBell(this.bell.number, tag);
     return tag;
   }
 
@@ -119,40 +119,49 @@ function doorbellFor({ permissions, group }: Audience): Doorbell {
   return doorbell;
 }
 
-/** One handle's place at the bell. */
+/** One entry's place at the bell. */
 export class BellPull {
   private doorbell: Doorbell | undefined;
   private tag = 0;
   private poll: NodeJS.Timeout | undefined;
+  /** Those on whose behalf something waits. */
+  private readonly watchers = new Set<object>();
 
   constructor(
-    private readonly handle: NativeHandle,
+    private readonly entry: NativeEntry,
     private readonly audience: Audience,
     private readonly listener: Ringable,
   ) {}
 
-  /** Before the handle parks for the first time. */
+  /** Before the entry parks for the first time. */
   attach(): void {
     if (this.doorbell !== undefined) return;
     this.doorbell = doorbellFor(this.audience);
-    this.tag = this.doorbell.add(this.handle, this.listener);
+    this.tag = this.doorbell.add(this.entry, this.listener);
   }
 
-  /** While something waits. */
-  watch(): void {
-    const polls = this.doorbell?.works !== true || this.handle.mustPoll();
-    if (polls === (this.poll !== undefined)) return;
-    if (polls) this.poll = setInterval(() => this.listener.rung(), POLL_MS).unref();
-    else this.rest();
+  /** While something waits, which says so each time before it sleeps. */
+  watch(watcher: object): void {
+    this.watchers.add(watcher);
+    const polls = this.doorbell?.works !== true || this.entry.mustPoll();
+    if (polls) this.poll ??= setInterval(() => this.listener.rung(), POLL_MS).unref();
+    else this.stopPolling();
   }
 
-  rest(): void {
+  /** Nothing waits on its behalf any more. */
+  rest(watcher: object): void {
+    this.watchers.delete(watcher);
+    if (this.watchers.size === 0) this.stopPolling();
+  }
+
+  private stopPolling(): void {
     clearInterval(this.poll);
     this.poll = undefined;
   }
 
   detach(): void {
-    this.rest();
+    this.watchers.clear();
+    this.stopPolling();
     this.doorbell?.remove(this.tag);
     this.doorbell = undefined;
   }

@@ -13,33 +13,31 @@ import {
   REGISTER_LENGTH,
   native,
 } from './addon';
-import type { NativeHandle } from './addon';
+import type { NativeEntry } from './addon';
+import type { Holder } from './holder';
 import type { NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { refuseGet } from './status-errors';
 
 /** Undefined: there was nothing to lend. */
-export function tryLease<T>(
-  handle: NativeHandle,
-  isOpen: () => boolean,
-  waitMs: number,
-): { value: NativeLease<T> } | undefined {
-  const id = native(() => handle.lease(waitMs));
+export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): { value: NativeLease<T> } | undefined {
+  const id = native(() => entry.lease(waitMs, queue.attachment.holder));
   if (id < 0) {
     refuseGet(id);
     return undefined;
   }
-  const { registers } = handle;
+  const { registers } = entry;
   const codec = registers[REGISTER_CODEC]!;
   const deliveries = registers[REGISTER_DELIVERIES]!;
   const crashes = registers[REGISTER_CRASHES]!;
   const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
-  native(() => handle.copyLease(id, bytes));
+  native(() => entry.copyLease(id, bytes));
   let open = true;
   const end = (acknowledge: boolean): void => {
     if (!open) return;
     open = false;
-    if (isOpen()) native(() => handle.endLease(id, acknowledge));
+    // By way of the handle, which a lease keeps.
+    if (queue.attachment.isOpen) native(() => entry.endLease(id, acknowledge));
     else if (acknowledge) throw leaseLostError();
   };
   const endInTurn = async (acknowledge: boolean): Promise<void> => {
@@ -50,6 +48,7 @@ export function tryLease<T>(
   try {
     item = decodeItem(codec, bytes) as T;
   } catch (error) {
+    queue.check(); // closed by its decoding, and so the item has gone back
     end(true);
     throw error;
   }
@@ -68,12 +67,12 @@ export function tryLease<T>(
 }
 
 /** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
-function endLeases(handle: NativeHandle, ids: ArrayLike<number>, from: number, to: number, acknowledge: boolean): void {
-  const { registers } = handle;
+function endLeases(entry: NativeEntry, ids: ArrayLike<number>, from: number, to: number, acknowledge: boolean): void {
+  const { registers } = entry;
   for (let start = from; start < to; start += MAX_BATCH) {
     const count = Math.min(MAX_BATCH, to - start);
     for (let index = 0; index < count; index++) registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
-    native(() => handle.endLeases(count, acknowledge));
+    native(() => entry.endLeases(count, acknowledge));
   }
 }
 
@@ -83,9 +82,10 @@ export class LeasedItems implements HeldItems {
   private readonly tables: Int32Array[] = [];
   private readonly counts: number[] = [];
 
+  /** @param queue whose they are; they keep it */
   constructor(
-    private readonly handle: NativeHandle,
-    private readonly isOpen: () => boolean,
+    private readonly queue: Holder,
+    private readonly entry: NativeEntry,
   ) {}
 
   /** The first `count` of those that the registers speak of. */
@@ -95,7 +95,7 @@ export class LeasedItems implements HeldItems {
   }
 
   end(from: number, to: number, acknowledge: boolean): void {
-    if (!this.isOpen()) {
+    if (!this.queue.attachment.isOpen) {
       if (acknowledge) throw leaseLostError();
       return;
     }
@@ -103,7 +103,7 @@ export class LeasedItems implements HeldItems {
     this.tables.forEach((table, index) => {
       const count = this.counts[index]!;
       const [start, end] = [Math.max(from - first, 0), Math.min(to - first, count)];
-      if (start < end) endLeases(this.handle, table, start, end, acknowledge);
+      if (start < end) endLeases(this.entry, table, start, end, acknowledge);
       first += count;
     });
   }
@@ -126,12 +126,13 @@ export class LeasedItems implements HeldItems {
 
 /** Up to `max` items on lease as they lie, the last one when they have `maxBytes` together. Undefined: none. */
 export function lendEncoded(
-  handle: NativeHandle,
-  isOpen: () => boolean,
+  queue: Holder,
+  entry: NativeEntry,
   max: number,
   maxBytes: number,
 ): EncodedLeases | undefined {
-  const { registers } = handle;
+  const { holder } = queue.attachment;
+  const { registers } = entry;
   const ids: number[] = [];
   const ends: number[] = [];
   const codecs: number[] = [];
@@ -141,7 +142,7 @@ export function lendEncoded(
   let used = 0;
   native(() => {
     while (ids.length < max && used < maxBytes) {
-      const id = handle.lease(0);
+      const id = entry.lease(0, holder);
       if (id < 0) {
         if (ids.length === 0) refuseGet(id);
         break;
@@ -155,7 +156,7 @@ export function lendEncoded(
         larger.set(data.subarray(0, used));
         data = larger;
       }
-      handle.copyLease(id, data.subarray(used, used + length));
+      entry.copyLease(id, data.subarray(used, used + length));
       used += length;
       ids.push(id);
       ends.push(used);
@@ -164,7 +165,7 @@ export function lendEncoded(
   if (ids.length === 0) return undefined;
   const run = new LeaseRun(ids.length, {
     end: (from, to, acknowledge) => {
-      if (isOpen()) endLeases(handle, ids, from, to, acknowledge);
+      if (queue.attachment.isOpen) endLeases(entry, ids, from, to, acknowledge);
     },
     deliveries: (index) => deliveries[index]!,
     crashes: (index) => crashes[index]!,

@@ -26,7 +26,7 @@ function spend(ms: number): void {
   });
 }
 
-/** One side of one handle. */
+/** One side of one entry. */
 export class LookAgain {
   private misses = 0;
   private waits = 0;

@@ -1,14 +1,14 @@
-/** From a descriptor to an open handle: what it asks for, the defaults, and whether an existing queue is as it asks. */
+/** From a descriptor to an attached handle: what it asks for, the defaults, and whether an existing queue is as it asks. */
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { ConfigMismatchError, SegmentError } from '../../errors';
-import { native, openHandle } from './addon';
-import type { NativeHandle } from './addon';
+import type { NativeEntry } from './addon';
+import { Attachment } from './attachment';
 import type { ItemCodec } from '../../codec/registry';
 import type { ResolveOptions } from '../../queue/types';
 import { attachSchema, schemaBytes } from './segment-schema';
 import { ownerOf, segmentName } from './segment-name';
 
-type Configuration = ReturnType<NativeHandle['configuration']>;
+type Configuration = ReturnType<NativeEntry['configuration']>;
 
 const DEFAULT_MAXSIZE = 1000;
 const DEFAULT_MODE = 0o600;
@@ -56,11 +56,11 @@ function trustedUids(): number[] {
 export function openQueue(
   descriptor: QueueDescriptor,
   create: NonNullable<ResolveOptions['create']>,
-): { handle: NativeHandle; configuration: Configuration; codec: ItemCodec } {
+): { attachment: Attachment; codec: ItemCodec } {
   const { metadata, queueId, queueType } = descriptor;
   const maxsize = typeof metadata.maxsize === 'number' ? metadata.maxsize : DEFAULT_MAXSIZE;
   const asked = metadata.capacity_bytes;
-  const options = {
+  const attachment = new Attachment({
     kind: queueType === 'shm' ? ('shm' as const) : ('sage' as const),
     name: segmentName(descriptor),
     queueId,
@@ -72,19 +72,17 @@ export function openQueue(
     trustedUids: trustedUids(),
     create,
     schema: schemaBytes(descriptor),
-  };
-  const handle = native(() => openHandle(options));
-  const configuration = handle.configuration();
-  const differences = differencesOf(descriptor, configuration);
+  });
+  const { entry } = attachment;
   try {
-    if (differences.length === 0) return { handle, configuration, codec: attachSchema(handle, descriptor) };
+    const differences = differencesOf(descriptor, entry.configuration);
+    if (differences.length === 0) return { attachment, codec: attachSchema(entry.native, descriptor) };
+    throw new ConfigMismatchError(
+      `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
+        'Ask for the same, or leave it out to take the queue as it is.',
+    );
   } catch (error) {
-    handle.close();
+    attachment.close();
     throw error;
   }
-  handle.close();
-  throw new ConfigMismatchError(
-    `The queue '${queueId}' exists with another configuration than the descriptor asks for: ${differences.join('; ')}. ` +
-      'Ask for the same, or leave it out to take the queue as it is.',
-  );
 }

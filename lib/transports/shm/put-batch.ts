@@ -2,8 +2,8 @@
 import { CODEC_RAW, encodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
 import type { ItemCodec, EncodedItem } from '../../codec/registry';
 import { MAX_BATCH, TOO_LARGE, native } from './addon';
-import type { NativeHandle } from './addon';
-import { outboxMemory, packSmall, unpack } from './send-buffer';
+import type { AttachedQueue } from './attachment';
+import { packSmall, unpack } from './send-buffer';
 import { refusePut } from './status-errors';
 
 /** Without `items` they lie in the send buffer. */
@@ -17,24 +17,20 @@ interface Batch {
 }
 
 export class Batches {
-  /** Whether the handle knows the send buffer. */
-  private introduced = false;
+  private readonly capacityBytes: number;
 
   constructor(
-    private readonly handle: NativeHandle,
+    private readonly queue: AttachedQueue,
     private readonly codec: ItemCodec,
-    private readonly capacityBytes: number,
-  ) {}
+  ) {
+    this.capacityBytes = queue.attachment.entry.configuration.capacityBytes;
+  }
 
   /**
    * The next items as bytes: small ones packed into the send buffer, where they stay until anything else is put, others as they are.
    * @param first item `from`, where it is encoded already
    */
   next(items: readonly unknown[], from: number, first?: EncodedItem): Batch {
-    if (!this.introduced) {
-      native(() => this.handle.setOutbox(outboxMemory()));
-      this.introduced = true;
-    }
     if (first !== undefined) return this.encode(items, from, first);
     const packed = packSmall(items, from, this.codec, this.capacityBytes);
     return packed.count > 0 || packed.failure !== undefined ? packed : this.encode(items, from, packed.next);
@@ -76,10 +72,13 @@ export class Batches {
 
   /** How many went in; undefined: there is no room yet. */
   put({ count, items }: Batch, from: number, waitMs: number): number | undefined {
+    this.queue.check(); // the encoding may have closed it
+    const { entry } = this.queue.attachment;
+    if (items === undefined) entry.useOutbox();
     const outcome = native(() =>
       items === undefined
-        ? this.handle.putManyOut(from, count - from, waitMs)
-        : this.handle.putMany(items.bytes, from, count - from, items.codecs, waitMs),
+        ? entry.native.putManyOut(from, count - from, waitMs)
+        : entry.native.putMany(items.bytes, from, count - from, items.codecs, waitMs),
     );
     if (outcome > 0) return outcome;
     refusePut(outcome, 0, this.capacityBytes);

@@ -1,16 +1,24 @@
-/** Items on their way out: they land in memory of JavaScript's own, which is handed out in pieces. */
-import { CODEC_RAW, decodesByCopy, decodeItem } from '../../codec/registry';
+/**
+ * Items on their way out: they land in memory of JavaScript's own, which is handed out in pieces.
+ *
+ * To decode an item may run what a user registered, and that may use this very queue: take items of its own, close the handle, shut the
+ * queue down. So before anything is decoded its place in the memory is taken, and what the registers say of it is known or copied; and
+ * afterwards it is looked whether the handle is open still. If it is not, what was in its hands has gone back.
+ */
+import { CODEC_RAW, decodesByCopy, decodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
 import {
   EMPTY,
   LARGE,
   MAX_BATCH,
   REGISTER_CODEC,
+  REGISTER_HELD,
   REGISTER_LEASE_IDS,
   REGISTER_LENGTH,
   REGISTER_TABLE,
   native,
 } from './addon';
-import type { NativeHandle } from './addon';
+import type { NativeEntry } from './addon';
+import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
 import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
@@ -20,13 +28,13 @@ const POOL_BYTES = 64 * 1024;
 /** With less room than this a new pool is begun. */
 const LEAST_ROOM = 4 * 1024;
 
-export class Pool<T> {
+export class Pool {
   private buffer = NOTHING;
   private memory: ArrayBufferLike = NOTHING.buffer;
   /** Where the next item goes. */
   offset = 0;
 
-  constructor(private readonly handle: NativeHandle) {}
+  constructor(private readonly entry: NativeEntry) {}
 
   /** Before every get: makes sure that a usual item fits. */
   ready(): void {
@@ -37,25 +45,28 @@ export class Pool<T> {
     this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
     this.memory = this.buffer.buffer;
     this.offset = 0;
-    this.handle.setPool(this.buffer);
+    this.entry.setPool(this.buffer);
   }
 
   /** The next item, if one comes within `waitMs`. */
-  get(waitMs: number): { value: T } | undefined {
+  get<T>(queue: Holder, waitMs: number): { value: T } | undefined {
     this.ready();
-    return this.received(native(() => this.handle.get(this.offset, waitMs)));
+    return this.received<T>(
+      queue,
+      native(() => this.entry.get(this.offset, waitMs, queue.attachment.holder)),
+    );
   }
 
   /** The item that a get brought here, or that waits to be fetched. Undefined: there was none. */
-  received(status: number): { value: T } | undefined {
-    if (status >= 0) return { value: this.take(status, this.handle.registers[REGISTER_CODEC]!) };
-    if (status === LARGE) return this.fetchLarge();
+  received<T>(queue: Holder, status: number): { value: T } | undefined {
+    if (status >= 0) return { value: this.take<T>(status, this.entry.registers[REGISTER_CODEC]!) };
+    if (status === LARGE) return this.fetchLarge<T>(queue, true);
     refuseGet(status);
     return undefined;
   }
 
   /** The item of `length` bytes at the offset. Items that are not copied by their decoding keep their place. */
-  take(length: number, codec: number): T {
+  take<T>(length: number, codec: number): T {
     const start = this.offset;
     const end = start + length;
     if (decodesByCopy(codec)) return decodeItem(codec, this.buffer, start, end) as T;
@@ -65,46 +76,61 @@ export class Pool<T> {
   }
 
   /** An item too large for the pool. Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
-  private fetchLarge(remove = true): { value: T } | undefined {
-    const codec = this.handle.registers[REGISTER_CODEC]!;
-    const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
-    native(() => this.handle.copyTaken(bytes));
+  private fetchLarge<T>(queue: Holder, remove: boolean): { value: T } | undefined {
+    const { entry } = this;
+    const { registers } = entry;
+    const codec = registers[REGISTER_CODEC]!;
+    const hand = registers[REGISTER_HELD]!;
+    const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
+    native(() => entry.copyFirst(hand, bytes));
     try {
       const value = decodeItem(codec, bytes) as T;
-      native(() => this.handle.endTaken(true));
+      queue.check();
+      native(() => entry.endHand(hand, 1));
       return { value };
     } catch (error) {
-      native(() => this.handle.endTaken(remove));
+      queue.check();
+      native(() => entry.endHand(hand, remove ? 1 : 0));
       if (remove) throw error;
       return undefined;
     }
   }
 
-  /** Adds what comes within `waitMs`, of one run and up to `max` items in all. Returns how many it added, or a status. */
-  addMany(items: T[], max: number, waitMs: number): number {
+  /** Adds what comes within `waitMs`, of one batch and up to `max` items in all. Returns how many it added, or a status. */
+  addMany<T>(queue: Holder, items: T[], max: number, waitMs: number): number {
     this.ready();
-    const count = native(() => this.handle.getMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs));
-    if (count === LARGE) {
-      const outcome = this.fetchLarge(items.length === 0);
+    const { entry } = this;
+    const { holder } = queue.attachment;
+    const count = native(() => entry.getMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs, holder));
+    if (count <= 0 && count !== LARGE) return count;
+    if (count > 0 && entry.registers[REGISTER_CODEC] === CODEC_RAW) {
+      this.addRaw(items, count);
+      return count;
+    }
+    const before = items.length;
+    try {
+      if (count > 0) return this.decodeMany(queue, items, count);
+      const outcome = this.fetchLarge<T>(queue, before === 0);
       if (outcome === undefined) return EMPTY;
       items.push(outcome.value);
       return 1;
+    } catch (error) {
+      // Closed by what it decoded. The call has what it took before, and nothing of what went back.
+      if (before === 0 || queue.attachment.isOpen) throw error;
+      return EMPTY;
     }
-    if (count <= 0) return count;
-    if (this.handle.registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeMany(items, count);
-    this.addRaw(items, count);
-    return count;
   }
 
   /** Leases what comes within `waitMs`, up to `max` items in all, and adds them to both lists. Returns how many, or a status. */
-  leaseMany(items: T[], held: LeasedItems, max: number, waitMs: number): number {
+  leaseMany<T>(queue: Holder, items: T[], held: LeasedItems, max: number, waitMs: number): number {
     this.ready();
-    const { handle } = this;
-    const { registers } = handle;
-    const count = native(() => handle.leaseMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs));
-    if (count === LARGE) return this.decodeLeased(items, held, 1, this.copyLeased());
+    const { entry } = this;
+    const { registers } = entry;
+    const { holder } = queue.attachment;
+    const count = native(() => entry.leaseMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs, holder));
+    if (count === LARGE) return this.decodeLeased(queue, items, held, 1, this.copyLeased());
     if (count <= 0) return count;
-    if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(items, held, count);
+    if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(queue, items, held, count);
     held.add(registers, count);
     this.addRaw(items, count);
     return count;
@@ -112,25 +138,18 @@ export class Pool<T> {
 
   /** The bytes of a lease that did not fit into the pool. */
   private copyLeased(): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(this.handle.registers[REGISTER_LENGTH]!);
-    native(() => this.handle.copyLease(this.handle.registers[REGISTER_LEASE_IDS]!, bytes));
+    const bytes = Buffer.allocUnsafeSlow(this.entry.registers[REGISTER_LENGTH]!);
+    native(() => this.entry.copyLease(this.entry.registers[REGISTER_LEASE_IDS]!, bytes));
     return bytes;
   }
 
   /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in the pool. */
-  private decodeLeased(items: T[], held: LeasedItems, count: number, large?: Buffer): number {
-    const { handle } = this;
-    // Decoding may run what a user registered, and that may use this queue.
-    const registers = handle.registers.slice();
+  private decodeLeased<T>(queue: Holder, items: T[], held: LeasedItems, count: number, large?: Buffer): number {
+    const { entry } = this;
+    const registers = entry.registers.slice();
     const before = items.length;
-    let start = this.offset;
-    // … which then takes items of its own behind these.
-    if (large === undefined) {
-      let bytes = 0;
-      for (let index = 0; index < count; index++) bytes += registers[REGISTER_TABLE + 2 * index]!;
-      this.offset = (start + bytes + 7) & ~7;
-    }
     const { buffer, memory } = this;
+    let start = large === undefined ? this.keepPlace(count) : 0;
     let done = 0;
     try {
       for (; done < count; done++) {
@@ -141,13 +160,15 @@ export class Pool<T> {
           items.push(decodeIn<T>(buffer, memory, start, length, registers[REGISTER_TABLE + 2 * done + 1]!));
           start += length;
         }
+        queue.check();
       }
     } catch (error) {
+      queue.check();
       // As in decodeMany.
       const removed = before + done === 0 ? 1 : 0;
-      if (removed === 1) native(() => handle.endLease(registers[REGISTER_LEASE_IDS]!, true));
+      if (removed === 1) native(() => entry.endLease(registers[REGISTER_LEASE_IDS]!, true));
       for (let index = count - 1; index >= done + removed; index--)
-        native(() => handle.endLease(registers[REGISTER_LEASE_IDS + index]!, false));
+        native(() => entry.endLease(registers[REGISTER_LEASE_IDS + index]!, false));
       if (removed === 1) throw error;
       if (done === 0) return EMPTY;
     }
@@ -156,9 +177,9 @@ export class Pool<T> {
   }
 
   /** Adds a view of each of `count` raw items that lie one after the other from the offset on. */
-  private addRaw(items: T[], count: number): void {
+  private addRaw<T>(items: T[], count: number): void {
     const { memory } = this;
-    const { registers } = this.handle;
+    const { registers } = this.entry;
     let start = this.offset;
     for (let index = 0; index < count; index++) {
       const length = registers[REGISTER_TABLE + 2 * index]!;
@@ -168,33 +189,45 @@ export class Pool<T> {
     this.offset = (start + 7) & ~7;
   }
 
-  /** Adds the items of a run that lies here; from the first on that cannot be decoded they go back. Returns how many it added. */
-  private decodeMany(items: T[], count: number): number {
-    const { handle } = this;
-    const { registers } = handle;
+  /** What is taken meanwhile goes behind the `count` items of the table. Returns where they begin. */
+  private keepPlace(count: number): number {
+    const { registers } = this.entry;
+    const start = this.offset;
+    let end = start;
+    for (let index = 0; index < count; index++) end += registers[REGISTER_TABLE + 2 * index]!;
+    this.offset = (end + 7) & ~7;
+    return start;
+  }
+
+  /** Adds the items of a hand that lie here; from the first on that cannot be decoded they go back. Returns how many it added. */
+  private decodeMany<T>(queue: Holder, items: T[], count: number): number {
+    const { entry, buffer, memory } = this;
+    let { registers } = entry;
+    const hand = registers[REGISTER_HELD]!;
     const before = items.length;
-    let start = this.offset;
+    let start = this.keepPlace(count);
     let done = 0;
     try {
       for (; done < count; done++) {
         const length = registers[REGISTER_TABLE + 2 * done]!;
-        items.push(this.decodeAt(start, length, registers[REGISTER_TABLE + 2 * done + 1]!));
+        const codec = registers[REGISTER_TABLE + 2 * done + 1]!;
+        // A user's codec may have the registers written anew.
+        if (codec >= FIRST_CUSTOM_ID && registers === entry.registers) registers = registers.slice();
+        items.push(decodeIn<T>(buffer, memory, start, length, codec));
         start += length;
+        if (!queue.attachment.isOpen) break;
       }
     } catch (error) {
       // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
-      if (before + done === 0) {
-        native(() => handle.endMany(1));
+      if (before + done === 0 && queue.attachment.isOpen) {
+        native(() => entry.endHand(hand, 1));
         throw error;
       }
     }
-    this.offset = (start + 7) & ~7;
-    native(() => handle.endMany(done));
+    if (!queue.attachment.isOpen) items.length = before;
+    queue.check();
+    native(() => entry.endHand(hand, done));
     return done;
-  }
-
-  private decodeAt(start: number, length: number, codec: number): T {
-    return decodeIn<T>(this.buffer, this.memory, start, length, codec);
   }
 }
 

@@ -3,22 +3,23 @@ import { viewOf } from '../../util/buffer-view';
 import { CODEC_RAW } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
-import { REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
-import type { NativeHandle } from './addon';
+import { REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
+import { block } from './blocking';
+import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
 import { readMax } from '../../wait/options';
 import { ShmQueue } from './shm-queue';
 
-/** A view of the mapping keeps its handle, so that the memory under it is not unmapped because a queue was forgotten. */
-const owners = new WeakMap<ArrayBuffer, NativeHandle>();
+/** A view of the mapping keeps its handle, so that the memory under it is not another one's because a queue was forgotten. */
+const owners = new WeakMap<ArrayBuffer, Holder>();
 
 class OpenClaim implements Claim {
   private open = true;
 
   constructor(
+    private readonly queue: Holder,
     private readonly view: Buffer,
-    private readonly check: () => void,
-    private readonly end: (commit: boolean, view: Buffer) => void,
+    private readonly end: (commit: boolean) => void,
   ) {}
 
   get bytes(): Uint8Array {
@@ -27,16 +28,16 @@ class OpenClaim implements Claim {
   }
 
   commit(): void {
-    this.check();
+    this.queue.check();
     if (!this.open) throw new TypeError('The claim has ended already.');
     this.open = false;
-    this.end(true, this.view);
+    this.end(true);
   }
 
   abort(): void {
     if (!this.open) return;
     this.open = false;
-    this.end(false, this.view);
+    this.end(false);
   }
 
   [syncDispose](): void {
@@ -58,11 +59,12 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     if (this.claimOpen) {
       throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
     }
-    const offset = this.block(
+    const offset = block(
+      this,
       options,
       () => new QueueFullError('The queue has no room for the claim (items or bytes).'),
       (waitMs) => {
-        const status = native(() => this.handle.claim(bytes, CODEC_RAW, waitMs));
+        const status = native(() => this.native.claim(bytes, CODEC_RAW, waitMs, this.attachment.holder));
         if (status >= 0) return status;
         if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
         if (status === TOO_LARGE) {
@@ -73,29 +75,36 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
         return undefined;
       },
     );
+    const claim = this.native.registers[REGISTER_HELD]!;
     this.claimOpen = true;
     const memory = this.bytesInPlace();
     // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
     const view = memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes);
-    return new OpenClaim(view, this.checkClaim, this.endClaim);
+    return new OpenClaim(this, view, (commit) => this.endClaim(claim, commit, view));
   }
 
   /** The mapping, asked for once. */
   private bytesInPlace(): ArrayBuffer | undefined {
     if (this.memory !== undefined) return this.memory;
-    this.memory = this.handle.mapping();
-    if (this.memory !== undefined) owners.set(this.memory, this.handle);
+    this.memory = this.native.mapping();
+    if (this.memory !== undefined) owners.set(this.memory, this);
     return this.memory;
   }
 
-  private readonly endClaim = (commit: boolean, view: Buffer): void => {
+  private endClaim(claim: number, commit: boolean, view: Buffer): void {
     this.claimOpen = false;
     if (this.closed) return;
-    const status = native(() => this.handle.endClaim(commit, this.memory === undefined ? view : undefined));
+    const status = native(() => this.native.endClaim(claim, commit, this.memory === undefined ? view : undefined));
     if (status === SHUT)
       throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
-  };
-  private readonly checkClaim = (): void => this.check();
+  }
+
+  /** What is left of views must be empty, not a window on memory that is others' now. */
+  override closeSync(): void {
+    if (!this.closed && this.memory !== undefined) this.native.detach(this.memory);
+    this.memory = undefined;
+    super.closeSync();
+  }
 
   consumeSync(handler: (view: Uint8Array) => void, max?: number, options?: SyncWaitOptions): number {
     if (typeof handler !== 'function') throw new TypeError('consumeSync takes a function as its first argument.');
@@ -105,19 +114,20 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
     const take = (waitMs: number, left: number): number | undefined => {
-      const count = native(() => this.handle.takeRun(Math.min(MAX_BATCH, left), waitMs));
+      const count = native(() => this.native.takeRun(Math.min(MAX_BATCH, left), waitMs, this.attachment.holder));
       if (count === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
       return count > 0 ? count : undefined;
     };
     let handled = 0;
-    let count: number | undefined = this.block(
+    let count: number | undefined = block(
+      this,
       options,
       () => new QueueEmptyError(),
       (waitMs) => take(waitMs, limit),
     );
     while (count !== undefined) {
       handled += this.handleRun(handler, count);
-      if (handled >= limit || this.closed || this.handle.isShut()) break;
+      if (handled >= limit || this.closed || this.native.isShut()) break;
       count = take(0, limit - handled);
     }
     return handled;
@@ -125,18 +135,19 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
 
   /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many it is done with. */
   private handleRun(handler: (view: Uint8Array) => void, count: number): number {
-    const { handle } = this;
+    const { native: entry } = this;
     const memory = this.bytesInPlace();
-    const { registers } = handle;
+    const { registers } = entry;
+    const hand = registers[REGISTER_HELD]!;
     const table = this.run;
     for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
     for (let index = 0; index < count; index++) {
       const offset = table[2 * index]!;
       const length = table[2 * index + 1]!;
-      // Outside the try block, as in ShmQueue.block().
+      // Outside the try block, as in block().
       const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
       try {
-        if (memory === undefined) handle.copyFirst(view);
+        if (memory === undefined) entry.copyFirst(hand, view);
         this.consuming = true;
         const returned: unknown = handler(view);
         this.consuming = false;
@@ -147,12 +158,12 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
         }
       } catch (error) {
         this.consuming = false;
-        if (!this.closed) native(() => handle.giveBackRun());
+        if (!this.closed) native(() => entry.endHand(hand, 0));
         throw error;
       }
       // The handler closed the queue: this item went back, too.
       if (this.closed) return index;
-      handle.finishFirst();
+      entry.finishFirst(hand);
     }
     return count;
   }

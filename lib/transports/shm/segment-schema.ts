@@ -6,7 +6,7 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { checkCompatible } from '../../descriptor/schema';
 import { ConfigMismatchError, SegmentError } from '../../errors';
 import { native } from './addon';
-import type { NativeHandle } from './addon';
+import type { NativeEntry } from './addon';
 
 /** What a queue that is made with this descriptor stores; undefined: none. */
 export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer | undefined {
@@ -17,9 +17,9 @@ export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer |
  * How items of the queue become bytes. A schema that has more optional fields than those the queue knows is added to them.
  * @throws ConfigMismatchError where the queue has another schema than is asked for, or none; SegmentError
  */
-export function attachSchema(handle: NativeHandle, descriptor: QueueDescriptor): ItemCodec {
+export function attachSchema(entry: NativeEntry, descriptor: QueueDescriptor): ItemCodec {
   const { metadata, queueId } = descriptor;
-  const stored = native(() => handle.schemas())
+  const stored = native(() => entry.schemas())
     .filter((text) => text.length > 0)
     .map(readStored);
   const { schema, codec } = metadata;
@@ -31,7 +31,7 @@ export function attachSchema(handle: NativeHandle, descriptor: QueueDescriptor):
       `The queue '${queueId}' exists without a schema, and the descriptor asks for one. Make another queue, or leave it out.`,
     );
   for (const { node } of stored) checkCompatible(node, asked.node, queueId);
-  if (stored.includes(asked) || native(() => handle.addSchema(Buffer.from(asked.text))) !== 0) return asked;
+  if (stored.includes(asked) || native(() => entry.addSchema(Buffer.from(asked.text))) !== 0) return asked;
   throw new SegmentError(
     'ERR_SEGMENT_NO_SPACE',
     `The queue '${queueId}' has no room for another version of its schema: all of them together have 64 KiB.`,

@@ -1,8 +1,8 @@
-/** Calls that wait on one side of one handle: served in order, each ended by its item, timeout, signal or the handle's close. */
+/** Calls that wait on one side of one entry: served in order, each ended by its item, timeout, signal or the close of its handle. */
 import { SLEEP, TRY } from './addon';
-import type { Direction, NativeHandle } from './addon';
-import { CallGroup, CallLine } from '../../wait/call-line';
-import type { Attempt, LineRequest, LineState } from '../../wait/call-line';
+import type { Direction, NativeEntry } from './addon';
+import { CallLine } from '../../wait/call-line';
+import type { Attempt, CallGroup, LineRequest, LineState } from '../../wait/call-line';
 import type { Wait } from '../../wait/options';
 import type { BellPull } from './doorbell';
 import { LookAgain } from './look-again';
@@ -11,19 +11,17 @@ import { LookAgain } from './look-again';
 const BATCH = 64;
 
 export class WaitList {
-  /** Made with the first call that waits: most handles see none. */
+  /** Made with the first call that waits: most entries see none. */
   private line: CallLine | undefined;
-  private group: CallGroup | undefined;
   private looking: LookAgain | undefined;
-  private referenced = true;
   /** From the first who waits at the queue until nobody does. */
   private active = false;
-  /** A try runs code of the program's, which may use this handle: nobody is tried within a try. */
+  /** A try runs code of the program's, which may use this queue: nobody is tried within a try. */
   private serving = false;
   private again = false;
 
   constructor(
-    private readonly handle: NativeHandle,
+    private readonly native: NativeEntry,
     private readonly direction: Direction,
     private readonly bell: BellPull,
   ) {}
@@ -38,15 +36,15 @@ export class WaitList {
     return this.line !== undefined && this.line.isWanted;
   }
 
-  add<R>(wait: Wait, late: () => Error, attempt: Attempt<R>): Promise<R> {
-    return this.enter({ wait, late, attempt });
+  /** @param group the calls of its handle */
+  add<R>(group: CallGroup, wait: Wait, late: () => Error, attempt: Attempt<R>): Promise<R> {
+    return this.enter({ group, wait, late, attempt });
   }
 
   /** @param state what the call's own first try said of it */
-  enter<R>(request: Omit<LineRequest<R>, 'group'>, state?: LineState): Promise<R> {
+  enter<R>(request: LineRequest<R>, state?: LineState): Promise<R> {
     this.line ??= new CallLine((first) => this.left(first));
-    this.group ??= new CallGroup(this.referenced);
-    const waiting = this.line.add({ ...request, group: this.group }, state);
+    const waiting = this.line.add(request, state);
     if (!this.active && !this.serving && this.isWanted) this.begin();
     return waiting;
   }
@@ -69,7 +67,7 @@ export class WaitList {
   /** Looked, and found nothing. */
   private sleep(): void {
     this.bell.attach();
-    this.goOn(this.handle.beginWaiting(this.direction));
+    this.goOn(this.native.beginWaiting(this.direction));
   }
 
   /** The bell rang, or may be down, or a call has something to ask for again. */
@@ -79,7 +77,7 @@ export class WaitList {
     this.looking?.stop();
     if (!this.isTaken) return this.end();
     this.bell.attach();
-    this.goOn(this.handle.rung(this.direction));
+    this.goOn(this.native.rung(this.direction));
   }
 
   /** Nobody waits at the queue; calls may hold their places. */
@@ -96,11 +94,11 @@ export class WaitList {
       const result = this.serve();
       if (!this.active) return; // closed by what it served
       if (result === 'more') return this.continueLater();
-      step = this.handle.tried(this.direction, result === 'idle');
+      step = this.native.tried(this.direction, result === 'idle');
     }
-    if (step === SLEEP) return this.bell.watch();
+    if (step === SLEEP) return this.bell.watch(this);
     this.active = false;
-    this.bell.rest();
+    this.bell.rest(this);
   }
 
   private serve(): 'idle' | 'wanted' | 'more' {
@@ -121,8 +119,17 @@ export class WaitList {
     });
   }
 
-  /** What the first one waited for in vain may be more than the next one needs. */
-  private left(first: boolean): void {
+  /** Nobody is served until what this returns is called, nor told that somebody left: calls are being ended. */
+  hold(): () => void {
+    const { serving } = this;
+    this.serving = true;
+    return () => {
+      this.serving = serving;
+    };
+  }
+
+  /** Calls have left. What the `first` one waited for in vain may be more than the next one needs. */
+  left(first: boolean): void {
     if (first && !this.serving) this.rung();
   }
 
@@ -130,21 +137,20 @@ export class WaitList {
   private end(): void {
     this.looking?.stop();
     this.active = false;
-    this.handle.stopWaiting(this.direction);
-    this.bell.rest();
-  }
-
-  setReferenced(referenced: boolean): void {
-    this.referenced = referenced;
-    this.group?.setReferenced(referenced);
+    this.native.stopWaiting(this.direction);
+    this.bell.rest(this);
   }
 
   /** The end of all of them: none of those behind gets a turn any more. */
   failAll(reason: () => unknown): void {
-    const { serving } = this;
-    this.serving = true;
-    this.group?.giveUp(reason);
-    this.serving = serving;
+    const goOn = this.hold();
+    this.line?.giveUp(reason);
+    goOn();
+    this.close();
+  }
+
+  /** Nobody is left. */
+  close(): void {
     if (this.active) this.end();
   }
 }

@@ -21,6 +21,12 @@ class Hand {
     if (outcome == Outcome::kOk) count_ = taken;
     return outcome;
   }
+  /// One item that was taken already.
+  void hold(const Item& item) {
+    items_[0] = item;
+    next_ = 0;
+    count_ = 1;
+  }
   void finish_first(Queue& queue) {
     if (empty()) return;
     queue.finish_first(items(), left());
@@ -34,8 +40,6 @@ class Hand {
     if (!empty()) queue.give_back(items(), left());
     next_ = count_;
   }
-  /// The items are no longer this handle's.
-  void forget() { next_ = count_ = 0; }
 
  private:
   Item items_[kMaxBatch];

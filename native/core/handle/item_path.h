@@ -142,17 +142,25 @@ class ItemPath {
     waking_.all_may_go_on();
   }
 
-  /// This handle is a producer's from here on. The queue ends with the last of them, once `expected` have come; of
+  /// One more producer works through this handle. The queue ends with the last of them, once `expected` have come; of
   /// several that were named the most. False: it has ended.
   bool produce(uint32_t expected) {
     SharedState<Memory>::raise(shared_.control->producers, expected);
     // SYNC POINT: before the look at the end, pairs with the looks in end_with_last_producer().
     self().producers.fetch_add(Producers::kOneCome, std::memory_order_seq_cst);
-    produces_ = true;
+    ++producers_;
     Memory::point(Point::kProducerCome);
     if ((shared_.control->tail.load(std::memory_order_seq_cst) & Cursor::kShut) == 0) return true;
     stop_producing();
     return false;
+  }
+
+  /// One of them has closed.
+  void stop_producing() {
+    --producers_;
+    self().producers.fetch_add(Producers::kOneClosed, std::memory_order_seq_cst);
+    Memory::point(Point::kProducerGone);
+    end_with_last_producer();
   }
 
   /// Looks at the entry of another participant, and recovers it when `is_dead(identity)` says so, or when somebody who
@@ -182,7 +190,7 @@ class ItemPath {
     Participant<Memory>& entry = self();
     const uint64_t identity = entry.identity.load(std::memory_order_relaxed);
     waking_.leave();
-    if (produces_) stop_producing();
+    while (producers_ > 0) stop_producing();
     entry.bell_inode.store(0);
     if (held_ > 0) {
       // Under the word of the living: "dead" would stand there again when this process leaves the next time.
@@ -195,13 +203,14 @@ class ItemPath {
   /// A participant of its own from here on, at the entry `index`; what was held through another one is not its.
   void join_at(uint32_t index) {
     waking_.forget();
-    produces_ = false;
+    producers_ = 0;
     held_ = 0;
     actor_ = Actor();
     actor_.index = index;
   }
 
-  bool produces() const { return produces_; }
+  /// How many producers work through this handle.
+  uint32_t producers() const { return producers_; }
   const SageQueue<Memory>& algorithm() const { return algorithm_; }
   WakeProtocol<Memory, Host>& waking() { return waking_; }
   const WakeProtocol<Memory, Host>& waking() const { return waking_; }
@@ -243,13 +252,6 @@ class ItemPath {
   }
 
   // ── producers ──────────────────────────────────────────────────────────
-
-  void stop_producing() {
-    produces_ = false;
-    self().producers.fetch_add(Producers::kOneClosed, std::memory_order_seq_cst);
-    Memory::point(Point::kProducerGone);
-    end_with_last_producer();
-  }
 
   /// The producers that the dead one was are lost, and it may have been on its way to end the queue.
   void lose_producers(uint32_t index, uint64_t dead) {
@@ -333,7 +335,7 @@ class ItemPath {
   WakeProtocol<Memory, Host> waking_;
   Host& host_;
   uint32_t held_ = 0;  // claims, takes and leases open by this handle
-  bool produces_ = false;
+  uint32_t producers_ = 0;
 };
 
 }  // namespace sage

@@ -117,7 +117,8 @@ bool Queue::join() {
     if (attempt > 0) {
       throw SegmentFailure("ERR_SEGMENT_PARTICIPANTS",
                            "the queue " + segment_->name() + " has all of its " + std::to_string(kParticipants - 1) +
-                               " handles in use. Share one handle per thread, or close some.");
+                               " entries in use, one for each thread that has it open. Use fewer processes and threads "
+                               "on one queue, or let one of them serve it to the others over rpc.");
     }
     reap();
   }
@@ -242,8 +243,8 @@ void Queue::forget_bells() {
 }
 
 void Queue::after_fork() {
-  // The entry and everything held through it are the parent's. The role of a producer is the child's as well.
-  const bool produces = path_.produces();
+  // The entry and everything held through it are the parent's. The roles of producers are the child's as well.
+  const uint32_t producers = path_.producers();
   watched_ = false;
   joined_ = false;
   for (int attempt = 0; !joined_; ++attempt) {
@@ -262,7 +263,7 @@ void Queue::after_fork() {
   }
   forget_bells();
   forks_ = fork_generation();
-  if (produces) path_.produce(1);
+  for (uint32_t left = producers; left > 0; --left) path_.produce(1);
   announce();
 }
 

@@ -106,9 +106,14 @@ class Queue final : public Watcher::Client {
   /// Shut down at once: what is put from here on is dropped.
   bool drops() const { return shared().control->shut.load(std::memory_order_acquire) > 1; }
   bool is_shut() const { return shared().control->shut.load(std::memory_order_acquire) != 0; }
-  /// This handle is a producer's: once `expected` of them have come and the last one has closed, the queue is shut
-  /// down. False: that has happened already.
+  /// One more producer works through this handle: once `expected` of them have come and the last one has closed, the
+  /// queue is shut down. False: that has happened already.
   bool produce(uint32_t expected) { return path_.produce(expected); }
+  /// One of them has closed; close() is the end of those that are left.
+  void stop_producing() {
+    current();
+    if (path_.producers() > 0) path_.stop_producing();
+  }
   /// Nothing is in the queue, and nothing is on lease or taken and not finished.
   bool joined() {
     refresh();

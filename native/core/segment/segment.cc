@@ -89,10 +89,14 @@ int open_named(const std::string& file, int access) {
   return ::open((Segment::directory() + "/" + file).c_str(), access | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 }
 
-uint32_t owner_of(int fd, const std::string& file) {
+struct stat stat_of(int fd, const std::string& file) {
   struct stat info;
   if (fstat(fd, &info) != 0) fail_system("examine", file, errno);
-  return info.st_uid;
+  return info;
+}
+
+FileId id_of(const struct stat& info) {
+  return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
 }
 
 /// Before anything is opened there: whether queues can lie where this process wants them.
@@ -171,8 +175,7 @@ std::vector<std::string> Segment::list_files() {
 
 /// What can be known of the file without mapping it.
 void Segment::examine(int fd) {
-  struct stat info;
-  if (fstat(fd, &info) != 0) fail_system("examine", file_, errno);
+  const struct stat info = stat_of(fd, file_);
   if (!S_ISREG(info.st_mode)) fail_corrupt(file_, "it is not a regular file");
   const auto bytes = static_cast<uint64_t>(info.st_size);
   if (bytes < sizeof(Header)) fail_corrupt(file_, "it has only " + std::to_string(bytes) + " bytes");
@@ -181,7 +184,7 @@ void Segment::examine(int fd) {
   if (length != static_cast<ssize_t>(sizeof header_)) fail_corrupt(file_, "it became shorter while it was read");
   format::check_header(header_, bytes, file_);
   if (!platform::is_allocated(info)) fail_corrupt(file_, "some of its bytes were never reserved");
-  inode_ = info.st_ino;
+  file_id_ = id_of(info);
   owner_uid_ = info.st_uid;
   permissions_ = info.st_mode & 07777;
   group_ = info.st_gid;
@@ -337,6 +340,16 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
   }
 }
 
+bool Segment::find(const SegmentOptions& options, FileId* found) {
+  const std::string file = file_of(options.name);
+  const Descriptor existing(open_named(file, O_RDWR));
+  if (existing.fd < 0) return false;
+  const struct stat info = stat_of(existing.fd, file);
+  check_owner(options, info.st_uid, file);
+  *found = id_of(info);
+  return true;
+}
+
 /// Null: there is none of that name.
 std::unique_ptr<Segment> Segment::open_existing(const SegmentOptions& options, const std::string& file) {
   Descriptor existing(open_named(file, O_RDWR));
@@ -344,7 +357,7 @@ std::unique_ptr<Segment> Segment::open_existing(const SegmentOptions& options, c
     if (errno == ENOENT) return nullptr;
     fail_system("open", file, errno);
   }
-  check_owner(options, owner_of(existing.fd, file), file);
+  check_owner(options, stat_of(existing.fd, file).st_uid, file);
   std::unique_ptr<Segment> segment(new Segment(file));
   segment->examine(existing.fd);
   segment->map(existing.fd);
@@ -413,7 +426,7 @@ bool Segment::unlink_name() {
   if (named.fd < 0) return errno == ENOENT;
   struct stat info;
   if (fstat(named.fd, &info) != 0) return false;
-  if (info.st_ino != inode_) return true;
+  if (info.st_ino != file_id_.inode) return true;
   // Whoever unlinks holds this inode's lock, so the name cannot pass to another segment between the check and the
   // unlink. The kernel lets go of the lock when its holder dies.
   if (flock(named.fd, LOCK_EX | LOCK_NB) != 0) {
@@ -422,7 +435,7 @@ bool Segment::unlink_name() {
   }
   struct stat now;
   if (stat(path.c_str(), &now) != 0) return errno == ENOENT;
-  return now.st_ino != inode_ || unlink(path.c_str()) == 0;
+  return now.st_ino != file_id_.inode || unlink(path.c_str()) == 0;
 }
 
 }  // namespace sage

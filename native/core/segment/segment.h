@@ -41,8 +41,18 @@ class RoomMark {
   int folder_;
 };
 
+/// Which file: as long as anybody has it open, no other is called the same.
+struct FileId {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+};
+
 class Segment {
  public:
+  /// Whether there is a file of that name, and which: what open() would attach to now. Throws SegmentFailure where it
+  /// would refuse its owner.
+  static bool find(const SegmentOptions& options, FileId* file);
+
   /// Attaches to the segment of that name, or makes it. `created` tells which.
   /// Throws SegmentFailure; never returns a half-built or a retired one.
   static std::unique_ptr<Segment> open(const SegmentOptions& options, Create create, bool* created);
@@ -62,6 +72,7 @@ class Segment {
   const Header& header() const { return header_; }
   /// The open file, through which nothing is locked; -1 for a copy.
   int descriptor() const { return fd_; }
+  FileId file() const { return file_id_; }
   std::string path() const { return directory() + "/" + file_; }
   /// Who may write it.
   uint32_t permissions() const { return permissions_; }
@@ -106,7 +117,7 @@ class Segment {
   uint8_t* payload_ = nullptr;
   uint64_t mapped_bytes_ = 0;
   std::string file_;
-  uint64_t inode_ = 0;
+  FileId file_id_;
   uint32_t owner_uid_ = 0;
   uint32_t permissions_ = 0;
   uint32_t group_ = 0;

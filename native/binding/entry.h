@@ -1,22 +1,26 @@
-// One queue handle as JavaScript sees it: integers in and out, bytes into memory that JavaScript owns.
+// One thread's entry in one segment as JavaScript sees it: integers in and out, bytes into memory that JavaScript owns.
+// The handles that share it are known here as holders, by numbers from 1 on: what is claimed, in hand or on lease
+// belongs to one of them, and goes back when it leaves (lib/transports/shm/entry.ts).
 #pragma once
 
 #include <napi.h>
 
 #include <map>
 #include <memory>
-#include <optional>
+#include <string>
 #include <vector>
 
+#include "binding/owned_table.h"
 #include "core/handle/hand.h"
 
 namespace sage_binding {
 
-/// What a call returns when it returns no count or length. lib/native.ts has the same numbers.
+/// What a call returns when it returns no count or length. lib/transports/shm/addon.ts has the same numbers.
 enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLarge = -5, kProducerLost = -6 };
 
-/// Words that a call leaves for JavaScript to read, in an Int32Array of its own.
-enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kLeaseId = 3, kCrashes = 4, kTable = 8 };
+/// Words that a call leaves for JavaScript to read, in an Int32Array of its own. kHeld: the number of a claim, or of a
+/// hand.
+enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kHeld = 3, kCrashes = 4, kTable = 8 };
 
 /// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
 constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
@@ -24,28 +28,25 @@ constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
 constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;
 constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
 
-struct Handle {
+struct Entry {
   std::unique_ptr<sage::Queue> queue;
   Napi::Reference<Napi::Int32Array> registers_reference;
   Napi::Reference<Napi::Uint8Array> pool_reference;
   Napi::Reference<Napi::Uint8Array> outbox_reference;
-  Napi::Reference<Napi::ArrayBuffer> mapping_reference;
   int32_t* registers = nullptr;
   uint8_t* pool = nullptr;
   uint32_t pool_bytes = 0;
   const uint8_t* outbox = nullptr;
   uint32_t outbox_bytes = 0;
 
-  std::optional<sage::Item> large;  // taken, but too large for the pool
-  std::optional<sage::Item> claim;  // to be filled
-  sage::Hand run;                   // read in place
-  sage::Hand batch;                 // copied, and finished once they are decoded
-  std::vector<sage::Item> leases;   // by lease id; an id is used again once it is free
-  std::vector<uint32_t> free_leases;
+  OwnedTable<sage::Item> claims;  // to be filled
+  OwnedTable<sage::Hand> hands;   // taken, and not finished yet: read in place, decoded, or too large for the pool
+  OwnedTable<sage::Item> leases;
+  uint32_t holders = 0;  // the highest number that was given out
+  std::vector<uint32_t> free_holders;
 
-  /// The id of a new lease.
-  uint32_t add_lease(const sage::Item& item);
-
+  /// What that one held goes back.
+  void leave(uint32_t holder);
   void close();
 };
 
@@ -58,8 +59,11 @@ struct Doorbells {
 /// Who is attached, as stats() and listSegments() say it.
 Napi::Array attached_list(Napi::Env env, const sage::Queue& queue);
 
-/// Fills in the object of functions that lib/native.ts calls NativeHandle.
-void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue);
+/// Fills in the object of functions that lib/transports/shm/addon.ts calls NativeEntry.
+void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue);
+
+/// Tells segments apart, whatever their names.
+std::string name_of(const sage::FileId& file);
 
 /// The `code` of a failure of the core.
 const char* code_of(const std::exception& failure);

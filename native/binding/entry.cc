@@ -1,4 +1,4 @@
-#include "binding/handle.h"
+#include "binding/entry.h"
 
 #include <cstdlib>
 #include <map>
@@ -11,102 +11,130 @@
 namespace sage_binding {
 namespace {
 
-Handle& handle_of(const Napi::CallbackInfo& info) {
-  auto* handle = static_cast<Handle*>(info.Data());
-  if (handle->queue == nullptr) {
-    Napi::Error error = Napi::Error::New(info.Env(), "the handle was closed");
+Entry& entry_of(const Napi::CallbackInfo& info) {
+  auto* entry = static_cast<Entry*>(info.Data());
+  if (entry->queue == nullptr) {
+    Napi::Error error = Napi::Error::New(info.Env(), "the queue was closed");
     error.Set("code", Napi::String::New(info.Env(), "ERR_QUEUE_CLOSED"));
     throw error;
   }
-  return *handle;
+  return *entry;
 }
 
 Napi::Value set_pool(const Napi::CallbackInfo& info) {
-  Handle& handle = handle_of(info);
+  Entry& entry = entry_of(info);
   auto pool = info[0].As<Napi::Uint8Array>();
-  handle.pool_reference = Napi::Persistent(pool);
-  handle.pool = pool.Data();
-  handle.pool_bytes = static_cast<uint32_t>(pool.ByteLength());
+  entry.pool_reference = Napi::Persistent(pool);
+  entry.pool = pool.Data();
+  entry.pool_bytes = static_cast<uint32_t>(pool.ByteLength());
   return info.Env().Undefined();
 }
 
 Napi::Value set_outbox(const Napi::CallbackInfo& info) {
-  Handle& handle = handle_of(info);
+  Entry& entry = entry_of(info);
   auto outbox = info[0].As<Napi::Uint8Array>();
-  handle.outbox_reference = Napi::Persistent(outbox);
-  handle.outbox = outbox.Data();
-  handle.outbox_bytes = static_cast<uint32_t>(outbox.ByteLength());
+  entry.outbox_reference = Napi::Persistent(outbox);
+  entry.outbox = outbox.Data();
+  entry.outbox_bytes = static_cast<uint32_t>(outbox.ByteLength());
   return info.Env().Undefined();
 }
 
-/// setBell(number, tag): this handle is rung at that doorbell, by that tag.
+/// setBell(number, tag): this entry is rung at that doorbell, by that tag.
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
   const Doorbells& bells = *info.Env().GetInstanceData<Doorbells>();
   const auto bell = bells.open.find(info[0].As<Napi::Number>().Uint32Value());
-  if (bell != bells.open.end())
-    handle_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
+  if (bell != bells.open.end()) entry_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
 Napi::Value must_poll(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), handle_of(info).queue->must_poll());
+  return Napi::Boolean::New(info.Env(), entry_of(info).queue->must_poll());
 }
 
-/// The payload area as an ArrayBuffer; undefined where the runtime forbids memory that is not its own. It is held
-/// weakly, and JavaScript makes it hold the handle: as long as a view of it is left, the memory stays mapped.
+/// join(): the number of one more holder.
+Napi::Value join(const Napi::CallbackInfo& info) {
+  Entry& entry = entry_of(info);
+  if (entry.free_holders.empty()) return Napi::Number::New(info.Env(), ++entry.holders);
+  const uint32_t holder = entry.free_holders.back();
+  entry.free_holders.pop_back();
+  return Napi::Number::New(info.Env(), holder);
+}
+
+/// leave(holder): what it held goes back; its number is free.
+Napi::Value leave(const Napi::CallbackInfo& info) {
+  Entry& entry = entry_of(info);
+  const uint32_t holder = info[0].As<Napi::Number>().Uint32Value();
+  entry.leave(holder);
+  entry.free_holders.push_back(holder);
+  return info.Env().Undefined();
+}
+
+/// The payload area as an ArrayBuffer of the caller's own; undefined where the runtime forbids memory that is not its
+/// own. detach() has to come before the entry is closed.
 Napi::Value mapping(const Napi::CallbackInfo& info) {
-  Handle& handle = handle_of(info);
-  if (!handle.mapping_reference.IsEmpty()) {
-    const Napi::ArrayBuffer known = handle.mapping_reference.Value();
-    if (!known.IsEmpty()) return known;
-  }
+  const sage::Segment& segment = entry_of(info).queue->segment();
   napi_value buffer;
-  const uint64_t bytes = 2 * handle.queue->segment().header().area_bytes;
-  if (napi_create_external_arraybuffer(info.Env(), handle.queue->segment().payload(), bytes, nullptr, nullptr,
-                                       &buffer) != napi_ok) {
+  const uint64_t bytes = 2 * segment.header().area_bytes;
+  if (napi_create_external_arraybuffer(info.Env(), segment.payload(), bytes, nullptr, nullptr, &buffer) != napi_ok) {
     if (info.Env().IsExceptionPending()) info.Env().GetAndClearPendingException();
     return info.Env().Undefined();
   }
-  handle.mapping_reference = Napi::Weak(Napi::ArrayBuffer(info.Env(), buffer));
   return Napi::ArrayBuffer(info.Env(), buffer);
 }
 
+/// detach(buffer): a view that outlives what it shows must be empty, not a window on memory that is somebody else's.
+Napi::Value detach(const Napi::CallbackInfo& info) {
+  info[0].As<Napi::ArrayBuffer>().Detach();
+  return info.Env().Undefined();
+}
+
 Napi::Value qsize(const Napi::CallbackInfo& info) {
-  sage::Queue& queue = *handle_of(info).queue;
+  sage::Queue& queue = *entry_of(info).queue;
   queue.refresh();
   return Napi::Number::New(info.Env(), static_cast<double>(queue.size()));
 }
 
 Napi::Value full(const Napi::CallbackInfo& info) {
-  sage::Queue& queue = *handle_of(info).queue;
+  sage::Queue& queue = *entry_of(info).queue;
   queue.refresh();
   return Napi::Boolean::New(info.Env(), queue.full());
 }
 
 Napi::Value is_shut(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), handle_of(info).queue->is_shut());
+  return Napi::Boolean::New(info.Env(), entry_of(info).queue->is_shut());
+}
+
+/// Whether nobody can come to this segment by its name any more.
+Napi::Value is_retired(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), entry_of(info).queue->segment().retired());
 }
 
 Napi::Value shut_down(const Napi::CallbackInfo& info) {
-  handle_of(info).queue->shut_down(info[0].ToBoolean());
+  entry_of(info).queue->shut_down(info[0].ToBoolean());
   return info.Env().Undefined();
 }
 
-/// produce(expected): this handle is a producer's. False: the last one has gone.
+/// produce(expected): one of the handles is a producer's. False: the last one has gone.
 Napi::Value produce(const Napi::CallbackInfo& info) {
-  sage::Queue& queue = *handle_of(info).queue;
+  sage::Queue& queue = *entry_of(info).queue;
   return Napi::Boolean::New(info.Env(), queue.produce(info[0].As<Napi::Number>().Uint32Value()));
+}
+
+/// One of them has closed.
+Napi::Value stop_producing(const Napi::CallbackInfo& info) {
+  entry_of(info).queue->stop_producing();
+  return info.Env().Undefined();
 }
 
 /// Whether nothing is left in the queue, nor in anybody's hand.
 Napi::Value joined(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), handle_of(info).queue->joined());
+  return Napi::Boolean::New(info.Env(), entry_of(info).queue->joined());
 }
 
 /// What its items look like, by id: the first has the id 1. Empty where the queue was made without a schema.
 Napi::Value schemas(const Napi::CallbackInfo& info) {
   Napi::Array list = Napi::Array::New(info.Env());
-  for (const std::string& text : handle_of(info).queue->segment().schemas().list()) {
+  for (const std::string& text : entry_of(info).queue->segment().schemas().list()) {
     list[list.Length()] = Napi::Buffer<char>::Copy(info.Env(), text.data(), text.size());
   }
   return list;
@@ -116,17 +144,17 @@ Napi::Value schemas(const Napi::CallbackInfo& info) {
 Napi::Value add_schema(const Napi::CallbackInfo& info) {
   const auto bytes = info[0].As<Napi::Uint8Array>();
   const std::string text(reinterpret_cast<const char*>(bytes.Data()), bytes.ByteLength());
-  return Napi::Number::New(info.Env(), handle_of(info).queue->segment().schemas().add(text));
+  return Napi::Number::New(info.Env(), entry_of(info).queue->segment().schemas().add(text));
 }
 
 Napi::Value unlink_name(const Napi::CallbackInfo& info) {
-  handle_of(info).queue->unlink();
+  entry_of(info).queue->unlink();
   return info.Env().Undefined();
 }
 
 Napi::Value stats(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  sage::Queue& queue = *handle_of(info).queue;
+  sage::Queue& queue = *entry_of(info).queue;
   queue.refresh();
   const sage::QueueTotals totals = queue.totals();
   const sage::Header& header = queue.segment().header();
@@ -147,12 +175,12 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
   return result;
 }
 
-/// What the queue was made with, and whether this handle made it.
+/// Which file it is, and what the queue was made with.
 Napi::Value configuration(const Napi::CallbackInfo& info) {
-  const sage::Queue& queue = *handle_of(info).queue;
+  const sage::Queue& queue = *entry_of(info).queue;
   const sage::Header& header = queue.segment().header();
   Napi::Object result = Napi::Object::New(info.Env());
-  result["created"] = queue.created();
+  result["file"] = name_of(queue.segment().file());
   result["maxsize"] = static_cast<double>(header.maxsize);
   result["capacityBytes"] = static_cast<double>(header.capacity_bytes);
   result["autoCleanup"] = header.auto_cleanup != 0;
@@ -163,48 +191,42 @@ Napi::Value configuration(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {
-  auto* handle = static_cast<Handle*>(info.Data());
-  if (handle->queue == nullptr) return info.Env().Undefined();
-  if (!handle->mapping_reference.IsEmpty()) {
-    // A view that outlives the mapping must be empty, not a window on memory that is gone.
-    Napi::ArrayBuffer known = handle->mapping_reference.Value();
-    if (!known.IsEmpty()) known.Detach();
-    handle->mapping_reference.Reset();
-  }
-  handle->close();
+  auto* entry = static_cast<Entry*>(info.Data());
+  if (entry->queue == nullptr) return info.Env().Undefined();
+  entry->close();
   return info.Env().Undefined();
 }
 
-/// The open handles of this process. process.exit() ends the main thread without its environment's cleanup hooks, and
+/// The open entries of this process. process.exit() ends the main thread without its environment's cleanup hooks, and
 /// an uncaught exception does too: then exit() itself is what lets go.
-struct OpenHandles {
+struct OpenEntries {
   std::mutex mutex;
-  std::map<Handle*, std::thread::id> owners;
+  std::map<Entry*, std::thread::id> owners;
 
-  static OpenHandles& instance() {
-    static auto* handles = new OpenHandles;  // outlives every static destructor
+  static OpenEntries& instance() {
+    static auto* entries = new OpenEntries;  // outlives every static destructor
     static const int registered = std::atexit([] { instance().close_mine(); });
     (void)registered;
-    return *handles;
+    return *entries;
   }
-  void add(Handle* handle) {
+  void add(Entry* entry) {
     const std::lock_guard<std::mutex> lock(mutex);
-    owners.emplace(handle, std::this_thread::get_id());
+    owners.emplace(entry, std::this_thread::get_id());
   }
-  void remove(Handle* handle) {
+  void remove(Entry* entry) {
     const std::lock_guard<std::mutex> lock(mutex);
-    owners.erase(handle);
+    owners.erase(entry);
   }
-  /// Another thread's handle may be in use this very moment: the death of the process gives that one back.
+  /// Another thread's entry may be in use this very moment: the death of the process gives that one back.
   void close_mine() {
-    std::vector<Handle*> mine;
+    std::vector<Entry*> mine;
     {
       const std::lock_guard<std::mutex> lock(mutex);
       for (const auto& entry : owners) {
         if (entry.second == std::this_thread::get_id()) mine.push_back(entry.first);
       }
     }
-    for (Handle* handle : mine) handle->close();
+    for (Entry* entry : mine) entry->close();
   }
 };
 
@@ -223,10 +245,10 @@ napi_value cold_call(napi_env env, napi_callback_info arguments) {
 
 }  // namespace
 
-void add_calls(napi_env env, napi_value object, Handle* handle, Calls calls) {
+void add_calls(napi_env env, napi_value object, Entry* entry, Calls calls) {
   for (const auto& [name, callback] : calls) {
     napi_value function;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, handle, &function);
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, entry, &function);
     napi_set_named_property(env, object, name, function);
   }
 }
@@ -243,25 +265,22 @@ Napi::Array attached_list(Napi::Env env, const sage::Queue& queue) {
   return list;
 }
 
-void Handle::close() {
-  OpenHandles::instance().remove(this);
-  queue.reset();
-  run.forget();
-  batch.forget();
-  large.reset();
-  claim.reset();
+void Entry::leave(uint32_t holder) {
+  claims.remove_all_of(holder, [&](const sage::Item& item) { queue->abandon(item); });
+  hands.remove_all_of(holder, [&](sage::Hand& hand) { hand.give_back_all(*queue); });
+  leases.remove_all_of(holder, [&](const sage::Item& item) { queue->release_lease(item); });
 }
 
-uint32_t Handle::add_lease(const sage::Item& item) {
-  if (free_leases.empty()) {
-    leases.push_back(item);
-    return static_cast<uint32_t>(leases.size() - 1);
-  }
-  const uint32_t id = free_leases.back();
-  free_leases.pop_back();
-  leases[id] = item;
-  return id;
+/// The queue takes back what is held.
+void Entry::close() {
+  OpenEntries::instance().remove(this);
+  queue.reset();
+  claims.clear();
+  hands.clear();
+  leases.clear();
 }
+
+std::string name_of(const sage::FileId& file) { return std::to_string(file.device) + ":" + std::to_string(file.inode); }
 
 const char* code_of(const std::exception& failure) {
   const auto* segment = dynamic_cast<const sage::SegmentFailure*>(&failure);
@@ -275,32 +294,37 @@ Napi::Error error_of(Napi::Env env, const std::exception& failure) {
   return error;
 }
 
-void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
+void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
   const Napi::Env env = object.Env();
-  auto* handle = new Handle;
-  handle->queue = std::move(queue);
-  OpenHandles::instance().add(handle);
+  auto* entry = new Entry;
+  entry->queue = std::move(queue);
+  OpenEntries::instance().add(entry);
 
   auto registers = Napi::Int32Array::New(env, kRegisters);
-  handle->registers = registers.Data();
-  handle->registers_reference = Napi::Persistent(registers);
+  entry->registers = registers.Data();
+  entry->registers_reference = Napi::Persistent(registers);
   object["registers"] = registers;
 
-  add_puts(env, object, handle);
-  add_gets(env, object, handle);
-  add_waiting(env, object, handle);
-  add_calls(env, object, handle,
+  add_puts(env, object, entry);
+  add_gets(env, object, entry);
+  add_waiting(env, object, entry);
+  add_calls(env, object, entry,
             {
                 {"setPool", cold_call<set_pool>},
                 {"setOutbox", cold_call<set_outbox>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
+                {"join", cold_call<join>},
+                {"leave", cold_call<leave>},
                 {"mapping", cold_call<mapping>},
+                {"detach", cold_call<detach>},
                 {"qsize", cold_call<qsize>},
                 {"full", cold_call<full>},
                 {"isShut", cold_call<is_shut>},
+                {"isRetired", cold_call<is_retired>},
                 {"shutDown", cold_call<shut_down>},
                 {"produce", cold_call<produce>},
+                {"stopProducing", cold_call<stop_producing>},
                 {"joined", cold_call<joined>},
                 {"schemas", cold_call<schemas>},
                 {"addSchema", cold_call<add_schema>},
@@ -311,21 +335,21 @@ void fill_handle(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
             });
 
   // The environment ends before JavaScript could close: then the hook lets go, and the finalizer that follows frees.
-  const auto end_of_environment = [](void* data) { static_cast<Handle*>(data)->close(); };
-  napi_add_env_cleanup_hook(env, end_of_environment, handle);
+  const auto end_of_environment = [](void* data) { static_cast<Entry*>(data)->close(); };
+  napi_add_env_cleanup_hook(env, end_of_environment, entry);
   struct Life {
-    Handle* handle;
+    Entry* entry;
     napi_env env;
     void (*hook)(void*);
   };
-  auto* life = new Life{handle, env, end_of_environment};
+  auto* life = new Life{entry, env, end_of_environment};
   napi_wrap(
       env, object, life,
       [](napi_env, void* data, void*) {
         auto* ending = static_cast<Life*>(data);
-        napi_remove_env_cleanup_hook(ending->env, ending->hook, ending->handle);
-        ending->handle->close();
-        delete ending->handle;
+        napi_remove_env_cleanup_hook(ending->env, ending->hook, ending->entry);
+        ending->entry->close();
+        delete ending->entry;
         delete ending;
       },
       nullptr, nullptr);

@@ -1,0 +1,57 @@
+/** What one handle has of the entry that it shares, and when that ends. */
+import { CallGroup } from '../../wait/call-line';
+import { native } from './addon';
+import type { NativeOpenOptions } from './addon';
+import { entryFor } from './entry';
+import type { SegmentEntry } from './entry';
+import type { Holder } from './holder';
+
+/** What must be undone when a handle goes, whether it was closed or collected. It does not refer to the handle. */
+export class Attachment {
+  readonly entry: SegmentEntry;
+  readonly holder: number;
+  /** Those that wait. */
+  readonly calls = new CallGroup();
+  isOpen = true;
+  private isProducer = false;
+
+  /** @throws QueueNotFoundError, QueueExistsError, SegmentError */
+  constructor(options: NativeOpenOptions) {
+    this.entry = entryFor(options);
+    this.holder = this.entry.join();
+  }
+
+  /** The handle is a producer's. False: the last of them has gone. */
+  produce(expected: number): boolean {
+    this.isProducer = native(() => this.entry.native.produce(expected));
+    return this.isProducer;
+  }
+
+  close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.entry.leave(this.holder, this.calls, this.isProducer);
+  }
+}
+
+/** A handle, to what also asks its entry. */
+export interface AttachedQueue extends Holder {
+  readonly attachment: Attachment;
+}
+
+/** Handles that nobody can reach. There is nobody to tell either, should the segment be damaged. */
+const forgotten = new FinalizationRegistry<Attachment>((attachment) => {
+  try {
+    attachment.close();
+  } catch {
+    // What it held stays with the entry.
+  }
+});
+
+/** From here on `handle` is closed by the collector, unless it is closed before. */
+export const closeWhenForgotten = (handle: AttachedQueue): void =>
+  forgotten.register(handle, handle.attachment, handle);
+export const closeNow = (handle: AttachedQueue): void => {
+  forgotten.unregister(handle);
+  handle.attachment.close();
+};

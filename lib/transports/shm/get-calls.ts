@@ -1,0 +1,184 @@
+/** How one handle takes and leases: one item or many, blocking the thread or awaited. */
+import { CODEC_RAW, decodeItem } from '../../codec/registry';
+import type { EncodedLeases } from '../../queue/encoded-source';
+import { HeldBatch } from '../../queue/lease-batch';
+import type { LeaseBatch, NativeLease } from '../../queue/types';
+import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { readMax, readWait } from '../../wait/options';
+import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
+import { EMPTY, REGISTER_CODEC, fromNative, native } from './addon';
+import type { NativeEntry } from './addon';
+import { block } from './blocking';
+import type { AttachedQueue } from './attachment';
+import { LeasedItems, lendEncoded, tryLease } from './leases';
+import type { Pool } from './receive-buffer';
+import { emptyError, refuseGet } from './status-errors';
+import type { WaitList } from './wait-list';
+
+/** Lent encoded at a time: each put and each lease looks at every lease that is open. */
+const MOST_LENT = 128;
+
+/** An awaited call that moved items. */
+const answered = <R>(value: R, moved: number): Promise<R> =>
+  isTurnOver(moved) ? nextTurn().then(() => value) : Promise.resolve(value);
+
+export class GetCalls<T> {
+  private readonly native: NativeEntry;
+  private readonly pool: Pool;
+  private readonly line: WaitList;
+  private readonly holder: number;
+
+  constructor(private readonly queue: AttachedQueue) {
+    const { entry, holder } = queue.attachment;
+    this.native = entry.native;
+    this.pool = entry.pool;
+    this.line = entry.consumers;
+    this.holder = holder;
+  }
+
+  // ── synchronous ──────────────────────────────────────────────────────────
+
+  getSync(options?: SyncWaitOptions): T {
+    if (options === undefined && this.queue.attachment.isOpen) {
+      // The way of most calls, without a closure: something is there.
+      this.pool.ready();
+      const status = native(() => this.native.getNow(this.pool.offset, this.holder));
+      if (status >= 0) return this.pool.take(status, this.native.registers[REGISTER_CODEC]!);
+      const outcome = this.pool.received<T>(this.queue, status);
+      if (outcome !== undefined) return outcome.value;
+    }
+    return block(this.queue, options, emptyError, (waitMs) => this.pool.get<T>(this.queue, waitMs)).value;
+  }
+
+  getManySync(max: number, options?: SyncWaitOptions): T[] {
+    this.queue.check();
+    if (readMax(max) === 0) return [];
+    const items: T[] = [];
+    block(this.queue, options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
+    this.fillUp(items, max);
+    return items;
+  }
+
+  peekSync(): { item: T } | undefined {
+    this.queue.check();
+    const bytes = native(() => this.native.peek());
+    if (bytes === undefined) return undefined;
+    const codec = this.native.registers[REGISTER_CODEC]!;
+    return { item: decodeItem(codec, bytes, 0, bytes.length, 'It is still in the queue') as T };
+  }
+
+  leaseSync(options?: SyncWaitOptions): NativeLease<T> {
+    return block(this.queue, options, emptyError, (waitMs) => tryLease<T>(this.queue, this.native, waitMs)).value;
+  }
+
+  // ── asynchronous ─────────────────────────────────────────────────────────
+
+  get(options?: WaitOptions): Promise<T> {
+    let status: number;
+    try {
+      this.queue.check();
+      const wait = readWait(options);
+      status = EMPTY;
+      if (!this.line.isTaken) {
+        this.pool.ready();
+        status = this.native.getNow(this.pool.offset, this.holder);
+      }
+      if (status < 0) return this.getLater(status, wait);
+      const codec = this.native.registers[REGISTER_CODEC]!;
+      if (codec !== CODEC_RAW) return answered<T>(this.pool.take(status, codec), 1);
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
+    }
+    // Outside the try block, as in block().
+    return answered<T>(this.pool.take(status, CODEC_RAW), 1);
+  }
+
+  private getLater(status: number, wait: Wait): Promise<T> {
+    const outcome = this.pool.received<T>(this.queue, status);
+    if (outcome !== undefined) return answered(outcome.value, 1);
+    if (wait.timeoutMs === 0) throw emptyError();
+    return this.line
+      .add(this.queue.attachment.calls, wait, emptyError, () => this.pool.get<T>(this.queue, 0))
+      .then((item) => answered(item, 1));
+  }
+
+  /**
+   * Takes what is there, or waits for it.
+   * @param moved how many items that is
+   */
+  private consume<R>(wait: Wait, attempt: () => { value: R } | undefined, moved: (value: R) => number): Promise<R> {
+    const outcome = this.line.isTaken ? undefined : attempt();
+    if (outcome !== undefined) return answered(outcome.value, moved(outcome.value));
+    if (wait.timeoutMs === 0) throw emptyError();
+    return this.line
+      .add(this.queue.attachment.calls, wait, emptyError, attempt)
+      .then((value) => answered(value, moved(value)));
+  }
+
+  getMany(max: number, options?: WaitOptions): Promise<T[]> {
+    try {
+      this.queue.check();
+      const wait = readWait(options);
+      if (readMax(max) === 0) return Promise.resolve([]);
+      const items: T[] = [];
+      const attempt = (): { value: T[] } | undefined => {
+        if (!this.tryGetMany(items, max, 0)) return undefined;
+        this.fillUp(items, max);
+        return { value: items };
+      };
+      return this.consume(wait, attempt, () => items.length);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  lease(options?: WaitOptions): Promise<NativeLease<T>> {
+    try {
+      this.queue.check();
+      const wait = readWait(options);
+      return this.consume(
+        wait,
+        () => tryLease<T>(this.queue, this.native, 0),
+        () => 1,
+      );
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+  }
+
+  async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
+    this.queue.check();
+    const wait = readWait(options);
+    const items: T[] = [];
+    const held = new LeasedItems(this.queue, this.native);
+    if (readMax(max) === 0) return new HeldBatch(items, held);
+    const attempt = (): { value: number } | undefined => {
+      const status = this.pool.leaseMany(this.queue, items, held, max, 0);
+      refuseGet(status);
+      if (status <= 0) return undefined;
+      while (items.length < max && this.pool.leaseMany(this.queue, items, held, max, 0) > 0);
+      return { value: items.length };
+    };
+    await this.consume(wait, attempt, (moved) => moved);
+    return new HeldBatch(items, held);
+  }
+
+  lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
+    this.queue.check();
+    if (this.line.isTaken) return undefined;
+    const leases = lendEncoded(this.queue, this.native, Math.min(max, MOST_LENT), maxBytes);
+    return leases?.run.count === MOST_LENT ? { ...leases, more: true } : leases;
+  }
+
+  /** Adds what is there, up to `max` items in all. False: nothing was added. */
+  private tryGetMany(items: T[], max: number, waitMs: number): boolean {
+    const status = this.pool.addMany(this.queue, items, max, waitMs);
+    refuseGet(status);
+    return status > 0;
+  }
+
+  /** Adds what is there without waiting, up to `max` items in all. That the queue is shut down is for the next call to say. */
+  private fillUp(items: T[], max: number): void {
+    while (items.length < max && this.queue.attachment.isOpen && this.pool.addMany(this.queue, items, max, 0) > 0);
+  }
+}

@@ -1,0 +1,187 @@
+/** How one handle puts: one item or many, blocking the thread or awaited. */
+import { encodeItemSpan, isPlainBytes } from '../../codec/registry';
+import type { ItemCodec, ItemSpan } from '../../codec/registry';
+import { withAccepted } from '../../queue/base-queue';
+import { ItemSteps, putManyInLine } from '../../queue/put-many';
+import type { EnterLine, PutStep } from '../../queue/put-many';
+import { describeValue } from '../../util/describe-value';
+import { deadlineOf } from '../../wait/deadline';
+import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
+import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
+import type { AttachedQueue } from './attachment';
+import { TOO_LARGE, fromNative, native } from './addon';
+import type { NativeEntry } from './addon';
+import { blockUntil } from './blocking';
+import type { SegmentEntry } from './entry';
+import { ArrayPut, Batches } from './put-batch';
+import { owned } from './send-buffer';
+import { fullError, refusePut } from './status-errors';
+import type { WaitList } from './wait-list';
+
+/** What every put that is accepted at once returns. */
+const ACCEPTED = Promise.resolve();
+
+export class PutCalls<T> {
+  private readonly entry: SegmentEntry;
+  private readonly native: NativeEntry;
+  private readonly line: WaitList;
+  private readonly batches: Batches;
+  private readonly capacityBytes: number;
+
+  constructor(
+    private readonly queue: AttachedQueue,
+    private readonly codec: ItemCodec,
+  ) {
+    const { entry } = queue.attachment;
+    this.entry = entry;
+    this.native = entry.native;
+    this.line = entry.producers;
+    this.batches = new Batches(queue, codec);
+    this.capacityBytes = entry.configuration.capacityBytes;
+  }
+
+  /** Bytes that go in as they are. Empty ones take the way of other items, where it shows whether their memory is still theirs. */
+  private isRaw(item: unknown): item is Uint8Array {
+    return this.codec === 'auto' && isPlainBytes(item) && item.length > 0;
+  }
+
+  /** Runs what the user registered or wrote: a codec, an item's getters. They may close the handle. */
+  private encode(item: T): ItemSpan {
+    const span = encodeItemSpan(item, this.codec);
+    this.queue.check();
+    return span;
+  }
+
+  /**
+   * The one way in for an item: raw or encoded, blocking or awaited. Undefined: it went in. Otherwise the item as it was encoded, once, which is
+   * good until anything else is encoded. Throws what the addon does: no closure stands in the way of most calls.
+   */
+  private tryPut(item: T): ItemSpan | undefined {
+    // The way of most calls: bytes, and there is room.
+    if (this.isRaw(item) && this.native.putRaw(item) === 0) return undefined;
+    const span = this.encode(item);
+    return this.tryPutBytes(span, 0) ? undefined : span;
+  }
+
+  private tryPutBytes({ buffer, start, end, codecId }: ItemSpan, waitMs: number): boolean {
+    const status = this.native.put(buffer, start, end, codecId, waitMs);
+    if (status === 0) return true;
+    refusePut(status, end - start, this.capacityBytes);
+    return false;
+  }
+
+  /** For an item that has to wait: its owner, or the encoder, may use those bytes again. @throws ItemTooLargeError */
+  private ownSpan(span: ItemSpan): ItemSpan {
+    const { codecId, bytes } = owned(span);
+    if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
+    return { codecId, buffer: bytes, start: 0, end: bytes.length };
+  }
+
+  // ── synchronous ──────────────────────────────────────────────────────────
+
+  putSync(item: T, options?: SyncWaitOptions): void {
+    this.queue.check();
+    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
+    const span = native(() => this.tryPut(item));
+    if (span === undefined) return;
+    const attempt = (waitMs: number): true | undefined => native(() => this.tryPutBytes(span, waitMs)) || undefined;
+    if (blockUntil(this.entry, deadline, attempt) === undefined) throw fullError();
+  }
+
+  putManySync(items: readonly T[], options?: SyncWaitOptions): number {
+    this.queue.check();
+    if (!Array.isArray(items)) {
+      throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
+    }
+    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
+    const put = new ArrayPut(this.batches, items);
+    const attempt = (waitMs: number): number | undefined => put.step(waitMs) || undefined;
+    try {
+      while (!put.isDone) {
+        if (attempt(0) !== undefined) continue;
+        // After the wait others are served, which may use the send buffer.
+        if (this.entry.isWaitedFor) put.own();
+        if (blockUntil(this.entry, deadline, attempt) === undefined) throw fullError();
+      }
+    } catch (error) {
+      throw withAccepted(error, put.accepted);
+    }
+    return put.accepted;
+  }
+
+  // ── asynchronous ─────────────────────────────────────────────────────────
+
+  // Not async functions where most answers are there at once: they would cost more than the rest of the call.
+
+  put(item: T, options?: WaitOptions): Promise<void> {
+    try {
+      this.queue.check();
+      const wait = readWait(options);
+      const { line } = this;
+      if (line.isTaken && (wait.timeoutMs !== 0 || line.isWanted)) return this.putLater(item, wait);
+      const span = this.tryPut(item);
+      if (span !== undefined) return this.putLater(item, wait, span);
+      return isTurnOver(1) ? nextTurn() : ACCEPTED;
+    } catch (error) {
+      return Promise.reject(fromNative(error) as Error);
+    }
+  }
+
+  /** @param span the item, where it is encoded already */
+  private putLater(item: T, wait: Wait, span?: ItemSpan): Promise<void> {
+    if (wait.timeoutMs === 0) throw fullError();
+    const waiting = this.ownSpan(span ?? this.encode(item));
+    wait.signal?.throwIfAborted(); // by the encoding
+    const attempt = (): { value: number } | undefined =>
+      native(() => this.tryPutBytes(waiting, 0)) ? { value: 1 } : undefined;
+    return this.line
+      .add(this.queue.attachment.calls, wait, fullError, attempt)
+      .then((moved) => (isTurnOver(moved) ? nextTurn() : undefined));
+  }
+
+  async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
+    this.queue.check();
+    const wait = readWait(options);
+    const { line } = this;
+    const group = this.queue.attachment.calls;
+    const serve = (): void => line.rung();
+    const check = (): void => {
+      wait.signal?.throwIfAborted();
+      this.queue.check();
+    };
+    const enter: EnterLine = (request) => {
+      if (line.isTaken && (wait.timeoutMs !== 0 || line.isWanted)) {
+        if (wait.timeoutMs === 0) throw fullError();
+        return line.enter({ ...request, group });
+      }
+      const outcome = request.attempt();
+      if (typeof outcome === 'object') return outcome.value;
+      check(); // the source and the encoding may have ended the call
+      return line.enter({ ...request, group }, outcome);
+    };
+    if (Array.isArray(items)) {
+      const put = new ArrayPut(this.batches, items);
+      const step = (): PutStep => {
+        check();
+        return put.isDone ? 'done' : put.step(0);
+      };
+      return putManyInLine(wait, { step, full: fullError, serve, own: () => put.own() }, enter);
+    }
+    let span: ItemSpan | undefined;
+    const steps = new ItemSteps(items, serve, check, (item) => {
+      const waiting = span;
+      if (waiting === undefined) span = native(() => this.tryPut(item));
+      else if (native(() => this.tryPutBytes(waiting, 0))) span = undefined;
+      return span === undefined;
+    });
+    const own = (): void => {
+      if (span !== undefined) span = this.ownSpan(span);
+    };
+    try {
+      return await putManyInLine(wait, { step: () => steps.step(), full: fullError, serve, own }, enter);
+    } finally {
+      await steps.feed.leave();
+    }
+  }
+}
