@@ -125,7 +125,7 @@ bool Queue::join() {
 }
 
 void Queue::watch() {
-  if (Watcher::is_this_thread() || watched_) return;
+  if (Watcher::is_this_thread() || (watched_ && !Watcher::is_paused())) return;
   watched_ = Watcher::instance().add(this);
 }
 

@@ -116,6 +116,7 @@ Step Queue::tried(Direction direction, bool done) {
 
 Step Queue::rung(Direction direction) {
   current();
+  watch();  // the watcher may have been paused since
   return path_.waking().rung(direction);
 }
 
@@ -123,9 +124,10 @@ void Queue::stop_waiting(Direction direction) {
   if (forks_ == fork_generation()) path_.waking().stop(direction);
 }
 
-void Queue::sleep(Direction direction, uint32_t timeout_ms) {
-  mind_newcomers();
-  futex_wait(self().bell[direction], Bell::kSleeping, timeout_ms);
+void Queue::interrupt(Direction direction) {
+  if (!joined_ || forks_ != fork_generation()) return;
+  path_.waking().rung(direction);  // the word changes, so that who is on its way to sleep does not
+  futex_wake(self().bell[direction]);
 }
 
 void Queue::follow_up_later(Direction direction) {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/handle/item_path.h"
+#include "core/os/futex.h"
 #include "core/os/life_lock.h"
 #include "core/os/process.h"
 #include "core/segment/segment.h"
@@ -44,6 +45,13 @@ struct Attached {
   bool alive;
   bool foreign;  // of another pid namespace, or of one that cannot be told: the pid means nothing here
 };
+
+/// Of a handle that one thread has for itself.
+struct NoLock {
+  void lock() {}
+  void unlock() {}
+};
+inline NoLock no_lock;
 
 /// Everything it shares with others lies in its segment, and its place there is held by a life lock.
 class Queue final : public Watcher::Client {
@@ -87,9 +95,12 @@ class Queue final : public Watcher::Client {
 
   // Waiting, by the steps of WakeProtocol.
   /// Blocks until `attempt` says that it is done, for `limit_ms` at most. A get looks again for a moment before it
-  /// sleeps. False: it was not done in time.
-  template <class Attempt>
-  bool wait(Direction direction, uint32_t limit_ms, Attempt attempt);
+  /// sleeps. False: it was not done in time. Where several threads have a handle, each under a lock, `lock` is let go
+  /// of while this one sleeps; no other may wait in that direction meanwhile.
+  template <class Attempt, class Lock = NoLock>
+  bool wait(Direction direction, uint32_t limit_ms, Attempt attempt, Lock& lock = no_lock);
+  /// Has the one who sleeps in wait(), which let go of its lock, try again.
+  void interrupt(Direction direction);
   /// The same, step by step, for an event loop, whose doorbell is rung.
   Step begin_waiting(Direction direction);
   Step tried(Direction direction, bool done);
@@ -172,7 +183,8 @@ class Queue final : public Watcher::Client {
   void remove_doorbells(uint64_t another);
   bool remove_name();
   bool retire(bool even_with_items);
-  void sleep(Direction direction, uint32_t timeout_ms);
+  template <class Lock>
+  void sleep(Direction direction, uint32_t timeout_ms, Lock& lock);
   void watch();
   void announce();
   bool announce_once();
@@ -219,14 +231,32 @@ class Queue final : public Watcher::Client {
   std::unique_ptr<Bells> bells_ = std::make_unique<Bells>();
 };
 
-template <class Attempt>
-bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt) {
+/// Undoes a lock for as long as it stands.
+template <class Lock>
+class Unlocked {
+ public:
+  explicit Unlocked(Lock& lock) : lock_(lock) { lock_.unlock(); }
+  ~Unlocked() { lock_.lock(); }
+  Unlocked(const Unlocked&) = delete;
+  Unlocked& operator=(const Unlocked&) = delete;
+
+ private:
+  Lock& lock_;
+};
+
+template <class Attempt, class Lock>
+bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt, Lock& lock) {
   bool done = attempt();
   if (done || limit_ms == 0) return done;
   if (direction == kGetters) {
-    spin_.look_again(received(), [&] { return done = attempt(); });
-    if (done) return true;
+    const uint64_t before = received();
+    const Unlocked<Lock> unlocked(lock);
+    spin_.look_again(before, [&] {
+      const std::lock_guard<Lock> locked(lock);
+      return done = attempt();
+    });
   }
+  if (done) return true;
   current();
   watch();
   struct Stop {  // also where an attempt throws
@@ -237,11 +267,19 @@ bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt) {
   const uint32_t start = monotonic_ms();
   const auto sleep_on = [&] {
     const uint32_t passed = monotonic_ms() - start;
-    if (passed < limit_ms) sleep(direction, limit_ms - passed);
+    if (passed < limit_ms) sleep(direction, limit_ms - passed, lock);
     return passed < limit_ms;
   };
   return path_.waking().run(direction, Bell::kSleeping, path_.waking().begin(direction, Bell::kSleeping), attempt,
                             sleep_on);
+}
+
+template <class Lock>
+void Queue::sleep(Direction direction, uint32_t timeout_ms, Lock& lock) {
+  mind_newcomers();
+  const std::atomic<uint32_t>& bell = self().bell[direction];
+  const Unlocked<Lock> unlocked(lock);
+  futex_wait(bell, Bell::kSleeping, timeout_ms);
 }
 
 }  // namespace sage

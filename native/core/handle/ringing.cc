@@ -54,6 +54,7 @@ bool Queue::announce_once() {
 }
 
 void Queue::set_bell(const Doorbell& bell, uint32_t tag) {
+  current();
   {
     const std::lock_guard<std::mutex> lock(bells_->mutex);
     if (bells_->own >= 0) ::close(bells_->own);

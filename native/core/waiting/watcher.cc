@@ -39,6 +39,7 @@ class SignalsBlocked {
 };
 
 thread_local bool on_watchers_thread = false;
+std::atomic<bool> paused{false};
 
 constexpr int kGone = -1;  // instead of a descriptor: the process has ended, and is still among the peers
 
@@ -59,6 +60,7 @@ struct Watcher::Run {
   bool deaf = false;                      // whoever cannot ring cannot nudge either
   uint32_t asked_ms = 0;
   bool stop = false;
+  bool missed = false;  // nudges, while it was paused
   std::thread thread;
 
   /// False: no descriptor is left. The thread then looks every kPollMs, and tries again.
@@ -103,12 +105,15 @@ Watcher& Watcher::instance() {
 Watcher::Watcher() : forks_(fork_generation()) {}
 
 bool Watcher::is_this_thread() { return on_watchers_thread; }
+bool Watcher::is_paused() { return paused.load(std::memory_order_acquire); }
 
 /// False: the system gives no thread.
 bool Watcher::start() {
   run_ = std::make_unique<Run>();
   run_->open_pipe();
   run_->nudges = open_nudges();
+  run_->missed = !clients_.empty();
+  for (Client* client : clients_) listen(client);
   const SignalsBlocked blocked;
   try {
     run_->thread = std::thread(&Watcher::loop, this, run_.get());
@@ -116,16 +121,44 @@ bool Watcher::start() {
     run_.reset();
     return false;
   }
+  paused.store(false, std::memory_order_release);
   return true;
+}
+
+/// Here and not in the thread: whoever cannot ring from now on is heard.
+void Watcher::listen(Client* client) {
+  run_->heard[client] = run_->nudges < 0 ? -1 : listen_to(run_->nudges, client->segment_descriptor());
+}
+
+void Watcher::pause() {
+  std::unique_ptr<Run> ended;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    if (run_ == nullptr) return;
+    run_->stop = true;
+    poke();
+    ended = std::move(run_);
+    paused.store(true, std::memory_order_release);
+  }
+  ended->thread.join();
+  on_watchers_thread = true;  // what is followed up and has to be once more is written down, and waits
+  const std::multimap<Client*, FollowUp> due = std::move(follow_ups_);
+  follow_ups_.clear();
+  for (const auto& work : due) work.first->follow_up(work.second.direction);
+  on_watchers_thread = false;
+}
+
+void Watcher::resume() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (run_ == nullptr && !follow_ups_.empty()) start();
 }
 
 bool Watcher::add(Client* client) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return true;
   if (run_ == nullptr && !start()) return false;
+  if (std::find(clients_.begin(), clients_.end(), client) != clients_.end()) return true;
   clients_.push_back(client);
-  // Here and not in the thread: whoever cannot ring from now on is heard.
-  run_->heard[client] = run_->nudges < 0 ? -1 : listen_to(run_->nudges, client->segment_descriptor());
+  listen(client);
   poke();
   return true;
 }
@@ -166,8 +199,8 @@ void Watcher::schedule(Client* client, int direction) {
 }
 
 void Watcher::look_again() {
-  // The run is there for as long as a client is.
-  if (!is_this_thread() && run_ != nullptr) poke();
+  // The run is there for as long as a client is and it is not paused.
+  if (!is_this_thread() && !is_paused() && run_ != nullptr) poke();
 }
 
 void Watcher::follow_up_at(Client* client, int direction, uint32_t due_ms) {
@@ -285,6 +318,9 @@ void Watcher::loop(Run* run) {
   std::vector<pollfd> descriptors;
   on_watchers_thread = true;
   std::unique_lock<std::mutex> lock(mutex_);
+  if (run->missed) {
+    for (Client* client : clients_) client->nudged(true);
+  }
   while (!run->stop) {
     const int timeout = prepare(run, &descriptors);
     lock.unlock();

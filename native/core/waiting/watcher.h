@@ -48,6 +48,13 @@ class Watcher {
   void remove(Client* client);
   /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later.
   void schedule(Client* client, int direction);
+  /// Ends the thread, so that a fork copies a process without it. What is due is done first. The next handle to wait
+  /// brings it back. No handle is in a call meanwhile, unless it
+  /// sleeps in there.
+  void pause();
+  /// After the fork, in the parent: at once where something stays to be followed up, else with the next wait.
+  void resume();
+  static bool is_paused();
   /// A client that is in has other peers than before. Waits for nobody.
   void look_again();
   /// Whether the caller is called by the watcher. It must not add or remove then.
@@ -62,6 +69,7 @@ class Watcher {
 
   Watcher();
   bool start();
+  void listen(Client* client);
   void follow_up_at(Client* client, int direction, uint32_t due_ms);
   void loop(Run* run);
   void watch_peers(Run* run);

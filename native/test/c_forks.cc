@@ -1,0 +1,137 @@
+// Forked children of the C layer, with threads asleep in it: no lock is inherited, and no thread is left beside a fork.
+#include <dirent.h>
+#include <poll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <functional>
+#include <thread>
+
+#include "check.h"
+#include "sage_queue.hpp"
+
+using namespace sage_queue;
+
+namespace {
+
+Options options_for(const char* test) {
+  Options options;
+  options.name = std::string("c.") + test + "." + std::to_string(getpid());
+  options.capacity_bytes = 65536;
+  return options;
+}
+
+/// Runs `body` in a child; what it says is whether that went well.
+bool in_child(const std::function<bool()>& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    _exit(body() ? 0 : 1);
+  }
+  int status = 0;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int threads_of_this_process() {
+  int count = 0;
+  DIR* folder = opendir("/proc/self/task");
+  while (const dirent* entry = readdir(folder)) count += entry->d_name[0] != '.' ? 1 : 0;
+  closedir(folder);
+  return count;
+}
+
+void wait_until(const std::function<bool()>& true_by_then) {
+  for (int tries = 0; tries < 2000 && !true_by_then(); ++tries)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  CHECK(true_by_then());
+}
+
+uint32_t waiting_getters(Queue& queue) {
+  sq_totals totals{};
+  totals.struct_size = sizeof totals;
+  sage_queue::check(sq_stats(queue.handle(), &totals));
+  return totals.waiting_getters;
+}
+
+}  // namespace
+
+TEST(a_child_goes_on_beside_threads_that_sleep) {
+  Queue queue(options_for(__func__));
+  std::thread sleeper([&] {
+    const auto one = queue.get();
+    CHECK(one && one->text() == "for the sleeper");
+  });
+  wait_until([&] { return waiting_getters(queue) == 1; });
+  std::thread behind([&] {
+    const auto one = queue.get();
+    CHECK(one && one->text() == "for the one behind");
+  });
+  for (int lap = 0; lap < 20; ++lap) {
+    CHECK(in_child([&] {
+      const bool nothing = !queue.get(1);
+      return nothing && queue.size() == 0;
+    }));
+  }
+  CHECK(in_child([&] {
+    queue.put("for the sleeper");
+    queue.put("for the one behind");
+    return true;
+  }));
+  sleeper.join();
+  behind.join();
+}
+
+TEST(no_thread_stands_beside_a_fork) {
+  Queue queue(options_for(__func__));
+  Queue other(options_for(__func__));
+  CHECK(!queue.get(20));  // it has the watcher by now
+  CHECK(threads_of_this_process() == 2);
+  CHECK(in_child([] { return threads_of_this_process() == 1; }));
+  CHECK(threads_of_this_process() == 1);
+  CHECK(!queue.get(20));
+  CHECK(threads_of_this_process() == 2);
+}
+
+TEST(a_death_is_noticed_after_a_fork) {
+  Queue queue(options_for(__func__));
+  queue.put("once");
+  CHECK(!in_child([&]() -> bool {
+    const auto lease = queue.lease();
+    CHECK(lease && lease->deliveries() == 1);
+    _exit(7);  // with the lease
+  }));
+  const auto again = queue.lease();
+  CHECK(again && again->deliveries() == 2 && again->crashes() == 1);
+}
+
+/// The fork ends the watcher; who is asleep brings it back by itself.
+TEST(a_sleeper_hears_of_a_death_after_a_fork) {
+  Queue queue(options_for(__func__));
+  queue.put("once");
+  int ready[2];
+  CHECK(pipe(ready) == 0);
+  const pid_t holder = fork();
+  if (holder == 0) {
+    alarm(20);
+    const auto lease = queue.lease();
+    CHECK(lease && write(ready[1], "", 1) == 1);
+    pause();
+    _exit(0);
+  }
+  char byte = 0;
+  CHECK(read(ready[0], &byte, 1) == 1);
+  std::thread sleeper([&] {
+    auto lease = queue.lease();
+    CHECK(lease && lease->deliveries() == 2);
+    lease->ack();
+  });
+  wait_until([&] { return waiting_getters(queue) == 1; });
+  CHECK(in_child([] { return true; }));
+  kill(holder, SIGKILL);
+  sleeper.join();
+  CHECK(waitpid(holder, nullptr, 0) == holder);
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
