@@ -35,6 +35,8 @@ enum class Site : int {
   kHintBump,         // requeued hint: ordered after kRequeue
   kHintLoad,         // requeued hint: read before the search
   kDrainedFence,     // drained: the own release before the look at the others'
+  kDropFence,        // immediate shutdown: the mark before the look at what there is
+  kDropLoad,         // publication: the items before the look whether they come too late
   kParkedBump,       // park: publishes the bell
   kParkFence,        // park: the fence between the bell and the last look
   kParkedLoad,       // wake: read after the publication

@@ -49,8 +49,7 @@ class ItemPath {
   void abandon(const Item& item) {
     --held_;
     algorithm_.abort(actor_, &item, 1);
-    waking_.room_appeared();
-    waking_.item_appeared();  // what was committed behind the claim
+    claim_ended_empty();
   }
 
   // ── gets ───────────────────────────────────────────────────────────────
@@ -111,7 +110,7 @@ class ItemPath {
       --held_;
       algorithm_.requeue(actor_, items, count);
     }
-    waking_.item_appeared();
+    items_appeared();
   }
 
   /// Takes up to `max` items on lease. finish() acknowledges any of them, give_back() releases them.
@@ -135,11 +134,41 @@ class ItemPath {
 
   // ── the end ────────────────────────────────────────────────────────────
 
-  /// `immediate`: what is left is dropped, and nobody takes any more.
+  /// `immediate`: what is left is dropped, and nobody takes any more. So is what somebody has in hand and gives back
+  /// later, and what lies behind a claim that is open: comes_too_late().
   void shut_down(bool immediate) {
     algorithm_.shut_down();
-    if (immediate) drop_all();
+    if (immediate) {
+      shared_.control->shut.store(2);
+      drop_all();
+    }
     waking_.all_may_go_on();
+  }
+
+  /// Drops what is there, in a queue that was shut down immediately: nobody takes it any more. Who makes items
+  /// available later is told by the mark of sleeping getters, which stays up: so a put costs nothing more than that one
+  /// look.
+  SAGE_COLD void drop_all() {
+    if (actor_.index == 0) return;  // an onlooker takes nothing: whoever asks next does it
+    waking_.parking().raise(kGetters);
+    // SYNC POINT: shut and the mark before the look at what there is; pairs with the looks in items_appeared() and
+    // comes_too_late().
+    Memory::fence(Site::kDropFence);
+    Item items[kMaxBatch];
+    uint32_t taken = 0;
+    bool any = false;
+    // What was requeued first: its mark also publishes what a recoverer found behind the claims of the dead.
+    for (; algorithm_.take_requeued(actor_, items) == Outcome::kOk; any = true) {
+      if (items[0].lease >= 0) {
+        algorithm_.ack(actor_, items, 1);
+      } else {
+        algorithm_.release(actor_, items, 1);
+      }
+    }
+    for (; algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk; any = true) {
+      algorithm_.release(actor_, items, taken);
+    }
+    if (any) waking_.all_may_go_on();
   }
 
   /// One more producer works through this handle. The queue ends with the last of them, once `expected` have come; of
@@ -195,6 +224,7 @@ class ItemPath {
     if (held_ > 0) {
       // Under the word of the living: "dead" would stand there again when this process leaves the next time.
       algorithm_.recover(actor_.index, identity);
+      if (comes_too_late()) drop_all();
       waking_.all_may_go_on();
     }
     entry.identity.store(0);
@@ -224,15 +254,40 @@ class ItemPath {
       outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
     }
     // After a claim that won, its commit does it.
-    if (outcome == Outcome::kFull && algorithm_.gave_room_back(actor_)) waking_.room_appeared();
+    if (outcome != Outcome::kOk && algorithm_.gave_room_back(actor_)) claim_ended_empty();
     return outcome;
+  }
+
+  /// A claim was given up, which shows the room in it and what was committed behind it.
+  SAGE_COLD void claim_ended_empty() {
+    waking_.room_appeared();
+    items_appeared();
+  }
+
+  /// Items are there to be had: committed, requeued, or behind a claim that no longer stands in front of them. Whoever
+  /// brought that about comes here, or is recovered by one who looks whether they come too late; and did it by a
+  /// sequentially consistent write, or raised the mark of what is requeued after it. So where it does not see an
+  /// immediate shutdown, the items were there before, and the drop of that sees them; where both see it, one of the two
+  /// takes them.
+  void items_appeared() {
+    if (waking_.parking().anybody(kGetters)) tell_of_items();
+  }
+  [[gnu::noinline]] void tell_of_items() {
+    if (comes_too_late()) return drop_all();
+    waking_.item_appeared();
+  }
+
+  /// Whether what is to be had is for nobody, and the caller drops it.
+  bool comes_too_late() const {
+    // SYNC POINT: pairs with the fence in drop_all().
+    return shared_.control->shut.load(Memory::order(Site::kDropLoad, std::memory_order_seq_cst)) > 1;
   }
 
   void publish(const Item* items, uint32_t count, uint64_t bytes) {
     algorithm_.commit(actor_, items, count);
     add(self().put_total, count);
     add(self().put_bytes, bytes);
-    waking_.item_appeared();
+    items_appeared();
     if (algorithm_.may_reveal_space()) waking_.room_appeared();
   }
 
@@ -240,6 +295,7 @@ class ItemPath {
   void recover_entry(uint32_t index, uint64_t dead) {
     const bool unnamed = algorithm_.recover(index, dead);
     lose_producers(index, dead);
+    if (comes_too_late()) drop_all();
     // The dead may have been given the only wake. Before the entry is freed: until then whoever comes upon it does the
     // same, also when this process is stopped or killed right here.
     waking_.all_may_go_on();
@@ -307,21 +363,6 @@ class ItemPath {
     if (ending == 0) return Outcome::kShut;
     if ((ending & Ending::kSeen) == 0) shared_.control->ending.fetch_or(Ending::kSeen, std::memory_order_acq_rel);
     return (ending & Ending::kLost) != 0 ? Outcome::kLost : Outcome::kShut;
-  }
-
-  /// Nobody else takes any more once `shut` says so; what is left goes here.
-  void drop_all() {
-    Item items[kMaxBatch];
-    uint32_t taken = 0;
-    shared_.control->shut.store(2);
-    while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
-      if (items[0].lease >= 0) {
-        algorithm_.ack(actor_, items, 1);
-      } else {
-        algorithm_.release(actor_, items, 1);
-      }
-    }
-    while (algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk) algorithm_.release(actor_, items, taken);
   }
 
   template <class Counter>

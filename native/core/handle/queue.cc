@@ -151,6 +151,7 @@ void Queue::shut_down(bool immediate) {
 void Queue::refresh() {
   current();
   reap_if_due(kReapEveryMs);
+  if (drops()) path_.drop_all();  // what an onlooker recovered
 }
 
 uint64_t Queue::size() const {

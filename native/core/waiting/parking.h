@@ -25,15 +25,20 @@ class Parking {
   /// Puts up the bell. The caller looks once more and then sleeps, or takes the bell down again.
   void park(const Actor& actor, Direction direction, uint32_t kind) {
     bell(actor.index, direction).store(kind, std::memory_order_relaxed);
+    raise(direction);
+    // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
+    Memory::fence(Site::kParkFence);
+    Memory::point(Point::kParked);
+  }
+
+  /// From here on it seems that somebody may be asleep.
+  void raise(Direction direction) {
     // SYNC POINT: publishes the bell; pairs with the loads in wake().
     uint64_t seen = parked(direction).load(std::memory_order_relaxed);
     while (!parked(direction).compare_exchange_weak(seen, Mark::raised(seen),
                                                     Memory::order(Site::kParkedBump, std::memory_order_seq_cst),
                                                     std::memory_order_relaxed)) {
     }
-    // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
-    Memory::fence(Site::kParkFence);
-    Memory::point(Point::kParked);
   }
 
   /// Takes the bell down and returns what it said. kRung: the wake is this caller's, and must be used or passed on.
@@ -104,6 +109,9 @@ class Parking {
         others = true;  // rung by another, who may not come to the ring itself; or parked anew
       }
     }
+    // After an immediate shutdown the getters' mark stays up (ItemPath::drop_all). Where it was raised for that, `shut`
+    // was seen with it.
+    stays = stays || (direction == kGetters && shared_.control->shut.load(std::memory_order_relaxed) > 1);
     // Whoever parked since raised the mark, and this exchange fails.
     if (!others && !stays)
       parked(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);

@@ -134,6 +134,7 @@ class WakeProtocol {
     return algorithm_.used() >= shared_.item_limit || algorithm_.used_bytes() / kUnitBytes >= shared_.capacity_units;
   }
 
+  Parking<Memory>& parking() { return parking_; }
   const Parking<Memory>& parking() const { return parking_; }
 
  private:

@@ -314,4 +314,34 @@ struct PassedOn : Base<PassedOn, 3> {
   }
 };
 
+/// put ∥ give back ∥ shut down at once, beside a joiner: nothing stays.
+struct ShutdownAtOnce : Base<ShutdownAtOnce, 4> {
+  static constexpr const char* kName = "shut down at once";
+  static Shape shape() { return {3, 8, 2, 4, 4, 5}; }
+  void prepare() {
+    Item item;
+    world->put(5, 50, 2);
+    world->lease(1, &item);
+    item_ = item;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->give_back(1, &item_, 1);
+    } else if (thread == 1) {
+      Item item;
+      w->put(2, 20);
+      if (w->lease(2, &item)) w->give_back(2, &item, 1);
+    } else if (thread == 2) {
+      w->shut_down_at_once(3);
+    } else {
+      w->join(4);
+    }
+  }
+  bool fifo() const { return false; }
+
+ private:
+  Item item_;
+};
+
 }  // namespace model

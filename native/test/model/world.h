@@ -140,6 +140,12 @@ class World {
     path(who).finish_first(items, left);
     delivered_from(who, items, 1);
   }
+  /// Takes up to `max` on lease.
+  uint32_t lease_many(int who, uint32_t max, Item* items) {
+    uint32_t leased = 0;
+    outcomes[who] = path(who).lease(max, items, &leased, ~uint64_t{0});
+    return took(who, items, leased);
+  }
   /// Keeps an item until all is over.
   void keep(int who, const Item& item) {
     kept = item;
@@ -147,8 +153,10 @@ class World {
   }
   void give_back(int who, Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
-    hands[who].clear();
-    for (uint32_t index = 0; index < count; ++index) returned[items[index].codec] = true;
+    for (uint32_t index = 0; index < count; ++index) {
+      returned[items[index].codec] = true;
+      from_hand(who, items[index].codec);
+    }
     path(who).give_back(items, count);
   }
   bool get(int who, uint32_t max = 1) {
@@ -158,8 +166,18 @@ class World {
     return taken > 0;
   }
   /// A get that ends with the queue.
-  bool get_or_end(int who) { return get(who) || outcomes[who] == Outcome::kShut; }
+  bool get_or_end(int who) { return get(who) || outcomes[who] == Outcome::kShut || outcomes[who] == Outcome::kLost; }
   void shut_down() { path(shape_.actors).shut_down(false); }
+  /// What is in it is nobody's from here on, and never comes out.
+  void shut_down_at_once(int who) {
+    drops = true;
+    path(who).shut_down(true);
+  }
+  /// Waits for the end of all work.
+  void join(int who) {
+    World* const world = this;
+    wait(who, kJoiners, [world] { return world->queue.drained(); });
+  }
 
   // ── waiting ──
 
@@ -205,7 +223,7 @@ class World {
   void go_on() {
     for (bool moved = true; moved;) {
       moved = false;
-      for (const Direction direction : {kGetters, kPutters}) {
+      for (const Direction direction : kDirections) {
         if (!follow_up[direction] || ignore_follow_up) continue;
         follow_up[direction] = false;
         waking(shape_.actors).follow_up(direction);
@@ -332,6 +350,8 @@ class World {
       if (sleeps_for[who] == kGetters) {
         expect(queue.size() == 0, "a getter sleeps beside an item");
         expect(control_.shut.load() == 0 || !queue.drained(), "a getter sleeps in a queue that has ended");
+      } else if (sleeps_for[who] == kJoiners) {
+        expect(!queue.drained(), "a joiner sleeps beside a queue with nothing in it");
       } else {
         expect((control_.tail.load() & Cursor::kShut) == 0, "a putter sleeps in a queue that is shut down");
         const uint32_t length = putter_units * kUnitBytes;
@@ -360,7 +380,7 @@ class World {
       }
       const int times = seen.count(id) ? seen[id] : 0;
       expect(times <= 1, "delivered twice");
-      expect(times == 1 || !acknowledged[id] || held, "lost");
+      expect(times == 1 || !acknowledged[id] || held || drops, "lost");
       expect(times == 0 || tried[id], "out of nothing");
     }
     if (fifo) {
@@ -439,10 +459,13 @@ class World {
   void delivered_from(int who, const Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) {
       delivered[who].push_back(items[index].codec);
-      auto& hand = hands[who];
-      const auto found = std::find(hand.begin(), hand.end(), items[index].codec);
-      if (found != hand.end()) hand.erase(found);
+      from_hand(who, items[index].codec);
     }
+  }
+  void from_hand(int who, uint32_t id) {
+    auto& hand = hands[who];
+    const auto found = std::find(hand.begin(), hand.end(), id);
+    if (found != hand.end()) hand.erase(found);
   }
   /// Ids of one producer lie ten apart from those of the next and rise; what was given back may come late.
   void check_order(const std::vector<uint32_t>& list) {
@@ -482,7 +505,7 @@ class World {
   static constexpr int kRing = -1;
   int awaits[kMaxActors] = {};          // by thread: an actor's end, a ring, or nothing
   unsigned sleeps_in[kMaxActors] = {};  // by actor: one more than the thread
-  bool follow_up[2] = {};
+  bool follow_up[3] = {};
   Item kept;       // in the hand of `keeper` until the schedule is judged
   int keeper = 0;  // nobody
   uint32_t now_ms = 0;
@@ -491,6 +514,7 @@ class World {
   bool over = false;
   bool ignore_follow_up = false;
   bool may_die = false;
+  bool drops = false;          // shut down at once
   bool busy[kMaxActors] = {};  // rung or not, does not come to it
   std::function<bool()> resume[kMaxActors];
 };
