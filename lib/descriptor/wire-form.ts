@@ -43,7 +43,9 @@ export function readWire(json: unknown): DescriptorParts {
       };
     }
   } catch (error) {
-    throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.`, {
+    const hint =
+      typeof json === 'string' && !/^\s*[{["]/.test(json) ? ' A queue is also named by a URI, such as sage:jobs.' : '';
+    throw new InvalidDescriptorError(`The descriptor cannot be read: ${(error as Error)?.message ?? error}.${hint}`, {
       cause: error,
     });
   }

@@ -3,7 +3,11 @@ import { QueueDescriptor } from '../descriptor/descriptor';
 import type { ItemOf, Schema } from '../descriptor/schema';
 import type { LocalOptions, RayOptions, RpcOptions, SageOptions, ShmOptions } from '../descriptor/options';
 import type { QueueFor } from '../queue/types';
+import { nonEmpty } from '../descriptor/option-metadata';
 import { resolveDescriptor } from './registry';
+
+/** A variable that was never set is no wish for a queue that nobody else can name: the factories of `QueueDescriptor` make ids up. */
+const named = (queueId: string): string => nonEmpty('queue_id', queueId);
 
 /**
  * A queue in the memory of this thread, made if there is none under the id.
@@ -15,7 +19,7 @@ export function getLocalQueue<const S extends Schema>(
 ): QueueFor<'local', ItemOf<S>>;
 export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): QueueFor<'local', T>;
 export function getLocalQueue<T = unknown>(queueId: string, options?: LocalOptions): QueueFor<'local', T> {
-  return resolveDescriptor<T>(QueueDescriptor.createLocalQueue(queueId, options));
+  return resolveDescriptor<T>(QueueDescriptor.createLocalQueue(named(queueId), options));
 }
 
 /**
@@ -54,7 +58,7 @@ export function getSageQueue<const S extends Schema>(
 ): QueueFor<'sage_queue', ItemOf<S>>;
 export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): QueueFor<'sage_queue', T>;
 export function getSageQueue<T = unknown>(queueId: string, options?: SageOptions): QueueFor<'sage_queue', T> {
-  return resolveDescriptor<T>(QueueDescriptor.createSageQueue(queueId, options));
+  return resolveDescriptor<T>(QueueDescriptor.createSageQueue(named(queueId), options));
 }
 
 /** The Ray actor of that name as a queue, made if there is none. Errors of the cluster come from the first call. */
@@ -68,7 +72,7 @@ export function getRayActorQueue<T = unknown>(
 
 /** A queue on a Ray cluster, made if there is none. Errors of the cluster come from the first call. */
 export function getRayQueue<T = unknown>(queueId: string, options?: RayOptions): QueueFor<'ray_queue', T> {
-  return resolveDescriptor<T>(QueueDescriptor.createRayQueue(queueId, options));
+  return resolveDescriptor<T>(QueueDescriptor.createRayQueue(named(queueId), options));
 }
 
 /** A queue that a `QueueServer` serves under that id. Errors of the connection come from the first call. */

@@ -294,7 +294,9 @@ function requireAddon(): Addon {
 const isPermissionModelOn = (): boolean => (process as { permission?: object }).permission !== undefined;
 
 function missing(files: string[], failures: unknown[]): string {
-  const found = files.map((candidate, index) => `${candidate}: ${(failures[index] as Error).message.split('\n')[0]}`);
+  const found = files.map(
+    (candidate, index) => `${candidate}: ${(failures[index] as Error).message.split('\n')[0]!.replace(/\.$/, '')}`,
+  );
   return (
     `The types 'shm' and 'sage_queue' need the native addon, and none fits ${process.platform}-${process.arch} with Node ${process.version}. ` +
     (found.length === 0
