@@ -1,7 +1,7 @@
 // What npm would publish: only what the whitelist means, under the size limit, without what prebuilt installs do not need,
 // and clean for publint and for the types of every way of resolving (attw). Entry points count only where they are built.
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from '../build/zig.mjs';
@@ -47,6 +47,11 @@ try {
       if (!inside.has(file.replace('./', ''))) complaints.push(`the entry point ${name} has no ${file}`);
   }
   for (const file of required) if (!inside.has(file)) complaints.push(`${file} is missing from the package`);
+  // npm publishes what it has corrected, which nobody has tried.
+  copyFileSync(join(root, 'package.json'), join(scratch, 'package.json'));
+  execFileSync('npm', ['pkg', 'fix'], { cwd: scratch, stdio: 'ignore' });
+  if (readFileSync(join(scratch, 'package.json'), 'utf8') !== readFileSync(join(root, 'package.json'), 'utf8'))
+    complaints.push('npm would correct package.json: see what `npm pkg fix` changes');
   const bin = (name) => join(root, 'node_modules/.bin', name);
   for (const [name, args] of [
     ['publint', ['--strict', tarball]],

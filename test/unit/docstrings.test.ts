@@ -1,9 +1,16 @@
 /** Every exported symbol, and every public member of one, says what it is: the reference and editors show nothing else. */
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import ts from 'typescript';
 
 const lib = join(__dirname, '../../lib');
-const entries = ['index', 'rpc', 'ray', 'testing', 'work'].map((name) => join(lib, `${name}.ts`));
+/** Those of package.json, so that a new one is looked at too. */
+const { exports: entryPoints } = JSON.parse(readFileSync(join(lib, '../package.json'), 'utf8')) as {
+  exports: Record<string, { require?: { default: string } }>;
+};
+const entries = Object.values(entryPoints).flatMap(({ require: way }) =>
+  way === undefined ? [] : [join(lib, `${basename(way.default, '.js')}.ts`)],
+);
 
 function undocumented(): { missing: string[]; seen: number } {
   const program = ts.createProgram(entries, {
@@ -49,6 +56,10 @@ function undocumented(): { missing: string[]; seen: number } {
   }
   return { missing: [...missing].sort(), seen: seen.size };
 }
+
+test('every entry point is looked at', () => {
+  expect(entries.length).toBeGreaterThan(5);
+});
 
 test('every exported symbol and member has a docstring', () => {
   const { missing, seen } = undocumented();
