@@ -13,6 +13,9 @@ const NAMES = {
   'contributing.md': 'Contributing',
 };
 
+/** Found from other pages alone. */
+const UNLISTED = ['code-of-conduct.md'];
+
 /** @param pages `{ path, text }` of all pages but the reference @param reference the sidebar that TypeDoc makes */
 export function config({ pages, reference, repositoryUrl, base }) {
   const known = new Map(pages.map(({ path, text }) => [path, text]));
@@ -39,6 +42,7 @@ export function config({ pages, reference, repositoryUrl, base }) {
         'schemas.md',
         'containers.md',
         'python.md',
+        'c.md',
         'security.md',
       ),
     },
@@ -52,6 +56,11 @@ export function config({ pages, reference, repositoryUrl, base }) {
     },
     { text: 'Decisions', collapsed: true, items: folder('adr') },
   ];
+  const shown = new Set(sidebar.flatMap(({ link: own, items: inner = [] }) => [own, ...inner.map((one) => one.link)]));
+  const lost = [...known.keys()].filter(
+    (path) => path.endsWith('.md') && !shown.has(link(path)) && !UNLISTED.includes(path),
+  );
+  if (lost.length > 0) throw new Error(`No part of the sidebar leads to ${lost.join(', ')}.`);
   return {
     title: 'sage-queue',
     description: 'Queues between processes: shared memory, gRPC, Ray. Nothing is lost, whoever is killed when.',
