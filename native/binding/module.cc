@@ -80,6 +80,7 @@ Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue
   entry["shutDown"] = queue.is_shut();
   entry["layoutVersion"] = header.layout_version;
   entry["createdTimestamp"] = static_cast<double>(header.created_us) / 1e6;
+  entry["earlierBoot"] = queue.segment().from_earlier_boot();
   return entry;
 }
 

@@ -1,6 +1,6 @@
 /** Where segments lie: SAGE_QUEUE_DIR of each process, on file systems that can do it. */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, constants, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { QueueDescriptor } from '../../lib';
@@ -54,6 +54,50 @@ describe.each(types)('%s', (type) => {
     await victim.kill();
     const rest = `const queue = open({ create: 'never' }); const lease = queue.leaseSync(); say([lease.item, lease.deliveries]); lease.ackSync(); queue.unlinkSync(); queue.closeSync(); say(fs.readdirSync(given[0]));`;
     expect(await run(rest, descriptor, [directory], inside(directory))).toEqual([['leased', 2], []]);
+  });
+
+  test('a queue on disk of before the system was started again: what was in hand comes again, and nobody is waited for', async () => {
+    // What a start leaves of a file: its bytes, and not one lock. So does a copy of it, made while all are at it.
+    const before = fresh(`${type}-before`);
+    const after = fresh(`${type}-after`);
+    const descriptor = describeQueue(type, { maxsize: 4, ...(type === 'sage_queue' ? { autoCleanup: false } : {}) });
+    // A thousand seconds ahead, since that clock begins anew.
+    const late = { ...inside(before), wrapper: ['unshare', '--time', '--fork', '--monotonic', '1000'] };
+    const holder = start(
+      `const queue = open(); queue.putManySync(['leased', 'two', 'three', 'four']); const lease = queue.leaseSync(); say(lease.item); hear();`,
+      descriptor,
+      [],
+      isRoot ? late : inside(before),
+    );
+    expect(await holder.next()).toBe('leased');
+    const waiters = [`queue.putSync('never in')`, `queue.put('never in').catch(() => {})`].map((call) =>
+      start(`const queue = open(); ${call};`, descriptor, [], isRoot ? late : inside(before)),
+    );
+    const look = `(async () => { const queue = open({ create: 'never' }); while ((await queue.stats()).waitingPutters < 2) await new Promise(setImmediate); queue.closeSync(); })();`;
+    await run(look, descriptor, [], inside(before));
+    for (const file of readdirSync(before)) {
+      // A pipe with nobody at it, and the segment.
+      if (file.startsWith('sage-queue-bell+')) execFileSync('mkfifo', [join(after, file)]);
+      else copyFileSync(join(before, file), join(after, file), constants.COPYFILE_EXCL);
+    }
+    expect(readdirSync(after)).toHaveLength(2);
+    const rest = `(async () => {
+      const queue = open({ create: 'never' });
+      const { attached, recovered, waitingPutters, leased } = await queue.stats();
+      say({ attached: attached.length, recovered, waitingPutters, leased });
+      say(fs.readdirSync(given[0]).length);
+      const lease = queue.leaseSync(); say([lease.item, lease.deliveries, lease.crashes]); lease.ackSync();
+      for (let count = 0; count < 100; count++) { queue.putSync(count); queue.getSync(); }
+      say(queue.qsizeSync()); queue.unlinkSync(); queue.closeSync();
+    })();`;
+    expect(await run(rest, descriptor, [after], inside(after))).toEqual([
+      { attached: 1, recovered: 3, waitingPutters: 0, leased: 0 },
+      1,
+      ['leased', 2, 1],
+      3,
+    ]);
+    expect(readdirSync(after)).toEqual([]);
+    for (const child of [holder, ...waiters]) await child.kill();
   });
 
   test.each([

@@ -170,6 +170,14 @@ function segmentsCheck(): Finding[] {
       type: `sage-queue get ${segmentUri(filled[0]!)}   (or, to lose them all: sage-queue prune --include-non-empty)`,
     });
   }
+  const earlier = segments.filter(({ earlierBoot }) => earlierBoot === true);
+  if (earlier.length > 0) {
+    findings.push({
+      check: 'earlier boot',
+      status: 'ok',
+      found: `made before this system was started: ${named(earlier)}; what was in hand then comes again`,
+    });
+  }
   return [...findings, ...unreadable()];
 }
 

@@ -11,7 +11,7 @@ export const ls: Command = {
   usage: 'ls [GLOB …] [--json]',
   help: `Looking at a queue does not attach to it. With GLOBs only those whose name or URI matches one are listed: quote them. Queues that cannot be read (another user's, damaged) are named on stderr.
 
-  --json   an array of { uri, name, namespace?, tenantUid?, queueType, queueId, bytes, qsize, maxsize, attached, shutDown, layoutVersion, createdTimestamp }`,
+  --json   an array of { uri, name, namespace?, tenantUid?, queueType, queueId, bytes, qsize, maxsize, attached, shutDown, layoutVersion, createdTimestamp, earlierBoot? }`,
   examples: [
     'sage-queue ls',
     "sage-queue ls 'sage:jobs.*'",

@@ -169,6 +169,7 @@ export interface NativeSegment {
   shutDown: boolean;
   layoutVersion: number;
   createdTimestamp: number;
+  earlierBoot: boolean;
 }
 
 export interface NativeOpenOptions {

@@ -29,6 +29,8 @@ export interface SegmentInfo {
   layoutVersion: number;
   /** Seconds since the epoch. */
   createdTimestamp: number;
+  /** Made before this system was started the last time: a directory on disk. Whoever had it open then counts as dead. */
+  earlierBoot?: true;
 }
 
 /** A segment that could not be read, and why. */
@@ -62,6 +64,7 @@ const infoOf = (segment: NativeSegment): SegmentInfo => ({
   shutDown: segment.shutDown,
   layoutVersion: segment.layoutVersion,
   createdTimestamp: segment.createdTimestamp,
+  ...(segment.earlierBoot ? { earlierBoot: true as const } : {}),
 });
 
 const isReadable = (found: ReturnType<ReturnType<typeof loadAddon>['list']>[number]): found is NativeSegment =>

@@ -13,6 +13,15 @@ struct Home {
 };
 Home own_home();
 
+/// Of the running system: another one after each start of it, the same in every container. 0 where it does not say.
+struct BootId {
+  uint64_t high;
+  uint64_t low;
+};
+BootId own_boot();
+/// From the text of a UUID; 0 for anything else.
+BootId parse_boot(const char* text);
+
 /// Where the generation of forks stands. 0 there: the memory is a copy, and nobody has asked yet.
 extern std::atomic<std::atomic<uint32_t>*> fork_word;
 uint32_t next_fork_generation();

@@ -1,6 +1,7 @@
 #include "core/segment/format.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "core/segment/failures.h"
@@ -62,9 +63,12 @@ void check_header(const Header& header, uint64_t file_bytes, const std::string& 
                          "segment " + file + " was made by a build with another word size, byte order or header size.");
   }
   if (header.incompatible_features != 0) {
+    char bits[16];
+    std::snprintf(bits, sizeof bits, "0x%x", header.incompatible_features);
     throw SegmentFailure("ERR_SEGMENT_VERSION", "segment " + file + " uses features that this build does not know (" +
-                                                    std::to_string(header.incompatible_features) +
-                                                    "). Use the newer version of sage-queue here, too.");
+                                                    bits +
+                                                    "). Use the release of sage-queue that made it, or a later one, "
+                                                    "in every process (docs/compatibility.md).");
   }
   if (header.checksum != checksum(header)) fail_corrupt(file, "its header does not match its checksum");
   if (header.maxsize > kMaxItems || header.capacity_bytes == 0 || header.capacity_bytes > kMaxCapacity ||

@@ -55,7 +55,8 @@ struct Header {
   uint64_t payload_offset;
   uint64_t total_bytes;
   uint64_t schema_bytes;  // of the area for schemas: 0 or kSchemaBytes
-  uint64_t reserved[8];
+  uint64_t boot_id[2];    // of the system that made it; 0: it does not say
+  uint64_t reserved[6];
   uint32_t name_bytes;
   uint32_t queue_id_bytes;
   uint64_t checksum;  // of everything above, and of the two texts
@@ -68,7 +69,8 @@ static_assert(offsetof(Header, maxsize) == 72 && offsetof(Header, control_offset
 static_assert(offsetof(Header, schema_offset) == 136 && offsetof(Header, slots_offset) == 144);
 static_assert(offsetof(Header, leases_offset) == 152 && offsetof(Header, payload_offset) == 160);
 static_assert(offsetof(Header, total_bytes) == 168 && offsetof(Header, schema_bytes) == 176);
-static_assert(offsetof(Header, reserved) == 184 && offsetof(Header, name_bytes) == 248);
+static_assert(offsetof(Header, boot_id) == 184 && offsetof(Header, reserved) == 200);
+static_assert(offsetof(Header, name_bytes) == 248);
 static_assert(offsetof(Header, checksum) == 256 && offsetof(Header, name) == 264);
 static_assert(sizeof(Header) == 264 + kNameBytes + kQueueIdBytes);
 

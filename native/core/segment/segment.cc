@@ -1,6 +1,5 @@
 #include "core/segment/segment.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -10,15 +9,13 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <random>
 #include <utility>
 
-#include "core/os/byte_lock.h"
 #include "core/os/platform.h"
 #include "core/os/process.h"
+#include "core/segment/directory.h"
 #include "core/segment/failures.h"
 #include "core/segment/format.h"
 
@@ -28,8 +25,7 @@ namespace {
 constexpr int kRemovalAttempts = 5000;
 constexpr int kRemovalMs = 200;        // for a removal under way
 constexpr uint32_t kCrowdedMs = 5000;  // for others to give up the room that one of them needs
-constexpr uint64_t kRoomByte = 0;      // of the directory, for RoomMark
-constexpr const char* kPrefix = "sage-queue+";
+
 struct Descriptor {
   int fd;
   explicit Descriptor(int opened) : fd(opened) {}
@@ -99,79 +95,10 @@ FileId id_of(const struct stat& info) {
   return {static_cast<uint64_t>(info.st_dev), static_cast<uint64_t>(info.st_ino)};
 }
 
-/// Before anything is opened there: whether queues can lie where this process wants them.
-void check_place() {
-  static const std::string file_system = platform::unsuitable_file_system(Segment::directory());
-  if (Segment::directory()[0] != '/') {
-    throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED",
-                         "SAGE_QUEUE_DIR is an absolute path of a directory; found " + Segment::directory() + ".");
-  }
-  if (!file_system.empty()) {
-    throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED",
-                         "queues cannot lie in " + Segment::directory() + ", whose file system is " + file_system +
-                             ": processes must share its memory and see each other's locks. Use a directory on tmpfs, "
-                             "ext4, xfs, btrfs or overlay (SAGE_QUEUE_DIR), or the type rpc.");
-  }
-}
-
-/// No queue is one thing, no place for queues another.
-void check_directory(const std::string& file) {
-  struct stat info;
-  if (stat(Segment::directory().c_str(), &info) != 0) fail_system("find", file, errno);
-}
-
 /// Long enough for another one to get on, and not the same for all who wait for each other.
 void nap() { usleep(1000 + static_cast<useconds_t>(std::random_device()() % 1000)); }
 
 }  // namespace
-
-RoomMark::RoomMark() : folder_(::open(Segment::directory().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-  if (folder_ >= 0) lock_byte(folder_, kRoomByte, true);
-}
-
-RoomMark::~RoomMark() {
-  if (folder_ >= 0) close(folder_);
-}
-
-bool RoomMark::others() const { return folder_ < 0 || byte_state(folder_, kRoomByte) != ByteState::kFree; }
-
-const std::string& Segment::directory() {
-  static const std::string chosen = [] {
-    const char* asked = std::getenv("SAGE_QUEUE_DIR");
-    std::string path = asked != nullptr && *asked != 0 ? asked : platform::segment_directory();
-    while (path.size() > 1 && path.back() == '/') path.pop_back();
-    return path;
-  }();
-  return chosen;
-}
-
-std::string Segment::file_of(const std::string& name) {
-  std::string file = kPrefix + name;
-  if (file.size() > platform::kMaxFileName) {
-    // '~' is in no name, so a shortened one meets no other. The full name stands in the header and is compared.
-    char digest[40];
-    std::snprintf(digest, sizeof digest, "~%016llx%016llx",
-                  static_cast<unsigned long long>(format::fnv1a(name.data(), name.size())),
-                  static_cast<unsigned long long>(format::fnv1a(name.data(), name.size(), 0x6c62272e07bb0142ULL)));
-    file = file.substr(0, platform::kMaxFileName - std::strlen(digest)) + digest;
-  }
-  return file;
-}
-
-std::vector<std::string> Segment::list_files() {
-  std::vector<std::string> files;
-  DIR* stream = opendir(directory().c_str());
-  if (stream == nullptr) {
-    if (errno == ENOENT) return files;  // no directory, no queue
-    fail_system("list", "files", errno);
-  }
-  while (const dirent* entry = readdir(stream)) {
-    if (std::strncmp(entry->d_name, kPrefix, std::strlen(kPrefix)) == 0) files.emplace_back(entry->d_name);
-  }
-  closedir(stream);
-  std::sort(files.begin(), files.end());
-  return files;
-}
 
 /// What can be known of the file without mapping it.
 void Segment::examine(int fd) {
@@ -230,6 +157,12 @@ Segment::~Segment() {
   // Only then `removing_` ends.
 }
 
+bool Segment::from_earlier_boot() const {
+  const BootId now = own_boot();
+  const bool known = (now.high | now.low) != 0 && (header_.boot_id[0] | header_.boot_id[1]) != 0;
+  return known && (header_.boot_id[0] != now.high || header_.boot_id[1] != now.low);
+}
+
 std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, const std::string& file) {
   if (options.owner_uid >= 0 && options.owner_uid != static_cast<int64_t>(geteuid())) {
     fail_permission(file, "it does not exist, and only user " + std::to_string(options.owner_uid) + " may create it");
@@ -241,6 +174,9 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
   header.header_bytes = sizeof(Header);
   header.endian_mark = kEndianMark;
   header.word_bytes = sizeof(void*);
+  const BootId boot = own_boot();
+  header.boot_id[0] = boot.high;
+  header.boot_id[1] = boot.low;
   std::random_device random;
   for (uint64_t& half : header.creation_id) half = (uint64_t{random()} << 32) | random();
   header.kind = static_cast<uint32_t>(options.kind);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/algorithm/shared_state.h"
+#include "core/segment/directory.h"
 #include "core/segment/schema_area.h"
 
 namespace sage {
@@ -25,21 +26,6 @@ struct SegmentOptions {
 };
 
 enum class Create { kIfMissing, kNever, kExclusive };
-
-/// Stands for "room for a queue is being taken or given up in this directory": while a queue is made, from before its
-/// room is reserved until it has its name; while one is removed, until its memory is let go of. Its holder's death ends
-/// it. Where the system has no such locks, others are always suspected.
-class RoomMark {
- public:
-  RoomMark();
-  ~RoomMark();
-  RoomMark(const RoomMark&) = delete;
-  RoomMark& operator=(const RoomMark&) = delete;
-  bool others() const;
-
- private:
-  int folder_;
-};
 
 /// Which file: as long as anybody has it open, no other is called the same.
 struct FileId {
@@ -70,6 +56,9 @@ class Segment {
   Segment& operator=(const Segment&) = delete;
 
   const Header& header() const { return header_; }
+  /// Made before the system was started the last time, as a file on disk may be. Nothing follows from it: who had it
+  /// then holds no lock, and so is dead (docs/adr/0008).
+  bool from_earlier_boot() const;
   /// The open file, through which nothing is locked; -1 for a copy.
   int descriptor() const { return fd_; }
   FileId file() const { return file_id_; }

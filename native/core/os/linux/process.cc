@@ -56,6 +56,19 @@ const bool prepared = [] {
 
 Home own_home() { return {namespace_inode("/proc/self/ns/pid"), namespace_inode("/proc/self/ns/user")}; }
 
+BootId own_boot() {
+  static const BootId boot = [] {
+    char text[40] = "";
+    const int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+      (void)!read(fd, text, sizeof text - 1);
+      close(fd);
+    }
+    return parse_boot(text);
+  }();
+  return boot;
+}
+
 /// The page is empty.
 uint32_t next_fork_generation() {
   std::atomic<uint32_t>* const word = fork_word.load(std::memory_order_relaxed);

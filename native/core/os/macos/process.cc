@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/event.h>
+#include <sys/sysctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -18,6 +19,16 @@ const int registered = pthread_atfork(nullptr, nullptr, [] { forks.fetch_add(1, 
 
 // There is one of each.
 Home own_home() { return {1, 1}; }
+
+BootId own_boot() {
+  static const BootId boot = [] {
+    char text[40] = "";
+    size_t bytes = sizeof text - 1;
+    if (sysctlbyname("kern.bootsessionuuid", text, &bytes, nullptr, 0) != 0) text[0] = 0;
+    return parse_boot(text);
+  }();
+  return boot;
+}
 
 std::atomic<std::atomic<uint32_t>*> fork_word{&forks};
 uint32_t next_fork_generation() { return forks.load(std::memory_order_relaxed); }
