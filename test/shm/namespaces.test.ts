@@ -178,6 +178,31 @@ containers('%s', (type) => {
   });
 });
 
+(containersArePossible ? test : test.skip)('beside eight busy loops nobody alive is taken for dead', async () => {
+  const descriptor = describeQueue('sage_queue');
+  const queue = attach(descriptor);
+  queue.putManySync(['held here', 'held there']);
+  const holders: Child[] = [];
+  for (const [, options] of places) {
+    const holder = start(`const queue = open(); say(queue.leaseSync().item); hear();`, descriptor, [], options);
+    await holder.next();
+    holders.push(holder);
+  }
+  const loops = Array.from({ length: 8 }, () => start(`say(1); for (;;);`, null, [], { wrapper: [] }));
+  await Promise.all(loops.map((loop) => loop.next()));
+  const from = now();
+  while (now() - from < 2000) {
+    expect((await errorOf(() => queue.get({ timeoutMs: 200 }))).message).toMatch(/empty/);
+    expect((await errorOf(() => queue.getSync({ timeoutMs: 50 }))).message).toMatch(/empty/);
+  }
+  expect((await queue.stats()).attached!.map(({ alive }) => alive)).toEqual([true, true, true]);
+  for (const holder of holders) await holder.kill();
+  const back = [await queue.get({ timeoutMs: 5000 }), await queue.get({ timeoutMs: 5000 })];
+  expect(back.sort()).toEqual(['held here', 'held there']);
+  await Promise.all(loops.map((loop) => loop.kill()));
+  queue.closeSync();
+});
+
 const consumers = containersArePossible ? describe.each(places) : describe.skip.each(places);
 consumers('a consumer %s', (_place, options) => {
   test.each(['sync', 'async'] as const)(
