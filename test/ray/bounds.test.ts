@@ -2,6 +2,7 @@
 import net from 'node:net';
 import { QueueDescriptor, type QueueError, resolveDescriptor } from '../../lib';
 import type { Queue, ResolveOptions } from '../../lib';
+import { RayClient } from '../../lib/ray';
 import { FakeRay, fakeQueueActor, type Methods, Raised, silence } from './fake-ray';
 
 const ANSWER_MS = 400;
@@ -333,6 +334,7 @@ test("an exception in Python is told under the caller's method", async () => {
   });
   const queue = queueOn();
   await expect(queue.put(1)).rejects.toMatchObject({
+    name: 'RayTaskError',
     code: 'ERR_RAY_TASK',
     pythonType: 'builtins.TypeError',
     message: "put: the actor 'jobs' failed in Python: builtins.TypeError: not that",
@@ -340,4 +342,24 @@ test("an exception in Python is told under the caller's method", async () => {
   await expect(queue.getMany(2)).rejects.toMatchObject({
     message: "getMany: the actor 'jobs' failed in Python: builtins.KeyError: broken",
   });
+});
+
+test('a call whose session is lost while it is under way', async () => {
+  const client = new RayClient({ address: ray.address, graceMs: 300 });
+  ray.actors.set('slow', { work: silence });
+  const actor = await client.getActor('slow');
+  const call = errorWithin(0, 1500, () => client.call(actor!, 'work'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  await ray.stop();
+  expect(await call).toMatchObject({ name: 'RaySessionLostError', code: 'ERR_QUEUE_CONNECTION', outcome: 'unknown' });
+  await client.close();
+});
+
+test('an item over 256 MiB', async () => {
+  const queue = queueOn();
+  await expect(queue.put(new Uint8Array(256 * 1024 * 1024))).rejects.toMatchObject({
+    name: 'ItemTooLargeError',
+    code: 'ERR_ITEM_TOO_LARGE',
+  });
+  expect(await queue.qsize()).toBe(0);
 });

@@ -66,7 +66,9 @@ test('reload: a revoked token ends its streams, others go on; a bad list keeps t
   expect(await consumer!.qsize()).toBeLessThan(2);
   server.reload({ tokens: [{ token: 'owner' }] });
   await waiting.catch(() => {});
-  expect((await errorOf(consumer!.qsize())).message).toMatch(/revoked|token is missing or wrong/);
+  const refused = await errorOf(consumer!.qsize());
+  expect(refused).toBeInstanceOf(QueueConnectionError);
+  expect(refused.message).toMatch(/revoked|token is missing or wrong/);
   expect(typeof (await owner!.qsize())).toBe('number');
 });
 

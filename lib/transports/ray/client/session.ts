@@ -33,6 +33,8 @@ export const DEFAULT_NAMESPACE = 'sage_queue';
 const DEFAULT_PORT = 10001;
 const OLDEST_RAY = [2, 10] as const;
 const MAX_ATTEMPTS = 20;
+/** How long the first attempt waits for its session to start, the second twice as long: a start that hangs does not take all the time. */
+const INIT_MS = 10_000;
 
 /** `host:port` of a Ray address. @throws QueueConnectionError on anything that is not a Ray Client address. */
 export function parseAddress(address = process.env.RAY_ADDRESS): string {
@@ -146,7 +148,7 @@ export class Session {
           graceMs: this.graceMs,
           initArguments: { namespace: this.namespace, log_to_driver: false },
           pingTimeoutMs: left,
-          initTimeoutMs: left,
+          initTimeoutMs: Math.min(left, INIT_MS * attempt),
           signal: this.closing.signal,
         });
         await this.check(datapath, left);
