@@ -10,6 +10,9 @@ export function rayAddress(): string {
 
 export const freshName = (prefix: string): string => `${prefix}-${randomBytes(4).toString('hex')}`;
 
+/** For suites that are not about time: a Python process may take long to start on a busy machine. */
+export const PATIENT = { answerTimeoutMs: 30_000 } as const;
+
 /** An actor takes about 100 MB: none is left behind. */
 export async function killActors(client: RayClient, names: readonly string[]): Promise<void> {
   for (const name of names) {

@@ -2,7 +2,7 @@ import { resolveDescriptor } from '../../lib/resolve/registry';
 import { QueueDescriptor } from '../../lib/descriptor/descriptor';
 import { describeQueueContract } from '../../lib/testing';
 import { RayClient } from '../../lib/transports/ray/client/ray-client';
-import { freshName, killActors, rayAddress } from './cluster';
+import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 
 const options = { maxsize: 3, namespace: freshName('contract') };
 
@@ -24,7 +24,7 @@ afterAll(async () => {
 const queueId = named('queue');
 describeQueueContract(
   'ray_queue',
-  () => resolveDescriptor(QueueDescriptor.createRayQueue(queueId, { ...options, address: rayAddress() })),
+  () => resolveDescriptor(QueueDescriptor.createRayQueue(queueId, { ...options, address: rayAddress() }), PATIENT),
   { bounded: true },
 );
 
@@ -32,6 +32,9 @@ const actorName = named('actor');
 describeQueueContract(
   'ray_actor',
   () =>
-    resolveDescriptor(QueueDescriptor.createRayActorQueue(undefined, actorName, { ...options, address: rayAddress() })),
+    resolveDescriptor(
+      QueueDescriptor.createRayActorQueue(undefined, actorName, { ...options, address: rayAddress() }),
+      PATIENT,
+    ),
   { bounded: true },
 );

@@ -6,7 +6,7 @@ import { QueueConnectionError } from '../../lib/errors';
 import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import { resolveDescriptor } from '../../lib/resolve/registry';
 import type { Queue, ResolveOptions } from '../../lib/queue/types';
-import { freshName, killActors, rayAddress } from './cluster';
+import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 
 const namespace = freshName('errors');
 const client = new RayClient({ address: rayAddress(), namespace, graceMs: 5000 });
@@ -20,7 +20,10 @@ function named(prefix: string): string {
 }
 
 function rayQueue(address: string | undefined, options?: ResolveOptions, queueId = 'q', extra = {}): Queue {
-  const made = resolveDescriptor(QueueDescriptor.createRayQueue(queueId, { address, namespace, ...extra }), options);
+  const made = resolveDescriptor(QueueDescriptor.createRayQueue(queueId, { address, namespace, ...extra }), {
+    ...PATIENT,
+    ...options,
+  });
   open.push(made);
   return made;
 }
@@ -170,6 +173,7 @@ test('a Python class without the methods', async () => {
   );
   const queue = resolveDescriptor(
     QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace }),
+    PATIENT,
   );
   open.push(queue);
   await expect(queue.put(1)).rejects.toMatchObject({

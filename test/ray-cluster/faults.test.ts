@@ -7,7 +7,7 @@ import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import type { RayQueue } from '../../lib/transports/ray';
 import { resolveDescriptor } from '../../lib/resolve/registry';
 import { chooseSeed, Seeded } from '../ray/seeded';
-import { freshName, killActors, rayAddress } from './cluster';
+import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 import { CuttingProxy } from './cutting-proxy';
 
 const namespace = freshName('faults');
@@ -17,10 +17,13 @@ const open: RayQueue<unknown>[] = [];
 
 function queue<T>(queueId: string, address = rayAddress(), metadata: { lease_ms?: number } = {}): RayQueue<T> {
   const descriptor = QueueDescriptor.createRayQueue(queueId, { address, namespace });
-  const made = resolveDescriptor({
-    ...descriptor.toJSON(),
-    metadata: { ...descriptor.metadata, ...metadata },
-  }) as unknown as RayQueue<T>;
+  const made = resolveDescriptor(
+    {
+      ...descriptor.toJSON(),
+      metadata: { ...descriptor.metadata, ...metadata },
+    },
+    PATIENT,
+  ) as unknown as RayQueue<T>;
   open.push(made as RayQueue<unknown>);
   return made;
 }

@@ -4,7 +4,7 @@ import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import type { RayQueue } from '../../lib/transports/ray';
 import { resolveDescriptor } from '../../lib/resolve/registry';
 import type { Queue } from '../../lib/queue/types';
-import { freshName, killActors, rayAddress } from './cluster';
+import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 
 const namespace = freshName('interop');
 const client = new RayClient({ address: rayAddress(), namespace, graceMs: 5000 });
@@ -53,6 +53,7 @@ const rayQueue = (queueId: string, maxsize?: number): RayQueue<unknown> =>
   keep(
     resolveDescriptor(
       QueueDescriptor.createRayQueue(queueId, { address: rayAddress(), namespace, maxsize }),
+      PATIENT,
     ) as unknown as RayQueue<unknown>,
   );
 
@@ -116,6 +117,7 @@ test("a queue that Python's Queue made is attached, with what it can promise", a
     idempotentPuts: false,
     fifo: true,
     blocking: 'waits',
+    totals: 'handle',
   });
 });
 
@@ -166,6 +168,7 @@ test.each(ACTORS)('an actor of the user, %s', async (_, source, blocking) => {
     keep(
       resolveDescriptor(
         QueueDescriptor.createRayActorQueue(undefined, name, { address: rayAddress(), namespace, create: false }),
+        PATIENT,
       ),
     );
   const queue = attach();

@@ -5,13 +5,16 @@ import { PyPersistent, RayClient } from '../../lib/ray';
 import { resolveDescriptor } from '../../lib/resolve/registry';
 import { readPickle } from '../../lib/transports/ray/pickle/convert';
 import { writePickle } from '../../lib/transports/ray/pickle/write';
-import { freshName, killActors, rayAddress } from './cluster';
+import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 
 const namespace = freshName('values');
 // Another session than the queue's.
 const client = new RayClient({ address: rayAddress(), namespace });
 const queueId = freshName('q');
-const queue = resolveDescriptor<unknown>(QueueDescriptor.createRayQueue(queueId, { address: rayAddress(), namespace }));
+const queue = resolveDescriptor<unknown>(
+  QueueDescriptor.createRayQueue(queueId, { address: rayAddress(), namespace }),
+  PATIENT,
+);
 
 afterAll(async () => {
   await queue.close();
