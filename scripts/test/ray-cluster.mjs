@@ -20,8 +20,12 @@ const version = process.env.RAY_VERSION ?? '2.58.0';
 
 class Unavailable extends Error {}
 
-/** The environment that keeps every listener of Ray on loopback, and its proxy from forking under gRPC's threads. */
+/**
+ * The environment that keeps every listener of Ray on loopback, its proxy from forking under gRPC's threads, and its workers from yielding
+ * to everything else that this machine does (Ray gives them niceness 15).
+ */
 export const rayEnvironment = {
+  RAY_worker_niceness: '0',
   RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER: '0',
   GRPC_ENABLE_FORK_SUPPORT: '0',
   TIMEOUT_FOR_SPECIFIC_SERVER_S: '5',

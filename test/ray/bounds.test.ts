@@ -344,6 +344,21 @@ test("an exception in Python is told under the caller's method", async () => {
   });
 });
 
+test('a signal that fires in the turn of the call', async () => {
+  const queue = queueOn();
+  const aborted = async (call: (signal: AbortSignal) => Promise<unknown>): Promise<void> => {
+    const controller = new AbortController();
+    const reason = new Error('left');
+    const called = errorWithin(0, 100, () => call(controller.signal));
+    controller.abort(reason);
+    expect(await called).toBe(reason);
+  };
+  await queue.qsize();
+  await aborted((signal) => queue.get({ signal }));
+  await queue.put(1);
+  await aborted((signal) => queue.join({ signal }));
+});
+
 test('a call whose session is lost while it is under way', async () => {
   const client = new RayClient({ address: ray.address, graceMs: 300 });
   ray.actors.set('slow', { work: silence });

@@ -131,6 +131,8 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     try {
       const ready = await this.ready(what, wait);
       backend = ready[0];
+      // It may have fired while this one got ready.
+      if (wait.signal?.aborted) throw wait.signal.reason;
       return await call(backend, ready[1]);
     } catch (error) {
       throw this.explained(what, error, backend);
