@@ -7,19 +7,28 @@ import type { Lease, LeaseBatch } from './types';
 
 export type { HeldItems } from './lease-table';
 
+/** How a batch ends of which the program saw nothing. The property's name; no part of what programs see. */
+export const leaseRun: unique symbol = Symbol('leaseRun');
+
+/** The items of a batch that nobody saw go back, as if they had not been lent where their queue can do that. */
+export async function undoBatch(batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun }): Promise<void> {
+  const run = batch[leaseRun];
+  await (run === undefined ? batch.release() : run.undo(0, run.count));
+}
+
 export class HeldBatch<T> implements LeaseBatch<T> {
   private made: readonly Lease<T>[] | undefined;
-  private readonly run: LeaseRun;
+  readonly [leaseRun]: LeaseRun;
 
   constructor(
     readonly items: readonly T[],
     held: HeldItems | LeaseRun,
   ) {
-    this.run = held instanceof LeaseRun ? held : new LeaseRun(items.length, held);
+    this[leaseRun] = held instanceof LeaseRun ? held : new LeaseRun(items.length, held);
   }
 
   get leases(): readonly Lease<T>[] {
-    this.made ??= this.items.map((item, index) => this.run.lease(index, item));
+    this.made ??= this.items.map((item, index) => this[leaseRun].lease(index, item));
     return this.made;
   }
 
@@ -36,8 +45,8 @@ export class HeldBatch<T> implements LeaseBatch<T> {
   }
 
   private async end(acknowledge: boolean): Promise<void> {
-    const { open } = this.run;
-    const ended = this.run.end(0, this.items.length, acknowledge);
+    const { open } = this[leaseRun];
+    const ended = this[leaseRun].end(0, this.items.length, acknowledge);
     if (ended !== undefined) await ended;
     else if (isTurnOver(open)) await nextTurn();
   }

@@ -4,7 +4,8 @@ import type { EncodedItem } from '../codec/registry';
 import { QueueEmptyError, QueueTimeoutError, SerializationError } from '../errors';
 import { isEncodedSource } from '../queue/encoded-source';
 import type { EncodedSource } from '../queue/encoded-source';
-import type { Lease, NativeQueue, Queue } from '../queue/types';
+import { undoBatch } from '../queue/lease-batch';
+import type { LeaseBatch, Queue } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
@@ -134,17 +135,17 @@ export class ServedQueue {
   /** Waits for one item, then takes what is there. */
   async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<Taken> {
     if (this.front.length > 0) return this.takeFront(max);
-    const leases: Lease<unknown>[] = [];
+    const leases: LeaseBatch<unknown>[] = [];
     const items: ItemBatch[] = [];
     let bytes = 0;
-    const add = (lease: Lease<unknown>): void => {
-      const item = ItemBatch.single(encodeItem(lease.item));
+    const add = (lease: LeaseBatch<unknown>): void => {
+      const item = ItemBatch.single(encodeItem(lease.items[0]));
       leases.push(lease);
       items.push(item);
       bytes += item.byteLength;
     };
     try {
-      add(await this.queue.lease({ timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal }));
+      add(await this.queue.leaseMany(1, { timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal }));
     } catch (error) {
       const raw = this.undecodable(error);
       if (raw === undefined) throw error;
@@ -165,14 +166,9 @@ export class ServedQueue {
     }
     // Asking beforehand costs less than the error of a lease that finds nothing.
     let left = await this.queue.qsize().catch(() => 0);
-    const { leaseSync } = this.queue as Partial<NativeQueue>;
     try {
       while (leases.length < Math.min(max, DELIVERY_ITEMS) && bytes < BATCH_BYTES && left-- > 0) {
-        add(
-          leaseSync === undefined
-            ? await this.queue.lease({ block: false })
-            : leaseSync.call(this.queue, { block: false }),
-        );
+        add(await this.queue.leaseMany(1, { block: false }));
       }
     } catch (error) {
       // Empty: another getter was quicker. What cannot be read goes out alone, and any other error comes again, at the next take.
@@ -183,7 +179,7 @@ export class ServedQueue {
     return { leased: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
   }
 
-  private lent(leases: readonly Lease<unknown>[], parts: readonly ItemBatch[]): LeasedBatch {
+  private lent(leases: readonly LeaseBatch<unknown>[], parts: readonly ItemBatch[]): LeasedBatch {
     return lent(leases, parts, (items) => this.restore(items));
   }
 
@@ -348,9 +344,9 @@ function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
   };
 }
 
-/** LeasedBatch of a queue that lends one item at a time. @param restore for items that were taken for good and are not wanted */
+/** LeasedBatch of items that were lent one at a time. @param restore for items that were taken for good and are not wanted */
 function lent(
-  leases: readonly Lease<unknown>[],
+  leases: readonly LeaseBatch<unknown>[],
   parts: readonly ItemBatch[],
   restore: (items: ItemBatch) => void,
 ): LeasedBatch {
@@ -359,8 +355,8 @@ function lent(
     items,
     counts: countsOf(
       leases.length,
-      (index) => leases[index]!.deliveries,
-      (index) => leases[index]!.crashes,
+      (index) => leases[index]!.leases[0]!.deliveries,
+      (index) => leases[index]!.leases[0]!.crashes,
     ),
     ack: async (from, to) => {
       for (let index = from; index < to; index++) {
@@ -374,8 +370,9 @@ function lent(
         }
       }
     },
-    release: async (from, to) => {
-      for (let index = to - 1; index >= from; index--) await leases[index]!.release();
+    release: async (from, to, seen) => {
+      for (let index = to - 1; index >= from; index--)
+        await (seen ? leases[index]!.release() : undoBatch(leases[index]!));
     },
   };
 }

@@ -272,14 +272,17 @@ napi_value lease_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// endLeases(count, acknowledge): those whose ids stand in the registers from kLeaseIds on.
+/// endLeases(count, acknowledge, unseen): those whose ids stand in the registers from kLeaseIds on. What goes back
+/// unseen comes again as if it had not been delivered.
 napi_value end_leases(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
+  const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     const uint32_t count = std::min(call.number(env, 0), sage::kMaxBatch);
     bool acknowledge = false;
+    bool unseen = false;
     napi_get_value_bool(env, call.arguments[1], &acknowledge);
+    napi_get_value_bool(env, call.arguments[2], &unseen);
     Item items[sage::kMaxBatch];
     for (uint32_t index = 0; index < count; ++index) {
       const auto id = static_cast<uint32_t>(entry.registers[kLeaseIds + index]);
@@ -290,7 +293,7 @@ napi_value end_leases(napi_env env, napi_callback_info info) {
     if (acknowledge) {
       entry.queue->acknowledge(items, count);
     } else {
-      entry.queue->release_lease(items, count);
+      entry.queue->release_lease(items, count, unseen ? 0 : 1);
     }
     return integer(env, 0);
   });

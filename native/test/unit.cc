@@ -145,6 +145,21 @@ TEST(a_lease_counts_and_comes_back) {
   CHECK(get(*queue) == "c" && get(*queue) == "d" && get(*queue) == "e");
 }
 
+TEST(a_lease_that_nobody_saw_comes_back_as_if_it_had_not_been_delivered) {
+  auto queue = make(__func__);
+  for (const char* text : {"a", "b"}) CHECK(put(*queue, text) == Outcome::kOk);
+  Item lease;
+  CHECK(queue->lease(&lease) == Outcome::kOk);
+  queue->release_lease(&lease, 1, 0);
+  CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a" && lease.deliveries == 0);
+  queue->release_lease(lease);
+  CHECK(queue->lease(&lease) == Outcome::kOk && lease.deliveries == 1);
+  queue->release_lease(&lease, 1, 0);
+  CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a" && lease.deliveries == 1);
+  queue->acknowledge(lease);
+  CHECK(get(*queue) == "b" && get(*queue) == "<none>");
+}
+
 TEST(a_held_lease_does_not_stop_the_traffic) {
   auto queue = make(__func__, 16, 8192);
   std::mt19937 random(2);

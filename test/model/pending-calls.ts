@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import type { Lease, Queue } from '../../lib';
 
 export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-const ANSWER_MS = 2000;
+/** Within so long a call that should end has ended. */
+export const ANSWER_MS = 2000;
 
 export type Outcome = { value: unknown } | { error: unknown };
 
@@ -90,4 +91,16 @@ export function valuesOf(value: unknown): number[] {
 export function leasesOf(value: unknown): readonly Lease<number>[] {
   const leased = value as Lease<number> & { leases?: readonly Lease<number>[] };
   return leased.leases ?? [leased];
+}
+
+/** The items of a putMany as each of the things that it takes. */
+export function inForm(
+  items: readonly number[],
+  form: 'array' | 'iterable' | 'source',
+): Iterable<number> | AsyncIterable<number> {
+  if (form === 'array') return items;
+  if (form === 'iterable') return new Set(items);
+  return (async function* () {
+    yield* items;
+  })();
 }

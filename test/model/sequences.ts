@@ -5,23 +5,20 @@ import * as fc from 'fast-check';
 import type { Lease, NativeQueue, Queue } from '../../lib';
 import { operation } from './operations';
 import type { Operation } from './operations';
-import { leasesOf, PendingCalls, turn, valuesOf } from './pending-calls';
+import { ANSWER_MS, inForm, leasesOf, PendingCalls, turn, valuesOf } from './pending-calls';
 import type { Call } from './pending-calls';
 import { ReferenceQueue } from './reference-queue';
 import type { OpenLease } from './reference-queue';
+import type { MadeQueue, QueueType } from './types';
 
-export interface ModelOptions {
-  /** A fresh queue; each call of `open` gives a handle on it. */
-  make(maxsize: number): { open(): Queue<number>; end(): Promise<unknown> };
-  /** Two handles on one queue, which are closed and opened again. Default true. */
-  shared?: boolean;
-  /** How long to run. */
-  forMs?: number;
-}
+/** How long the sequences of one type run. */
+const runMs = ({ remote }: QueueType): number => Number(process.env.MODEL_MS ?? (remote ? 15_000 : 8000));
+/** Two busy cores make some hundreds, of a type on a server some dozens. */
+const FEWEST_RUNS = 3;
 
 class Run {
   private readonly queue: ReferenceQueue;
-  private readonly made: ReturnType<ModelOptions['make']>;
+  private readonly made: MadeQueue;
   private readonly handles: Queue<number>[];
   private readonly pending = new PendingCalls();
   /** Every lease that there was, those that have ended too. */
@@ -30,11 +27,11 @@ class Run {
 
   constructor(
     maxsize: number,
-    private readonly options: ModelOptions,
+    private readonly type: QueueType,
   ) {
     this.queue = new ReferenceQueue(maxsize);
-    this.made = options.make(maxsize);
-    this.handles = options.shared === false ? [this.made.open()] : [this.made.open(), this.made.open()];
+    this.made = type.make(maxsize);
+    this.handles = !type.shared ? [this.made.open()] : [this.made.open(), this.made.open()];
   }
 
   async end(): Promise<void> {
@@ -88,7 +85,17 @@ class Run {
     }
     await turn();
     await turn();
+    if (this.type.remote) await this.arrive();
     this.pending.noneHasEnded();
+  }
+
+  /** What was called has reached the queue, and done there what it does at once: those who wait are in line. */
+  private async arrive(): Promise<void> {
+    const deadline = performance.now() + ANSWER_MS;
+    let qsize = NaN;
+    while (qsize !== this.queue.items.length && performance.now() < deadline)
+      for (const handle of this.handles) qsize = await handle.qsize();
+    assert.equal(qsize, this.queue.items.length, 'qsize, in the end');
   }
 
   async step(operation: Operation): Promise<void> {
@@ -233,7 +240,7 @@ class Run {
   }
 
   private async close(of: number): Promise<void> {
-    if (this.options.shared === false || this.queue.mode !== 'open') return;
+    if (!this.type.shared || this.queue.mode !== 'open') return;
     await this.handles[of]!.close();
     for (const call of this.pending.all)
       if (call.handle === of) await this.pending.fails(call, 'ERR_QUEUE_CLOSED', this.queue.leave(call.id));
@@ -274,30 +281,16 @@ class Run {
   }
 }
 
-function inForm(
-  items: readonly number[],
-  form: 'array' | 'iterable' | 'source',
-): Iterable<number> | AsyncIterable<number> {
-  if (form === 'array') return items;
-  if (form === 'iterable') return new Set(items);
-  return (async function* () {
-    yield* items;
-  })();
-}
-
-/**
- * Runs sequences for a while (MODEL_MS=…). A failure is printed with the seed and path that repeat it: MODEL_SEED=… MODEL_PATH=…
- * @returns how many
- */
-export async function holdToReference(options: ModelOptions): Promise<number> {
+/** Runs sequences for a while (MODEL_MS=…). A failure is printed with the seed and path that repeat it: MODEL_SEED=… MODEL_PATH=… */
+export async function holdToReference(type: QueueType): Promise<void> {
   const seed = Number(process.env.MODEL_SEED ?? (Math.random() * 2 ** 31) | 0);
-  console.info(`sequences: MODEL_SEED=${seed}`);
+  const path = process.env.MODEL_PATH;
   let runs = 0;
   // The time limit abandons a sequence in the middle; it has to come to its end before the test does.
   let last: Promise<void> = Promise.resolve();
   const runThrough = async (maxsize: number, operations: Operation[]): Promise<void> => {
     runs++;
-    const run = new Run(maxsize, options);
+    const run = new Run(maxsize, type);
     try {
       for (const one of operations) await run.step(one);
     } finally {
@@ -309,13 +302,17 @@ export async function holdToReference(options: ModelOptions): Promise<number> {
     fc.array(operation, { maxLength: 25, size: 'max' }),
     (maxsize, operations) => (last = runThrough(maxsize, operations)),
   );
-  await fc.assert(sequences, {
-    seed,
-    path: process.env.MODEL_PATH,
-    numRuns: 1_000_000,
-    interruptAfterTimeLimit: Number(process.env.MODEL_MS ?? options.forMs ?? 8000),
-    markInterruptAsFailure: false,
-  });
-  await last;
-  return runs;
+  try {
+    await fc.assert(sequences, {
+      seed,
+      path,
+      numRuns: 10_000_000,
+      interruptAfterTimeLimit: runMs(type),
+      markInterruptAsFailure: false,
+    });
+    await last;
+  } finally {
+    console.info(`${type.name}: ${runs} sequences, MODEL_SEED=${seed}`);
+  }
+  assert.ok(path !== undefined || runs >= FEWEST_RUNS, `only ${runs} sequences were run`);
 }

@@ -217,11 +217,11 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
     else this.returned.push(outcome);
   }
 
-  /** The items come again, ahead of those that were not taken, in the order they had. */
-  requeue(deliveries: readonly Delivery<T>[]): void {
+  /** The items come again, ahead of those that were not taken, in the order they had. @param times 0: nobody saw them */
+  requeue(deliveries: readonly Delivery<T>[], times: 0 | 1): void {
     for (const { item, deliveries: before, sequence } of deliveries) {
       const at = this.returned.findIndex((other) => !('sequence' in other) || other.sequence > sequence);
-      const again = { item, deliveries: before + 1, sequence };
+      const again = { item, deliveries: before + times, sequence };
       this.returned.splice(at === -1 ? this.returned.length : at, 0, again);
     }
     for (const call of this.waiting) {

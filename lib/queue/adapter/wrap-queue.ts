@@ -211,8 +211,9 @@ class WrappedQueue<T> extends BaseQueue<T> {
           this.roomCame();
           return this.finishIfDrained();
         }
-        this.gets.requeue(deliveries.slice(from, to));
+        this.gets.requeue(deliveries.slice(from, to), 1);
       },
+      undo: (from, to) => this.gets.requeue(deliveries.slice(from, to), 0),
       deliveries: (index) => deliveries[index]!.deliveries,
       crashes: () => 0,
     });

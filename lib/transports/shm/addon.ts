@@ -86,7 +86,7 @@ export interface NativeEntry {
    */
   leaseMany(offset: number, max: number, waitMs: number, holder: number): number;
   /** Ends the leases whose ids stand from REGISTER_LEASE_IDS on. */
-  endLeases(count: number, acknowledge: boolean): void;
+  endLeases(count: number, acknowledge: boolean, unseen: boolean): void;
   /** The number of one more holder, from 1 on. */
   join(): number;
   /** What that one held goes back; its number may be another one's from here on. */

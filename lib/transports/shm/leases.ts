@@ -67,12 +67,18 @@ export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): 
 }
 
 /** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
-function endLeases(entry: NativeEntry, ids: ArrayLike<number>, from: number, to: number, acknowledge: boolean): void {
+function endLeases(
+  entry: NativeEntry,
+  ids: ArrayLike<number>,
+  from: number,
+  to: number,
+  how: 'ack' | 'release' | 'undo',
+): void {
   const { registers } = entry;
   for (let start = from; start < to; start += MAX_BATCH) {
     const count = Math.min(MAX_BATCH, to - start);
     for (let index = 0; index < count; index++) registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
-    native(() => entry.endLeases(count, acknowledge));
+    native(() => entry.endLeases(count, how === 'ack', how === 'undo'));
   }
 }
 
@@ -95,15 +101,20 @@ export class LeasedItems implements HeldItems {
   }
 
   end(from: number, to: number, acknowledge: boolean): void {
-    if (!this.queue.attachment.isOpen) {
-      if (acknowledge) throw leaseLostError();
-      return;
-    }
+    if (this.queue.attachment.isOpen) this.endAs(from, to, acknowledge ? 'ack' : 'release');
+    else if (acknowledge) throw leaseLostError();
+  }
+
+  undo(from: number, to: number): void {
+    if (this.queue.attachment.isOpen) this.endAs(from, to, 'undo');
+  }
+
+  private endAs(from: number, to: number, how: 'ack' | 'release' | 'undo'): void {
     let first = 0;
     this.tables.forEach((table, index) => {
       const count = this.counts[index]!;
       const [start, end] = [Math.max(from - first, 0), Math.min(to - first, count)];
-      if (start < end) endLeases(this.entry, table, start, end, acknowledge);
+      if (start < end) endLeases(this.entry, table, start, end, how);
       first += count;
     });
   }
@@ -165,7 +176,10 @@ export function lendEncoded(
   if (ids.length === 0) return undefined;
   const run = new LeaseRun(ids.length, {
     end: (from, to, acknowledge) => {
-      if (queue.attachment.isOpen) endLeases(entry, ids, from, to, acknowledge);
+      if (queue.attachment.isOpen) endLeases(entry, ids, from, to, acknowledge ? 'ack' : 'release');
+    },
+    undo: (from, to) => {
+      if (queue.attachment.isOpen) endLeases(entry, ids, from, to, 'undo');
     },
     deliveries: (index) => deliveries[index]!,
     crashes: (index) => crashes[index]!,

@@ -40,12 +40,12 @@ class RequeuedItems {
     raise_hint();
   }
 
-  /// Requeues an item on lease.
-  void requeue_lease(const Item& item) {
+  /// Requeues an item on lease. `deliveries`: 1, or 0 for one that nobody has seen.
+  void requeue_lease(const Item& item, uint32_t deliveries = 1) {
     LeaseEntry<Memory>& entry = state_.leases[item.lease];
     const Word word = entry.word.load(std::memory_order_relaxed);
-    entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + 1, LeaseWord::crashes(word),
-                                     LeaseWord::serial(word)),
+    entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + deliveries,
+                                     LeaseWord::crashes(word), LeaseWord::serial(word)),
                      state_.order(Site::kRequeue, std::memory_order_release));
     Memory::point(Point::kReturnHalf);
     raise_hint();

@@ -217,7 +217,7 @@ class SageQueue {
     actor.last_head = 0;
     requeued_.requeue(items, count);
   }
-  void requeue_lease(const Item& item) { requeued_.requeue_lease(item); }
+  void requeue_lease(const Item& item, uint32_t deliveries = 1) { requeued_.requeue_lease(item, deliveries); }
 
   bool may_be_requeued() const { return requeued_.may_be_any(); }
   /// Takes one requeued item, the oldest there is. kEmpty when there is none.

@@ -102,10 +102,11 @@ class ItemPath {
     waking_.room_appeared();
   }
 
-  void give_back(const Item* items, uint32_t count) {
+  /// `deliveries`: 1, or 0 for items on lease that nobody has seen.
+  void give_back(const Item* items, uint32_t count, uint32_t deliveries = 1) {
     if (items[0].lease >= 0) {
       held_ -= count;
-      for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index]);
+      for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index], deliveries);
     } else {
       --held_;
       algorithm_.requeue(actor_, items, count);

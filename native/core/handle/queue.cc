@@ -82,7 +82,9 @@ Outcome Queue::lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_b
   return path_.lease(max, items, leased, max_bytes);
 }
 void Queue::acknowledge(const Item* items, uint32_t count) { path_.finish(items, count); }
-void Queue::release_lease(const Item* items, uint32_t count) { path_.give_back(items, count); }
+void Queue::release_lease(const Item* items, uint32_t count, uint32_t deliveries) {
+  path_.give_back(items, count, deliveries);
+}
 
 bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {
   refresh();

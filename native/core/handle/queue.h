@@ -86,7 +86,7 @@ class Queue final : public Watcher::Client {
   void acknowledge(const Item* items, uint32_t count);
   void release_lease(const Item& item) { release_lease(&item, 1); }
   /// The items come again in the order that they have here.
-  void release_lease(const Item* items, uint32_t count);
+  void release_lease(const Item* items, uint32_t count, uint32_t deliveries = 1);
   /// Copies the next item without taking it.
   bool peek(std::vector<uint8_t>* bytes, uint32_t* codec);
 

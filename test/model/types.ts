@@ -1,0 +1,184 @@
+/** Every type that runs without a cluster, for tests that hold all of them to the same. */
+import {
+  attachToShmQueue,
+  getLocalQueue,
+  getSageQueue,
+  QueueDescriptor,
+  QueueEmptyError,
+  QueueFullError,
+  resolveDescriptor,
+  wrapQueue,
+} from '../../lib';
+import type { Queue, QueueLike } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
+import { StubQueue } from '../../lib/testing';
+
+export interface MadeQueue {
+  /** A handle on the queue. */
+  open(): Queue<number>;
+  end(): Promise<unknown>;
+}
+
+export interface QueueType {
+  readonly name: string;
+  /** Two handles on one queue; a single one otherwise. */
+  readonly shared: boolean;
+  /** Its calls take a while to reach it. */
+  readonly remote: boolean;
+  make(maxsize: number): MadeQueue;
+  end(): Promise<unknown>;
+}
+
+let made = 0;
+const nextName = (): string => `model-${process.pid}-${made++}`;
+const nothing = async (): Promise<void> => {};
+const CAPACITY_BYTES = 64 * 1024;
+
+/** Knows nothing of waiting. */
+class FourMethods implements QueueLike<number> {
+  private readonly items: number[] = [];
+
+  constructor(private readonly maxsize: number) {}
+
+  put(item: number): void | Promise<void> {
+    if (this.maxsize > 0 && this.items.length >= this.maxsize) throw new QueueFullError();
+    this.items.push(item);
+  }
+
+  get(): number | Promise<number> {
+    if (this.items.length === 0) throw new QueueEmptyError();
+    return this.items.shift()!;
+  }
+
+  empty(): boolean | Promise<boolean> {
+    return this.items.length === 0;
+  }
+
+  qsize(): number | Promise<number> {
+    return this.items.length;
+  }
+}
+
+/** The same, but that it answers a little later. */
+class FourMethodsLater extends FourMethods {
+  override async put(item: number): Promise<void> {
+    await super.put(item);
+  }
+
+  override async get(): Promise<number> {
+    return super.get();
+  }
+
+  override async empty(): Promise<boolean> {
+    return super.empty();
+  }
+
+  override async qsize(): Promise<number> {
+    return super.qsize();
+  }
+}
+
+function adapterOver(name: string, Inner: new (maxsize: number) => QueueLike<number>): QueueType {
+  return {
+    name,
+    shared: false,
+    remote: false,
+    make: (maxsize) => {
+      const descriptor = new QueueDescriptor({ queueId: nextName(), queueType: 'four', metadata: { maxsize } });
+      const queue = wrapQueue<number>(new Inner(maxsize), descriptor);
+      return { open: () => queue, end: nothing };
+    },
+    end: nothing,
+  };
+}
+
+export const local: QueueType = {
+  name: 'local',
+  shared: true,
+  remote: false,
+  make: (maxsize) => {
+    const id = nextName();
+    return { open: () => getLocalQueue<number>(id, { maxsize }), end: nothing };
+  },
+  end: nothing,
+};
+
+export const stub: QueueType = {
+  name: 'the stub',
+  shared: true,
+  remote: false,
+  make: (maxsize) => {
+    const open = StubQueue.sharing();
+    const descriptor = QueueDescriptor.createLocalQueue(nextName(), { maxsize });
+    return { open: () => open(descriptor) as Queue<number>, end: nothing };
+  },
+  end: nothing,
+};
+
+export const adapter = adapterOver('the adapter', FourMethods);
+export const adapterLater = adapterOver('the adapter over one that answers later', FourMethodsLater);
+
+export const shm: QueueType = {
+  name: 'shm',
+  shared: true,
+  remote: false,
+  make: (maxsize) => {
+    const name = nextName();
+    return {
+      open: () => attachToShmQueue<number>(undefined, name, { maxsize, capacityBytes: CAPACITY_BYTES }),
+      end: async () => {
+        const last = attachToShmQueue<number>(undefined, name);
+        last.unlinkSync();
+        last.closeSync();
+      },
+    };
+  },
+  end: nothing,
+};
+
+export const sageQueue: QueueType = {
+  name: 'sage_queue',
+  shared: true,
+  remote: false,
+  make: (maxsize) => {
+    const id = nextName();
+    return {
+      open: () => getSageQueue<number>(id, { maxsize, capacityBytes: CAPACITY_BYTES }),
+      end: async () => {
+        const last = getSageQueue<number>(id);
+        last.unlinkSync();
+        last.closeSync();
+      },
+    };
+  },
+  end: nothing,
+};
+
+/** One server for all queues of the type. */
+export async function startRpcOver(type: 'local' | 'sage_queue'): Promise<QueueType> {
+  const maxsizes = new Map<string, number>();
+  const server = new QueueServer({
+    queues: (id) => {
+      const maxsize = maxsizes.get(id);
+      if (maxsize === undefined) return undefined;
+      return type === 'local'
+        ? QueueDescriptor.createLocalQueue(id, { maxsize })
+        : QueueDescriptor.createSageQueue(id, { maxsize, capacityBytes: CAPACITY_BYTES });
+    },
+  });
+  const { port } = await server.start();
+  return {
+    name: `rpc over ${type}`,
+    shared: true,
+    remote: true,
+    make: (maxsize) => {
+      const id = nextName();
+      maxsizes.set(id, maxsize);
+      return {
+        open: () => resolveDescriptor<number>(QueueDescriptor.createRpcQueue('127.0.0.1', port, id)) as Queue<number>,
+        end: async () => maxsizes.delete(id),
+      };
+    },
+    end: () => server.stop({ graceMs: 200 }),
+  };
+}
