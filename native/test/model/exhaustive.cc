@@ -4,6 +4,9 @@
 
 #include "model/small.h"
 #include "model/small_deaths.h"
+#include "model/small_ends.h"
+#include "model/small_leases.h"
+#include "model/small_waiting.h"
 
 namespace model {
 namespace {
@@ -86,7 +89,13 @@ constexpr Entry kHistories[] = {
     entry<small::LateRecoverer>(2, 3),   entry<small::BatchPastALease>(1, 2), entry<small::CommitBehindAVoid>(0, 0),
     entry<small::ShutDies>(1, 2),        entry<small::LeaverDies>(1, 2),      entry<small::UnfitPassesOn>(1, 2),
     entry<small::WaitLeaseBack>(3, 4),   entry<small::PutWaitFirst>(3, 4),    entry<small::PutWaitAbandon>(2, 3),
-    entry<small::WaitAbandon>(3, 4),     entry<small::UnfitTwoPassOn>(0, 1),
+    entry<small::WaitAbandon>(3, 4),     entry<small::UnfitTwoPassOn>(0, 1),  entry<small::JoinGetGet>(1, 2),
+    entry<small::JoinJoinAck>(1, 2),     entry<small::JoinBack>(1, 2),        entry<small::JoinAbandon>(2, 3),
+    entry<small::JoinDies>(1, 2),        entry<small::LastProducer>(1, 2),    entry<small::WaitProducer>(1, 2),
+    entry<small::ProducerDies>(1, 2),    entry<small::DropBack>(1, 2),        entry<small::DropPut>(2, 3),
+    entry<small::DropBehind>(2, 3),      entry<small::DropDies>(1, 2),        entry<small::DropperDies>(2, 3),
+    entry<small::SkipShut>(1, 2),        entry<small::LeaseTwo>(2, 3),        entry<small::LeaseOneOfTwo>(2, 3),
+    entry<small::HolderOfTwoDies>(1, 2), entry<small::AbortedNote>(1, 2),     entry<small::SkipWait>(0, 1),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
