@@ -159,14 +159,16 @@ class ItemPath {
     uint32_t taken = 0;
     bool any = false;
     // What was requeued first: its mark also publishes what a recoverer found behind the claims of the dead.
-    for (; algorithm_.take_requeued(actor_, items) == Outcome::kOk; any = true) {
+    while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
+      any = true;
       if (items[0].lease >= 0) {
         algorithm_.ack(actor_, items, 1);
       } else {
         algorithm_.release(actor_, items, 1);
       }
     }
-    for (; algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk; any = true) {
+    while (algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk) {
+      any = true;
       algorithm_.release(actor_, items, taken);
     }
     if (any) waking_.all_may_go_on();
