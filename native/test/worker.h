@@ -104,10 +104,13 @@ class Worker {
 
   void run(Queue& queue) {
     const bool producer = random_() % 2 == 0;
+    if (producer && random_() % 2 == 0) queue.produce(1);  // beside one that never closes
     while (arena_.log->stop.load() == 0 && next_ < kStreamItems - kMaxBatch) {
       const uint32_t choice = random_() % 10;
       if (producer ? choice < 8 : choice < 2) {
         produce(queue);
+      } else if (random_() % 64 == 0) {
+        queue.wait(kJoiners, 2, [&] { return queue.joined(); });
       } else {
         consume(queue);
       }
@@ -116,6 +119,31 @@ class Worker {
 
   void drain(Queue& queue) {
     while (consume_now(queue)) {
+    }
+  }
+
+  /// Puts that many items, as an open queue takes them.
+  void produce_up_to(Queue& queue, uint32_t count) {
+    while (next_ < count) produce(queue);
+  }
+
+  /// Takes items until the queue has ended, and says how. Fails when nothing comes within `limit_ms`.
+  Outcome consume_to_the_end(Queue& queue, uint32_t limit_ms) {
+    for (;;) {
+      const uint32_t max = 1 + random_() % 4;
+      const bool on_lease = random_() % 2 == 0;
+      uint32_t taken = 0;
+      Outcome outcome = Outcome::kEmpty;
+      CHECK(queue.wait(kGetters, limit_ms, [&] {
+        outcome = on_lease ? queue.lease(max, items_, &taken) : queue.take(max, items_, &taken);
+        return outcome != Outcome::kEmpty;
+      }));
+      if (outcome != Outcome::kOk) return outcome;
+      if (on_lease) {
+        end_leases(queue, taken);
+      } else {
+        handle(queue, taken);
+      }
     }
   }
 
@@ -199,14 +227,37 @@ class Worker {
   }
 
   void lease(Queue& queue) {
+    uint32_t leased = 0;
+    const uint32_t max = random_() % 2 == 0 ? 1 : 1 + random_() % 8;
+    if (queue.lease(max, items_, &leased) == Outcome::kOk) end_leases(queue, leased);
+  }
+
+  /// Acknowledges some of them, from anywhere among them, and releases the others, one by one or together.
+  void end_leases(Queue& queue, uint32_t leased) {
     Log::Hand& hand = arena_.hands[life_];
-    if (queue.lease(&items_[0]) != Outcome::kOk) return;
-    note(queue, 0, 0);
-    if (random_() % 3 == 0) return queue.release_lease(items_[0]);
-    hand.count.store(1);
-    queue.acknowledge(items_[0]);
-    receive(0);
-    hand.count.store(0);
+    Item released[kMaxBatch];
+    uint32_t back = 0;
+    uint32_t kept = 0;
+    const uint32_t way = random_() % 4;  // 0: all go back; 1: some
+    for (uint32_t index = 0; index < leased; ++index) {
+      note(queue, index, kept);
+      if (way == 0 || (way == 1 && random_() % 2 == 0)) {
+        released[back++] = items_[index];
+      } else {
+        items_[kept++] = items_[index];
+      }
+    }
+    if (kept > 0) {
+      hand.count.store(kept);
+      queue.acknowledge(items_, kept);
+      for (uint32_t at = 0; at < kept; ++at) receive(at);
+      hand.count.store(0);
+    }
+    if (random_() % 2 == 0) {
+      for (uint32_t index = 0; index < back; ++index) queue.release_lease(released[index]);
+    } else if (back > 0) {
+      queue.release_lease(released, back);
+    }
   }
 
   /// Checks an item's bytes and order, and writes down that it is in this worker's hand.
