@@ -2,39 +2,66 @@
  * Mutations of what ships. Every look, wake, announcement and recheck of the files below is taken out or turned round, one at a time,
  * and the core's own tests have to notice.
  *
- *   node scripts/test/native-mutants.mjs                 each mutation against the test that is known to notice it; what is new, or
- *                                                        no longer noticed by that one, against all
- *   node scripts/test/native-mutants.mjs --all           each mutation against all tests, in their order
- *   node scripts/test/native-mutants.mjs --only TEXT     those whose name contains TEXT
- *   node scripts/test/native-mutants.mjs --list          names them
- *   --write                                              writes down which test noticed, in native/test/mutants.json
- *   --table                                              prints that file as the table of docs/verification.md, by function
+ *   node scripts/test/native-mutants.mjs [--short …]     its options: mutation-run.mjs
  *
  * All mutations are compiled into one build of the tests, and the environment says which one is on; so a mutation costs the time of its
- * test. A mutation that nothing may notice stands in native/test/mutants.json with the argument why (`redundant`), and so does one that
- * no test notices yet (`open`).
+ * test. The book of what noticed which is native/test/mutants.json.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { runMutations } from './mutation-run.mjs';
 import { findMutations, instrument } from './native-mutations.mjs';
 
 const root = resolve(import.meta.dirname, '../..');
 const copy = join(root, 'out/mutants');
-const book = join(root, 'native/test/mutants.json');
 
 const FILES = [
   'native/core/waiting/parking.h',
   'native/core/waiting/wake_protocol.h',
   'native/core/handle/item_path.h',
+  'native/core/handle/membership.cc',
+  'native/core/handle/ringing.cc',
+  'native/core/handle/queue.cc',
+  'native/core/handle/queue.h',
+  'native/core/waiting/watcher.cc',
+  'native/core/waiting/doorbell.cc',
+  'native/core/segment/segment.cc',
+];
+
+/** What the model runs; the rest is the process around it. */
+const isTemplate = ({ file }) => file.endsWith('item_path.h') || /waiting\/(parking|wake_protocol)\.h$/.test(file);
+
+/** The looks and wakes whose loss a sleeper would not survive, each of them in every short form. */
+const ALWAYS = [
+  'publish: items_appeared() [left out]',
+  'publish: algorithm_.may_reveal_space() [never]',
+  'finish: waking_.room_appeared() [left out]',
+  'finish_first: waking_.room_appeared() [left out]',
+  'lease: waking_.room_appeared() [left out]',
+  'claim_ended_empty: waking_.room_appeared() [left out]',
+  'claim_ended_empty: items_appeared() [left out]',
+  'give_back: items_appeared() [left out]',
+  'take: control.requeued_hint.load(std::memory_order_acquire) != hint [never]',
+  'room_for_sleepers: shut [never]',
+  'pass_on: worth(direction) [never]',
+  'tried: pass_on(direction, true); [true inverted]',
 ];
 
 /** Quick ones first. `one`: the arguments that run only what said that it noticed. */
 const TESTS = [
   { name: 'unit', command: ['unit'], seconds: 40 },
-  { name: 'model', command: ['model', 'exhaustive-quick'], seconds: 120, noticed: /^noticed by "(.*)": (.*)$/m },
+  { name: 'life', command: ['life'], seconds: 60, outside: true },
+  {
+    name: 'model',
+    command: ['model', 'exhaustive-quick'],
+    seconds: 120,
+    noticed: /^noticed by "(.*)": (.*)$/m,
+    templates: true,
+  },
   {
     name: 'schedules',
+    templates: true,
     command: ['model', 'all', '2000'],
     seconds: 120,
     noticed: /^ {2}(.*): .* in schedule/m,
@@ -42,13 +69,10 @@ const TESTS = [
   },
   { name: 'threads', command: ['threads'], seconds: 60, whole: true },
   { name: 'scarce', command: ['scarce'], seconds: 40 },
+  { name: 'ends', command: ['ends'], seconds: 60, outside: true },
   // What waits for a core is not the queue's doing.
   { name: 'kill', command: ['kill', '400', '1'], seconds: 90, whole: true, ignored: /slow <= kills/ },
 ];
-
-const options = process.argv.slice(2);
-const has = (option) => options.includes(option);
-const only = has('--only') ? options[options.indexOf('--only') + 1] : '';
 
 /** Writes a file of the copy, unless it says that already: what did not change is not compiled again. */
 function write(file, text) {
@@ -84,7 +108,8 @@ inline bool always(int mutant, bool value) { return is(mutant) || value; }
 }
 
 /** Runs a test with one mutation on. Undefined: it noticed nothing. */
-function run(number, { name, command, seconds, noticed, ignored }, one) {
+function run({ number }, { name, command, seconds, noticed, ignored, whole }, known) {
+  const one = whole ? undefined : known;
   return new Promise((done) => {
     const [program, ...given] = command;
     const child = spawn(
@@ -114,90 +139,16 @@ function run(number, { name, command, seconds, noticed, ignored }, one) {
   });
 }
 
-/** The first of the tests that notices. */
-async function hunt(number, known) {
-  if (known !== undefined) {
-    const test = TESTS.find(({ name }) => name === known.test);
-    const found = await run(number, test, test.whole ? undefined : known.case);
-    if (found !== undefined) return found;
-  }
-  for (const test of TESTS) {
-    const found = await run(number, test);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** One row a function: how many mutations, and what notices them. */
-function table(entries) {
-  const rows = new Map();
-  for (const [name, entry] of Object.entries(entries)) {
-    const where = name.slice(0, name.indexOf(': ')).split(', ').join(' · ');
-    const row = rows.get(where) ?? { count: 0, by: new Map() };
-    rows.set(where, row);
-    row.count++;
-    const by =
-      entry.test !== undefined
-        ? `${entry.test}: ${entry.case}`
-        : entry.open === undefined
-          ? `nothing may (${entry.redundant})`
-          : `NOTHING YET (${entry.open})`;
-    row.by.set(by, (row.by.get(by) ?? 0) + 1);
-  }
-  const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_');
-  const lines = ['| where | changes | noticed by |', '| --- | --- | --- |'];
-  for (const [where, { count, by }] of rows) {
-    const all = [...by].sort((one, other) => other[1] - one[1]).map(([what, times]) => `${what} × ${times}`);
-    lines.push(`| ${cell(where)} | ${count} | ${cell(all.join('; '))} |`);
-  }
-  return lines.join('\n');
-}
-
-const known = JSON.parse(readFileSync(book, 'utf8'));
-if (has('--table')) {
-  console.log(table(known));
-  process.exit(0);
-}
-const mutations = FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8')));
-mutations.forEach((mutation, number) => (mutation.number = number));
-const names = new Set(mutations.map(({ name }) => name));
-if (has('--list')) {
-  for (const { name } of mutations) console.log(name);
-  process.exit(0);
-}
-const gone = Object.keys(known).filter((name) => !names.has(name));
-const chosen = mutations.filter(({ name }) => name.includes(only));
-build(mutations);
-
-const found = {};
-const survivors = [];
-let next = 0;
-await Promise.all(
-  Array.from({ length: 4 }, async () => {
-    while (next < chosen.length) {
-      const { name, number } = chosen[next++];
-      const before = known[name];
-      if (before?.redundant !== undefined || before?.open !== undefined) {
-        found[name] = before;
-        continue;
-      }
-      const start = Date.now();
-      const entry = await hunt(number, has('--all') ? undefined : before);
-      const seconds = ((Date.now() - start) / 1000).toFixed(1);
-      if (entry === undefined) survivors.push(name);
-      else found[name] = entry;
-      console.log(
-        `${entry === undefined ? 'SURVIVES' : `${entry.test}: ${entry.case}: ${entry.says}`}  ← ${name} (${seconds} s)`,
-      );
-    }
-  }),
-);
-console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
-for (const name of survivors) console.log(`  ${name}`);
-for (const name of only === '' ? gone : []) console.log(`no longer in the code: ${name}`);
-if (has('--write')) {
-  const all = { ...known, ...found };
-  const sorted = mutations.filter(({ name }) => all[name] !== undefined).map(({ name }) => [name, all[name]]);
-  writeFileSync(book, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
-}
-process.exit(survivors.length > 0 || (only === '' && !has('--write') && gone.length > 0) ? 1 : 0);
+process.exitCode = await runMutations({
+  book: join(root, 'native/test/mutants.json'),
+  mutations: FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8'))).map(
+    (mutation, number) => ({
+      ...mutation,
+      number,
+    }),
+  ),
+  always: ALWAYS,
+  build,
+  tests: (mutation) => TESTS.filter((test) => !(isTemplate(mutation) ? test.outside : test.templates)),
+  run,
+});

@@ -23,6 +23,15 @@ function closing(text, open) {
   throw new Error(`nothing closes what opens at ${open}`);
 }
 
+/** Whether what encloses `at` most closely is a list in parentheses, such as the head of a loop. */
+function isInList(text, at) {
+  for (let depth = 0; --at >= 0;) {
+    if (')]}'.includes(text[at])) depth++;
+    else if ('([{'.includes(text[at]) && depth-- === 0) return text[at] !== '{';
+  }
+  return false;
+}
+
 /** Operands of the top-level && or || of an expression. */
 function operands(text, from, to) {
   const cuts = [];
@@ -107,7 +116,7 @@ export function findMutations(file, source) {
   for (const match of text.matchAll(/(?<=[;{}]|else|\bfor \([^;{}]*\))\s+(?=[A-Za-z_+-])/g)) {
     const at = match.index + match[0].length;
     const rest = text.slice(at);
-    if (!isCode(at) || KEYWORDS.test(rest) || !STATEMENT.test(rest)) continue;
+    if (!isCode(at) || KEYWORDS.test(rest) || !STATEMENT.test(rest) || isInList(text, at)) continue;
     let end = at;
     while (text[end] !== ';') end = '([{'.includes(text[end]) ? closing(text, end) + 1 : end + 1;
     add(at, end, 'left out', (number) => [[at, `if (!sage_mutants::is(${number})) `, 1]]);

@@ -1,0 +1,16 @@
+/** jest.config.cjs with the mutations in. */
+const base = require('../../jest.config.cjs');
+
+/** @type {import('jest').Config} */
+module.exports = {
+  ...base,
+  rootDir: '../..',
+  transform: Object.fromEntries(
+    Object.entries(base.transform).map(([files, [, options]]) => [
+      files,
+      ['<rootDir>/scripts/test/mutating-transform.cjs', options],
+    ]),
+  ),
+  reporters: ['default'],
+  testTimeout: 10_000,
+};

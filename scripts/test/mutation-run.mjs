@@ -1,0 +1,134 @@
+/**
+ * A run of mutations, of whatever language: which of them, against which tests, and the book of what noticed each.
+ *
+ *   (nothing)         each mutation against the test that is known to notice it; what is new, or no longer noticed by that one, against all
+ *   --all             each mutation against all tests, in their order
+ *   --only TEXT       those whose name contains TEXT
+ *   --new             those of which the book knows nothing
+ *   --short [SEED]    those that `always` names, and some others drawn by the seed, each against the test that is known to notice it
+ *   --list            names them
+ *   --write           writes down which test noticed, one by one as it goes
+ *   --table           prints the book as a table, by function
+ *
+ * A mutation that nothing may notice stands in the book with the argument why (`redundant`), and so does one that no test notices yet (`open`).
+ */
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+
+/** So many others a short run draws. */
+const DRAWN = 24;
+
+/** The mutations that are always tried, and some of the others that a test is known to notice. */
+function sample(mutations, known, names, seed) {
+  console.log(`the others are drawn by the seed ${seed}`);
+  const always = names.map((what) => {
+    const mutation = mutations.find(({ name }) => name.endsWith(`, ${what}`));
+    if (mutation === undefined) throw new Error(`no longer in the code: ${what}`);
+    return mutation;
+  });
+  const others = mutations.filter((one) => !always.includes(one) && known[one.name]?.test !== undefined);
+  let state = seed;
+  for (let left = DRAWN; left > 0 && others.length > 0; left--) {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    always.push(...others.splice(state % others.length, 1));
+  }
+  return always;
+}
+
+/** One row a function: how many mutations, and what notices them. */
+function table(entries) {
+  const rows = new Map();
+  for (const [name, entry] of Object.entries(entries)) {
+    const where = name.slice(0, name.indexOf(': ')).split(', ').join(' · ');
+    const row = rows.get(where) ?? { count: 0, by: new Map() };
+    rows.set(where, row);
+    row.count++;
+    const by =
+      entry.test !== undefined
+        ? `${entry.test}: ${entry.case}`
+        : entry.open === undefined
+          ? `nothing may (${entry.redundant})`
+          : `NOTHING YET (${entry.open})`;
+    row.by.set(by, (row.by.get(by) ?? 0) + 1);
+  }
+  const cell = (text) => text.replaceAll('|', '\\|').replaceAll('_', '\\_');
+  const lines = ['| where | changes | noticed by |', '| --- | --- | --- |'];
+  for (const [where, { count, by }] of rows) {
+    const all = [...by].sort((one, other) => other[1] - one[1]).map(([what, times]) => `${what} × ${times}`);
+    lines.push(`| ${cell(where)} | ${count} | ${cell(all.join('; '))} |`);
+  }
+  return lines.join('\n');
+}
+
+/**
+ * @param book file of what noticed each: { name: { test, case, says } or { redundant } or { open } }
+ * @param mutations { name, … }
+ * @param build called with all of them before the first is tried
+ * @param tests the tests for a mutation, quick ones first: { name, … }
+ * @param run tries one: (mutation, test, the case that is known to notice it) → { test, case, says }, or undefined: it noticed nothing
+ * @returns the exit status
+ */
+export async function runMutations({ book, mutations, always = [], workers = 3, build, tests, run }) {
+  const options = process.argv.slice(2);
+  const has = (option) => options.includes(option);
+  const after = (option) => (has(option) ? options[options.indexOf(option) + 1] : undefined);
+  const only = after('--only') ?? '';
+  const known = existsSync(book) ? JSON.parse(readFileSync(book, 'utf8')) : {};
+  if (has('--table')) {
+    console.log(table(known));
+    return 0;
+  }
+  const names = new Set(mutations.map(({ name }) => name));
+  if (has('--list')) {
+    for (const name of names) console.log(name);
+    return 0;
+  }
+  const gone = Object.keys(known).filter((name) => !names.has(name));
+  const chosen = has('--short')
+    ? sample(mutations, known, always, Number(after('--short') ?? Date.now() % 1e9))
+    : mutations.filter(({ name }) => name.includes(only) && (!has('--new') || known[name] === undefined));
+  await build?.(mutations);
+
+  /** The first of the tests that notices. */
+  const hunt = async (mutation, before) => {
+    const test = before && tests(mutation).find(({ name }) => name === before.test);
+    if (test !== undefined) {
+      const found = await run(mutation, test, before.case);
+      if (found !== undefined || has('--short')) return found;
+    }
+    for (const each of tests(mutation)) {
+      const found = await run(mutation, each);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  const all = { ...known };
+  const write = () => {
+    const sorted = mutations.filter(({ name }) => all[name] !== undefined).map(({ name }) => [name, all[name]]);
+    writeFileSync(book, `${JSON.stringify(Object.fromEntries(sorted), null, 2)}\n`);
+  };
+  const survivors = [];
+  let next = 0;
+  await Promise.all(
+    Array.from({ length: workers }, async () => {
+      while (next < chosen.length) {
+        const mutation = chosen[next++];
+        const { name } = mutation;
+        const before = known[name];
+        if (before?.redundant !== undefined || before?.open !== undefined) continue;
+        const start = Date.now();
+        const entry = await hunt(mutation, has('--all') ? undefined : before);
+        const seconds = ((Date.now() - start) / 1000).toFixed(1);
+        if (entry === undefined) survivors.push(name);
+        else all[name] = entry;
+        const said = entry === undefined ? 'SURVIVES' : `${entry.test}: ${entry.case}: ${entry.says}`;
+        console.log(`${said}  ← ${name} (${seconds} s)`);
+        if (has('--write')) write();
+      }
+    }),
+  );
+  console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
+  for (const name of survivors) console.log(`  ${name}`);
+  const forgotten = only === '' && !has('--short') && !has('--new') ? gone : [];
+  for (const name of forgotten) console.log(`no longer in the code: ${name}`);
+  return survivors.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
+}

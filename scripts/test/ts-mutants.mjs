@@ -1,0 +1,86 @@
+/**
+ * Mutations of the TypeScript that waits: every call, assignment and condition of the files of mutated-files.cjs is left out or fixed, one
+ * at a time, and the tests below have to notice.
+ *
+ *   node scripts/test/ts-mutants.mjs [--short …]         its options: mutation-run.mjs
+ *
+ * All mutations of a file are in what jest transforms it to (mutating-transform.cjs), and the environment says which one is on. The book of
+ * what noticed which is test/mutants.json.
+ */
+import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { runMutations } from './mutation-run.mjs';
+
+const require = createRequire(import.meta.url);
+const { FILES } = require('./mutated-files.cjs');
+const { findMutations } = require('./ts-mutations.cjs');
+
+const root = resolve(import.meta.dirname, '../..');
+
+const QUICK = [
+  'test/unit/wait',
+  'test/unit/lease',
+  'test/unit/local',
+  'test/unit/closed-while-putting',
+  'test/unit/shared-signal',
+  'test/unit/ack-after-close',
+];
+const TESTS = [
+  { name: 'unit', paths: QUICK, seconds: 120 },
+  { name: 'contract', paths: ['test/contract/local', 'test/contract/stub'], seconds: 240 },
+  {
+    name: 'shm',
+    paths: ['test/shm/(aborts|leases|lease-batches|waiting-together|join|event-loop|shutdown)\\.', 'test/contract/shm'],
+    seconds: 400,
+    shm: true,
+  },
+  { name: 'sequences', paths: ['test/model/memory'], seconds: 120 },
+];
+
+/** Runs tests with one mutation on. Undefined: they noticed nothing. */
+function run({ file, number }, { name, paths, seconds }, known) {
+  // Of a test that is known to notice, only that one.
+  const one = known === undefined ? [] : ['-t', known.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')];
+  const jest = [
+    require.resolve('jest/bin/jest.js'),
+    '--config',
+    'scripts/test/mutants.jest.config.cjs',
+    '-i',
+    '--bail',
+    '--json',
+  ];
+  return new Promise((done) => {
+    const child = spawn(process.execPath, [...jest, ...one, ...paths], {
+      cwd: root,
+      env: { ...process.env, SAGE_MUTANT_FILE: file, SAGE_MUTANT: String(number) },
+      detached: true, // with its children in a group of its own
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    let output = '';
+    let late = false;
+    child.stdout.on('data', (text) => (output += text));
+    const timer = setTimeout(() => {
+      late = true;
+      process.kill(-child.pid, 'SIGKILL');
+    }, seconds * 1000);
+    child.on('close', (code) => {
+      clearTimeout(timer);
+      if (late) return done({ test: name, case: known ?? '', says: `not done after ${seconds} s` });
+      if (code === 0) return done(undefined);
+      const results = output.startsWith('{') ? JSON.parse(output).testResults : [];
+      const failed = results.flatMap((result) => result.assertionResults).find(({ status }) => status === 'failed');
+      const says = (failed?.failureMessages[0] ?? `ended by ${code ?? child.signalCode}`).split('\n')[0];
+      done({ test: name, case: failed?.fullName ?? '', says: says.slice(0, 100) });
+    });
+  });
+}
+
+process.exitCode = await runMutations({
+  book: join(root, 'test/mutants.json'),
+  mutations: FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8'))),
+  workers: 2,
+  tests: ({ file }) => TESTS.filter((test) => !test.shm || file.includes('/shm/')),
+  run,
+});
