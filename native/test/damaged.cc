@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "simple.h"
+#include "handles.h"
 
 using namespace sage;
 
@@ -144,4 +144,42 @@ TEST(an_entry_that_only_waits_to_be_freed_can_be_had) {
   others.pop_back();
   scribbler.participants()[kParticipants - 1].identity.store(Identity::make(1, 1, Identity::kSettled));
   CHECK(make(__func__)->totals().waiting_getters == 0);
+}
+
+namespace {
+
+/// Whether no compare-and-swap succeeds, whoever is at it.
+bool nothing_agrees = false;
+
+template <class T>
+struct Disagreeing : std::atomic<T> {
+  using std::atomic<T>::atomic;
+  template <class... Orders>
+  bool compare_exchange_strong(T& expected, T value, Orders... orders) {
+    return !nothing_agrees && std::atomic<T>::compare_exchange_strong(expected, value, orders...);
+  }
+};
+
+struct DamagedMemory : StdMemory {
+  template <class T>
+  using Atomic = Disagreeing<T>;
+  static constexpr uint32_t kPatience = 100;
+};
+
+}  // namespace
+
+TEST(a_get_of_words_that_never_agree_says_that_they_are_damaged) {
+  const auto block = std::make_unique<Block<DamagedMemory, 8, 2>>();
+  Process process;
+  ItemPath<DamagedMemory, Process> path(block->shared(4, 64), process);
+  path.join_at(1);
+  const uint32_t length = 16;
+  const uint32_t codec = 1;
+  Item item;
+  uint32_t count = 0;
+  CHECK(path.put(&length, &codec, 1, &count, [](const Item*, uint32_t) { return uint64_t{16}; }) == Outcome::kOk);
+  nothing_agrees = true;
+  CHECK(path.take(1, &item, &count, ~uint64_t{0}) == Outcome::kCorrupt);
+  nothing_agrees = false;
+  CHECK(path.take(1, &item, &count, ~uint64_t{0}) == Outcome::kOk);
 }

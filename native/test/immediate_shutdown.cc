@@ -114,6 +114,17 @@ TEST(an_onlooker_takes_nothing_and_leaves_the_drop_to_who_is_rung) {
   CHECK(handles.path(4).algorithm().drained());
 }
 
+TEST(a_drop_that_finds_nothing_rings_nobody) {
+  Handles handles;
+  Item item;
+  CHECK(handles.put(4) == Outcome::kOk && handles.lease(1, &item) == Outcome::kOk);
+  sleep_through_the_shutdown(handles, 3);
+  handles.path(2).drop_all();  // else two that ask, each rung by the other, would ask for ever
+  CHECK(handles.process.rung.empty());
+  handles.path(1).give_back(&item, 1);
+  check_over(handles, 3);
+}
+
 TEST(a_queue_shut_down_at_once_beside_a_lease_is_joined_when_that_is_released) {
   auto queue = make("shut-at-once", 1);
   Item item;
