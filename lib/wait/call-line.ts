@@ -64,7 +64,7 @@ class LineCall<R> extends PendingCall {
   }
 
   get mayPass(): boolean {
-    return this.request.mayPass !== undefined && this.request.mayPass();
+    return this.request.mayPass?.() ?? false;
   }
 
   /** @returns whether it is out of the way of those behind */

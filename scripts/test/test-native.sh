@@ -26,7 +26,9 @@ case "${1:-}" in
     build asan -DSAGE_FAILPOINTS=ON -DSAGE_SANITIZE=address,undefined -DCMAKE_BUILD_TYPE=Debug
     run asan
     build tsan -DSAGE_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug
-    run tsan ;;
+    run tsan
+    # Without the directory of segments of others: what a mutation leaves there is nobody's.
+    node scripts/test/native-mutants.mjs --short ;;
   campaign)
     out/failpoints/native/test/kill "${2:-100000}" ;;
   campaign-apart)

@@ -44,23 +44,22 @@ function run({ file, number }, { name, paths, seconds }, known) {
   // Of a test that is known to notice, only that one.
   const one = known === undefined ? [] : ['-t', known.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')];
   const jest = [
-    require.resolve('jest/bin/jest.js'),
+    join(root, 'node_modules/jest/bin/jest.js'),
     '--config',
     'scripts/test/mutants.jest.config.cjs',
     '-i',
     '--bail',
-    '--json',
   ];
   return new Promise((done) => {
     const child = spawn(process.execPath, [...jest, ...one, ...paths], {
       cwd: root,
       env: { ...process.env, SAGE_MUTANT_FILE: file, SAGE_MUTANT: String(number) },
       detached: true, // with its children in a group of its own
-      stdio: ['ignore', 'pipe', 'ignore'],
+      stdio: ['ignore', 'ignore', 'pipe'],
     });
     let output = '';
     let late = false;
-    child.stdout.on('data', (text) => (output += text));
+    child.stderr.on('data', (text) => (output += text));
     const timer = setTimeout(() => {
       late = true;
       process.kill(-child.pid, 'SIGKILL');
@@ -69,10 +68,9 @@ function run({ file, number }, { name, paths, seconds }, known) {
       clearTimeout(timer);
       if (late) return done({ test: name, case: known ?? '', says: `not done after ${seconds} s` });
       if (code === 0) return done(undefined);
-      const results = output.startsWith('{') ? JSON.parse(output).testResults : [];
-      const failed = results.flatMap((result) => result.assertionResults).find(({ status }) => status === 'failed');
-      const says = (failed?.failureMessages[0] ?? `ended by ${code ?? child.signalCode}`).split('\n')[0];
-      done({ test: name, case: failed?.fullName ?? '', says: says.slice(0, 100) });
+      const [, test, says] = /^ {2}● (.*)\n\s*(.*)/m.exec(output) ?? [];
+      const what = says ?? `ended by ${code ?? child.signalCode}`;
+      done({ test: name, case: test?.replaceAll(' › ', ' ') ?? '', says: what.slice(0, 100) });
     });
   });
 }

@@ -106,6 +106,21 @@ describe('a line', () => {
     expect(standing.line.isWanted).toBe(true);
   });
 
+  test('what the last try said of a call is what it waits for', () => {
+    let says: LineState = ASIDE;
+    void standing.stand(() => says).catch(() => {});
+    const state = (): unknown[] => [standing.line.waiting, standing.line.isTaken, standing.line.isWanted];
+    expect(state()).toEqual([1, true, true]);
+    standing.line.serve();
+    expect(state()).toEqual([0, false, false]);
+    says = HOLDS;
+    expect(standing.line.serve()).toBe('idle');
+    expect(state()).toEqual([0, true, false]);
+    says = undefined;
+    expect(standing.line.serve()).toBe('wanted');
+    expect(state()).toEqual([1, true, true]);
+  });
+
   test('one that may pass is tried although those before it wait, one that may not, is not', async () => {
     let passes = false;
     standing.tell('first', standing.stand(take));
