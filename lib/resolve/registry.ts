@@ -39,6 +39,16 @@ const implementations = new Map<string, () => QueueImplementation>(Object.entrie
 const handles = new Set<WeakRef<Queue>>();
 const collected = new FinalizationRegistry<WeakRef<Queue>>((handle) => handles.delete(handle));
 
+/** Never part of a descriptor, and so not to be had from a queue. */
+const credentials = new WeakMap<Queue, NonNullable<ResolveOptions['credentials']>>();
+
+/** A queue of this descriptor, with the secrets that `beside` was resolved with. */
+export const resolveBeside = (
+  beside: Queue,
+  descriptor: QueueDescriptor,
+  create: NonNullable<ResolveOptions['create']>,
+): Queue => resolveDescriptor(descriptor, { create, credentials: credentials.get(beside) }) as Queue;
+
 /** Replaces an earlier one. @throws TypeError on null or a non-function, and then changes nothing. */
 export function registerQueueImplementation(queueType: string, implementation: QueueImplementation): void {
   if (typeof queueType !== 'string' || queueType === '') {
@@ -126,6 +136,7 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
   checkProducer(known.queueType, load, wanted);
   const made = instantiate(load(), known, wanted);
   const queue = load === builtIn[known.queueType] ? (made as Queue) : wrapQueue(made, known);
+  if (wanted.credentials) credentials.set(queue, wanted.credentials);
   const handle = new WeakRef<Queue>(queue);
   handles.add(handle);
   collected.register(queue, handle);

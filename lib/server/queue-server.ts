@@ -5,7 +5,7 @@ import { QueueConnectionError, QueueNotFoundError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
-import type { QueueLike } from '../queue/types';
+import type { Queue, QueueLike } from '../queue/types';
 import { resolveDescriptor } from '../resolve/registry';
 import { wrapQueue } from '../queue/adapter/wrap-queue';
 import { pem, withCertificates } from '../util/tls';
@@ -19,6 +19,8 @@ import { Health } from './health';
 import { Listener } from './listener';
 import { ClientStates } from './client-state';
 import { addReflection } from './reflection';
+import { ReplyQueues } from './reply-queues';
+import type { Opener } from './reply-queues';
 import { ServedQueue } from './served-queue';
 import { Session } from './session';
 import type { Call, SessionHost } from './session';
@@ -79,6 +81,7 @@ export class QueueServer {
   private readonly host: SessionHost;
   private readonly sessions = new Set<Session>();
   private readonly served = new Map<string, Promise<ServedQueue>>();
+  private readonly replies: ReplyQueues;
   private readonly health = new Health([SERVICE]);
   private access: Access;
   private grpcServer: Grpc.Server | undefined;
@@ -123,9 +126,19 @@ export class QueueServer {
       instance: randomBytes(16),
       rememberMs: Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1),
       maxItemBytes: options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES,
-      open: (queueId) => this.open(queueId),
+      requestsOf: (queueId) => this.requestsOf(queueId),
+      open: (queueId, opener) => this.open(queueId, opener),
       ended: (session, served) => this.ended(session, served),
     };
+    this.replies = new ReplyQueues(
+      this.keepMs(),
+      (queueId) => {
+        const named = this.offered(queueId);
+        if (named === undefined) return undefined;
+        return { descriptor: isDescriptor(named) ? named : (named as Partial<Queue>).descriptor };
+      },
+      ({ queueId }) => this.served.delete(queueId),
+    );
   }
 
   /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
@@ -223,36 +236,48 @@ export class QueueServer {
     });
     this.grpcServer?.forceShutdown();
     this.listener?.destroy();
+    await this.replies.dropAll();
     for (const served of await Promise.allSettled(this.served.values())) {
       if (served.status === 'fulfilled') await served.value.close();
     }
     this.served.clear();
   }
 
-  private async open(queueId: string): Promise<ServedQueue> {
+  private async open(queueId: string, opener: Opener): Promise<ServedQueue> {
     const before = await this.served.get(queueId)?.catch(() => undefined);
-    const served = before ?? (await this.openAnew(queueId));
+    const served = before ?? (await this.openAnew(queueId, opener));
+    this.replies.opened(served, opener);
     served.sessions++;
     return served;
   }
 
+  /** As ReplyQueues.requestsOf, but for a queue that is offered under its whole id. */
+  private requestsOf(queueId: string): string | undefined {
+    const { queues } = this.options;
+    if (typeof queues === 'object' && Object.hasOwn(queues, queueId)) return undefined;
+    const requests = this.replies.requestsOf(queueId);
+    return requests === undefined || this.offered(requests) === undefined ? undefined : requests;
+  }
+
+  private offered(queueId: string): QueueDescriptor | QueueLike | undefined {
+    const { queues } = this.options;
+    if (typeof queues === 'function') return queues(queueId) ?? undefined;
+    return queues !== undefined && Object.hasOwn(queues, queueId) ? (queues[queueId] ?? undefined) : undefined;
+  }
+
   private ended(session: Session, served: ServedQueue | undefined): void {
     this.sessions.delete(session);
-    if (
-      served === undefined ||
-      --served.sessions > 0 ||
-      !served.shutDown ||
-      !served.owned ||
-      this.stopping !== undefined
-    )
-      return;
+    if (served === undefined) return;
+    served.sessions--;
+    if (this.stopping !== undefined || this.replies.ended(served, session)) return;
+    if (served.sessions > 0 || !served.shutDown || !served.owned) return;
     // Shut down and nobody attached: the next one to come starts anew.
     this.served.delete(served.queueId);
     void served.close().catch(() => {});
   }
 
-  private openAnew(queueId: string): Promise<ServedQueue> {
-    const opening = this.served.get(queueId) ?? this.resolve(queueId);
+  private openAnew(queueId: string, opener: Opener): Promise<ServedQueue> {
+    const opening = this.served.get(queueId) ?? this.resolve(queueId, opener);
     this.served.set(queueId, opening);
     opening.catch(() => {
       if (this.served.get(queueId) === opening) this.served.delete(queueId);
@@ -260,18 +285,20 @@ export class QueueServer {
     return opening;
   }
 
-  private async resolve(queueId: string): Promise<ServedQueue> {
-    const { queues } = this.options;
-    const named =
-      typeof queues === 'function'
-        ? queues(queueId)
-        : queues !== undefined && Object.hasOwn(queues, queueId)
-          ? queues[queueId]
-          : undefined;
-    if (named === undefined || named === null) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
-    const { rememberMs } = this.host;
-    const keepMs = Math.min(rememberMs, this.options.reattachMs ?? DEFAULT_REATTACH_MS);
-    const clients = new ClientStates(rememberMs, MOST_RECORDS, keepMs);
+  private keepMs(): number {
+    return Math.min(this.host.rememberMs, this.options.reattachMs ?? DEFAULT_REATTACH_MS);
+  }
+
+  private async resolve(queueId: string, opener: Opener): Promise<ServedQueue> {
+    const clients = new ClientStates(this.host.rememberMs, MOST_RECORDS, this.keepMs());
+    if (this.requestsOf(queueId) !== undefined) {
+      const { queue, maker } = await this.replies.resolve(queueId, opener);
+      const served = new ServedQueue(queueId, queue, true, clients);
+      this.replies.made(served, maker);
+      return served;
+    }
+    const named = this.offered(queueId);
+    if (named === undefined) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
     if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
     const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
     return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);

@@ -288,6 +288,13 @@ export class ServedQueue {
     };
   }
 
+  /** … with all that is in it. */
+  async drop(): Promise<void> {
+    this.front.length = 0;
+    await this.queue.shutdown({ immediate: true }).catch(() => {});
+    await this.close();
+  }
+
   /** An item that this process cannot read travels as it lies: the client may have the codec. */
   private undecodable(error: unknown): LeasedBatch | undefined {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)

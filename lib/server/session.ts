@@ -9,6 +9,7 @@ import { GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
 import { PutStream } from './put-stream';
 import type { ClientState } from './client-state';
+import type { Opener } from './reply-queues';
 import type { ServedQueue } from './served-queue';
 
 export type Call = Grpc.ServerDuplexStream<ClientFrame, ServerFrame>;
@@ -28,7 +29,9 @@ export interface SessionHost {
   readonly rememberMs: number;
   readonly maxItemBytes: number;
   /** @throws QueueError when there is no such queue or it may not be opened */
-  open(queueId: string): Promise<ServedQueue>;
+  open(queueId: string, opener: Opener): Promise<ServedQueue>;
+  /** The id of the queue whose replies go through this one: who may use that one may use it, as far as its name is known. */
+  requestsOf(queueId: string): string | undefined;
   ended(session: Session, served: ServedQueue | undefined): void;
 }
 
@@ -42,7 +45,7 @@ export class Session {
   private readonly writer: FrameWriter;
   private readonly grpc = loadGrpc();
   private served: ServedQueue | undefined;
-  private client: ClientState | undefined;
+  private state: ClientState | undefined;
   private puts: PutStream | undefined;
   private gets: GetStream | undefined;
   private readonly joins = new Map<number, AbortController>();
@@ -50,7 +53,13 @@ export class Session {
   /** The client has closed its side. */
   private readonly left: Promise<void>;
   private finished = false;
-  private saidGoodbye = false;
+  /** The client is done for good. */
+  saidGoodbye = false;
+  /** Its id, in hexadecimal digits; empty: it has none. */
+  client = '';
+  /** The id that its token must allow. */
+  private granted: string | undefined;
+  private answersCalls = false;
   private openTimer: NodeJS.Timeout | undefined;
 
   constructor(
@@ -111,15 +120,15 @@ export class Session {
   private async wrapUp(): Promise<void> {
     clearTimeout(this.openTimer);
     this.endJoins(new QueueConnectionError('the stream has ended'));
-    const { client, served } = this;
+    const { state, served } = this;
     if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
       let timer: NodeJS.Timeout | undefined;
       const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, 'late')));
       const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end(!this.saidGoodbye)]), late]);
       clearTimeout(timer);
-      if (client !== undefined) {
-        served.clients.left(client);
-        if (this.saidGoodbye || outcome === 'late') served.clients.forget(client);
+      if (state !== undefined) {
+        served.clients.left(state);
+        if (this.saidGoodbye || outcome === 'late') served.clients.forget(state);
       }
     }
     this.writer.flush();
@@ -171,8 +180,13 @@ export class Session {
       );
     }
     const queueId = open.queueId ?? '';
-    if (!this.grant.mayOpen(queueId)) throw new QueueConnectionError(`the token may not use the queue '${queueId}'`);
-    const served = await this.host.open(queueId);
+    const requests = this.host.requestsOf(queueId);
+    this.answersCalls = requests !== undefined;
+    this.granted = requests ?? queueId;
+    if (!this.grant.mayOpen(this.granted))
+      throw new QueueConnectionError(`the token may not use the queue '${queueId}'`);
+    this.client = Buffer.from(open.clientId ?? []).toString('hex');
+    const served = await this.host.open(queueId, { client: this.client, exclusive: open.exclusive === true });
     if (this.ending !== undefined) return this.host.ended(this, served);
     this.served = served;
     let remembered = false;
@@ -187,28 +201,28 @@ export class Session {
     };
     if (open.clientId && open.clientId.length > 0) {
       const claimed = served.clients.claim(open.clientId);
-      const client = claimed.state;
+      const { state } = claimed;
       remembered = claimed.remembered;
       // A client that comes back before its old stream was seen to end: the old one ends first.
-      const before = client.session;
-      client.session = this;
+      const before = state.session;
+      state.session = this;
       if (before !== undefined) {
         before.refuse(this.grpc.status.ABORTED, STOPPING, 'the client has come back on another stream');
         await before.end();
-        client.session = this;
+        state.session = this;
       }
-      this.client = client;
-      client.knownPuts(toNumber(open.knownPuts));
+      this.state = state;
+      state.knownPuts(toNumber(open.knownPuts));
       answer.remembered = remembered;
-      answer.appliedThrough = client.appliedThrough;
-      answer.notApplied = client.notApplied();
-      answer.settled = await client.settleKept(open.openSettles ?? []);
+      answer.appliedThrough = state.appliedThrough;
+      answer.notApplied = state.notApplied();
+      answer.settled = await state.settleKept(open.openSettles ?? []);
     }
-    this.puts = new PutStream(served, this.client, this.writer);
-    this.gets = new GetStream(served, this.client, this.writer);
+    this.puts = new PutStream(served, this.state, this.writer);
+    this.gets = new GetStream(served, this.state, this.writer);
     // The stream may have ended while the old one did.
     if (this.ending !== undefined) {
-      if (this.client !== undefined) served.clients.left(this.client);
+      if (this.state !== undefined) served.clients.left(this.state);
       return;
     }
     this.call.write({ opened: answer });
@@ -216,7 +230,8 @@ export class Session {
 
   private async checkWishes(open: Open, served: ServedQueue): Promise<number> {
     const { maxsize } = await served.query();
-    if (open.exclusive) throw new QueueError('ERR_QUEUE_EXISTS', `the server offers a queue '${open.queueId}' already`);
+    if (open.exclusive && !this.answersCalls)
+      throw new QueueError('ERR_QUEUE_EXISTS', `the server offers a queue '${open.queueId}' already`);
     if (open.maxsize !== null && open.maxsize !== undefined && open.maxsize !== 0 && open.maxsize !== maxsize) {
       throw new QueueError(
         'ERR_QUEUE_CONFIG_MISMATCH',
@@ -249,6 +264,7 @@ export class Session {
 
   /** Calls for which the token has no right are answered here. */
   private withoutWhatIsForbidden(frame: ClientFrame): void {
+    if (this.answersCalls) return;
     const { writer } = this;
     const code = 'ERR_QUEUE_CONNECTION';
     const lacks = (right: Right): string => `the token lacks the right '${right}' on this queue`;
@@ -269,7 +285,7 @@ export class Session {
   }
 
   get queueId(): string | undefined {
-    return this.served?.queueId;
+    return this.granted;
   }
 
   private async query({ request }: Query): Promise<void> {

@@ -1,17 +1,25 @@
 import { refuseUnknown } from '../util/known-options';
 import { randomBytes } from 'node:crypto';
 import { replyDescriptor } from '../descriptor/reply-descriptor';
-import { QueueClosedError, QueueFullError, QueueShutDownError, QueueTimeoutError } from '../errors';
+import {
+  QueueClosedError,
+  QueueConnectionError,
+  QueueFullError,
+  QueueNotFoundError,
+  QueueShutDownError,
+  QueueTimeoutError,
+} from '../errors';
 import type { Queue } from '../queue/types';
-import { resolveDescriptor } from '../resolve/registry';
+import { resolveBeside } from '../resolve/registry';
 import { asyncDispose } from '../util/dispose';
 import { onAbort } from '../wait/abort-listeners';
-import { Alarm } from '../wait/deadline';
+import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { readReply, writeRequest } from './request';
 
 const DEFAULT_CAPACITY_BYTES = 1024 * 1024;
 /** Replies taken at a time. */
 const REPLIES_AT_ONCE = 256;
+const MADE_AT_ONCE = ['local', 'shm', 'sage_queue'];
 
 /** What `caller` takes. */
 export interface CallerOptions {
@@ -93,10 +101,15 @@ const timedOut = (timeoutMs: number): QueueTimeoutError =>
   new QueueTimeoutError(`No reply came within ${timeoutMs} ms. Wait longer, or see whether anybody serves the queue.`);
 
 class QueueCaller<Req, Res> implements Caller<Req, Res> {
-  private readonly token = randomBytes(16).toString('hex');
-  private readonly replies: Queue;
+  private token!: string;
+  private replies!: Queue;
+  /** Through this reply queue. */
+  private replied = false;
+  /** Until the reply queue is there: a request before it would be one of a caller that is gone. Types of this host make it at once. */
+  private ready: Promise<unknown> | undefined;
   private readonly pending = new Map<number, PendingCall>();
   private readonly timeoutMs: number;
+  private readonly capacityBytes: number;
   private calls = 0;
   private closed: { reason: () => Error } | undefined;
 
@@ -105,17 +118,46 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     { timeoutMs, capacityBytes = DEFAULT_CAPACITY_BYTES }: CallerOptions,
   ) {
     this.timeoutMs = readTimeout(timeoutMs) ?? Infinity;
-    const isShared = ['shm', 'sage_queue', 'auto'].includes(queue.descriptor.queueType);
-    const size = isShared ? { maxsize: 0, capacity_bytes: capacityBytes } : {};
-    this.replies = resolveDescriptor(replyDescriptor(queue.descriptor, this.token, size), {
-      // A server that offers a queue always has it; nobody else can have guessed its name.
-      create: ['rpc', 'auto'].includes(queue.descriptor.queueType) ? 'if-missing' : 'exclusive',
-    }) as Queue;
-    this.replies.unref();
-    void this.receive();
+    this.capacityBytes = capacityBytes;
+    this.open();
   }
 
-  call(request: Req, options: CallOptions = {}): Promise<Res> {
+  private open(): void {
+    const { descriptor } = this.queue;
+    const isShared = ['shm', 'sage_queue', 'auto'].includes(descriptor.queueType);
+    const size = isShared ? { maxsize: 0, capacity_bytes: this.capacityBytes } : {};
+    this.token = randomBytes(16).toString('hex');
+    // Nobody else can have guessed its name.
+    this.replies = resolveBeside(this.queue, replyDescriptor(descriptor, this.token, size), 'exclusive');
+    this.replied = false;
+    if (this.pending.size === 0) this.replies.unref();
+    if (!MADE_AT_ONCE.includes(descriptor.queueType)) {
+      const ready = this.replies.qsize().finally(() => {
+        if (this.ready === ready) this.ready = undefined;
+      });
+      this.ready = ready;
+    }
+    void this.receive(this.replies);
+  }
+
+  /** The server has let go of the reply queue, as of what a client had that was away too long. @returns whether there is another one */
+  private openAnew(error: unknown): boolean {
+    if (!(error instanceof QueueNotFoundError) || !this.replied) return false;
+    for (const call of this.pending.values())
+      call.fail(
+        new QueueConnectionError(
+          'The server was out of reach for too long and has dropped the replies; whether the call was answered is unknown.',
+          {
+            cause: error,
+          },
+        ),
+      );
+    this.pending.clear();
+    this.open();
+    return true;
+  }
+
+  call(body: Req, options: CallOptions = {}): Promise<Res> {
     return new Promise<Res>((resolve, reject) => {
       const timeoutMs = readTimeout(options.timeoutMs) ?? this.timeoutMs;
       const { signal } = options;
@@ -128,10 +170,14 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
         this.forget(id),
       );
       this.pending.set(id, call);
-      const putting = this.queue.put(writeRequest(id, this.token, timeoutMs, request), {
-        timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs,
-        signal,
-      });
+      const deadline = deadlineOf({ timeoutMs });
+      const put = (): Promise<void> => {
+        const leftMs = remainingMs(deadline);
+        const request = writeRequest(id, this.token, pidIn(this.replies), leftMs, body);
+        return this.queue.put(request, { timeoutMs: leftMs === Infinity ? undefined : leftMs, signal });
+      };
+      const putting =
+        this.ready === undefined ? put() : this.ready.then(() => (this.pending.has(id) ? put() : undefined));
       putting.catch((error: unknown) => {
         if (!this.forget(id)) return;
         // There was no room for the request until its time was over: for the caller, no reply came.
@@ -165,23 +211,25 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     this.pending.clear();
   }
 
-  private async receive(): Promise<void> {
+  private async receive(replies: Queue): Promise<void> {
     for (;;) {
       let items: unknown[];
       try {
-        items = await this.replies.getMany(REPLIES_AT_ONCE);
+        items = await replies.getMany(REPLIES_AT_ONCE);
       } catch (error) {
         if (this.closed !== undefined) return;
         if ((error as { code?: unknown }).code === 'ERR_ITEM_SERIALIZATION') continue;
+        await replies.close().catch(() => {});
+        if (this.openAnew(error)) return;
         // Nothing will come any more: what waits hears of it, and so does every later call.
         this.end(() =>
           error instanceof QueueShutDownError
             ? new QueueClosedError('The reply queue was shut down.')
             : (error as Error),
         );
-        await this.replies.close().catch(() => {});
         return;
       }
+      this.replied = true;
       for (const item of items) this.settle(item);
     }
   }
@@ -196,6 +244,9 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     else call.fulfil(reply.value);
   }
 }
+
+/** This process where the reply queue keeps a table of those that are attached; over a network it is the server that is. */
+const pidIn = (replies: Queue): number => ('getSync' in replies ? process.pid : 0);
 
 function readTimeout(timeoutMs: number | undefined): number | undefined {
   if (timeoutMs === undefined || timeoutMs === null || timeoutMs >= 0) return timeoutMs ?? undefined;

@@ -1,9 +1,8 @@
 /** The reply queues of the callers that a server answers: attached while they are used, and cleared away where their caller is gone. */
-import type { QueueDescriptor } from '../descriptor/descriptor';
 import { replyDescriptor } from '../descriptor/reply-descriptor';
 import { QueueNotFoundError, QueueShutDownError } from '../errors';
 import type { Queue } from '../queue/types';
-import { resolveDescriptor } from '../resolve/registry';
+import { resolveBeside } from '../resolve/registry';
 
 const IDLE_MS = 2000;
 /** A caller that does not read its replies holds up a server no longer than this. */
@@ -21,7 +20,7 @@ export class ReplyPorts {
   private readonly ports = new Map<string, Promise<Port | undefined>>();
   private sweeper: NodeJS.Timeout | undefined;
 
-  constructor(private readonly requests: QueueDescriptor) {}
+  constructor(private readonly requests: Queue) {}
 
   /** Runs `body` with the caller's reply queue; false: the caller is gone, and nothing was run. */
   async with(token: string, pid: number, body: (queue: Queue) => Promise<void>): Promise<boolean> {
@@ -70,7 +69,7 @@ export class ReplyPorts {
   private async attach(token: string, pid: number): Promise<Port | undefined> {
     let queue: Queue | undefined;
     try {
-      queue = resolveDescriptor(replyDescriptor(this.requests, token), { create: 'never' }) as Queue;
+      queue = resolveBeside(this.requests, replyDescriptor(this.requests.descriptor, token), 'never');
       // Types beyond this process say only at the first call that there is none.
       await queue.qsize();
     } catch (error) {
@@ -98,7 +97,7 @@ export class ReplyPorts {
 
 /** What nobody will read any more is dropped with its queue. */
 async function leave({ queue, pid }: Port): Promise<void> {
-  if (pid !== process.pid) {
+  if (pid !== 0 && pid !== process.pid) {
     const { attached } = await queue.stats().catch(() => ({ attached: undefined }));
     const isThere = attached?.some((entry) => entry.alive && entry.pid === pid) ?? true;
     if (!isThere) await queue.shutdown({ immediate: true }).catch(() => {});

@@ -12,7 +12,7 @@ export interface Request {
   id: number;
   /** Of the caller's reply queue. */
   token: string;
-  /** The caller's process, as its reply queue knows it. */
+  /** The caller's process, as its reply queue knows it; 0: that queue knows no processes, or another one holds it for the caller. */
   pid: number;
   /** When the caller no longer waits, in milliseconds since the epoch; undefined: it waits for ever. */
   expiresAtMs: number | undefined;
@@ -20,12 +20,12 @@ export interface Request {
 }
 
 /** The remaining time and when it was so: of two hosts whose clocks differ, the request lives a little longer or shorter. */
-export const writeRequest = (id: number, token: string, remainingMs: number, body: unknown): unknown[] => [
+export const writeRequest = (id: number, token: string, pid: number, remainingMs: number, body: unknown): unknown[] => [
   MARK,
   VERSION,
   id,
   token,
-  process.pid,
+  pid,
   Date.now(),
   remainingMs === Infinity ? null : remainingMs,
   body,

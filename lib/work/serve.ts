@@ -28,7 +28,7 @@ export function serve<Req, Res>(
   if (typeof handler !== 'function')
     throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
   const given = readWorkOptions<unknown>({ ...(options as ConsumeOptions<unknown>), drop: true });
-  const ports = new ReplyPorts(queue.descriptor);
+  const ports = new ReplyPorts(queue);
   const { onError } = options ?? {};
   const consumer = new QueueConsumer<unknown>(
     queue,
