@@ -71,6 +71,23 @@ test('metrics writes them once, or serves them under /metrics', async () => {
   expect((await outcome).status).toBe(0);
 });
 
+test('serve --metrics-port tells them beside the queues', async () => {
+  const { child, outcome } = start(['serve', '--port', '0', '--metrics-port', '0', '--queue', `jobs=sage:${name}`]);
+  let printed = '';
+  child.stdout.on('data', (text: Buffer) => (printed += text.toString()));
+  await until('both listen', () => printed.split('\n').length === 3);
+  const [rpc, http] = printed.split('\n') as [string, string];
+  expect(await command(['put', `${rpc}jobs`], 'a\n')).toMatchObject({ status: 0 });
+  const text = await (await fetch(http)).text();
+  check(text);
+  expect(text).toContain(`sage_queue_items{queue="${name}",type="sage_queue"} 1\n`);
+  const taken = await command(['serve', '--port', '0', '--metrics-port', new URL(http).port]);
+  expect(taken.status).toBe(1);
+  expectOneLine(taken.stderr, 'EADDRINUSE');
+  child.kill('SIGTERM');
+  expect((await outcome).status).toBe(143);
+});
+
 test('--host is for --port', async () => {
   const outcome = await command(['metrics', '--host', 'localhost']);
   expect(outcome.status).toBe(2);

@@ -4,6 +4,7 @@ import type { Arguments, Command } from '../command';
 import { readKeyPair, readPem, readToken, readTokens } from '../credentials';
 import { interruption } from '../io/interrupt';
 import { parseQueue } from '../queue-uri';
+import type { MetricsServer } from '../../metrics/http';
 import type { QueueServer, QueueServerOptions } from '../../rpc';
 
 export const serve: Command = {
@@ -22,6 +23,8 @@ every ID a client asks for is the queue sage:ID.
   --tokens F           several tokens, one in each line of this file, which nobody but its owner may read: TOKEN [QUEUES [RIGHTS]],
                        QUEUES and RIGHTS with commas, * in an ID for anything; rights are put, get, stats and shutdown (default: all)
   --allow-plaintext-beyond-loopback
+  --metrics-port P     figures for Prometheus under http://127.0.0.1:P/metrics, as of the command metrics; 0 takes a free one (the address is
+                       the second line on stdout)
 
 SIGHUP reads tokens and certificates again; bad ones leave the old ones in force, and a stream whose token was revoked ends. Ctrl-C and
 SIGTERM let the calls under way finish, then end it.`,
@@ -39,6 +42,7 @@ SIGTERM let the calls under way finish, then end it.`,
     'token-file': { type: 'string' },
     tokens: { type: 'string' },
     'allow-plaintext-beyond-loopback': { type: 'boolean' },
+    'metrics-port': { type: 'string' },
   },
   operands: [0, 0],
   run,
@@ -71,6 +75,9 @@ async function run(args: Arguments): Promise<number> {
   const isSocket = args.text('host')?.startsWith('unix:') === true;
   const port = args.integer('port') ?? (isSocket ? 0 : undefined);
   if (port === undefined || port > 65535) throw new UsageError('serve needs --port with a port from 0 to 65535.');
+  const metricsPort = args.integer('metrics-port');
+  if (metricsPort !== undefined && metricsPort > 65535)
+    throw new UsageError(`--metrics-port takes a port from 0 to 65535, found ${metricsPort}.`);
   const secrets = readSecrets(args);
   const assignments = args.texts('queue');
   let server: QueueServer | undefined;
@@ -94,11 +101,25 @@ async function run(args: Arguments): Promise<number> {
   const address = await serving.start().catch((error: unknown) => {
     throw inFlags(error);
   });
+  const metrics = await startMetrics(metricsPort, serving);
   const host = address.host.includes(':') ? `[${address.host.replace(/^\[|\]$/g, '')}]` : address.host;
   process.stdout.write(isSocket ? `rpc+${address.host}#\n` : `rpc://${host}:${address.port}/\n`);
+  if (metrics !== undefined) process.stdout.write(`http://${metrics.host}:${metrics.port}/metrics\n`);
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
-  await serving.stop();
+  await Promise.all([serving.stop(), metrics?.close()]);
   throw stop.reason;
+}
+
+async function startMetrics(port: number | undefined, serving: QueueServer): Promise<MetricsServer | undefined> {
+  if (port === undefined) return undefined;
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  const { serveMetrics } = require('../../metrics/http') as typeof import('../../metrics/http');
+  try {
+    return await serveMetrics(port);
+  } catch (error) {
+    await serving.stop({ graceMs: 0 });
+    throw error;
+  }
 }
 
 /** What SIGHUP reads again. */
