@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueEmptyError, QueueNotFoundError, QueueShutDownError } from '../../errors';
-import type { Lease, Queue, ResolveOptions } from '../../queue/types';
+import type { LeaseBatch, Queue, ResolveOptions } from '../../queue/types';
 import { resolveDescriptor } from '../../resolve/registry';
 import { EXIT_CLOSED_PIPE, EXIT_OK, EXIT_TIMEOUT, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
@@ -171,38 +171,40 @@ class Taking {
 
   /** Waits for one item, adds those that are there, writes them, and only then lets the queue forget them. */
   async some(most: number, timeoutMs: number | undefined): Promise<'written' | 'nothing' | 'shut down'> {
-    const leases: Lease<unknown>[] = [];
+    const batches: LeaseBatch<unknown>[] = [];
     try {
       const pieces: Uint8Array[] = [];
-      const take = async (wait: number | undefined): Promise<number> => {
-        const lease = await this.queue.lease({ timeoutMs: wait, signal: this.signal });
-        leases.push(lease);
-        const piece = itemBytes(lease.item, this.format);
-        pieces.push(piece);
-        return piece.length;
+      const take = async (max: number, wait: number | undefined): Promise<void> => {
+        const batch = await this.queue.leaseMany(max, { timeoutMs: wait, signal: this.signal });
+        batches.push(batch);
+        for (const item of batch.items) pieces.push(itemBytes(item, this.format));
       };
       try {
-        let length = await take(timeoutMs);
-        const limit = this.output.careful ? 1 : Math.min(most, MOST_LEASES);
-        // One more is asked for where one of usual length still fits into the write.
-        while (leases.length < limit && length + length / leases.length <= this.output.chunkBytes)
-          length += await take(0);
+        await take(1, timeoutMs);
+        // As many as fit into the write if they are as long as the first.
+        const fitting = Math.floor(this.output.chunkBytes / Math.max(1, pieces[0]!.length));
+        const more = this.output.careful ? 0 : Math.min(most, MOST_LEASES, fitting) - 1;
+        if (more > 0) await take(more, 0);
       } catch (error) {
-        if (leases.length === 0 && error instanceof QueueEmptyError) return 'nothing';
-        if (leases.length === 0 && error instanceof QueueShutDownError) return 'shut down';
-        if (leases.length === 0 || !isEnd(error)) throw error;
+        if (batches.length === 0 && error instanceof QueueEmptyError) return 'nothing';
+        if (batches.length === 0 && error instanceof QueueShutDownError) return 'shut down';
+        if (batches.length === 0 || !isEnd(error)) throw error;
       }
+      const leases = batches.flatMap((batch) => [...batch.leases]);
+      let from = 0;
       for (const write of this.output.cut(pieces)) {
         await this.output.write(write, this.signal);
-        const acknowledged = leases.splice(0, write.length);
-        for (const lease of acknowledged) await lease.ack();
-        this.done += acknowledged.length;
-        this.progress.add(acknowledged.length);
+        const to = from + write.length;
+        if (write.length === pieces.length) for (const batch of batches) await batch.ack();
+        else for (const lease of leases.slice(from, to)) await lease.ack();
+        from = to;
+        this.done += write.length;
+        this.progress.add(write.length);
       }
       return 'written';
     } finally {
       // Newest first, each ahead of everything not yet taken: the order is as it was.
-      for (const lease of leases.reverse()) await lease.release();
+      for (const batch of batches.reverse()) await batch.release();
     }
   }
 }
