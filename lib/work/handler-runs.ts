@@ -1,0 +1,115 @@
+/** The handlers that run now, and their timeouts. */
+import type { QueueDescriptor } from '../descriptor/descriptor';
+import { QueueTimeoutError } from '../errors';
+import type { Awaitable } from '../queue/types';
+import { Alarm } from '../wait/deadline';
+import type { HeldItem } from './held-items';
+import { RunningJob } from './running-job';
+import { traceJob } from './tracing';
+import type { Job } from './types';
+
+export interface Run<T> {
+  readonly items: readonly HeldItem<T>[];
+  readonly job: RunningJob;
+  /** On the monotonic clock. */
+  readonly deadline: number;
+  over: boolean;
+}
+
+/** What becomes of a run. Each one ends in one way, once. */
+export interface RunOutcomes<T> {
+  succeeded(run: Run<T>): void;
+  /** Its handler threw, or took too long. */
+  failed(run: Run<T>, error: unknown): void;
+  /** It was ended from outside: its items go back. */
+  broken(run: Run<T>): void;
+  /** After an end that the caller of `start` did not see. */
+  changed(): void;
+}
+
+export class HandlerRuns<T> {
+  /** In the order of their starts, which is that of their deadlines. */
+  private readonly runs = new Set<Run<T>>();
+  private readonly timeouts = new Alarm(Infinity, () => this.timeOut(), true);
+
+  constructor(
+    private readonly queue: QueueDescriptor,
+    private readonly handler: (given: T | T[], job: Job) => Awaitable<void>,
+    private readonly options: { batch: number | undefined; timeoutMs: number },
+    private readonly outcomes: RunOutcomes<T>,
+  ) {}
+
+  get size(): number {
+    return this.runs.size;
+  }
+
+  start(items: HeldItem<T>[]): void {
+    const { batch, timeoutMs } = this.options;
+    const job = new RunningJob(
+      Math.max(...items.map(({ deliveries }) => deliveries)),
+      Math.max(...items.map(({ crashes }) => crashes)),
+    );
+    const run: Run<T> = { items, job, deadline: performance.now() + timeoutMs, over: false };
+    this.runs.add(run);
+    if (timeoutMs !== Infinity && this.runs.size === 1) this.timeouts.set(run.deadline);
+    let outcome: Awaitable<void>;
+    try {
+      const given = batch === undefined ? items[0]!.item : items.map(({ item }) => item);
+      outcome = traceJob(this.queue, job, () => this.handler(given, job));
+    } catch (error) {
+      if (this.leave(run)) this.outcomes.failed(run, error);
+      return;
+    }
+    if (typeof (outcome as PromiseLike<void> | undefined)?.then !== 'function') {
+      if (this.leave(run)) this.outcomes.succeeded(run);
+      return;
+    }
+    (outcome as PromiseLike<void>).then(
+      () => {
+        if (this.leave(run)) this.outcomes.succeeded(run);
+        this.outcomes.changed();
+      },
+      (error: unknown) => {
+        if (this.leave(run)) this.outcomes.failed(run, error);
+        this.outcomes.changed();
+      },
+    );
+  }
+
+  /** Whatever the handlers still do. */
+  breakAll(reason: unknown): void {
+    for (const run of [...this.runs]) {
+      this.leave(run);
+      this.outcomes.broken(run);
+      run.job.abort(reason);
+    }
+  }
+
+  cancel(): void {
+    this.timeouts.cancel();
+  }
+
+  private leave(run: Run<T>): boolean {
+    if (run.over) return false;
+    run.over = true;
+    this.runs.delete(run);
+    return true;
+  }
+
+  private timeOut(): void {
+    const now = performance.now();
+    for (const run of this.runs) {
+      if (run.deadline > now) {
+        this.timeouts.set(run.deadline);
+        break;
+      }
+      const error = new QueueTimeoutError(
+        `The handler took longer than its timeoutMs of ${this.options.timeoutMs} ms.`,
+      );
+      this.leave(run);
+      this.outcomes.failed(run, error);
+      run.job.abort(error);
+    }
+    this.outcomes.changed();
+  }
+}
