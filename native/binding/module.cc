@@ -1,7 +1,7 @@
 // The addon's own functions: open, list and prune segments, and the doorbells of this environment.
 #include <unistd.h>
 
-#include "binding/entry.h"
+#include "binding/hot_calls.h"
 #include "core/errors.h"
 
 namespace sage_binding {
@@ -156,6 +156,38 @@ Napi::Value sweep_bells(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), sage::Doorbell::sweep(Segment::directory()));
 }
 
+/// numbers(): those of this side that lib/transports/shm/addon.ts and lib/codec/codec-ids.ts have too, by their names
+/// there.
+Napi::Value numbers(const Napi::CallbackInfo& info) {
+  const std::pair<const char*, int64_t> all[] = {
+      {"EMPTY", kEmpty},
+      {"FULL", kFull},
+      {"SHUT", kShut},
+      {"TOO_LARGE", kTooLarge},
+      {"LARGE", kLarge},
+      {"PRODUCER_LOST", kProducerLost},
+      {"REGISTER_CODEC", kCodec},
+      {"REGISTER_LENGTH", kLength},
+      {"REGISTER_DELIVERIES", kDeliveries},
+      {"REGISTER_HELD", kHeld},
+      {"REGISTER_CRASHES", kCrashes},
+      {"REGISTER_TABLE", kTable},
+      {"REGISTER_LEASE_IDS", kLeaseIds},
+      {"REGISTER_LEASE_DELIVERIES", kLeaseDeliveries},
+      {"REGISTER_LEASE_CRASHES", kLeaseCrashes},
+      {"MAX_BATCH", sage::kMaxBatch},
+      {"GETTERS", sage::kGetters},
+      {"PUTTERS", sage::kPutters},
+      {"JOINERS", sage::kJoiners},
+      {"TRY", static_cast<int64_t>(sage::Step::kTry)},
+      {"SLEEP", static_cast<int64_t>(sage::Step::kSleep)},
+      {"CODEC_RAW", kRawCodec},
+  };
+  Napi::Object result = Napi::Object::New(info.Env());
+  for (const auto& [name, value] : all) result[name] = static_cast<double>(value);
+  return result;
+}
+
 #if defined(SAGE_FAILPOINTS)
 /// arm(name, skip, 'K' | 'S'): this process suffers at that point.
 Napi::Value arm(const Napi::CallbackInfo& info) {
@@ -174,6 +206,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports["createBell"] = Napi::Function::New(env, create_bell, "createBell");
   exports["sweepBells"] = Napi::Function::New(env, sweep_bells, "sweepBells");
   exports["closeBell"] = Napi::Function::New(env, close_bell, "closeBell");
+  exports["numbers"] = Napi::Function::New(env, numbers, "numbers");
   exports["directory"] = Segment::directory();
   exports["layoutVersion"] = sage::kLayoutVersion;
   exports["napiVersion"] = NAPI_VERSION;

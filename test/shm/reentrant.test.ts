@@ -93,6 +93,8 @@ describe.each(types)('%s', (type) => {
     taken.push(...(await queue.getMany(1)));
     expect(taken.map((item) => String(item).slice(0, 2)).sort()).toEqual(['1x', '2x', '3x', '4x']);
     expect(queue.emptySync()).toBe(true);
+    // Nothing is left in anybody's hand.
+    await other.join({ timeoutMs: 5000 });
   });
 
   test.each([

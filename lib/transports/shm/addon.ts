@@ -200,6 +200,8 @@ export interface Addon {
   closeBell(bell: number): void;
   /** Removes doorbells that nobody listens to; how many. */
   sweepBells(): number;
+  /** Constants of the native side by their names here, so that a test can hold both to the same. */
+  numbers(): Record<string, number>;
   readonly directory: string;
   readonly layoutVersion: number;
   readonly napiVersion: number;
