@@ -13,14 +13,44 @@ sq_step step_of(sage::Step step) {
   return step == sage::Step::kTry ? SQ_TRY : step == sage::Step::kSleep ? SQ_SLEEP : SQ_DONE;
 }
 
+/// Rings reach the handle at one bell: that of this waiter from here on.
+void take_bell(const sq_waiter& waiter, Queue& queue) {
+  sq_queue& handle = *waiter.handle;
+  if (handle.bell == waiter.bell && handle.tag == waiter.tag) return;
+  queue.set_bell(*waiter.bell->doorbell, waiter.tag);
+  handle.bell = waiter.bell;
+  handle.tag = waiter.tag;
+}
+
+/// Who waits on the other sides may have been rung at this one's bell, and be of another loop.
+void pass_rings_on(const sq_waiter& from, Queue& queue) {
+  for (const sage::Direction side : sage::kDirections) {
+    const sage_c::Line& line = from.handle->lines[side];
+    if (side == from.side || line.waiters.empty()) continue;
+    const sq_waiter* const other = line.waiters.front()->loop;
+    const uint32_t bell = queue.bell(side);
+    if (other == nullptr || !other->begun || (bell != sage::Bell::kRung && bell != sage::Bell::kRungWithAll)) continue;
+    other->bell->ring(other->tag);
+  }
+}
+
+/// It leaves, and with it the bell that others may be rung at.
+void leave_bell(const sq_waiter& waiter, Queue& queue) {
+  sq_queue& handle = *waiter.handle;
+  if (handle.bell != waiter.bell || handle.tag != waiter.tag) return;
+  handle.bell = nullptr;
+  for (const sage::Direction side : sage::kDirections) {
+    const sage_c::Line& line = handle.lines[side];
+    const sq_waiter* const other = line.waiters.empty() ? nullptr : line.waiters.front()->loop;
+    if (other != nullptr && other != &waiter && other->begun) take_bell(*other, queue);
+  }
+  pass_rings_on(waiter, queue);
+}
+
 /// It begins, or its tag came.
 sage::Step go_on(sq_waiter* waiter, Queue& queue) {
-  sq_queue& handle = *waiter->handle;
-  if (handle.bell != waiter->bell || handle.tag != waiter->tag) {
-    queue.set_bell(*waiter->bell->doorbell, waiter->tag);
-    handle.bell = waiter->bell;
-    handle.tag = waiter->tag;
-  }
+  take_bell(*waiter, queue);
+  pass_rings_on(*waiter, queue);
   waiter->rung = waiter->begun;
   waiter->begun = true;
   return waiter->rung ? queue.rung(waiter->side) : queue.begin_waiting(waiter->side);
@@ -217,8 +247,8 @@ void sq_wait_end(sq_waiter* waiter) {
         handle.queue->stop_waiting(waiter->side);
       }
       line.leave(waiter->place);
+      if (handle.queue != nullptr) leave_bell(*waiter, *handle.queue);
     }
-    if (handle.bell == waiter->bell && handle.tag == waiter->tag) handle.bell = nullptr;
   } catch (const std::exception& failure) {
     sage_c::failed(failure);
   }

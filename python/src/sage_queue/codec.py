@@ -1,0 +1,91 @@
+"""How an item becomes bytes, and back. Each item travels with the id of its codec; the ids are frozen (docs/wire-format.md)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+from . import msgpack_codec
+from .errors import SerializationError
+from .metadata import describe
+
+RAW, MSGPACK, JSON, V8, SCHEMA = 1, 2, 3, 4, 5
+
+Encode = Callable[[Any], tuple[bytes, int]]
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, (bytes, bytearray, memoryview)) and type(value).__module__ == "builtins"
+
+
+def encode_auto(value: Any) -> tuple[Any, int]:
+    """bytes, bytearray and memoryview as they are, all else as MessagePack."""
+    return (value, RAW) if _is_bytes(value) else (msgpack_codec.encode(value), MSGPACK)
+
+
+def _encode_raw(value: Any) -> tuple[Any, int]:
+    if _is_bytes(value):
+        return value, RAW
+    raise SerializationError(f"The codec 'raw' takes bytes, found {describe(value)}. Use 'auto' for other items.")
+
+
+def _encode_msgpack(value: Any) -> tuple[bytes, int]:
+    return msgpack_codec.encode(value), MSGPACK
+
+
+def _encode_json(value: Any) -> tuple[bytes, int]:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(), JSON
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SerializationError(f"The codec 'json': {error}. The queue is unchanged.") from error
+
+
+def _refuse(text: str) -> Any:
+    raise ValueError(f"{text} is no JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is beyond what a number can hold")
+    return number
+
+
+_ENCODERS: dict[str, Encode] = {
+    "auto": encode_auto,
+    "raw": _encode_raw,
+    "msgpack": _encode_msgpack,
+    "json": _encode_json,
+}
+
+
+def encoder(name: str) -> Encode:
+    found = _ENCODERS.get(name)
+    if found is None:
+        raise SerializationError(f"There is no codec {name!r} in Python; known are: {', '.join(_ENCODERS)}.")
+    return found
+
+
+def decode(data: bytes | memoryview, codec: int) -> Any:
+    """@raise SerializationError carrying the `bytes` and the `codec_id`"""
+    try:
+        if codec == MSGPACK:
+            return msgpack_codec.decode(data)
+        if codec == SCHEMA:
+            from .schema import decode_item
+
+            return decode_item(bytes(data))
+        if codec == RAW:
+            return bytes(data)
+        if codec == JSON:
+            return json.loads(bytes(data), parse_constant=_refuse, parse_float=_finite)
+        raise ValueError("'v8' is Node's own" if codec == V8 else f"no codec with id {codec} is known here")
+    except Exception as error:
+        failure = SerializationError(
+            f"The item ({len(data)} bytes, codec {codec}) cannot be decoded: {error}. "
+            "It was removed from the queue; its bytes are in the `bytes` of this error."
+        )
+        failure.bytes, failure.codec_id = bytes(data), codec
+        raise failure from error

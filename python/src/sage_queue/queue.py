@@ -1,0 +1,195 @@
+"""The protocol of every queue: the signatures and errors of `queue.Queue`, leases, batches, and asyncio."""
+
+from __future__ import annotations
+
+import queue as standard
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from typing import Any, Generic, Protocol, TypeVar
+
+from .descriptor import QueueDescriptor
+from .errors import QueueShutDownError
+
+T = TypeVar("T")
+
+
+class QueueLike(Protocol):
+    """What a type of your own must have."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None: ...
+    def get(self, block: bool = True, timeout: float | None = None) -> Any: ...
+    def empty(self) -> bool: ...
+    def qsize(self) -> int: ...
+
+
+class Lease(Generic[T]):
+    """An item that comes again unless it is acknowledged. Context manager: leaving it without ack() gives the item back."""
+
+    __slots__ = ("item", "deliveries", "crashes", "_end")
+
+    def __init__(self, item: T, deliveries: int, crashes: int, end: Callable[[bool], None]) -> None:
+        self.item = item
+        #: 1 the first time.
+        self.deliveries = deliveries
+        #: Proved deaths of processes that held it.
+        self.crashes = crashes
+        self._end: Callable[[bool], None] | None = end
+
+    def _ended(self, ack: bool) -> None:
+        end, self._end = self._end, None
+        if end is not None:
+            end(ack)
+
+    def ack(self) -> None:
+        """Forgotten from now on. After the end of the lease this does nothing."""
+        self._ended(True)
+
+    def release(self) -> None:
+        """It comes again, ahead of all that are not yet taken. After the end of the lease this does nothing."""
+        self._ended(False)
+
+    def __enter__(self) -> Lease[T]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+class LeaseBatch(Generic[T]):
+    """Items on lease together. Context manager: leaving it gives back what is still open."""
+
+    __slots__ = ("items", "leases", "_end")
+
+    def __init__(self, items: list[T], leases: list[Lease[T]], end: Callable[[bool], None]) -> None:
+        self.items = items
+        #: Each of them by itself.
+        self.leases = leases
+        self._end = end
+
+    def ack(self) -> None:
+        """Those still open."""
+        self._end(True)
+
+    def release(self) -> None:
+        self._end(False)
+
+    def __enter__(self) -> LeaseBatch[T]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.release()
+
+
+def timeout_of(block: bool, timeout: float | None) -> float | None:
+    """Seconds, None for ever: as queue.Queue reads its two arguments."""
+    if not block:
+        return 0.0
+    if timeout is not None and (timeout < 0 or timeout != timeout):
+        raise ValueError("'timeout' must be a non-negative number")
+    return timeout
+
+
+def check_max(most: int) -> int:
+    if isinstance(most, bool) or not isinstance(most, int) or most < 0:
+        raise ValueError(f"max must be a non-negative integer, found {most!r}")
+    return most
+
+
+class Queue(Generic[T]):
+    """Signatures and errors of queue.Queue: Empty and Full are queue.Empty and queue.Full, ShutDown is queue.ShutDown where Python has it."""
+
+    descriptor: QueueDescriptor
+
+    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
+        """Waits for room; QueueFullError when that takes too long."""
+        raise NotImplementedError
+
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
+        """Waits for an item; QueueEmptyError. An item that a get returned never comes again."""
+        raise NotImplementedError
+
+    def put_nowait(self, item: T) -> None:
+        self.put(item, False)
+
+    def get_nowait(self) -> T:
+        return self.get(False)
+
+    def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
+        """All items in order, as there is room; `timeout` bounds the whole call. How many went in; an error carries `accepted`."""
+        raise NotImplementedError
+
+    def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
+        """Waits for one item, then takes what is there, up to `max`."""
+        raise NotImplementedError
+
+    def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
+        raise NotImplementedError
+
+    def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
+        """Waits for one item, then leases what is there, up to `max`: at least once at the speed of get_many."""
+        raise NotImplementedError
+
+    def join(self, timeout: float | None = None) -> None:
+        """Returns when nothing is in the queue and nothing on lease, anywhere; QueueTimeoutError. TypeError where that cannot be known."""
+        raise NotImplementedError
+
+    def empty(self) -> bool:
+        return self.qsize() == 0
+
+    def full(self) -> bool:
+        raise NotImplementedError
+
+    def qsize(self) -> int:
+        raise NotImplementedError
+
+    def stats(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """No more puts, from anywhere; gets drain what is left, unless `immediate`."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Lets go of this handle; its open leases go back. Idempotent."""
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[T]:
+        """Ends when the queue is shut down and drained."""
+        while True:
+            try:
+                item = self.get()
+            except (QueueShutDownError, getattr(standard, "ShutDown", QueueShutDownError)):
+                return
+            yield item
+
+    def __enter__(self) -> Queue[T]:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    async def aput(self, item: T, timeout: float | None = None) -> None:
+        """A call that is cancelled while it waits has put nothing."""
+        raise NotImplementedError
+
+    async def aget(self, timeout: float | None = None) -> T:
+        """A call that is cancelled while it waits loses nothing."""
+        raise NotImplementedError
+
+    async def alease(self, timeout: float | None = None) -> Lease[T]:
+        raise NotImplementedError
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        while True:
+            try:
+                item = await self.aget()
+            except (QueueShutDownError, getattr(standard, "ShutDown", QueueShutDownError)):
+                return
+            yield item
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from .registry import resolve_descriptor
+
+        return (resolve_descriptor, (self.descriptor,))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.descriptor.queue_type}:{self.descriptor.queue_id}>"

@@ -1,0 +1,111 @@
+"""Items with a schema: the bytes that every language agrees on, dataclasses and TypedDicts, versions that gain optional fields."""
+
+import dataclasses
+import datetime
+import json
+from typing import Annotated, NotRequired, TypedDict
+
+import pytest
+
+from conftest import ROOT
+from sage_queue import ConfigMismatchError, InvalidDescriptorError, SerializationError, get_local_queue, get_sage_queue
+from sage_queue.schema import codec_of_schema, schema_of
+from sage_queue.values import JsDate
+
+VECTORS = json.loads((ROOT / "test/vectors/struct-items.json").read_text())["schemas"]
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+
+
+def plain(value):
+    """What stands in the file for what JSON has no word for."""
+    if isinstance(value, dict):
+        if "$bytes" in value:
+            return bytes.fromhex(value["$bytes"])
+        if "$date" in value:
+            ms = value["$date"]
+            return JsDate(None) if ms is None else EPOCH + datetime.timedelta(milliseconds=ms)
+        if "$int" in value:
+            return int(value["$int"])
+        return {key: plain(entry) for key, entry in value.items()}
+    return [plain(entry) for entry in value] if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["text"][:40])
+def test_items_of_every_language(vector):
+    codec = codec_of_schema(vector["schema"])
+    assert (codec.text, codec.id) == (vector["text"], vector["id"])
+    for entry in vector["items"]:
+        data = bytes.fromhex(entry["hex"])
+        assert codec.decode(data) == plain(entry["item"])
+        again, kind = codec.encode(plain(entry["item"]))
+        assert kind == 5 and codec.decode(again) == plain(entry["item"])
+        # MessagePack within a field of any kind may have shorter timestamps here.
+        assert again == data or '"any"' in vector["text"]
+
+
+class Order(TypedDict):
+    id: Annotated[int, "u32"]
+    tags: list[str]
+    note: NotRequired[str]
+
+
+@dataclasses.dataclass
+class Point:
+    x: float
+    y: float
+    label: str | None = None
+
+
+def test_schemas_of_types():
+    assert schema_of(Order) == {"id": "u32", "tags": ["string"], "note?": "string"}
+    assert schema_of(Point) == {"x": "f64", "y": "f64", "label?": "string"}
+    with pytest.raises(InvalidDescriptorError):
+        schema_of(int)
+
+
+def test_dataclasses_and_dicts(name):
+    with get_sage_queue(name, schema=Point) as queue, get_sage_queue(name) as by_name:
+        queue.put(Point(1, 2.5, "a"))
+        queue.put({"x": 1.0, "y": 2.0})
+        assert by_name.get_many(2) == [{"x": 1.0, "y": 2.5, "label": "a"}, {"x": 1.0, "y": 2.0}]
+        by_name.put({"x": 3.0, "y": 4.0})
+        assert queue.get() == {"x": 3.0, "y": 4.0}
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        ({"id": -1, "tags": []}, r"^id: u32 expected, found -1"),
+        ({"id": 1, "tags": ["a", "b", 7]}, r"^tags\[2\]: string expected, found 7"),
+        ({"id": 1}, r"^tags: list expected, found None"),
+        ({"id": True, "tags": []}, r"^id: u32"),
+        ({"id": 1, "tags": [], "other": 1}, r"^other: no such field"),
+        ({"id": 1, "tags": [], "note": 5}, r"^note: string expected"),
+        (7, r"^object expected"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name, item, message):
+    for queue in (get_sage_queue(name, schema=Order), get_local_queue(name, schema=Order)):
+        with pytest.raises(SerializationError, match=message):
+            queue.put(item)
+        assert queue.qsize() == 0
+        queue.close()
+
+
+def test_a_schema_may_gain_optional_fields(name):
+    with get_sage_queue(name, schema={"id": "u32"}) as old, get_sage_queue(name, schema={"id": "u32", "note?": "string"}) as new:
+        new.put({"id": 1, "note": "x"})
+        assert old.get()["id"] == 1
+        old.put({"id": 2})
+        assert new.get() == {"id": 2}
+        for other in ({"id": "u8"}, {"id": "u32", "more": "u8"}, "string"):
+            with pytest.raises(ConfigMismatchError):
+                get_sage_queue(name, schema=other)
+    with get_sage_queue(name), pytest.raises(ConfigMismatchError):
+        get_sage_queue(name, schema={"id": "u32"})
+
+
+@pytest.mark.parametrize("schema", ["u7", [], ["u8", "u8"], {}, {"": "u8"}, {"__proto__": "u8"}, {"a": "u8", "a?": "u8"}])
+def test_what_is_no_schema_is_refused(name, schema):
+    with pytest.raises(InvalidDescriptorError):
+        get_sage_queue(name, schema=schema)

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# The Python package, as its users install it: built into a wheel, installed into a virtual environment of its own, checked by mypy
+# and pyright, tested. Arguments go to pytest. PYTHON names another interpreter than python3 (3.11 or later).
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+python=${PYTHON:-python3}
+
+if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+  echo "the Python package takes Python 3.11 or later; PYTHON names one" >&2
+  exit 1
+fi
+# The interpreter's own headers: without them there is nothing to test, and nothing else of the project needs them.
+if ! "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(sysconfig.get_path("include") + "/Python.h"))'; then
+  echo "the headers of $python are missing (Debian: python3-dev)" >&2
+  exit 1
+fi
+
+folder=out/python
+mkdir -p "$folder"
+[ -x "$folder/venv/bin/python" ] || "$python" -m venv "$folder/venv"
+pip() { "$folder/venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip install 'setuptools>=70.1' wheel
+rm -rf "$folder/wheel"
+(cd python && "../$folder/venv/bin/python" setup.py --quiet bdist_wheel --dist-dir "../$folder/wheel") >"$folder/build.log" 2>&1 ||
+  { cat "$folder/build.log"; exit 1; }
+wheel=$(ls "$folder"/wheel/*.whl)
+pip install --force-reinstall --no-deps "$wheel"
+pip install "$wheel[test]"
+(cd python && "../$folder/venv/bin/mypy" && "../$folder/venv/bin/pyright" --pythonpath "../$folder/venv/bin/python")
+"$folder/venv/bin/python" -m pytest python "$@"
