@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { SHM } from '../shm/place';
 
 export const ROOT = join(__dirname, '../..');
 export const MAIN = join(ROOT, 'dist/cli/main.js');
@@ -87,7 +88,7 @@ export function expectOneLine(stderr: string, holding: string | RegExp): void {
 }
 
 /** Files in shared memory whose names hold this. */
-export const segmentsNamed = (part: string): string[] => readdirSync('/dev/shm').filter((file) => file.includes(part));
+export const segmentsNamed = (part: string): string[] => readdirSync(SHM).filter((file) => file.includes(part));
 
 /** Looks every few milliseconds. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>, withinMs = 10_000): Promise<void> {

@@ -6,12 +6,12 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { SHM } from '../shm/place';
 import { blocks, pages } from './pages';
 import type { Block } from './pages';
 import { isProgram, partOf, Project, promised, ranElsewhere } from './run-block';
 
 const SECONDS = 20;
-const SHM = '/dev/shm';
 const segments = (): string[] => readdirSync(SHM).filter((file) => file.startsWith('sage-queue+'));
 const programs = (page: string): Block[] => blocks(page).filter(isProgram);
 

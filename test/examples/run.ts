@@ -3,9 +3,10 @@ import { execFile } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { SHM } from '../shm/place';
 
 export const EXAMPLES = join(__dirname, '../../examples');
-export const segments = (): string[] => readdirSync('/dev/shm').filter((file) => file.startsWith('sage-queue+'));
+export const segments = (): string[] => readdirSync(SHM).filter((file) => file.startsWith('sage-queue+'));
 
 /** The lines that an example prints. */
 export async function runExample(name: string, ...args: string[]): Promise<string[]> {

@@ -11,11 +11,12 @@ import { createInterface } from 'node:readline';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import { sweepDoorbells } from '../../lib/transports/shm/segments';
 import type { NativeQueue, ResolveOptions, SageOptions, SageQueue } from '../../lib';
+import { SHM } from './place';
 
 export const root = join(__dirname, '../..');
 export const types = ['shm', 'sage_queue'] as const;
 export type NativeType = (typeof types)[number];
-export const SHM = '/dev/shm';
+export { SHM };
 export const isRoot = process.getuid?.() === 0;
 
 /** What every child can use: `open()` attaches to the queue of its first argument, `given` are the others. */
