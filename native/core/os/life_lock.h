@@ -2,7 +2,10 @@
 //
 // Linux: a lock on byte kLifeByte + i of the segment's own inode, held by an open file description that one mapping of
 // one page refers to and nothing else. The mapping is not inherited by a forked child, so that the lock goes exactly
-// with the address space: by exit, kill and exec, in every pid namespace, and with no word from anybody.
+// with the address space: by exit, kill and exec, in every pid namespace, and with no word from anybody. An overlay's
+// mappings refer to the file beneath, whose locks are others: there the descriptor stays open, and a forked child
+// closes its copy. A child that was made past libc (a raw clone) and does not exec then keeps the parent's lock for as
+// long as it lives: what a dead parent held comes back later, and nobody alive is ever taken for dead.
 //
 //   1. The byte is locked before the identity is written into the entry, and the identity is cleared before the byte is
 //      let go of. So an entry that is not free and whose byte is free is dead; the other way round nothing follows.
@@ -49,6 +52,7 @@ class LifeLock {
   std::string path_;
   int fd_ = -1;
   void* page_ = nullptr;
+  bool stays_open_ = false;  // the descriptor alone keeps the lock
   std::unique_lock<std::mutex> no_fork_;
 };
 

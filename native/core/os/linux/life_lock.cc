@@ -4,10 +4,13 @@
 #include <pthread.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <vector>
 
 #include "core/os/byte_lock.h"
 #include "core/segment/failures.h"
@@ -15,12 +18,33 @@
 namespace sage {
 namespace {
 
+std::mutex& forks();
+
+/// Descriptors that alone keep a lock: a forked child closes its copies, so that each lock goes with its own process.
+/// Under the lock of forks().
+std::vector<int>& kept_open() {
+  static auto* descriptors = new std::vector<int>;
+  return *descriptors;
+}
+
+void close_copies() {
+  for (const int fd : kept_open()) close(fd);
+  kept_open().clear();
+  forks().unlock();
+}
+
 std::mutex& forks() {
   static auto* mutex = new std::mutex;
-  static const int registered =
-      pthread_atfork([] { forks().lock(); }, [] { forks().unlock(); }, [] { forks().unlock(); });
+  static const int registered = pthread_atfork([] { forks().lock(); }, [] { forks().unlock(); }, close_copies);
   (void)registered;
   return *mutex;
+}
+
+/// Whether a mapping keeps the open file that it was made from. An overlay's keeps the one beneath.
+bool mapping_keeps(int fd) {
+  constexpr unsigned long kOverlay = 0x794c7630;  // <linux/magic.h>
+  struct statfs info;
+  return fstatfs(fd, &info) == 0 && (static_cast<unsigned long>(info.f_type) & 0xffffffffUL) != kOverlay;
 }
 
 bool same_file(int one, int other) {
@@ -61,6 +85,11 @@ bool LifeLock::open(const std::string& path, int segment, bool nameless) {
     }
   }
   // Before anything is locked: what can fail has failed when the entry is taken.
+  stays_open_ = !mapping_keeps(fd_);
+  if (stays_open_) {
+    kept_open().reserve(kept_open().size() + 1);
+    return true;
+  }
   const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
   page_ = mmap(nullptr, bytes, PROT_NONE, MAP_SHARED, fd_, 0);
   if (page_ == MAP_FAILED) {
@@ -90,20 +119,32 @@ uint64_t LifeLock::claim(uint32_t index, Participant<StdMemory>* entry) {
 void LifeLock::give_up(uint32_t index) { unlock_byte(fd_, kLifeByte + index); }
 
 void LifeLock::keep() {
-  close(fd_);
-  fd_ = -1;
+  if (stays_open_) {
+    kept_open().push_back(fd_);
+  } else {
+    close(fd_);
+    fd_ = -1;
+  }
   no_fork_ = {};
 }
 
 void LifeLock::release() {
+  if (stays_open_ && !no_fork_.owns_lock()) no_fork_ = std::unique_lock<std::mutex>(forks());
+  if (stays_open_) kept_open().erase(std::remove(kept_open().begin(), kept_open().end(), fd_), kept_open().end());
   if (fd_ >= 0) close(fd_);
   fd_ = -1;
+  stays_open_ = false;
   if (page_ != nullptr) munmap(page_, static_cast<size_t>(sysconf(_SC_PAGESIZE)));
   page_ = nullptr;
   no_fork_ = {};
 }
 
-void LifeLock::forget() { page_ = nullptr; }
+void LifeLock::forget() {
+  page_ = nullptr;
+  // Closed when this process was forked; by a clone past libc it was not, and by now the number may be another file's.
+  if (stays_open_) fd_ = -1;
+  stays_open_ = false;
+}
 
 bool is_dead(int segment, uint32_t index, uint64_t) {
   return byte_state(segment, kLifeByte + index) == ByteState::kFree;
