@@ -85,6 +85,32 @@ export function ranElsewhere(block: Block): string | undefined {
 export const isProgram = ({ language }: Block): boolean =>
   language in LANGUAGES || language === 'python' || language === 'json';
 
+/** What a block of C or C++ takes for given, and is put into: it is compiled, not run. */
+const AROUND = {
+  c: [
+    'cc',
+    '-std=c11',
+    'int complain(const char* code, const char* message);\nint snippet(void) {\n',
+    '  return 0;\n}\n',
+  ],
+  cpp: ['c++', '-std=c++17', 'template <class Bytes> void work(Bytes&& bytes);\nvoid snippet() {\n', '}\n'],
+} as const;
+
+export const isCompiled = ({ language }: Block): boolean => language in AROUND;
+
+/** Against the headers of this repository, every warning an error. @returns what the compiler has against it */
+export function compile(block: Block): string {
+  const language = block.language as keyof typeof AROUND;
+  const [compiler, standard, before, after] = AROUND[language];
+  const header = `#include "${language === 'c' ? 'sage_queue.h' : 'sage_queue.hpp'}"\n`;
+  const args = [standard, '-fsyntax-only', '-Wall', '-Wextra', '-Werror', '-I', join(ROOT, 'native/c_api')];
+  const { stderr, error } = spawnSync(compiler, [...args, '-x', language === 'c' ? 'c' : 'c++', '-'], {
+    encoding: 'utf8',
+    input: header + before + block.code + after,
+  });
+  return error === undefined ? stderr : error.message;
+}
+
 /** The program that a block is a part of (`of=PATH`), and whether it is: line by line, wherever it is indented to. */
 export function partOf(block: Block): { path: string; found: boolean } | undefined {
   const path = block.words.find((word) => word.startsWith('of='))?.slice('of='.length);

@@ -3,17 +3,38 @@
  *
  * What stands behind the language of a block: `file` writes it for the blocks behind it, `with=NAME` hands it what it takes for given,
  * `of=PATH` says that it is a part of an example (`test/examples` runs that), and `elsewhere=PATH` names the test that runs it where this one cannot.
+ * Blocks of C and C++ are compiled.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { SHM } from '../shm/place';
-import { blocks, pages } from './pages';
+import { blocks, pages, ROOT } from './pages';
 import type { Block } from './pages';
-import { isProgram, partOf, Project, promised, ranElsewhere } from './run-block';
+import { compile, isCompiled, isProgram, partOf, Project, promised, ranElsewhere } from './run-block';
 
 const SECONDS = 20;
 const segments = (): string[] => readdirSync(SHM).filter((file) => file.startsWith('sage-queue+'));
 const programs = (page: string): Block[] => blocks(page).filter(isProgram);
+
+test('blocks that are compiled', () => {
+  const compiled = pages.flatMap((page) => blocks(page).filter(isCompiled));
+  expect(compiled.map(({ page, line }) => `${page}:${line}`).length).toBeGreaterThan(0);
+  for (const block of compiled)
+    expect({ line: block.line, found: compile(block) }).toEqual({ line: block.line, found: '' });
+});
+
+test('blocks in other languages are a part of an example, or name what does the same', () => {
+  const documents = pages.filter((page) => page === 'README.md' || page.startsWith('docs/'));
+  const others = documents.flatMap((page) =>
+    blocks(page).filter(
+      (block) => block.language !== 'text' && block.language !== '' && !isProgram(block) && !isCompiled(block),
+    ),
+  );
+  const path = ({ words }: Block): string | undefined =>
+    words.find((word) => /^(of|elsewhere)=/.test(word))?.split('=')[1];
+  expect(others.filter((block) => !existsSync(join(ROOT, path(block) ?? 'none')))).toEqual([]);
+  expect(others.filter((block) => partOf(block)?.found === false)).toEqual([]);
+});
 
 const wanted = pages.filter((page) => !/^(docs\/(adr|reference)|test)\//.test(page) && programs(page).length > 0);
 
