@@ -68,7 +68,7 @@ function run({ file, number }, { name, paths, seconds }, known) {
       clearTimeout(timer);
       if (late) return done({ test: name, case: known ?? '', says: `not done after ${seconds} s` });
       if (code === 0) return done(undefined);
-      const [, test, says] = /^ {2}● (.*)\n\s*(.*)/m.exec(output) ?? [];
+      const [, test, says] = /^ {2}● (?!Console)(.*)\n\s*(.*)/m.exec(output) ?? [];
       const what = says ?? `ended by ${code ?? child.signalCode}`;
       done({ test: name, case: test?.replaceAll(' › ', ' ') ?? '', says: what.slice(0, 100) });
     });

@@ -161,6 +161,17 @@ test('… also of all of them, of one that ended before, and of none', () => {
   expect(() => void whole.end(0, 2, true)).not.toThrow();
 });
 
+test('… also of those that were not asked about before', () => {
+  table.loseNow();
+  expect(() => void run.end(3, 5, true)).toThrow(LOST);
+  expect(() => void run.end(0, 3, true)).toThrow(LOST);
+  expect(() => void run.end(0, 5, true)).not.toThrow();
+  const other = table.lend(5, held);
+  table.loseNow();
+  expect(() => void other.end(0, 2, true)).toThrow(LOST);
+  expect(() => void other.end(2, 5, true)).toThrow(LOST);
+});
+
 test('a run that has ended is forgotten, and one of nothing is not kept', () => {
   const runs = (table as unknown as { runs: Set<LeaseRun> }).runs;
   table.lend(0, held);
