@@ -5,6 +5,7 @@
  *   --all             each mutation against all tests, in their order
  *   --only TEXT       those whose name contains TEXT
  *   --new             those of which the book knows nothing
+ *   --with NAME       against that test alone
  *   --short [SEED]    those that `always` names, and some others drawn by the seed, each against the test that is known to notice it
  *   --list            names them
  *   --write           writes down which test noticed, one by one as it goes
@@ -25,7 +26,8 @@ function sample(mutations, known, names, seed) {
     if (mutation === undefined) throw new Error(`no longer in the code: ${what}`);
     return mutation;
   });
-  const others = mutations.filter((one) => !always.includes(one) && known[one.name]?.test !== undefined);
+  const isQuick = ({ name }) => known[name]?.test !== undefined && !known[name].says.startsWith('not done');
+  const others = mutations.filter((one) => !always.includes(one) && isQuick(one));
   let state = seed;
   for (let left = DRAWN; left > 0 && others.length > 0; left--) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
@@ -96,6 +98,7 @@ export async function runMutations({ book, mutations, always = [], workers = 3, 
       if (found !== undefined || has('--short')) return found;
     }
     for (const each of tests(mutation)) {
+      if (has('--with') && each.name !== after('--with')) continue;
       const found = await run(mutation, each);
       if (found !== undefined) return found;
     }
