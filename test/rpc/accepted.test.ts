@@ -55,3 +55,15 @@ test('a connection that breaks before the answer: the outcome is unknown, and th
   await until(async () => (await backing.qsize()) === 1);
   expect(await error).toMatchObject({ code: 'ERR_QUEUE_CONNECTION', outcome: 'unknown' });
 });
+
+test('a handle that is closed while the server says nothing: the outcome is unknown, and the error says so', async () => {
+  const { port: direct, backing } = await fixture.serve({ maxsize: 3 });
+  const { proxy, port } = await fixture.proxy(direct);
+  const queue = fixture.client<string>(port);
+  await queue.qsize();
+  proxy.deaf = 'toClient';
+  const error = queue.putMany(items).catch((reason: unknown) => reason);
+  await until(async () => (await backing.qsize()) === 3);
+  await queue.close();
+  expect(await error).toMatchObject({ code: 'ERR_QUEUE_CLOSED', outcome: 'unknown', accepted: 0 });
+});

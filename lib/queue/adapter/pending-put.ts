@@ -1,6 +1,6 @@
 /** Puts that wait at an inner queue: of one item, and of many. */
 import { QueueFullError } from '../../errors';
-import type { QueueError, QueueErrorOptions } from '../../errors';
+import type { QueueError } from '../../errors';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import type { Wait } from '../../wait/options';
@@ -8,6 +8,7 @@ import { PendingCall } from '../../wait/pending-call';
 import { withAccepted } from '../base-queue';
 import type { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
+import { withOutcomeUnknown } from '../outcome';
 import type { PolledCall, Poller } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, isFull, SLICE_MS } from './timing';
 
@@ -136,7 +137,14 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
     this.left = true;
     this.puts.doubt();
     // A signal's reason belongs to the caller, and others may get it too.
-    this.fail(error === this.own.signal?.reason ? error : withOutcomeUnknown(error as QueueError));
+    this.fail(
+      error === this.own.signal?.reason
+        ? error
+        : withOutcomeUnknown(
+            error as QueueError,
+            'The queue was asked before and has not answered yet: it may still take the item.',
+          ),
+    );
   }
 
   protected override timedOut(): Error {
@@ -259,11 +267,4 @@ export class BatchPut<T> extends PendingPut<T> {
     this.bound.cancel();
     super.leave();
   }
-}
-
-function withOutcomeUnknown(error: QueueError): QueueError {
-  const Kind = error.constructor as new (message: string, options: QueueErrorOptions) => QueueError;
-  return new Kind(`${error.message} The queue was asked before and has not answered yet: it may still take the item.`, {
-    outcome: 'unknown',
-  });
 }

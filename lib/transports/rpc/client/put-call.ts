@@ -1,6 +1,9 @@
 /** One put under way: its items, how far they have come, and how it ends. */
+import { QueueError } from '../../../errors';
+import { withOutcomeUnknown } from '../../../queue/outcome';
 import { onAbort } from '../../../wait/abort-listeners';
 import type { ItemBatch } from '../wire/item-batch';
+import { OUTCOME_UNKNOWN } from './call-timeout';
 import type { CallTimeout } from './call-timeout';
 
 /** How putting ended: `applied` items went in; `failed` says why not all. */
@@ -71,9 +74,15 @@ export class PutCall {
     this.ignoreAbort();
     const { applied } = this;
     if (state.name === 'failing' && applied < this.items.count)
-      this.settle({ applied, failed: { error: state.error } });
+      this.settle({ applied, failed: { error: this.asFarAsKnown(state.error) } });
     else this.settle({ applied });
     return true;
+  }
+
+  /** A signal's reason belongs to the caller, and others may get it too. */
+  private asFarAsKnown(error: unknown): unknown {
+    if (this.chunks === 0 || error === this.signal?.reason || !(error instanceof QueueError)) return error;
+    return withOutcomeUnknown(error, `The server has not said what became of what was sent to it; ${OUTCOME_UNKNOWN}.`);
   }
 }
 

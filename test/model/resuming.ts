@@ -1,0 +1,125 @@
+/**
+ * A producer whose putMany ends early again and again, in every way that a program may end it, and which goes on at `accepted`: what a
+ * consumer gets has no gap, and nothing twice.
+ */
+import assert from 'node:assert/strict';
+import type { Queue } from '../../lib';
+import { inForm } from './pending-calls';
+import type { QueueType } from './types';
+
+/** A generator of random numbers that can be repeated. */
+function randomFrom(seed: number): (below: number) => number {
+  let state = seed >>> 0 || 1;
+  return (below) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % below;
+  };
+}
+
+const pause = (ms: number): Promise<void> =>
+  new Promise((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));
+
+const FORMS = ['array', 'iterable', 'source'] as const;
+const ENDINGS = ['none', 'abort', 'timeout', 'at once', 'throws', 'close'] as const;
+const EXPECTED: Readonly<Record<string, string>> = {
+  abort: 'ENOUGH',
+  timeout: 'ERR_QUEUE_FULL',
+  'at once': 'ERR_QUEUE_FULL',
+  throws: 'BROKEN',
+  close: 'ERR_QUEUE_CLOSED',
+};
+
+/** Behind all items. */
+const LAST = -1;
+
+const withCode = (code: string): Error => Object.assign(new Error(code), { code });
+
+/** The items, and after some of them an error where the call is to end so. */
+function* breakingAfter(items: readonly number[], count: number): Generator<number> {
+  yield* items.slice(0, count);
+  throw withCode('BROKEN');
+}
+
+async function* later<T>(items: Iterable<T>): AsyncGenerator<T> {
+  yield* items;
+}
+
+/** @returns how many items went through */
+export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<number> {
+  const seed = Number(process.env.MODEL_SEED ?? (Math.random() * 2 ** 31) | 0);
+  console.info(`${type.name}: MODEL_SEED=${seed}`);
+  const random = randomFrom(seed);
+  const made = type.make(2);
+  const end = performance.now() + forMs;
+  let producer = made.open();
+  const consumer = type.shared ? made.open() : producer;
+  let seen = 0;
+
+  // Not by timeouts: an answer over the network that a busy machine gives late is an error of its own.
+  const consume = async (): Promise<void> => {
+    for (let ended = false; !ended;) {
+      for (const item of await consumer.getMany(1 + random(3))) {
+        ended ||= item === LAST;
+        if (!ended) assert.equal(item, seen++, `item ${item} after ${seen - 1} items`);
+      }
+      if (random(3) === 0) await pause(random(3));
+    }
+  };
+
+  const produce = async (): Promise<number> => {
+    let next = 0;
+    while (performance.now() < end) {
+      const items = Array.from({ length: 1 + random(12) }, (_, index) => next + index);
+      const endings = ENDINGS.filter((ending) =>
+        ending === 'close' ? type.shared : ending === 'timeout' ? !type.remote : true,
+      );
+      const ending = endings[random(endings.length)]!;
+      const form = FORMS[random(FORMS.length)]!;
+      const broken = breakingAfter(items, random(items.length));
+      const given = ending !== 'throws' ? inForm(items, form) : form === 'source' ? later(broken) : broken;
+      const controller = new AbortController();
+      const options =
+        ending === 'timeout' ? { timeoutMs: random(4) } : { block: ending !== 'at once', signal: controller.signal };
+      let outcome: { value: number } | { error: { code?: string; accepted?: number; outcome?: string } } | undefined;
+      const putting = producer.putMany(given, options).then(
+        (value) => (outcome = { value }),
+        (error: { code?: string; accepted?: number; outcome?: string }) => (outcome = { error }),
+      );
+      for (let turns = random(6); turns > 0 && outcome === undefined; turns--) await pause(random(2));
+      if (ending === 'abort') controller.abort(withCode('ENOUGH'));
+      if (ending === 'close') {
+        const closed = producer;
+        producer = made.open();
+        await closed.close();
+      }
+      const result = await putting;
+      const what = `putMany of ${items.length} as ${form}, ended by ${ending}`;
+      if ('value' in result) {
+        assert.equal(result.value, items.length, what);
+        next += items.length;
+        continue;
+      }
+      const { code, accepted, outcome: certainty } = result.error;
+      assert.equal(code, EXPECTED[ending], `${what}: ${String(result.error)}`);
+      assert.equal(certainty, undefined, `${what}: ${String(result.error)}`);
+      assert.ok(accepted !== undefined && accepted <= items.length, `${what}: accepted ${accepted}`);
+      next += accepted;
+    }
+    return next;
+  };
+
+  const consuming = consume();
+  consuming.catch(() => {});
+  try {
+    const put = await Promise.race([produce(), consuming.then(() => seen)]);
+    await producer.put(LAST);
+    await consuming;
+    assert.equal(seen, put, 'items that went through');
+  } finally {
+    await Promise.all([producer, consumer].map((handle: Queue<number>) => handle.close()));
+    await made.end();
+  }
+  return seen;
+}
