@@ -1,5 +1,5 @@
 /** The end of work over rpc: join(), stats().leased, and the deaths that a queue has counted. */
-import { QueueDescriptor, registerQueueImplementation } from '../../lib';
+import { QueueDescriptor, QueueProducerLostError, registerQueueImplementation } from '../../lib';
 import type { QueueLike } from '../../lib';
 import { encodeItem } from '../../lib/codec/registry';
 import { ClientStates } from '../../lib/server/client-state';
@@ -133,6 +133,23 @@ test('a queue that cannot know what others hold says so', async () => {
   const error = await errorOf(queue.join());
   expect(error).toBeInstanceOf(TypeError);
   expect(error.message).toContain('cannot_know');
+});
+
+test('a producer that died at the host of the queue is told beyond it', async () => {
+  const descriptor = describeQueue('sage_queue');
+  const { port } = await fixture.serve({ queues: { q: descriptor } });
+  const queue = fixture.client(port);
+  const producer = start(`const queue = open({ producer: true }); queue.putSync('a'); say(1); hear();`, descriptor);
+  await producer.next();
+  expect(await queue.get()).toBe('a');
+  const loop = errorOf(
+    (async () => {
+      for await (const item of queue) expect(item).toBe('b');
+    })(),
+  );
+  await producer.kill();
+  expect(await loop).toBeInstanceOf(QueueProducerLostError);
+  attach(descriptor).unlinkSync();
 });
 
 test('the deaths that the queue has counted arrive with the lease', async () => {

@@ -52,6 +52,33 @@ describe.each(types)('%s', (type) => {
     other.closeSync();
   });
 
+  test('a thousand that wait cost an idle process nothing', async () => {
+    const descriptor = describeQueue(type);
+    const queue = attach<string>(descriptor);
+    queue.putSync('a');
+    const idle = start(
+      `const queue = open();
+       const joins = Array.from({ length: 1000 }, () => queue.join());
+       const later = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+       (async () => {
+         await later(200);
+         const before = process.cpuUsage();
+         await later(1000);
+         const { user, system } = process.cpuUsage(before);
+         say((user + system) / 1000);
+         await Promise.all(joins);
+         say('joined');
+         queue.closeSync();
+       })();`,
+      descriptor,
+    );
+    expect(await idle.next()).toBeLessThan(50);
+    queue.getSync();
+    expect(await idle.next()).toBe('joined');
+    await idle.clean();
+    queue.closeSync();
+  });
+
   test('shutdown, an abort and a close end it', async () => {
     const queue = attach<string>(describeQueue(type));
     queue.putSync('a');

@@ -33,6 +33,27 @@ describe.each(types)('%s', (type) => {
     reader.closeSync();
   });
 
+  test('the end comes within 100 ms of the close, wherever the machine lets it', async () => {
+    let soonest = Infinity;
+    for (let round = 0; round < 10 && soonest > 100; round++) {
+      const descriptor = describeQueue(type);
+      const reader = attach<number>(descriptor);
+      const ended = errorOf(() => reader.get());
+      const producer = start(
+        `const queue = open({ producer: true }); say(1); hear(); say(Date.now()); queue.closeSync();`,
+        descriptor,
+      );
+      await producer.next();
+      producer.tell(1);
+      const closedAt = (await producer.next()) as number;
+      expect((await ended).code).toBe('ERR_QUEUE_SHUT_DOWN');
+      soonest = Math.min(soonest, Date.now() - closedAt);
+      reader.closeSync();
+      await producer.clean();
+    }
+    expect(soonest).toBeLessThanOrEqual(100);
+  });
+
   test('producers that left before any reader came still tell it the end, and the queue goes after that', async () => {
     const descriptor = describeQueue(type);
     const producer = attach<number>(descriptor, one);
