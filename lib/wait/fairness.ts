@@ -15,3 +15,11 @@ export const nextTurn = (): Promise<void> =>
       resolve();
     }),
   );
+
+/** An awaited call that failed at once: whoever asks again and again leaves the loop its turns, too. */
+export const refused = (error: unknown): Promise<never> =>
+  isTurnOver(1)
+    ? nextTurn().then(() => {
+        throw error;
+      })
+    : Promise.reject(error as Error);

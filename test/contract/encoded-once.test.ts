@@ -150,6 +150,7 @@ describe.each(cases)('%s, codec %s', (type, codec) => {
     await full();
     // Beside a call that waits, and in several slices.
     const before = queue.put(make(50));
+    before.catch(() => {});
     await expect(call(queue as NativeQueue, items, { timeoutMs: 250 })).rejects.toThrow();
     expect(encoded.filter((times) => times > 1)).toEqual([]);
     await take();

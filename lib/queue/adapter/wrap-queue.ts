@@ -129,6 +129,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     const { refusal } = this.puts;
     if (refusal !== undefined) throw refusal;
     await this.puts.put(item, wait);
+    if (isTurnOver(1)) await nextTurn();
   }
 
   /** Whether the inner queue itself knows how much room there is: items on lease or back from one take some, which it does not see. */
@@ -241,16 +242,19 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override async empty(): Promise<boolean> {
     this.checkOpen();
+    if (isTurnOver(1)) await nextTurn();
     return this.gets.ready === 0 && (await this.inner.empty());
   }
 
   override async qsize(): Promise<number> {
     this.checkOpen();
+    if (isTurnOver(1)) await nextTurn();
     return this.gets.ready + (await this.inner.qsize());
   }
 
   override async full(): Promise<boolean> {
     this.checkOpen();
+    if (isTurnOver(1)) await nextTurn();
     if (!this.innerKnowsRoom && (await this.roomLeft()) <= 0) return true;
     return typeof this.inner.full === 'function' ? this.inner.full() : super.full();
   }

@@ -15,7 +15,7 @@ import type { LeaseRun } from '../../queue/lease-table';
 import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
 import { CallGroup } from '../../wait/call-line';
 import type { Attempt, CallLine, LineRequest, LineState } from '../../wait/call-line';
-import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 
@@ -106,7 +106,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (wait.timeoutMs === 0 || !line.isTaken || mayPass?.() === true) {
       const outcome = store.change(attempt);
       if (typeof outcome === 'object') return outcome.value;
-      if (wait.timeoutMs === 0) throw late();
+      if (wait.timeoutMs === 0) return refused(late());
       state = outcome;
     }
     const waiting = line.add({ ...request, group: attachment.calls }, state);

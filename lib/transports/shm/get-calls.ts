@@ -3,7 +3,7 @@ import { CODEC_RAW, decodeItem } from '../../codec/registry';
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import type { LeaseBatch, NativeLease } from '../../queue/types';
-import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readMax, readWait } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import { EMPTY, REGISTER_CODEC, fromNative, native } from './addon';
@@ -87,7 +87,7 @@ export class GetCalls<T> {
       const codec = this.native.registers[REGISTER_CODEC]!;
       if (codec !== CODEC_RAW) return answered<T>(this.pool.take(status, codec), 1);
     } catch (error) {
-      return Promise.reject(fromNative(error) as Error);
+      return refused(fromNative(error));
     }
     // Outside the try block, as in block().
     return answered<T>(this.pool.take(status, CODEC_RAW), 1);
@@ -128,7 +128,7 @@ export class GetCalls<T> {
       };
       return this.consume(wait, attempt, () => items.length);
     } catch (error) {
-      return Promise.reject(error as Error);
+      return refused(error);
     }
   }
 
@@ -142,7 +142,7 @@ export class GetCalls<T> {
         () => 1,
       );
     } catch (error) {
-      return Promise.reject(error as Error);
+      return refused(error);
     }
   }
 
@@ -159,7 +159,11 @@ export class GetCalls<T> {
       while (items.length < max && this.pool.leaseMany(this.queue, items, held, max, 0) > 0);
       return { value: items.length };
     };
-    await this.consume(wait, attempt, (moved) => moved);
+    try {
+      await this.consume(wait, attempt, (moved) => moved);
+    } catch (error) {
+      return refused(error);
+    }
     return new HeldBatch(items, held);
   }
 

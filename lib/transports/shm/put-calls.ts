@@ -6,7 +6,7 @@ import { ItemSteps, putManyInLine } from '../../queue/put-many';
 import type { EnterLine, PutStep } from '../../queue/put-many';
 import { describeValue } from '../../util/describe-value';
 import { deadlineOf } from '../../wait/deadline';
-import { isTurnOver, nextTurn } from '../../wait/fairness';
+import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import type { AttachedQueue } from './attachment';
@@ -124,7 +124,7 @@ export class PutCalls<T> {
       if (span !== undefined) return this.putLater(item, wait, span);
       return isTurnOver(1) ? nextTurn() : ACCEPTED;
     } catch (error) {
-      return Promise.reject(fromNative(error) as Error);
+      return refused(fromNative(error));
     }
   }
 
