@@ -26,9 +26,9 @@ export class QueueError extends Error {
   /** Stable across versions; test against this or the class, never against the message. */
   readonly code: string;
   /** `putMany` only: how many items went in before the error. */
-  readonly accepted?: number;
+  declare readonly accepted?: number;
   /** A put that was given up while the queue had the item in hand, and did not say whether it takes it: the item may be in, now or later. */
-  readonly outcome?: 'unknown';
+  declare readonly outcome?: 'unknown';
 
   constructor(code: string, message: string, options: QueueErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -115,9 +115,9 @@ export class InvalidDescriptorError extends QueueError {
 /** ERR_ITEM_SERIALIZATION: the codec cannot encode this value (the queue is unchanged), or cannot decode these bytes. */
 export class SerializationError extends QueueError {
   /** When a get could not decode: the item as it lay in the queue. It is no longer there. */
-  readonly bytes?: Uint8Array;
+  declare readonly bytes?: Uint8Array;
   /** Which codec wrote the bytes. */
-  readonly codecId?: number;
+  declare readonly codecId?: number;
 
   constructor(message: string, options: QueueErrorOptions & { bytes?: Uint8Array; codecId?: number } = {}) {
     super('ERR_ITEM_SERIALIZATION', message, options);
@@ -160,7 +160,7 @@ export class QueueProducerLostError extends QueueError {
 /** ERR_REMOTE: what the handler of a `serve` threw, as its caller gets it: `name`, `message` and `cause` are those of what was thrown. */
 export class RemoteError extends QueueError {
   /** Where the handler threw, in its own process. */
-  readonly remoteStack?: string;
+  declare readonly remoteStack?: string;
 
   constructor(message: string, options: QueueErrorOptions & { name?: string; remoteStack?: string } = {}) {
     super('ERR_REMOTE', message, options);

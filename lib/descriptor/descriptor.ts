@@ -8,6 +8,7 @@ import {
   autoMetadata,
   localMetadata,
   nonEmpty,
+  RAY_ACTOR_CALLS,
   rayMetadata,
   rpcMetadata,
   sageMetadata,
@@ -106,7 +107,7 @@ export class QueueDescriptor<K extends string = string> {
     actorName: string,
     options?: RayOptions,
   ): QueueDescriptor<'ray_actor'> {
-    const metadata = { actor_name: nonEmpty('actor_name', actorName), ...rayMetadata(options) };
+    const metadata = { actor_name: nonEmpty('actor_name', actorName, RAY_ACTOR_CALLS), ...rayMetadata(options) };
     return make('ray_actor', queueId ?? madeUpId('ray_actor'), metadata);
   }
 

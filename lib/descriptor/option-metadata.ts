@@ -38,7 +38,7 @@ const nativeKeys = (options: NativeOptions): Entries =>
 
 export function shmMetadata(shmName: string, options: ShmOptions | undefined): Entries {
   const wanted = givenOptions(options, NATIVE);
-  return { shm_name: nonEmpty('shm_name', shmName), maxsize: wanted.maxsize ?? 1000, ...nativeKeys(wanted) };
+  return { shm_name: nonEmpty('shm_name', shmName, SHM_CALLS), maxsize: wanted.maxsize ?? 1000, ...nativeKeys(wanted) };
 }
 
 export const sageMetadata = (options: SageOptions | undefined): Entries =>
@@ -66,12 +66,18 @@ export function rpcMetadata(serverAddress: string, port: number | undefined, opt
   return { ...endpoint('', serverAddress, port), ...given({ maxsize, tls, codec, schema }) };
 }
 
+const SHM_CALLS = 'attachToShmQueue(queueId, shmName, options?), or createShmQueue with the same';
+const RPC_CALLS = 'getRpcQueue(serverAddress, port, queueId?, options?), or createRpcQueue with the same';
+export const RAY_ACTOR_CALLS = 'getRayActorQueue(queueId, actorName, options?), or createRayActorQueue with the same';
+
 /** A socket of the file system has no port. */
 function endpoint(of: string, serverAddress: string, port: number | undefined): Entries {
-  const address = nonEmpty(`${of}server_address`, serverAddress);
+  const address = nonEmpty(`${of}server_address`, serverAddress, of === '' ? RPC_CALLS : undefined);
   if (address.startsWith('unix:')) return given({ server_address: address, port });
   if (port === undefined || port === null)
-    throw new InvalidDescriptorError(`${of}port must be an integer from 1 to 65535, found none.`);
+    throw new InvalidDescriptorError(
+      `${of}port must be an integer from 1 to 65535, found none.${of === '' ? ` ${howToCall(RPC_CALLS)}` : ''}`,
+    );
   return { server_address: address, port };
 }
 
@@ -94,8 +100,15 @@ export function autoMetadata(options: AutoOptions | undefined): Entries {
   };
 }
 
-/** @throws InvalidDescriptorError */
-export function nonEmpty(name: string, value: unknown): string {
+/** @param calls that take it, as they look @throws InvalidDescriptorError */
+export function nonEmpty(name: string, value: unknown, calls?: string): string {
   if (typeof value === 'string' && value !== '') return value;
-  throw new InvalidDescriptorError(`${name} must be a non-empty string, found ${describeValue(value)}.`);
+  const missing = value === undefined && calls !== undefined;
+  throw new InvalidDescriptorError(
+    missing
+      ? `${name} is missing: it must be a non-empty string. ${howToCall(calls)}`
+      : `${name} must be a non-empty string, found ${describeValue(value)}.`,
+  );
 }
+
+const howToCall = (calls: string): string => `The call is ${calls}.`;

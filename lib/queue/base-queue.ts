@@ -193,7 +193,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     readAnyWait(options);
-    if (readMax(max) === 0) return batchOf<T>([]);
+    if (readMax(max, 'leaseMany') === 0) return batchOf<T>([]);
     const leases = [await this.lease(options)];
     try {
       while (leases.length < max) leases.push(await this.lease({ block: false }));

@@ -7,6 +7,10 @@ import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from 
 import { Attachment, StoreQueue } from '../transports/memory/memory-queue';
 
 function newStore(descriptor: QueueDescriptor): MemoryStore<unknown> {
+  if (typeof (descriptor as Partial<QueueDescriptor> | undefined)?.metadata !== 'object')
+    throw new TypeError(
+      `new StubQueue(descriptor) stands in for the queue of a QueueDescriptor, as QueueDescriptor.createLocalQueue('jobs'); found ${describeValue(descriptor)}.`,
+    );
   const { maxsize } = descriptor.metadata;
   return new MemoryStore(typeof maxsize === 'number' ? maxsize : 0);
 }

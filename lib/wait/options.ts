@@ -67,13 +67,13 @@ export function readAnyWait(options: WaitOptions | undefined): Wait {
   return { timeoutMs: block === false ? 0 : (timeoutMs ?? Infinity), signal: signal ?? undefined };
 }
 
-/** How many items a getMany may take. @throws RangeError */
-export function readMax(max: number): number {
+/** How many items a call may take. @throws RangeError */
+export function readMax(max: number, call = 'getMany'): number {
   if (Number.isSafeInteger(max) && max >= 0) return max;
   if (max === Infinity) return Number.MAX_SAFE_INTEGER;
   throw new RangeError(
     max === undefined
-      ? 'The first argument, the most items to take, is missing: getMany(max, options?) takes a non-negative integer.'
+      ? `The first argument, the most items to take, is missing: ${call}(max, options?) takes a non-negative integer.`
       : `max must be a non-negative integer, found ${describeValue(max)}.`,
   );
 }

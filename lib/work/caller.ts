@@ -9,6 +9,7 @@ import {
   QueueShutDownError,
   QueueTimeoutError,
 } from '../errors';
+import { describeValue } from '../util/describe-value';
 import type { Queue } from '../queue/types';
 import { resolveBeside } from '../resolve/registry';
 import { asyncDispose } from '../util/dispose';
@@ -54,6 +55,10 @@ export interface Caller<Req, Res> extends AsyncDisposable {
  * const thumbnail = await resizing.call({ file, width: 200 });
  */
 export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<Req, Res> {
+  if (typeof (queue as Partial<Queue> | null | undefined)?.descriptor !== 'object')
+    throw new TypeError(
+      `caller(queue, options?) takes a queue as resolveDescriptor gives it, found ${describeValue(queue)}.`,
+    );
   refuseUnknown(options ?? {}, ['timeoutMs', 'capacityBytes']);
   return new QueueCaller<Req, Res>(queue, options ?? {});
 }

@@ -189,7 +189,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     // It may know better how to lend one than we do, who only take it.
     if (typeof this.inner.lease === 'function') return super.leaseMany(max, options);
     readAnyWait(options);
-    return readMax(max) === 0 ? new HeldBatch<T>([], this.lendTaken([])) : this.leaseTaken(max, options);
+    return readMax(max, 'leaseMany') === 0 ? new HeldBatch<T>([], this.lendTaken([])) : this.leaseTaken(max, options);
   }
 
   private async leaseTaken(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {

@@ -231,7 +231,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
-    const none = readMax(max) === 0;
+    const none = readMax(max, 'leaseMany') === 0;
     const { store } = this;
     if (none) return new HeldBatch<T>([], this.lendEntries([]));
     const { items, run } = await this.consume(wait, () => {

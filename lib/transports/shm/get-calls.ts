@@ -52,7 +52,7 @@ export class GetCalls<T> {
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
     this.queue.check();
-    if (readMax(max) === 0) return [];
+    if (readMax(max, 'getManySync') === 0) return [];
     const items: T[] = [];
     block(this.queue, options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
     this.fillUp(items, max);
@@ -151,7 +151,7 @@ export class GetCalls<T> {
     const wait = readWait(options);
     const items: T[] = [];
     const held = new LeasedItems(this.queue, this.native);
-    if (readMax(max) === 0) return new HeldBatch(items, held);
+    if (readMax(max, 'leaseMany') === 0) return new HeldBatch(items, held);
     const attempt = (): { value: number } | undefined => {
       const status = this.pool.leaseMany(this.queue, items, held, max, 0);
       refuseGet(status);

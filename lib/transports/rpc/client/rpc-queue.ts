@@ -117,7 +117,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
-    const none = readMax(max) === 0;
+    const none = readMax(max, 'leaseMany') === 0;
     this.client.checkOpen();
     if (none) return batchOf<T>([]);
     const [part] = await this.client.gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait);
