@@ -122,7 +122,8 @@ class Run {
       case 'abort':
         return this.abort(operation.which);
       case 'late': {
-        if (this.queue.items.length > 0 || this.queue.isFinished) return;
+        // Over the network an answer that a busy machine gives late is an error of its own.
+        if (this.type.remote || this.queue.items.length > 0 || this.queue.isFinished) return;
         const call = this.start('get with a timeout', of, (queue) => queue.get({ timeoutMs: 2 }));
         return this.pending.fails(call, 'ERR_QUEUE_EMPTY');
       }

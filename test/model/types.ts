@@ -175,7 +175,10 @@ export async function startRpcOver(type: 'local' | 'sage_queue'): Promise<QueueT
       const id = nextName();
       maxsizes.set(id, maxsize);
       return {
-        open: () => resolveDescriptor<number>(QueueDescriptor.createRpcQueue('127.0.0.1', port, id)) as Queue<number>,
+        open: () => {
+          const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, id);
+          return resolveDescriptor<number>(descriptor, { answerTimeoutMs: 20_000 }) as Queue<number>;
+        },
         end: async () => maxsizes.delete(id),
       };
     },
