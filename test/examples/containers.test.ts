@@ -51,10 +51,10 @@ test('two containers do all the jobs, whichever comes first, and leave nothing',
     expect(said['consumer.mjs']).toEqual(['consumes', 'did 100 jobs, whose numbers come to 5050']);
     expect(readdirSync(queues)).toEqual([]);
   }
-});
+}, 60_000);
 
 test('a container that is killed is replaced by another one, which goes on', async () => {
-  const producer = container('producer.mjs', 20_000);
+  const producer = container('producer.mjs', 5000);
   const first = container('consumer.mjs', 0);
   await once(first.process.stdout!, 'data');
   first.process.kill('SIGKILL');
@@ -62,10 +62,10 @@ test('a container that is killed is replaced by another one, which goes on', asy
   expect(await producer.ended).toBe(0);
   expect(await second.ended).toBe(0);
   expect(await first.ended).not.toBe(0);
-  expect(producer.said()).toEqual(['20000 jobs are done']);
+  expect(producer.said()).toEqual(['5000 jobs are done']);
   expect(second.said().at(-1)).toMatch(/^did \d+ jobs/);
   expect(readdirSync(queues)).toEqual([]);
-});
+}, 60_000);
 
 global.test('the guide shows the files as they are', () => {
   const guide = readFileSync(join(__dirname, '../../docs/containers.md'), 'utf8');
