@@ -172,28 +172,32 @@ def test_control_c_in_a_blocked_call(name, call):
 
 
 def test_signals_lose_no_item(name):
-    """A handler that raises, at any moment, while items come."""
+    """A handler that raises, at any moment of a lease, while items come."""
     code = """
     import signal, sys
-    from sage_queue import get_sage_queue
+    from sage_queue import QueueShutDownError, get_sage_queue
     queue, out = get_sage_queue(sys.argv[1]), get_sage_queue(sys.argv[1] + "-out")
     class Stop(Exception): pass
-    def stop(*_): raise Stop
+    armed = False
+    def stop(*_):
+        global armed
+        if armed:
+            armed = False
+            raise Stop
     signal.signal(signal.SIGALRM, stop)
-    seen = 0
     signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
     while True:
         try:
-            with queue.lease() as lease:
-                item = lease.item
-                signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])
-                lease.ack()
-                out.put(item)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGALRM])
+            armed = True
+            lease = queue.lease()
+            armed = False
         except Stop:
             continue
-        except Exception:
+        except QueueShutDownError:
             break
+        out.put(lease.item)
+        lease.ack()
+    signal.setitimer(signal.ITIMER_REAL, 0)
     """
     with get_sage_queue(name) as queue, get_sage_queue(f"{name}-out") as out:
         program = run(code, name)
@@ -202,8 +206,8 @@ def test_signals_lose_no_item(name):
             time.sleep(0.001)
         got = sorted(out.get(timeout=30) for _ in range(300))
         queue.shutdown()
-        program.wait(30)
-        assert got == list(range(300))
+        assert program.wait(30) == 0
+        assert got == list(range(300)) and out.empty()
 
 
 def test_an_interpreter_ends_with_waiters(name):
