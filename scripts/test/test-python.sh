@@ -16,14 +16,9 @@ if ! "$python" -c 'import os, sysconfig, sys; sys.exit(not os.path.exists(syscon
 fi
 
 folder=out/python
-mkdir -p "$folder"
-[ -x "$folder/venv/bin/python" ] || "$python" -m venv "$folder/venv"
+scripts/build/python-package.sh
 pip() { "$folder/venv/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
-pip install 'setuptools>=70.1' wheel
-rm -rf "$folder/wheel"
-(cd python && "../$folder/venv/bin/python" setup.py --quiet bdist_wheel --dist-dir "../$folder/wheel") >"$folder/build.log" 2>&1 ||
-  { cat "$folder/build.log"; exit 1; }
-wheel=$(ls "$folder"/wheel/*.whl)
+wheel=$(ls "$folder"/dist/*.whl)
 pip install --force-reinstall --no-deps "$wheel"
 pip install "$wheel[test]"
 (cd python && "../$folder/venv/bin/mypy" && "../$folder/venv/bin/pyright" --pythonpath "../$folder/venv/bin/python")

@@ -1,0 +1,82 @@
+// How a handle rings others, makes itself known to them, and is rung.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "core/handle/queue.h"
+#include "core/os/futex.h"
+#include "core/os/nudges.h"
+
+namespace sage {
+
+Queue::Bells::~Bells() {
+  if (own >= 0) ::close(own);
+}
+
+/// False: it is still to be rung, because this process has no descriptor left to do it with.
+bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
+  Participant<StdMemory>& entry = shared().participants[index];
+  if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
+  if (kind == Bell::kSleeping) return true;
+  if (entry.bell_tag.load(std::memory_order_relaxed) == 0) return true;  // no event loop ever waited there
+  switch (ringer_->ring(index, entry)) {
+    case Ring::kSent:
+      return true;
+    case Ring::kUnheard:
+      return nudge(segment_->descriptor());
+    case Ring::kLater:
+      break;
+  }
+  return false;
+}
+
+/// Rings everybody who sleeps, so that they have the death of this newcomer watched for; later, where that cannot be
+/// now. Who is awake looks before it sleeps (mind_newcomers).
+void Queue::announce() {
+  if (announce_once()) return;
+  watch();
+  Watcher::instance().schedule(this, kAnnouncement);
+}
+
+bool Queue::announce_once() {
+  // SYNC POINT: `life` was raised before the bells are looked at; pairs with the fence in park().
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  bool all = true;
+  const uint32_t high = parking().participant_high();
+  for (uint32_t index = 1; index < high; ++index) {
+    const Participant<StdMemory>& entry = shared().participants[index];
+    if (index == path_.actor().index || entry.identity.load() == 0) continue;
+    for (const Direction direction : kDirections) {
+      const uint32_t kind = entry.bell[direction].load(std::memory_order_relaxed);
+      if (kind != Bell::kAwake) all = ring(index, direction, kind) && all;
+    }
+  }
+  return all;
+}
+
+void Queue::set_bell(const Doorbell& bell, uint32_t tag) {
+  current();
+  {
+    const std::lock_guard<std::mutex> lock(bells_->mutex);
+    if (bells_->own >= 0) ::close(bells_->own);
+    bells_->own = fcntl(bell.write_end(), F_DUPFD_CLOEXEC, 0);
+    bells_->tag = tag;
+  }
+  Participant<StdMemory>& entry = self();
+  entry.uid.store(geteuid(), std::memory_order_relaxed);  // the doorbell's, should that have changed since
+  entry.bell_id.store(bell.id(), std::memory_order_relaxed);
+  entry.bell_tag.store(tag, std::memory_order_relaxed);
+  entry.bell_inode.store(bell.inode(), std::memory_order_release);
+}
+
+void Queue::nudged(bool told) {
+  for (const Direction direction : kDirections) {
+    const uint32_t kind = self().bell[direction].load();
+    const bool up = kind == Bell::kSleeping || kind == Bell::kParked;
+    if (kind == Bell::kAwake || (up && !told)) continue;
+    if (kind != Bell::kParked) futex_wake(self().bell[direction]);
+    const std::lock_guard<std::mutex> lock(bells_->mutex);
+    if (bells_->own >= 0) (void)!::write(bells_->own, &bells_->tag, sizeof bells_->tag);
+  }
+}
+
+}  // namespace sage
