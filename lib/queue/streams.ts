@@ -1,7 +1,22 @@
 /** Object-mode streams over any queue. */
 import { Readable, Writable } from 'node:stream';
 import { QueueShutDownError, SerializationError } from '../errors';
-import type { Lease, Queue } from './types';
+import type { Queue } from './types';
+
+/** An item on lease in a stream. */
+export interface HeldItem<T> {
+  readonly item: T;
+  /** Undefined: there is nothing to wait for. */
+  ack(): Promise<void> | undefined;
+  release(): Promise<void>;
+}
+
+/** Where a stream has its items from. */
+export interface ItemSource<T> {
+  lease(options: { signal: AbortSignal }): Promise<HeldItem<T>>;
+  /** The next one, where it is at hand: what a stream is given at once costs it no turn of the event loop. */
+  leaseNow?(options: { signal: AbortSignal }): HeldItem<T> | undefined;
+}
 
 /**
  * Every item in the stream's own buffer is a lease that is acknowledged when the item leaves the stream, so what a destroyed
@@ -9,42 +24,56 @@ import type { Lease, Queue } from './types';
  */
 export class QueueReadable<T> extends Readable {
   private readonly leaving = new AbortController();
+  private readonly waiting = { signal: this.leaving.signal };
   /** Oldest first; the stream's buffer holds the items of the last `readableLength` of them. */
-  private readonly held: Lease<T>[] = [];
+  private readonly held: HeldItem<T>[] = [];
   private taking: Promise<void> | undefined;
 
-  constructor(private readonly queue: Pick<Queue<T>, 'lease'>) {
+  constructor(private readonly queue: ItemSource<T>) {
     // Only what a reader asked for is taken.
     super({ objectMode: true, highWaterMark: 0 });
   }
 
   override _read(): void {
-    this.taking = this.takeOne();
+    let lease: HeldItem<T> | undefined;
+    try {
+      lease = this.queue.leaseNow?.(this.waiting);
+    } catch (error) {
+      this.destroy(error as Error);
+      return;
+    }
+    this.taking = lease === undefined ? this.takeOne() : this.give(lease);
   }
 
   private async takeOne(): Promise<void> {
-    let lease: Lease<T>;
+    let lease: HeldItem<T>;
     try {
-      lease = await this.queue.lease({ signal: this.leaving.signal });
+      lease = await this.queue.lease(this.waiting);
     } catch (error) {
       if (this.leaving.signal.aborted) return;
       if (error instanceof QueueShutDownError) this.push(null);
       else this.destroy(error as Error);
       return;
     }
+    await this.give(lease);
+  }
+
+  private give(lease: HeldItem<T>): Promise<void> | undefined {
     if (this.destroyed) return lease.release();
-    if (lease.item === null || lease.item === undefined) {
-      await lease.release();
-      this.destroy(
-        new SerializationError(
-          `An object stream cannot carry ${lease.item}: use get() or the async iterator. The item is back in the queue.`,
-        ),
-      );
-      return;
-    }
+    if (lease.item === null || lease.item === undefined) return this.refuse(lease);
     this.held.push(lease);
     this.push(lease.item);
     this.settle();
+    return undefined;
+  }
+
+  private async refuse(lease: HeldItem<T>): Promise<void> {
+    await lease.release();
+    this.destroy(
+      new SerializationError(
+        `An object stream cannot carry ${String(lease.item)}: use get() or the async iterator. The item is back in the queue.`,
+      ),
+    );
   }
 
   override read(size?: number): unknown {
@@ -58,7 +87,7 @@ export class QueueReadable<T> extends Readable {
       this.held
         .shift()
         ?.ack()
-        .catch((error: Error) => this.destroy(error));
+        ?.catch((error: Error) => this.destroy(error));
     }
   }
 

@@ -1,11 +1,10 @@
 /** Loops and streams over a remote queue: what they need next is read ahead. */
 import { QueueShutDownError } from '../../../errors';
-import type { Lease } from '../../../queue/types';
-import { asyncDispose } from '../../../util/dispose';
+import type { HeldItem, ItemSource } from '../../../queue/streams';
 import { onAbort } from '../../../wait/abort-listeners';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
-import type { Part } from './get-call';
-import type { PendingGets } from './pending-gets';
+import type { ItemBatch } from '../wire/item-batch';
+import type { Held, PendingGets } from './pending-gets';
 
 const DONE = { done: true, value: undefined } as const;
 
@@ -83,8 +82,29 @@ export class AheadIterator<T> implements AsyncIterator<T> {
   }
 }
 
+/** An item in a stream. One small object, since there is one for each. */
+class StreamItem<T> implements HeldItem<T>, Held {
+  item!: T;
+
+  constructor(
+    private readonly gets: PendingGets,
+    readonly tag: number,
+    readonly items: ItemBatch,
+    readonly index: number,
+    readonly ahead: boolean,
+  ) {}
+
+  ack(): undefined {
+    this.gets.endHeld(this, false);
+  }
+
+  async release(): Promise<void> {
+    this.gets.endHeld(this, true);
+  }
+}
+
 /** Leases for a stream, which acknowledges an item when it leaves the stream. */
-export class AheadLeases<T> {
+export class AheadLeases<T> implements ItemSource<T> {
   private readonly reading: Reading;
   private watched: AbortSignal | undefined;
 
@@ -95,38 +115,43 @@ export class AheadLeases<T> {
     this.reading = new Reading(gets);
   }
 
-  async lease({ signal }: { signal: AbortSignal }): Promise<Lease<T>> {
+  async lease({ signal }: { signal: AbortSignal }): Promise<HeldItem<T>> {
     this.checkOpen();
     if (this.watched !== signal) onAbort((this.watched = signal), () => this.reading.leave());
     this.reading.enter();
-    const { gets } = this.reading;
-    const shown = gets.takeAhead();
-    if (shown !== undefined) {
-      if (isTurnOver(1)) await nextTurn();
-      const { items, index, tag } = shown;
-      return this.held({ tag, items: items.slice(index, index + 1), deliveries: undefined }, true);
-    }
+    if (isTurnOver(0)) await nextTurn();
+    const shown = this.leaseNow({ signal });
+    if (shown !== undefined) return shown;
     try {
-      const [part] = await gets.get({ kind: 'hold', max: 1, ahead: true }, { timeoutMs: Infinity, signal });
-      return this.held(part!, part!.ahead === true);
+      const get = { kind: 'hold', max: 1, ahead: true } as const;
+      const [part] = await this.reading.gets.get(get, { timeoutMs: Infinity, signal });
+      return this.held(part!.tag, part!.items, 0, part!.ahead === true);
     } catch (error) {
       this.reading.leave();
       throw error;
     }
   }
 
-  private held(part: Part, ahead: boolean): Lease<T> {
-    const held = this.reading.gets.hold(part, ahead);
-    let item: T;
+  /** One that was read ahead, unless the event loop is due. */
+  leaseNow({ signal }: { signal: AbortSignal }): HeldItem<T> | undefined {
+    if (this.watched !== signal || signal.aborted || isTurnOver(0)) return undefined;
+    const shown = this.reading.gets.takeAhead();
+    if (shown === undefined) return undefined;
+    isTurnOver(1);
+    return this.held(shown.tag, shown.items, shown.index, true);
+  }
+
+  /** @throws what its codec says of it; then it is gone */
+  private held(tag: number, items: ItemBatch, index: number, ahead: boolean): HeldItem<T> {
+    const { gets } = this.reading;
+    const held = new StreamItem<T>(gets, tag, items, index, ahead);
+    gets.hold(held);
     try {
-      item = part.items.open(0) as T;
+      held.item = items.open(index) as T;
+      return held;
     } catch (error) {
-      held.ack();
+      gets.endHeld(held, false);
       throw error;
     }
-    const release = async (): Promise<void> => held.release();
-    const deliveries = part.deliveries?.[0] ?? 1;
-    const crashes = part.crashes?.[0] ?? 0;
-    return { item, deliveries, crashes, ack: async () => held.ack(), release, [asyncDispose]: release } as Lease<T>;
   }
 }

@@ -22,6 +22,16 @@ import type { ReadAhead, ShownItem } from './read-ahead';
 const IDLE_MS = 5;
 const IDLE_ROUND_TRIPS = 4;
 
+/** One item in a stream. */
+export interface Held {
+  readonly tag: number;
+  /** It was read ahead. */
+  readonly ahead: boolean;
+  readonly items: ItemBatch;
+  /** Which one of them. */
+  readonly index: number;
+}
+
 export class PendingGets {
   /** In the order in which they were made. */
   private readonly calls = new Set<GetCall>();
@@ -48,7 +58,7 @@ export class PendingGets {
   private idleTimer: NodeJS.Timeout | undefined;
   private confirmed = this.confirmation();
   /** In streams, on their way to the program. */
-  private readonly held = new Set<Part>();
+  private readonly held = new Set<Held>();
 
   constructor(
     private readonly connection: Connection,
@@ -102,21 +112,19 @@ export class PendingGets {
     this.settles.ack(tag, this.confirmed);
   }
 
-  /** An item that waits in a stream: it is acknowledged when it leaves, and goes back when the stream goes first. */
-  hold(part: Part, ahead: boolean): { ack(): void; release(): void } {
-    const end = (release: boolean): void => {
-      if (this.held.delete(part)) this.settles.settle(part.tag, 1, release, ahead ? this.confirmed : () => {});
-      // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
-      else if (release) this.restore(part.items);
-    };
-    this.held.add(part);
-    return {
-      ack: () => {
-        if (ahead && this.held.delete(part)) this.confirm(part.tag);
-        else end(false);
-      },
-      release: () => end(true),
-    };
+  /** An item that waits in a stream: it is acknowledged when it leaves, and goes back when the stream goes first. `endHeld` ends it. */
+  hold(held: Held): void {
+    this.held.add(held);
+  }
+
+  endHeld(held: Held, release: boolean): void {
+    const { tag, ahead } = held;
+    if (this.held.delete(held)) {
+      if (ahead && !release) this.confirm(tag);
+      else this.settles.settle(tag, 1, release, ahead ? this.confirmed : () => {});
+    }
+    // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
+    else if (release) this.restore(held.items.slice(held.index, held.index + 1));
   }
 
   /** Of a delivery that no call wants, or of what was read ahead. */
@@ -357,7 +365,7 @@ export class PendingGets {
 
   onDown(failure: ConnectionFailure): void {
     this.confirmed = this.confirmation();
-    for (const { tag, items } of this.held) this.confirmAll(tag, items.count);
+    for (const { tag } of this.held) this.confirmAll(tag, 1);
     this.held.clear();
     this.ahead.reset();
     this.stopWatching();
