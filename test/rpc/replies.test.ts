@@ -93,7 +93,7 @@ test('a killed caller leaves nothing', async () => {
 });
 
 test('calls outlive a cut; after a longer one they reject, and the next ones are answered', async () => {
-  const { port: direct } = await fixture.serve({ reattachMs: 300 });
+  const { port: direct } = await sageBehind({ reattachMs: 2000 });
   const { proxy, port } = await fixture.proxy(direct);
   let [finish, began] = [(): void => {}, 0];
   const server = serve(fixture.client(direct), async (n: number) => {
@@ -115,7 +115,7 @@ test('calls outlive a cut; after a longer one they reject, and the next ones are
   await until(() => began === 3);
   proxy.refusing = true;
   proxy.cut();
-  await new Promise((resolve) => setTimeout(resolve, 800));
+  await until(() => replySegments().length === 0, 15_000);
   proxy.refusing = false;
   expect((await lost).message).toContain('dropped the replies');
   finish();
