@@ -316,7 +316,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     const wait = readWait(options);
-    const most = readMax(max);
+    const most = readMax(max, 'leaseMany');
     if (most === 0) return this.batchOn([]);
     const good = upToUnreadable(await this.take('leaseMany', most, wait));
     return this.batchOn(good);
