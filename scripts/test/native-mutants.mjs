@@ -83,7 +83,7 @@ function write(file, text) {
 }
 
 function build(mutations) {
-  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'test/history'];
+  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', 'test/history'];
   for (const file of execFileSync('git', listed, { cwd: root, encoding: 'utf8' }).trim().split('\n')) {
     const source = readFileSync(join(root, file), 'utf8');
     const mine = mutations.filter((mutation) => mutation.file === file);
