@@ -14,9 +14,9 @@ struct Producing : Handles {
 
 TEST(the_last_of_those_expected_ends_the_queue_and_says_so) {
   Producing handles;
-  CHECK(handles.path(1).produce(2) && handles.path(1).produces());
+  CHECK(handles.path(1).produce(2) && handles.path(1).producers() == 1);
   handles.path(1).leave();
-  CHECK(!handles.path(1).produces() && !handles.ended());
+  CHECK(handles.path(1).producers() == 0 && !handles.ended());
   CHECK(handles.path(2).produce(2) && handles.path(3).produce(1));
   handles.path(2).leave();
   CHECK(!handles.ended());
@@ -41,7 +41,7 @@ TEST(where_a_producer_died_the_end_says_that) {
 TEST(who_comes_to_a_queue_that_has_ended_is_no_producer) {
   Producing handles;
   handles.path(4).shut_down(false);
-  CHECK(!handles.path(1).produce(1) && !handles.path(1).produces());
+  CHECK(!handles.path(1).produce(1) && handles.path(1).producers() == 0);
   CHECK(Producers::come(handles.path(1).self().producers.load()) == 1);
   CHECK(Producers::open(handles.path(1).self().producers.load()) == 0);
 }
@@ -64,7 +64,7 @@ TEST(who_expects_nobody_ends_nothing_and_who_is_none_counts_for_none) {
   CHECK(handles.shared.participants[2].producers.load() == 0 && handles.shared.participants[2].bell_inode.load() == 0);
   CHECK(handles.path(3).produce(1));
   handles.path(3).join_at(2);
-  CHECK(!handles.path(3).produces());
+  CHECK(handles.path(3).producers() == 0);
 }
 
 TEST(the_end_of_all_work_rings_all_joiners_and_no_getter) {
