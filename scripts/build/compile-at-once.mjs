@@ -18,6 +18,8 @@ const ATTACHING = [
   'resolve/registry',
   'transports/shm/addon',
   'transports/shm/addon-files',
+  'transports/shm/attachment',
+  'transports/shm/entry',
   'transports/shm/open',
   'transports/shm/segment-name',
   'transports/shm/segment-schema',

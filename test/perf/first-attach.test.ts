@@ -9,8 +9,8 @@ import { join } from 'node:path';
 import { getSageQueue } from '../../lib';
 import type { NativeQueue } from '../../lib';
 
-/** Three more than there are. */
-const MOST_COMPILED = 15;
+/** Three more than there are: constructors of the classes on the way, which cannot be compiled before they run. */
+const MOST_COMPILED = 22;
 
 const program = `
 const { resolveDescriptor } = require('sage-queue');

@@ -49,9 +49,11 @@ const forgotten = new FinalizationRegistry<Attachment>((attachment) => {
 });
 
 /** From here on `handle` is closed by the collector, unless it is closed before. */
-export const closeWhenForgotten = (handle: AttachedQueue): void =>
+export function closeWhenForgotten(handle: AttachedQueue): void {
   forgotten.register(handle, handle.attachment, handle);
-export const closeNow = (handle: AttachedQueue): void => {
+}
+
+export function closeNow(handle: AttachedQueue): void {
   forgotten.unregister(handle);
   handle.attachment.close();
-};
+}

@@ -16,7 +16,7 @@
  */
 import { QueueClosedError } from '../../errors';
 import type { CallGroup } from '../../wait/call-line';
-import { GETTERS, JOINERS, PUTTERS, loadAddon, native, openEntry } from './addon';
+import { GETTERS, JOINERS, PUTTERS, fromNative, loadAddon, native, openEntry } from './addon';
 import type { NativeEntry, NativeOpenOptions } from './addon';
 import { BellPull } from './doorbell';
 import { Pool } from './receive-buffer';
@@ -117,4 +117,10 @@ function opened(options: NativeOpenOptions): SegmentEntry {
 }
 
 /** The one that a new handle shares. @throws QueueNotFoundError, QueueExistsError, SegmentError */
-export const entryFor = (options: NativeOpenOptions): SegmentEntry => native(() => known(options) ?? opened(options));
+export function entryFor(options: NativeOpenOptions): SegmentEntry {
+  try {
+    return known(options) ?? opened(options);
+  } catch (error) {
+    throw fromNative(error);
+  }
+}
