@@ -171,3 +171,21 @@ def test_json(name):
         decode(b'{"a": NaN}', JSON)
     with pytest.raises(SerializationError):
         encoder("raw")("text")
+
+
+def test_what_a_signal_raises_while_an_item_is_read_is_no_damage(name, monkeypatch):
+    class Stop(Exception):
+        pass
+
+    def stop(_):
+        raise Stop
+
+    with get_sage_queue(name) as queue:
+        queue.put_many([{"a": 1}, {"a": 2}])
+        with monkeypatch.context() as patch:
+            patch.setattr("sage_queue.msgpack_codec.decode", stop)
+            for call in (queue.lease, lambda: queue.lease_many(2)):
+                with pytest.raises(Stop):
+                    call()
+        assert queue.lease_many(2).items == [{"a": 1}, {"a": 2}]
+        queue.unlink()

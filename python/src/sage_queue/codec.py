@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import json
 import math
+import struct
 from collections.abc import Callable
 from typing import Any
 
+import msgpack
+
 from . import msgpack_codec
-from .errors import SerializationError
+from .errors import QueueError, SerializationError
 from .metadata import describe
 
 RAW, MSGPACK, JSON, V8, SCHEMA = 1, 2, 3, 4, 5
+
+#: What bytes that are no item raise. Not whatever is raised meanwhile: a handler of signals may raise anything, anywhere.
+_WRONG_BYTES = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    RecursionError,
+    LookupError,
+    struct.error,
+    msgpack.exceptions.UnpackException,
+    QueueError,
+)
 
 Encode = Callable[[Any], tuple[bytes, int]]
 
@@ -82,7 +97,7 @@ def decode(data: bytes | memoryview, codec: int) -> Any:
         if codec == JSON:
             return json.loads(bytes(data), parse_constant=_refuse, parse_float=_finite)
         raise ValueError("'v8' is Node's own" if codec == V8 else f"no codec with id {codec} is known here")
-    except Exception as error:
+    except _WRONG_BYTES as error:
         failure = SerializationError(
             f"The item ({len(data)} bytes, codec {codec}) cannot be decoded: {error}. "
             "It was removed from the queue; its bytes are in the `bytes` of this error."

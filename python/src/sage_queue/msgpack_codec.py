@@ -29,6 +29,9 @@ _FORMATS = {"b": 1, "B": 2, "h": 4, "H": 5, "i": 6, "I": 7, "f": 8, "d": 9, "q":
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
+#: What a value that cannot be sent raises; not whatever a handler of signals may raise meanwhile.
+_CANNOT = (TypeError, ValueError, OverflowError, RecursionError, LookupError, AttributeError, SerializationError)
+
 #: Those that nobody is using: one is not for two threads, nor for use within its own default().
 _packers: list[msgpack.Packer] = []
 
@@ -50,14 +53,14 @@ def encode(value: Any) -> bytes:
     except UnicodeEncodeError:
         # A text with lone surrogates somewhere, which UTF-8 cannot hold.
         return _guarded(lambda: _pack(_with_surrogates(value)))
-    except Exception as error:
+    except _CANNOT as error:
         raise _refusal(error) from error
 
 
 def _guarded(pack: Any) -> bytes:
     try:
         return pack()  # type: ignore[no-any-return]
-    except Exception as error:
+    except _CANNOT as error:
         raise _refusal(error) from error
 
 
