@@ -47,7 +47,8 @@ class BuildExt(build_ext):
 
 class Sdist(sdist):
     def make_release_tree(self, base_dir: str, files: list[str]) -> None:
-        super().make_release_tree(base_dir, files)
+        # Those beside this folder would be laid beside the release's, too.
+        super().make_release_tree(base_dir, [name for name in files if not name.startswith("..")])
         for part in ("core", "c_api"):
             shutil.copytree(NATIVE / part, Path(base_dir, "native", part), dirs_exist_ok=True)
         shutil.copy(NATIVE / "sources.gypi", Path(base_dir, "native"))

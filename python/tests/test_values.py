@@ -184,7 +184,7 @@ def test_what_a_signal_raises_while_an_item_is_read_is_no_damage(name, monkeypat
         queue.put_many([{"a": 1}, {"a": 2}])
         with monkeypatch.context() as patch:
             patch.setattr("sage_queue.msgpack_codec.decode", stop)
-            for call in (queue.lease, lambda: queue.lease_many(2)):
+            for call in (queue.lease, lambda: queue.lease_many(2), lambda: queue.get_many(2)):
                 with pytest.raises(Stop):
                     call()
         assert queue.lease_many(2).items == [{"a": 1}, {"a": 2}]

@@ -144,8 +144,14 @@ PyObject* get_some(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
     if (!added) break;
   }
   const bool failed = done < taken;
-  if (failed && (list == nullptr || (done == 0 && !keep))) {
-    sq_finish(queue_of(self), items, taken, list != nullptr ? 1 : 0);
+  if (failed && PyErr_ExceptionMatches(state_of(Py_TYPE(self))->cannot_decode) == 0) {
+    // Of a handler of signals, or no memory: nothing is wrong with the items.
+    sq_finish(queue_of(self), items, taken, 0);
+    Py_XDECREF(list);
+    return nullptr;
+  }
+  if (failed && done == 0 && !keep) {
+    sq_finish(queue_of(self), items, taken, 1);
     Py_XDECREF(list);
     return nullptr;
   }

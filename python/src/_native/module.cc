@@ -83,8 +83,9 @@ int execute(PyObject* module) {
   PyObject* const errors = PyImport_ImportModule("sage_queue.errors");
   if (errors == nullptr) return -1;
   state->fail = PyObject_GetAttrString(errors, "fail");
+  state->cannot_decode = PyObject_GetAttrString(errors, "SerializationError");
   Py_DECREF(errors);
-  if (state->fail == nullptr) return -1;
+  if (state->fail == nullptr || state->cannot_decode == nullptr) return -1;
   state->handle = add_type(module, &handle_spec, "Handle");
   state->item = add_type(module, &item_spec, "Item");
   state->bell = add_type(module, &bell_spec, "Bell");
@@ -98,6 +99,7 @@ int execute(PyObject* module) {
 int traverse(PyObject* module, visitproc visit, void* arg) {
   State* const state = state_of(module);
   Py_VISIT(state->fail);
+  Py_VISIT(state->cannot_decode);
   Py_VISIT(state->handle);
   Py_VISIT(state->item);
   Py_VISIT(state->bell);
@@ -108,6 +110,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
 int clear(PyObject* module) {
   State* const state = state_of(module);
   Py_CLEAR(state->fail);
+  Py_CLEAR(state->cannot_decode);
   Py_CLEAR(state->handle);
   Py_CLEAR(state->item);
   Py_CLEAR(state->bell);

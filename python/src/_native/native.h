@@ -12,7 +12,8 @@ namespace sage_python {
 
 /// What one module object (one interpreter) has for itself.
 struct State {
-  PyObject* fail;  // sage_queue._errors.fail(code, message): raises
+  PyObject* fail;           // sage_queue.errors.fail(code, message): raises
+  PyObject* cannot_decode;  // sage_queue.errors.SerializationError
   PyTypeObject* handle;
   PyTypeObject* item;
   PyTypeObject* bell;
