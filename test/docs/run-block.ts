@@ -77,7 +77,9 @@ export class Project {
 /** Where a block that cannot run here is run instead (`elsewhere=PATH`): a test that reads the blocks which name it. */
 export function ranElsewhere(block: Block): string | undefined {
   const path = block.words.find((word) => word.startsWith('elsewhere='))?.slice('elsewhere='.length);
-  if (path !== undefined && !readFileSync(join(ROOT, path), 'utf8').includes(`blocksRunBy('${path}'`))
+  // In Python it is called blocks_run_by.
+  const plain = (text: string): string => text.replaceAll('_', '').toLowerCase();
+  if (path !== undefined && !plain(readFileSync(join(ROOT, path), 'utf8')).includes(plain(`blocksRunBy('${path}'`)))
     throw new Error(`${block.page}:${block.line}: ${path} does not run the blocks that name it`);
   return path;
 }
