@@ -1,4 +1,7 @@
-/** `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. */
+/**
+ * `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. Attaching and the calls stand together, since every call
+ * begins with the one and may end it.
+ */
 import { CallEnd, untilAborted } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
