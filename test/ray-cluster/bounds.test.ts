@@ -13,6 +13,8 @@ const namespace = freshName('bounds');
 const holder = new RayClient({ address: rayAddress(), namespace, graceMs: 5000 });
 const names: string[] = [];
 const open: Queue<unknown>[] = [];
+/** Ends of clusters of a test's own. */
+const clusters: (() => Promise<void>)[] = [];
 /** What answerTimeoutMs is by default. */
 const ANSWER_MS = 3000;
 const SLACK_MS = 1500;
@@ -38,6 +40,7 @@ beforeAll(() => holder.listNamedActors());
 afterEach(async () => {
   await Promise.all(open.splice(0).map((one) => one.close()));
   await killActors(holder, names.splice(0));
+  await Promise.all(clusters.splice(0).map((stop) => stop()));
 });
 afterAll(() => holder.close());
 
@@ -165,11 +168,13 @@ async function cluster(): Promise<{ address: string; stop: () => Promise<void> }
     stdio: ['pipe', 'pipe', 'inherit'],
   });
   const exited = new Promise<void>((resolve) => child.on('exit', () => resolve()));
+  const stop = (): Promise<void> => (child.stdin!.end(), exited);
+  clusters.push(stop);
   const said = await Promise.race([
     new Promise<string>((resolve) => child.stdout!.once('data', (data) => resolve(String(data)))),
     exited.then(() => Promise.reject(new Error('The cluster did not start.'))),
   ]);
-  return { address: (JSON.parse(said) as { address: string }).address, stop: () => (child.stdin!.end(), exited) };
+  return { address: (JSON.parse(said) as { address: string }).address, stop };
 }
 
 test('the head is started anew: a waiting put is not told that the queue is full, and the old handle goes on', async () => {
