@@ -103,12 +103,8 @@ export function autoMetadata(options: AutoOptions | undefined): Entries {
 /** @param calls that take it, as they look @throws InvalidDescriptorError */
 export function nonEmpty(name: string, value: unknown, calls?: string): string {
   if (typeof value === 'string' && value !== '') return value;
-  const missing = value === undefined && calls !== undefined;
-  throw new InvalidDescriptorError(
-    missing
-      ? `${name} is missing: it must be a non-empty string. ${howToCall(calls)}`
-      : `${name} must be a non-empty string, found ${describeValue(value)}.`,
-  );
+  const missing = value === undefined && calls !== undefined ? ` It is missing. ${howToCall(calls)}` : '';
+  throw new InvalidDescriptorError(`${name} must be a non-empty string, found ${describeValue(value)}.${missing}`);
 }
 
 const howToCall = (calls: string): string => `The call is ${calls}.`;

@@ -16,15 +16,15 @@ test.each<[string, () => unknown, RegExp]>([
   [
     "attachToShmQueue('name')",
     () => plain(attachToShmQueue)('name'),
-    /shm_name is missing.*attachToShmQueue\(queueId, shmName/,
+    /shm_name must.*missing.*attachToShmQueue\(queueId, shmName/,
   ],
-  ['createShmQueue()', () => plain(QueueDescriptor).createShmQueue(), /shm_name is missing.*createShmQueue/],
+  ['createShmQueue()', () => plain(QueueDescriptor).createShmQueue(), /shm_name must.*missing.*createShmQueue/],
   [
     "getRayActorQueue('a')",
     () => plain(getRayActorQueue)('a'),
-    /actor_name is missing.*getRayActorQueue\(queueId, actorName/,
+    /actor_name must.*missing.*getRayActorQueue\(queueId, actorName/,
   ],
-  ['getRpcQueue()', () => plain(getRpcQueue)(), /server_address is missing.*getRpcQueue\(serverAddress, port/],
+  ['getRpcQueue()', () => plain(getRpcQueue)(), /server_address must.*missing.*getRpcQueue\(serverAddress, port/],
   [
     "getRpcQueue('host')",
     () => plain(getRpcQueue)('host'),
