@@ -35,6 +35,15 @@ test.each<[string, string, (parts: Case) => unknown]>([
   expect(await parts.backing.qsize()).toBe(3);
 });
 
+test('two that are ended by one close() each say their own number', async () => {
+  const { queue, backing } = await threeOfFive();
+  const errors = [queue.putMany(items), queue.putMany(items)].map((put) => put.catch((reason: unknown) => reason));
+  await until(async () => (await backing.qsize()) === 3);
+  await queue.close();
+  expect(await errors[0]).toMatchObject({ code: 'ERR_QUEUE_CLOSED', accepted: 3 });
+  expect(await errors[1]).toMatchObject({ code: 'ERR_QUEUE_CLOSED', accepted: 0 });
+});
+
 test('ended by its timeout', async () => {
   const { queue } = await threeOfFive();
   await expect(queue.putMany(items, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL', accepted: 3 });

@@ -90,7 +90,7 @@ export class RpcClient {
 
   private async leave(): Promise<void> {
     this.connection.closing = true;
-    this.puts.giveUpAll(new QueueClosedError());
+    this.puts.giveUpAll(() => new QueueClosedError());
     this.gets.stop(new QueueClosedError());
     this.queries.failAll(new QueueClosedError());
     if (this.hasPending()) {
@@ -102,7 +102,7 @@ export class RpcClient {
         };
       });
     }
-    this.puts.failAll(new QueueClosedError());
+    this.puts.failAll(() => new QueueClosedError());
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
   }

@@ -240,14 +240,14 @@ export class PendingPuts {
     for (const call of this.calls()) if (call.chunks > 0) this.fail(call, unknownOutcome(reason));
   }
 
-  /** They end at once, whatever the server knows of them. */
-  failAll(error: unknown): void {
-    for (const call of this.calls()) this.fail(call, error);
+  /** They end at once, whatever the server knows of them. Each with an error of its own, which says how many of its items are in. */
+  failAll(reason: () => unknown): void {
+    for (const call of this.calls()) this.fail(call, reason());
   }
 
   /** They end once the server has told what of them went in. */
-  giveUpAll(error: unknown): void {
-    for (const call of this.calls()) this.giveUp(call, error);
+  giveUpAll(reason: () => unknown): void {
+    for (const call of this.calls()) this.giveUp(call, reason());
   }
 
   /** Calls whose items were not all sent when the server said that it is stopping. */
