@@ -68,6 +68,9 @@ export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<
     }
   };
 
+  // A machine that is busy enough leaves a call over the network without its answer. Where that is said, nobody can resume, and the
+  // producer gives up: what it knows of is the least that came.
+  let known = true;
   const produce = async (): Promise<number> => {
     let next = 0;
     while (performance.now() < end) {
@@ -102,10 +105,13 @@ export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<
         continue;
       }
       const { code, accepted, outcome: certainty } = result.error;
-      assert.equal(code, EXPECTED[ending], `${what}: ${String(result.error)}`);
-      assert.equal(certainty, undefined, `${what}: ${String(result.error)}`);
+      if (certainty === undefined) assert.equal(code, EXPECTED[ending], `${what}: ${String(result.error)}`);
       assert.ok(accepted !== undefined && accepted <= items.length, `${what}: accepted ${accepted}`);
       next += accepted;
+      if (certainty === undefined) continue;
+      assert.equal(certainty, 'unknown', what);
+      known = false;
+      break;
     }
     return next;
   };
@@ -116,7 +122,8 @@ export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<
     const put = await Promise.race([produce(), consuming.then(() => seen)]);
     await producer.put(LAST);
     await consuming;
-    assert.equal(seen, put, 'items that went through');
+    if (known) assert.equal(seen, put, 'items that went through');
+    else assert.ok(seen >= put, `${seen} items of ${put} went through`);
   } finally {
     await Promise.all([producer, consumer].map((handle: Queue<number>) => handle.close()));
     await made.end();
