@@ -188,12 +188,16 @@ export class ItemBatch implements Sealing {
     return start === 0 && end === data.byteLength ? data : viewOf(this.memory, this.base + start, end - start);
   }
 
-  /** The item as a value; raw bytes are a view. @throws SerializationError */
+  /** The item as a value. Raw bytes are a view, unless they are few: one kept item would keep the whole piece it came in. @throws SerializationError */
   open(index: number): unknown {
     const codec = this.codec(index);
-    return codec === CODEC_RAW
-      ? this.bytes(index)
-      : decodeItem(codec, this.data, this.start(index), this.start(index + 1));
+    if (codec !== CODEC_RAW) return decodeItem(codec, this.data, this.start(index), this.start(index + 1));
+    const length = this.length(index);
+    if (length >= Buffer.poolSize / 2 || length * 2 >= this.memory.byteLength) return this.bytes(index);
+    // From Node's pool, which costs what a view does.
+    const copy = Buffer.allocUnsafe(length);
+    this.data.copy(copy, 0, this.start(index), this.start(index + 1));
+    return copy;
   }
 
   /** The same with bytes of its own, if it is the last little thing that keeps a large piece of memory. */
