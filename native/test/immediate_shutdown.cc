@@ -39,6 +39,15 @@ TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_given_back_or_never
   CHECK(handles.path(4).algorithm().used() == 0 && handles.path(4).algorithm().drained());
 }
 
+TEST(a_get_after_an_immediate_shutdown_is_told_so_while_somebody_holds_an_item) {
+  Handles handles;
+  Item leased;
+  CHECK(handles.put(1) == Outcome::kOk && handles.lease(1, &leased) == Outcome::kOk);
+  handles.path(4).shut_down(true);
+  CHECK(!handles.path(4).algorithm().drained());
+  CHECK(handles.get(2) == Outcome::kShut);
+}
+
 TEST(what_is_committed_after_an_immediate_shutdown_is_dropped) {
   Handles handles;
   Item claim;

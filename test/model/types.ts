@@ -144,15 +144,18 @@ export const sageQueue: QueueType = {
     const id = nextName();
     return {
       open: () => getSageQueue<number>(id, { maxsize, capacityBytes: CAPACITY_BYTES }),
-      end: async () => {
-        const last = getSageQueue<number>(id);
-        last.unlinkSync();
-        last.closeSync();
-      },
+      end: async () => removeSageQueue(id),
     };
   },
   end: nothing,
 };
+
+/** With what is in it: a queue that has items outlasts its handles. */
+function removeSageQueue(id: string): void {
+  const last = getSageQueue(id);
+  last.unlinkSync();
+  last.closeSync();
+}
 
 /** One server for all queues of the type. */
 export async function startRpcOver(type: 'local' | 'sage_queue'): Promise<QueueType> {
@@ -179,7 +182,10 @@ export async function startRpcOver(type: 'local' | 'sage_queue'): Promise<QueueT
           const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, id);
           return resolveDescriptor<number>(descriptor, { answerTimeoutMs: 20_000 }) as Queue<number>;
         },
-        end: async () => maxsizes.delete(id),
+        end: async () => {
+          maxsizes.delete(id);
+          if (type === 'sage_queue') removeSageQueue(id);
+        },
       };
     },
     end: () => server.stop({ graceMs: 200 }),
