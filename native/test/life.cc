@@ -24,6 +24,7 @@
 #include "core/handle/queue.h"
 #include "core/os/byte_lock.h"
 #include "core/segment/failures.h"
+#include "one_item.h"
 
 using namespace sage;
 
@@ -36,20 +37,6 @@ SegmentOptions options_for(const char* test) {
   options.maxsize = 8;
   options.capacity_bytes = 4096;
   return options;
-}
-
-bool put(Queue& queue) {
-  const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 0};
-  uint32_t accepted = 0;
-  return queue.put(&piece, 1, &accepted) == Outcome::kOk;
-}
-
-bool take(Queue& queue) {
-  Item item;
-  uint32_t taken = 0;
-  if (queue.take(1, &item, &taken) != Outcome::kOk) return false;
-  queue.finish(&item, 1);
-  return true;
 }
 
 template <class Condition>

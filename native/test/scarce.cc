@@ -22,6 +22,7 @@
 #include "check.h"
 #include "core/errors.h"
 #include "core/handle/queue.h"
+#include "one_item.h"
 
 using namespace sage;
 
@@ -38,20 +39,6 @@ SegmentOptions options_for(const char* test) {
   options.maxsize = 8;
   options.capacity_bytes = 4096;
   return options;
-}
-
-bool put(Queue& queue) {
-  const Piece piece{reinterpret_cast<const uint8_t*>("x"), 1, 0};
-  uint32_t accepted = 0;
-  return queue.put(&piece, 1, &accepted) == Outcome::kOk;
-}
-
-bool take(Queue& queue) {
-  Item item;
-  uint32_t taken = 0;
-  if (queue.take(1, &item, &taken) != Outcome::kOk) return false;
-  queue.finish(&item, 1);
-  return true;
 }
 
 void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }

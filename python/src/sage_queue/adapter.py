@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from .descriptor import QueueDescriptor
 from .errors import QueueClosedError, QueueEmptyError, QueueError, QueueFullError
-from .queue import Lease, LeaseBatch, Queue, QueueLike, check_max, timeout_of
+from .queue import Lease, LeaseBatch, Queue, QueueLike, check_max, put_each, timeout_of
 
 
 T = TypeVar("T")
@@ -63,17 +63,7 @@ class AdaptedQueue(Queue[T]):
         return self._take(block, timeout)[0]
 
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
-        timeout_of(True, timeout)
-        end = None if timeout is None else time.monotonic() + timeout
-        accepted = 0
-        try:
-            for item in items:
-                self.put(item, True, None if end is None else max(0.0, end - time.monotonic()))
-                accepted += 1
-        except QueueError as error:
-            error.accepted = accepted
-            raise
-        return accepted
+        return put_each(self, items, timeout)
 
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
         return [item for item, _ in self._take_many(max, block, timeout)]

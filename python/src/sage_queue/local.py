@@ -22,7 +22,7 @@ from .errors import (
     QueueShutDownError,
     QueueTimeoutError,
 )
-from .queue import Lease, LeaseBatch, Queue, check_max, timeout_of
+from .queue import Lease, LeaseBatch, Queue, check_max, put_each, timeout_of
 
 T = TypeVar("T")
 
@@ -256,17 +256,7 @@ class LocalQueue(Queue[T]):
         return entry.item  # type: ignore[no-any-return]
 
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
-        timeout_of(True, timeout)
-        end = None if timeout is None else time.monotonic() + timeout
-        accepted = 0
-        try:
-            for item in items:
-                self.put(item, True, None if end is None else max(0.0, end - time.monotonic()))
-                accepted += 1
-        except QueueError as error:
-            error.accepted = accepted
-            raise
-        return accepted
+        return put_each(self, items, timeout)
 
     def _take_many(self, most: int, block: bool, timeout: float | None) -> list[_Entry]:
         entries = [self._take(block, timeout)]

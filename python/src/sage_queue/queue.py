@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import queue as standard
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 from .descriptor import QueueDescriptor
-from .errors import QueueShutDownError
+from .errors import QueueError, QueueShutDownError
 
 T = TypeVar("T")
 
@@ -86,6 +87,21 @@ def timeout_of(block: bool, timeout: float | None) -> float | None:
     if timeout is not None and (timeout < 0 or timeout != timeout):
         raise ValueError("'timeout' must be a non-negative number")
     return timeout
+
+
+def put_each(queue: QueueLike, items: Iterable[Any], timeout: float | None) -> int:
+    """Puts one after the other, all of them within `timeout` seconds; an error of the queue says how many it has accepted."""
+    left = timeout_of(True, timeout)
+    end = None if left is None else time.monotonic() + left
+    accepted = 0
+    try:
+        for item in items:
+            queue.put(item, True, None if end is None else max(0.0, end - time.monotonic()))
+            accepted += 1
+    except QueueError as error:
+        error.accepted = accepted
+        raise
+    return accepted
 
 
 def check_max(most: int) -> int:
