@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The C++ tests, with plain CMake and without Node. `all` adds the model checker and the sanitizers; `campaign [KILLS]` is
+# The C++ tests, with plain CMake and without the addon. `all` adds the model checker and the sanitizers; `campaign [KILLS]` is
 # the long form of the deaths, `campaign-apart [KILLS]` that of deaths in namespaces of their own, `exhaustive` that of the model's small histories.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -13,7 +13,9 @@ build() {
 run() {
   name=$1
   shift
+  node scripts/test/left-behind.cjs list >"out/$name.before"
   ctest --test-dir "out/$name" --output-on-failure "$@"
+  node scripts/test/left-behind.cjs check "out/$name.before" "the tests in out/$name"
 }
 
 mkdir -p out
