@@ -136,14 +136,17 @@ TEST(a_child_that_was_forked_without_exec_does_not_keep_its_dead_parent_alive) {
     if (child == 0) {
       alarm(30);
       word.say();
-      CHECK(write(orphan.ends[1], "o", 1) == 1);
+      const pid_t self = getpid();
+      CHECK(write(orphan.ends[1], &self, sizeof self) == sizeof self);
       for (;;) pause();
     }
   });
-  orphan.hear();
+  pid_t child = 0;
+  CHECK(read(orphan.ends[0], &child, sizeof child) == sizeof child);
   CHECK(stays_leased(*queue));
   end(parent);
   CHECK(comes_back(*queue));
+  CHECK(kill(child, SIGKILL) == 0);  // and was there until now
 }
 
 TEST(the_death_of_a_forked_child_says_nothing_of_its_parent) {
