@@ -234,7 +234,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
     }
   };
   const cancels = new Map<number, () => void>();
-  const settle = (request: readonly unknown[]): void => {
+  const settle = (request: readonly unknown[]): null => {
     const [acks, releases, unseen] = (request[2] as PyList).items as PyList[];
     for (const id of acks!.items) leased.delete(id as number);
     for (const id of [...releases!.items, ...unseen!.items].reverse() as number[]) {
@@ -242,6 +242,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
       leased.delete(id);
     }
     wake();
+    return null;
   };
   const seconds = (value: unknown): number => Number((value as { value: number }).value ?? value);
   const isFull = (): boolean => maxsize > 0 && items.length + leased.size >= maxsize;
@@ -281,6 +282,6 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
       return null;
     },
     sage_shutdown: () => null,
-    sage_bye: () => null,
+    sage_bye: ([request]: readonly unknown[]) => settle((request as PyList).items),
   } as unknown as Methods & { items: unknown[] };
 }

@@ -15,6 +15,7 @@ import {
 } from '../../errors';
 import { interruptible } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
+import { LeaseTable } from '../../queue/lease-table';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
 import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
@@ -58,7 +59,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   private readonly answerMs: number;
   /** It had its queue once: 'exclusive' was about the first. */
   private hadQueue = false;
-  private readonly leases = new Set<Delivery>();
+  private readonly leases = new LeaseTable();
   private knownMaxsize: number | undefined;
 
   constructor(
@@ -147,7 +148,6 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     if (!(error instanceof RayActorDiedError)) return error;
     if (backend !== undefined && this.attached === backend) {
       this.attached = this.attaching = undefined;
-      this.leases.clear();
       backend.forget();
     }
     return new RayActorDiedError(
@@ -329,21 +329,25 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   private batchOn(held: readonly Delivery[]): HeldBatch<T> {
     if (held[0] !== undefined && 'error' in held[0].item) held[0].acknowledge();
     const items = held.map((delivery) => valueOf<T>(delivery));
-    for (const delivery of held) this.leases.add(delivery);
-    return new HeldBatch(items, {
-      end: async (from, to, acknowledge) => {
-        // After close() they are back in the queue.
-        const open = held.slice(from, to).filter((delivery) => this.leases.delete(delivery));
-        const how = acknowledge ? 'ack' : 'release';
-        try {
-          await Promise.all(open.map((delivery) => delivery[how]()));
-        } catch (error) {
-          throw this.explained(how, error, undefined);
-        }
-      },
+    const run = this.leases.lend(held.length, {
+      end: (from, to, acknowledge) => this.endLeases(held.slice(from, to), acknowledge),
       deliveries: (index) => held[index]!.deliveries,
       crashes: () => 0,
     });
+    return new HeldBatch(items, run);
+  }
+
+  private async endLeases(held: readonly Delivery[], acknowledge: boolean): Promise<void> {
+    if (this.leaving.signal.aborted) {
+      for (const delivery of held) delivery.requeue();
+      return;
+    }
+    const how = acknowledge ? 'ack' : 'release';
+    try {
+      await Promise.all(held.map((delivery) => delivery[how]()));
+    } catch (error) {
+      throw this.explained(how, error, undefined);
+    }
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
@@ -381,7 +385,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   override close(): Promise<void> {
     this.closing ??= (async () => {
       this.leaving.abort(new QueueClosedError());
-      this.leases.clear();
+      this.leases.loseNow();
       await this.attached?.close();
       await this.client.close();
     })();

@@ -10,7 +10,9 @@ export interface Delivery {
   acknowledge(): void;
   /** As acknowledge, but resolves once the queue knows. */
   ack(): Promise<void>;
-  /** It goes back to the queue, in front where the queue can do that. */
+  /** It goes back to the queue, in front where the queue can do that; rides on the next call. */
+  requeue(): void;
+  /** As requeue, but resolves once the queue knows. */
   release(): Promise<void>;
 }
 

@@ -26,12 +26,21 @@ const LONGEST_CALL_MS = 1000;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
 
+/** An item that is this handle's: the actor knows nothing of it any more. */
+interface Taken {
+  item: unknown;
+  deliveries: number;
+  /** How many were taken before it: those that come back come again in the order they had. */
+  place: number;
+}
+
 export class PlainBackend implements Backend {
   readonly promises: Promises;
   private readonly putting: Turns;
   private readonly taking: Turns;
   /** Taken for a getter that had left, or given back by one: first to go out again. */
-  private readonly returned: { item: unknown; deliveries: number }[] = [];
+  private readonly returned: Taken[] = [];
+  private places = 0;
   private owed: { readonly error: unknown } | undefined;
   private readonly leaving = new AbortController();
   private putTotal = 0;
@@ -141,7 +150,7 @@ export class PlainBackend implements Backend {
         if (take.settled) break;
         const waits = items.length === 0 && !take.isLate;
         const got = await this.takeOnce(waits ? Math.min(remainingMs(take.deadline), LONGEST_CALL_MS) : 0);
-        items.push(...got.map((item) => ({ item, deliveries: 1 })));
+        items.push(...got.map((item) => ({ item, deliveries: 1, place: this.places++ })));
         if (got.length > 0) continue;
         if (items.length > 0) break;
         this.taking.tellLate(() => new QueueEmptyError());
@@ -153,8 +162,13 @@ export class PlainBackend implements Backend {
       if (items.length === 0) throw error;
       this.owed = { error };
     }
-    if (take.settled) this.returned.unshift(...items);
+    if (take.settled) this.requeue(items);
     else take.resolve(items.map((entry) => this.deliver(entry)));
+  }
+
+  private requeue(items: readonly Taken[]): void {
+    this.returned.push(...items);
+    this.returned.sort((one, other) => one.place - other.place);
   }
 
   private throwOwed(): void {
@@ -178,14 +192,14 @@ export class PlainBackend implements Backend {
     }
   }
 
-  private deliver(entry: { item: unknown; deliveries: number }): Delivery {
+  private deliver(entry: Taken): Delivery {
     let open = true;
     this.leased++;
     const settle = (release: boolean): void => {
       if (!open) return;
       open = false;
       this.leased--;
-      if (release) this.returned.unshift({ item: entry.item, deliveries: entry.deliveries + 1 });
+      if (release) this.requeue([{ ...entry, deliveries: entry.deliveries + 1 }]);
       else this.getTotal++;
     };
     return {
@@ -193,6 +207,7 @@ export class PlainBackend implements Backend {
       deliveries: entry.deliveries,
       acknowledge: () => settle(false),
       ack: async () => settle(false),
+      requeue: () => settle(true),
       release: async () => settle(true),
     };
   }

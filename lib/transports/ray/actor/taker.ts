@@ -172,6 +172,7 @@ export class Reader implements CallOwner {
         connection.settle(id, 'acks');
         await connection.settleNow('ack');
       },
+      requeue: () => connection.settle(id, 'releases'),
       release: async () => {
         connection.settle(id, 'releases');
         await connection.settleNow('release');
