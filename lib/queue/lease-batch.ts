@@ -2,7 +2,6 @@
 import { asyncDispose } from '../util/dispose';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import { LeaseRun } from './lease-table';
-import type { HeldItems } from './lease-table';
 import type { Lease, LeaseBatch } from './types';
 
 export type { HeldItems } from './lease-table';
@@ -22,9 +21,9 @@ export class HeldBatch<T> implements LeaseBatch<T> {
 
   constructor(
     readonly items: readonly T[],
-    held: HeldItems | LeaseRun,
+    run: LeaseRun,
   ) {
-    this[leaseRun] = held instanceof LeaseRun ? held : new LeaseRun(items.length, held);
+    this[leaseRun] = run;
   }
 
   get leases(): readonly Lease<T>[] {
@@ -56,7 +55,7 @@ export class HeldBatch<T> implements LeaseBatch<T> {
 export const batchOf = <T>(leases: readonly Lease<T>[]): LeaseBatch<T> =>
   new HeldBatch(
     leases.map(({ item }) => item),
-    {
+    new LeaseRun(leases.length, {
       end: async (from, to, acknowledge) => {
         const settled = leases.slice(from, to);
         if (acknowledge) await Promise.all(settled.map((lease) => lease.ack()));
@@ -64,5 +63,5 @@ export const batchOf = <T>(leases: readonly Lease<T>[]): LeaseBatch<T> =>
       },
       deliveries: (index) => leases[index]!.deliveries,
       crashes: (index) => leases[index]!.crashes,
-    },
+    }),
   );

@@ -24,6 +24,29 @@ const ENDED = 1;
 const LOST = 2;
 type State = typeof OPEN | typeof ENDED | typeof LOST;
 
+/** Leases from … to - 1 of a run. */
+type Stretch = readonly [from: number, to: number];
+
+/** `next`, once `before` is over. What fails first is what fails, and keeps nothing from its turn. */
+function inTurn(before: Awaitable<void>, next: () => Awaitable<void>): Awaitable<void> {
+  if (before === undefined) {
+    try {
+      return next();
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+  const failed = async (error: unknown): Promise<never> => {
+    try {
+      await next();
+    } catch {
+      // The first to fail says so.
+    }
+    throw error;
+  };
+  return before.then(next, failed);
+}
+
 /** Leases that were taken together. Most end together, too: one state says it for all of them until some end alone. */
 export class LeaseRun {
   private all: State = OPEN;
@@ -39,20 +62,23 @@ export class LeaseRun {
     this.open = count;
   }
 
-  /** Ends those of the leases from … to - 1 that are open. @throws QueueClosedError for an ack of one that its handle's close ended */
-  end(from: number, to: number, acknowledge: boolean): Awaitable<void> {
+  /**
+   * Ends those of the leases from … to - 1 that are open. They have ended when this returns; their queue is told once `after` is over,
+   * however that ends. @throws QueueClosedError for an ack of one that its handle's close ended
+   */
+  end(from: number, to: number, acknowledge: boolean, after?: Awaitable<void>): Awaitable<void> {
     const lost = this.tellLost(from, to);
-    const ended = this.endAs(from, to, (first, end) => this.held.end(first, end, acknowledge), ENDED);
+    const ended = this.endAs(from, to, (first, end) => this.held.end(first, end, acknowledge), ENDED, after);
     if (lost && acknowledge) throw leaseLostError();
     return ended;
   }
 
   /** Those that are open go back unseen: as if they had not been lent, where their queue can do that. */
-  undo(from: number, to: number): Awaitable<void> {
+  undo(from: number, to: number, after?: Awaitable<void>): Awaitable<void> {
     const { held } = this;
     const undo = (first: number, end: number): Awaitable<void> =>
       held.undo === undefined ? held.end(first, end, false) : held.undo(first, end);
-    return this.endAs(from, to, undo, ENDED);
+    return this.endAs(from, to, undo, ENDED, after);
   }
 
   /** The handle goes, and what is open goes back. */
@@ -66,63 +92,67 @@ export class LeaseRun {
     to: number,
     how: (first: number, end: number) => Awaitable<void>,
     state: State,
+    after?: Awaitable<void>,
   ): Awaitable<void> {
-    let ended: PromiseLike<void> | undefined;
-    for (const [first, end] of this.close(from, to, state)) {
-      if (ended === undefined) ended = how(first, end) as PromiseLike<void> | undefined;
-      else ended = ended.then(() => how(first, end));
-    }
+    let ended = after;
+    for (const [first, end] of this.close(from, to, state)) ended = inTurn(ended, () => how(first, end));
     return ended;
   }
 
   /** Marks the open ones. @returns the stretches that they formed, the last one first */
-  private close(from: number, to: number, state: State): (readonly [first: number, end: number])[] {
-    const whole = from === 0 && to === this.count;
-    if (this.each === undefined) {
-      if (this.all !== OPEN || from >= to) return [];
-      if (whole) this.all = state;
-      else this.each = new Uint8Array(this.count).fill(state, from, to);
-      this.closed(to - from);
-      return [[from, to]];
+  private close(from: number, to: number, state: State): Stretch[] {
+    const stretches = this.openIn(from, to);
+    for (const [first, end] of stretches) {
+      this.mark(first, end, state);
+      this.open -= end - first;
+      this.table?.ended(this, end - first);
     }
+    return stretches;
+  }
+
+  /** The stretches of open ones among from … to - 1, the last one first. */
+  openIn(from: number, to: number): Stretch[] {
     const { each } = this;
-    const stretches: [number, number][] = [];
+    if (each === undefined) return this.all === OPEN && from < to ? [[from, to]] : [];
+    const stretches: Stretch[] = [];
     for (let end = to; end > from;) {
       const last = each.lastIndexOf(OPEN, end - 1);
       if (last < from) break;
       let first = last;
       while (first > from && each[first - 1] === OPEN) first--;
-      each.fill(state, first, last + 1);
       stretches.push([first, last + 1]);
-      this.closed(last + 1 - first);
       end = first;
     }
     return stretches;
   }
 
-  private closed(count: number): void {
-    this.open -= count;
-    this.table?.ended(this, count);
+  private mark(from: number, to: number, state: State): void {
+    if (this.each === undefined && from === 0 && to === this.count) this.all = state;
+    else (this.each ??= new Uint8Array(this.count).fill(this.all)).fill(state, from, to);
   }
 
   /** Whether any was lost; its holder hears of it once. */
   private tellLost(from: number, to: number): boolean {
-    if (this.each === undefined) {
-      if (this.all !== LOST || from >= to) return false;
-      if (from === 0 && to === this.count) this.all = ENDED;
-      else this.each = new Uint8Array(this.count).fill(LOST).fill(ENDED, from, to);
-      return true;
-    }
-    const states = this.each.subarray(from, to);
-    if (!states.includes(LOST)) return false;
-    states.fill(ENDED); // none of them is open: their handle is closed
-    return true;
+    const lost = this.has(LOST, from, to);
+    if (lost) this.mark(from, to, ENDED); // none of them is open: their handle is closed
+    return lost;
   }
 
   /** Whether the leases from … to - 1 are all open. */
   isOpen(from: number, to: number): boolean {
     if (this.each === undefined) return this.all === OPEN;
     return this.each.subarray(from, to).every((state) => state === OPEN);
+  }
+
+  /** Whether one of the leases from … to - 1 is open. */
+  isAnyOpen(from: number, to: number): boolean {
+    return this.open > 0 && this.has(OPEN, from, to);
+  }
+
+  private has(state: State, from: number, to: number): boolean {
+    if (this.each === undefined) return this.all === state && from < to;
+    const at = this.each.indexOf(state, from);
+    return at !== -1 && at < to;
   }
 
   /** One of them, for whoever holds its item. */

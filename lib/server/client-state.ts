@@ -1,8 +1,8 @@
 /** What a server remembers of its clients, so that a put sent again is applied once and a settle sent again is answered. */
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Range, Settle } from '../transports/rpc/wire/protocol';
-import { DeliveryTable, endRanges, release } from './delivery-table';
-import type { LeasedRange } from './delivery-table';
+import { DeliveryTable, release } from './delivery-table';
+import type { Delivery } from './delivery-table';
 
 /** A client that never says what it knows must not grow its state without end. */
 const MOST_GAPS = 10_000;
@@ -32,9 +32,9 @@ export class ClientState {
   constructor(private readonly keepMs: number) {}
 
   /** Its stream broke: these go back unless it comes back in time to say what it has of them. */
-  keep(ranges: readonly LeasedRange[]): void {
-    if (ranges.length === 0) return;
-    for (const range of ranges) this.kept.add(range);
+  keep(deliveries: readonly Delivery[]): void {
+    if (deliveries.length === 0) return;
+    for (const delivery of deliveries) this.kept.add(delivery);
     clearTimeout(this.keeping);
     this.keeping = setTimeout(() => void this.releaseKept(true), this.keepMs).unref();
   }
@@ -45,10 +45,10 @@ export class ClientState {
     for (const settle of settles) {
       const number = toNumber(settle.settle);
       if (!this.settled.has(number)) {
-        const ranges = this.kept.take(toNumber(settle.tag), toNumber(settle.count));
-        if (ranges === undefined) continue;
+        const settled = this.kept.settle(toNumber(settle.tag), toNumber(settle.count), settle.release === true);
+        if (settled === undefined) continue;
         try {
-          await endRanges(ranges, settle.release === true);
+          await settled.ended;
         } catch {
           continue;
         }

@@ -1,5 +1,9 @@
-/** What one client has, by tag, kept as the deliveries in which it went out: most are settled as such. */
-import type { LeasedBatch } from './leased-batch';
+/**
+ * What one client has, by tag, kept as the deliveries in which it went out. Which of the leases have ended is their run's to know: a settle
+ * that names one which has ended is refused as a whole.
+ */
+import type { LeaseRun } from '../queue/lease-table';
+import type { Awaitable } from '../queue/types';
 
 /**
  * lease: the program works on it, and it goes back with the stream. given: the program may have it, so it is kept for the client when the
@@ -7,123 +11,94 @@ import type { LeasedBatch } from './leased-batch';
  */
 export type Use = 'lease' | 'given' | 'ahead';
 
-interface Delivery {
+/** The items from … to - 1 of a run, delivered with the tags from `first` on. */
+export interface Delivery {
   first: number;
   use: Use;
-  leased: LeasedBatch;
-  /** Of the first item in `leased`. */
-  offset: number;
-  count: number;
-  open: number;
-  /** Once a part was settled: which ones were. */
-  settled: Uint8Array | undefined;
-}
-
-/** Items of one delivery that are not settled: from … to - 1 of `leased`. */
-export interface LeasedRange {
-  /** Tag of the first one. */
-  first: number;
-  use: Use;
-  leased: LeasedBatch;
+  run: LeaseRun;
   from: number;
   to: number;
 }
 
 export class DeliveryTable {
-  /** Items that are not settled. */
-  size = 0;
-  /** Those of them that were read ahead. */
+  /** Items that were read ahead. */
   ahead = 0;
   private readonly deliveries: Delivery[] = [];
 
-  /** The items from … to - 1 of a batch, which take the tags from `first` on. */
-  add({ first, use, leased, from, to }: LeasedRange): void {
-    const count = to - from;
-    if (count === 0) return;
-    this.deliveries.push({ first, use, leased, offset: from, count, open: count, settled: undefined });
-    this.count(use, count);
+  add(delivery: Delivery): void {
+    const { use, from, to } = delivery;
+    if (from === to) return;
+    this.deliveries.push(delivery);
+    if (use === 'ahead') this.ahead += to - from;
   }
 
-  /** Those with the tags first … first + count - 1, of one delivery or of several, or undefined when one of them is not here. */
-  take(first: number, count: number): LeasedRange[] | undefined {
+  /** Whether nothing is open. */
+  get isEmpty(): boolean {
+    return !this.deliveries.some(isAnyOpen);
+  }
+
+  /**
+   * Ends the leases with the tags first … first + count - 1, of one delivery or of several: their items are the client's, or go back.
+   * @returns undefined when one of them is not here or has ended; else `ended`, which is over when their queue has been told
+   */
+  settle(first: number, count: number, back: boolean): { ended: Awaitable<void> } | undefined {
     if (count < 1) return undefined;
-    const start = this.deliveries.findIndex((one) => one.first <= first && first < one.first + one.count);
-    const parts: { delivery: Delivery; from: number; to: number }[] = [];
-    for (let index = start, tag = first; tag < first + count; index++) {
-      const delivery = this.deliveries[index];
+    const start = this.deliveries.findIndex((one) => one.first <= first && first < one.first + sizeOf(one));
+    const parts: Delivery[] = [];
+    for (let tag = first; tag < first + count;) {
+      const delivery = this.deliveries[start + parts.length];
       if (delivery === undefined || delivery.first > tag) return undefined;
-      const from = tag - delivery.first;
-      const to = Math.min(delivery.count, first + count - delivery.first);
-      if (delivery.settled?.subarray(from, to).includes(1)) return undefined;
-      parts.push({ delivery, from, to });
-      tag = delivery.first + to;
+      const part = sliceOf(delivery, tag - delivery.first, Math.min(first + count - delivery.first, sizeOf(delivery)));
+      if (!part.run.isOpen(part.from, part.to)) return undefined;
+      parts.push(part);
+      tag += part.to - part.from;
     }
-    for (const { delivery, from, to } of parts) {
-      delivery.open -= to - from;
-      this.count(delivery.use, from - to);
-      if (delivery.open > 0) (delivery.settled ??= new Uint8Array(delivery.count)).fill(1, from, to);
+    let ended: Awaitable<void> = undefined;
+    for (const { run, from, to, use } of back ? parts.reverse() : parts) {
+      if (use === 'ahead') this.ahead -= to - from;
+      // What goes back was not shown, but for a lease that the program releases.
+      ended = back && use !== 'lease' ? run.undo(from, to, ended) : run.end(from, to, !back, ended);
     }
-    // Most end at once: one piece, all of it.
-    if (parts.length === 1 && parts[0]!.delivery.open > 0)
-      return [rangeOf(parts[0]!.delivery, parts[0]!.from, parts[0]!.to)];
-    const ended = parts.filter(({ delivery }) => delivery.open === 0).length;
-    const firstEnded = this.deliveries.findIndex((delivery, at) => at >= start && delivery.open === 0);
-    if (ended > 0) this.deliveries.splice(firstEnded, ended);
-    return parts.map(({ delivery, from, to }) => rangeOf(delivery, from, to));
+    this.forgetEnded(start, parts.length);
+    return { ended };
   }
 
-  /** All that are left, in the order of their tags. */
-  takeAll(): LeasedRange[] {
-    this.size = this.ahead = 0;
-    return this.deliveries.splice(0).flatMap((delivery) => {
-      const { count, settled } = delivery;
-      if (settled === undefined) return [rangeOf(delivery, 0, count)];
-      const left: LeasedRange[] = [];
-      for (let from = settled.indexOf(0); from !== -1;) {
-        const next = settled.indexOf(1, from);
-        const to = next === -1 ? count : next;
-        left.push(rangeOf(delivery, from, to));
-        from = settled.indexOf(0, to);
-      }
-      return left;
-    });
+  private forgetEnded(start: number, count: number): void {
+    const open = this.deliveries.slice(start, start + count).filter(isAnyOpen);
+    if (open.length < count) this.deliveries.splice(start, count, ...open);
   }
 
-  private count(use: Use, change: number): void {
-    this.size += change;
-    if (use === 'ahead') this.ahead += change;
+  /** All that are open, in the order of their tags; they are this table's no more. */
+  takeAll(): Delivery[] {
+    this.ahead = 0;
+    return this.deliveries.splice(0).flatMap((delivery) =>
+      delivery.run
+        .openIn(delivery.from, delivery.to)
+        .reverse()
+        .map(([from, to]) => sliceOf(delivery, from - delivery.from, to - delivery.from)),
+    );
   }
 }
 
-function rangeOf({ first, use, leased, offset }: Delivery, from: number, to: number): LeasedRange {
-  return { first: first + from, use, leased, from: offset + from, to: offset + to };
+const isAnyOpen = ({ run, from, to }: Delivery): boolean => run.isAnyOpen(from, to);
+const sizeOf = ({ from, to }: Delivery): number => to - from;
+
+/** Its items start … end - 1, counted from its first one. */
+function sliceOf({ first, use, run, from }: Delivery, start: number, end: number): Delivery {
+  return { first: first + start, use, run, from: from + start, to: from + end };
 }
 
-/** @returns the first `count` of a range and the others */
-export function split(range: LeasedRange, count: number): [LeasedRange, LeasedRange] {
-  const middle = range.from + count;
-  return [
-    { ...range, to: middle },
-    { ...range, first: range.first + count, from: middle },
-  ];
+/** @returns the first `count` items of a delivery and the others */
+export function split(delivery: Delivery, count: number): [Delivery, Delivery] {
+  return [sliceOf(delivery, 0, count), sliceOf(delivery, count, sizeOf(delivery))];
 }
 
 /** Newest first, each ahead of everything: the order is as it was. What the program never saw goes back as if it had not been delivered. */
-export async function release(ranges: readonly LeasedRange[], seen: (range: LeasedRange) => boolean): Promise<void> {
-  for (const range of [...ranges].reverse()) await range.leased.release(range.from, range.to, seen(range));
-}
-
-/** Ends what the ranges are: their items are the client's, or go back. @returns undefined when that is done */
-export function endRanges(ranges: readonly LeasedRange[], back: boolean): void | Promise<void> {
-  let ended: void | Promise<void> = undefined;
-  for (const { leased, from, to, use } of back ? [...ranges].reverse() : ranges) {
-    // What goes back was not shown, but for a lease that the program releases.
-    const end = (): void | Promise<void> => (back ? leased.release(from, to, use === 'lease') : leased.ack(from, to));
-    try {
-      ended = ended === undefined ? end() : ended.then(end);
-    } catch {
-      ended = Promise.reject(new Error('not settled'));
-    }
+export async function release(deliveries: readonly Delivery[], seen: (delivery: Delivery) => boolean): Promise<void> {
+  let released: Awaitable<void> = undefined;
+  for (const delivery of [...deliveries].reverse()) {
+    const { run, from, to } = delivery;
+    released = seen(delivery) ? run.end(from, to, false, released) : run.undo(from, to, released);
   }
-  return ended;
+  await released;
 }

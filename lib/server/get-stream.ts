@@ -10,9 +10,10 @@ import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Get, Settle } from '../transports/rpc/wire/protocol';
 import type { ClientState } from './client-state';
-import { DeliveryTable, endRanges, release, split } from './delivery-table';
-import type { LeasedRange } from './delivery-table';
+import { DeliveryTable, release, split } from './delivery-table';
+import type { Delivery } from './delivery-table';
 import type { FrameWriter } from './frame-writer';
+import { countsOf } from './leased-batch';
 import { RequestDeadline } from './request-deadline';
 import type { Holder, ServedQueue, Taken } from './served-queue';
 
@@ -129,12 +130,13 @@ export class GetStream implements Holder {
     const number = toNumber(settle.settle);
     this.client?.knownSettles(toNumber(settle.knownSettles));
     if (toNumber(settle.count) === 0) return this.concluded(number, true);
-    const ranges = this.deliveries.take(toNumber(settle.tag), toNumber(settle.count));
-    if (ranges === undefined) return this.writer.settled(number, false);
-    if (ranges.some((range) => range.use === 'ahead')) this.aheadChanged();
-    const under = endRanges(ranges, settle.release === true);
-    if (under === undefined) return this.concluded(number, true);
-    const work = under
+    const { ahead } = this.deliveries;
+    const settled = this.deliveries.settle(toNumber(settle.tag), toNumber(settle.count), settle.release === true);
+    if (settled === undefined) return this.concluded(number, false);
+    if (this.deliveries.ahead !== ahead) this.aheadChanged();
+    const { ended } = settled;
+    if (ended === undefined) return this.concluded(number, true);
+    const work = Promise.resolve(ended)
       .then(
         () => this.concluded(number, true),
         // The queue would not have it: then nobody may count on it.
@@ -173,24 +175,24 @@ export class GetStream implements Holder {
     this.served.holds(this, false);
     const { seen, unseen } = this.divide(left);
     if (mayReturn && this.client !== undefined) {
-      await release(unseen, (range) => range.use !== 'ahead');
+      await release(unseen, ({ use }) => use !== 'ahead');
       this.client.keep(seen);
-    } else await release(left, (range) => range.use !== 'ahead');
+    } else await release(left, ({ use }) => use !== 'ahead');
     this.checkSettled();
   }
 
   /** Into what the program may have seen of what it was given or read ahead, and what it has not, or holds on lease. */
-  private divide(ranges: LeasedRange[]): { seen: LeasedRange[]; unseen: LeasedRange[] } {
+  private divide(deliveries: Delivery[]): { seen: Delivery[]; unseen: Delivery[] } {
     let window = this.window;
-    const seen: LeasedRange[] = [];
-    const unseen: LeasedRange[] = [];
-    for (const range of ranges) {
-      if (range.use === 'given') seen.push(range);
-      else if (range.use === 'lease') unseen.push(range);
+    const seen: Delivery[] = [];
+    const unseen: Delivery[] = [];
+    for (const delivery of deliveries) {
+      if (delivery.use === 'given') seen.push(delivery);
+      else if (delivery.use === 'lease') unseen.push(delivery);
       else {
-        const count = Math.min(window, range.to - range.from);
+        const count = Math.min(window, delivery.to - delivery.from);
         window -= count;
-        const [shown, hidden] = split(range, count);
+        const [shown, hidden] = split(delivery, count);
         if (count > 0) seen.push(shown);
         if (hidden.to > hidden.from) unseen.push(hidden);
       }
@@ -205,7 +207,7 @@ export class GetStream implements Holder {
   }
 
   private checkSettled(): void {
-    if (this.deliveries.size === 0 && this.settling.size === 0) this.onSettled?.();
+    if (this.onSettled !== undefined && this.settling.size === 0 && this.deliveries.isEmpty) this.onSettled();
   }
 
   private concluded(number: number, done: boolean): void {
@@ -254,7 +256,7 @@ export class GetStream implements Holder {
         : await this.served.wait(max, get.deadline.remainingMs, active.signal, this);
       // It was cancelled meanwhile, or some of its gets were.
       if (this.pending[0] !== get || this.ended || taken.leased.items.count > most(get))
-        return void (await taken.leased.release(0, taken.leased.items.count, false));
+        return void (await taken.leased.run.undo(0, taken.leased.run.count));
       this.deliver(get, taken);
     } catch (error) {
       if (active.signal.aborted && error === active.signal.reason) return;
@@ -275,12 +277,12 @@ export class GetStream implements Holder {
   private deliver(get: PendingGet, { leased, more }: Taken): void {
     const first = this.nextTag;
     const { request } = get;
-    const { items, counts } = leased;
-    const { count } = items;
+    const { items, run } = leased;
+    const { count } = run;
     const each = get.count > 1;
     const wanted = each ? count : Math.min(count, get.max);
     this.advance(count);
-    const whole: LeasedRange = { first, use: get.given ? 'given' : 'lease', leased, from: 0, to: count };
+    const whole: Delivery = { first, use: get.given ? 'given' : 'lease', run, from: 0, to: count };
     const [own, ahead] = split(whole, wanted);
     this.deliveries.add(own);
     if (count > wanted) {
@@ -297,8 +299,7 @@ export class GetStream implements Holder {
       request,
       tag: first,
       items: items.toWire(),
-      deliveries: counts.deliveries ?? [],
-      crashes: counts.crashes ?? [],
+      ...countsOf(run),
       more: get.given ? continues : more && !each,
       each,
     });

@@ -5,6 +5,7 @@ import { QueueEmptyError, QueueTimeoutError, SerializationError } from '../error
 import { isEncodedSource } from '../queue/encoded-source';
 import type { EncodedSource } from '../queue/encoded-source';
 import { undoBatch } from '../queue/lease-batch';
+import { LeaseRun } from '../queue/lease-table';
 import type { LeaseBatch, Queue } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
 import { onAbort } from '../wait/abort-listeners';
@@ -13,7 +14,6 @@ import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
 import type { ClientStates } from './client-state';
-import { countsOf, fresh } from './leased-batch';
 import type { LeasedBatch } from './leased-batch';
 
 /** The most items in one delivery, however short they are. */
@@ -188,25 +188,17 @@ export class ServedQueue {
     const items = batch.slice(0, Math.min(max, batch.count));
     if (items.count === batch.count) this.front.shift();
     else this.front[0] = batch.slice(items.count);
-    return { leased: this.restorable(items), more: items.count < max };
+    return { leased: this.restorable(items, 2), more: items.count < max };
   }
 
   private takeEncoded(queue: EncodedSource, max: number): Taken | undefined {
     const leases = queue.lendEncoded(Math.min(max, DELIVERY_ITEMS), BATCH_BYTES);
     if (leases === undefined) return undefined;
     const { run, items, more } = leases;
-    const leased = {
-      items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items),
-      counts: countsOf(
-        run.count,
-        (index) => run.held.deliveries(index),
-        (index) => run.held.crashes(index),
-      ),
-      ack: (from: number, to: number) => run.end(from, to, true) as void,
-      release: (from: number, to: number, seen: boolean) =>
-        (seen ? run.end(from, to, false) : run.undo(from, to)) as void,
+    return {
+      leased: { run, items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items) },
+      more: run.count < max && (more || run.count === DELIVERY_ITEMS),
     };
-    return { leased, more: run.count < max && (more || run.count === DELIVERY_ITEMS) };
   }
 
   private get inFront(): number {
@@ -275,17 +267,18 @@ export class ServedQueue {
     if (this.owned) await this.queue.close();
   }
 
-  private restorable(items: ItemBatch): LeasedBatch {
+  /** Items that the queue itself does not know any more. @param deliveries of each of them, this one with them */
+  private restorable(items: ItemBatch, deliveries: number): LeasedBatch {
     this.lentOutside += items.count;
-    return {
-      items,
-      counts: { deliveries: new Array<number>(items.count).fill(2), crashes: undefined },
-      ack: (from, to) => this.endedOutside(to - from),
-      release: (from, to) => {
-        this.restore(items.slice(from, to));
+    const run = new LeaseRun(items.count, {
+      end: (from, to, acknowledge) => {
+        if (!acknowledge) this.restore(items.slice(from, to));
         this.endedOutside(to - from);
       },
-    };
+      deliveries: () => deliveries,
+      crashes: () => 0,
+    });
+    return { items, run };
   }
 
   /** … with all that is in it. */
@@ -299,8 +292,7 @@ export class ServedQueue {
   private undecodable(error: unknown): LeasedBatch | undefined {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
       return undefined;
-    const items = ItemBatch.single({ codecId: error.codecId, bytes: error.bytes });
-    return { ...this.restorable(items), counts: fresh };
+    return this.restorable(ItemBatch.single({ codecId: error.codecId, bytes: error.bytes }), 1);
   }
 }
 
@@ -333,22 +325,22 @@ function joined(items: readonly (SealedItem | EncodedItem)[]): ItemBatch {
 
 /** One item and those after it as one run. */
 function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
-  const end =
-    (what: 'ack' | 'release') =>
-    (from: number, to: number, seen = true) => {
-      const later = to > 1 ? rest[what](Math.max(from, 1) - 1, to - 1, seen) : undefined;
-      if (from > 0) return later;
-      // Released newest first.
-      return later === undefined ? first[what](0, 1, seen) : later.then(() => first[what](0, 1, seen));
-    };
-  const of = (which: 'deliveries' | 'crashes', usual: number) => (index: number) =>
-    (index === 0 ? first.counts[which]?.[0] : rest.counts[which]?.[index - 1]) ?? usual;
-  return {
-    items: ItemBatch.join([first.items, rest.items]),
-    counts: countsOf(1 + rest.items.count, of('deliveries', 1), of('crashes', 0)),
-    ack: end('ack'),
-    release: end('release'),
-  };
+  const items = ItemBatch.join([first.items, rest.items]);
+  const later = (from: number, to: number): [number, number] => [Math.max(from, 1) - 1, to - 1];
+  const run = new LeaseRun(items.count, {
+    // Newest first, as items go back.
+    end: (from, to, acknowledge) => {
+      const ended = rest.run.end(...later(from, to), acknowledge);
+      return from > 0 ? ended : first.run.end(0, 1, acknowledge, ended);
+    },
+    undo: (from, to) => {
+      const undone = rest.run.undo(...later(from, to));
+      return from > 0 ? undone : first.run.undo(0, 1, undone);
+    },
+    deliveries: (index) => (index === 0 ? first.run.held.deliveries(0) : rest.run.held.deliveries(index - 1)),
+    crashes: (index) => (index === 0 ? first.run.held.crashes(0) : rest.run.held.crashes(index - 1)),
+  });
+  return { items, run };
 }
 
 /** LeasedBatch of items that were lent one at a time. @param restore for items that were taken for good and are not wanted */
@@ -358,28 +350,26 @@ function lent(
   restore: (items: ItemBatch) => void,
 ): LeasedBatch {
   const items = ItemBatch.join(parts);
-  return {
-    items,
-    counts: countsOf(
-      leases.length,
-      (index) => leases[index]!.leases[0]!.deliveries,
-      (index) => leases[index]!.leases[0]!.crashes,
-    ),
-    ack: async (from, to) => {
-      for (let index = from; index < to; index++) {
-        try {
-          await leases[index]!.ack();
-        } catch (error) {
-          // They stand or fall together: the client will have none of them.
-          for (let later = to - 1; later > index; later--) await leases[later]!.release().catch(() => {});
-          if (index > from) restore(items.slice(from, index));
-          throw error;
-        }
+  const ack = async (from: number, to: number): Promise<void> => {
+    for (let index = from; index < to; index++) {
+      try {
+        await leases[index]!.ack();
+      } catch (error) {
+        // They stand or fall together: the client will have none of them.
+        for (let later = to - 1; later > index; later--) await leases[later]!.release().catch(() => {});
+        if (index > from) restore(items.slice(from, index));
+        throw error;
       }
-    },
-    release: async (from, to, seen) => {
-      for (let index = to - 1; index >= from; index--)
-        await (seen ? leases[index]!.release() : undoBatch(leases[index]!));
-    },
+    }
   };
+  const back = async (from: number, to: number, how: (lease: LeaseBatch<unknown>) => Promise<void>): Promise<void> => {
+    for (let index = to - 1; index >= from; index--) await how(leases[index]!);
+  };
+  const run = new LeaseRun(leases.length, {
+    end: (from, to, acknowledge) => (acknowledge ? ack(from, to) : back(from, to, (lease) => lease.release())),
+    undo: (from, to) => back(from, to, undoBatch),
+    deliveries: (index) => leases[index]!.leases[0]!.deliveries,
+    crashes: (index) => leases[index]!.leases[0]!.crashes,
+  });
+  return { items, run };
 }

@@ -103,10 +103,10 @@ test('an item that came back after it was settled is not finished', async () => 
   const { leased } = served.takeNow(1)!;
   expect(await served.query()).toMatchObject({ qsize: 0, leased: 1 });
   expect(await settled(Promise.race(joins))).toBe(false);
-  await leased.release(0, 1, true);
+  await leased.run.end(0, 1, false);
   const again = served.takeNow(1)!;
   expect(await settled(Promise.race(joins))).toBe(false);
-  await again.leased.ack(0, 1);
+  await again.leased.run.end(0, 1, true);
   await Promise.all(joins);
   expect(await served.query()).toMatchObject({ qsize: 0, leased: 0 });
 });

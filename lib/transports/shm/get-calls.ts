@@ -2,6 +2,7 @@
 import { CODEC_RAW, decodeItem } from '../../codec/registry';
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { HeldBatch } from '../../queue/lease-batch';
+import { LeaseRun } from '../../queue/lease-table';
 import type { LeaseBatch, NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readMax, readWait } from '../../wait/options';
@@ -151,7 +152,7 @@ export class GetCalls<T> {
     const wait = readWait(options);
     const items: T[] = [];
     const held = new LeasedItems(this.queue, this.native);
-    if (readMax(max, 'leaseMany') === 0) return new HeldBatch(items, held);
+    if (readMax(max, 'leaseMany') === 0) return new HeldBatch(items, new LeaseRun(items.length, held));
     const attempt = (): { value: number } | undefined => {
       const status = this.pool.leaseMany(this.queue, items, held, max, 0);
       refuseGet(status);
@@ -164,7 +165,7 @@ export class GetCalls<T> {
     } catch (error) {
       return refused(error);
     }
-    return new HeldBatch(items, held);
+    return new HeldBatch(items, new LeaseRun(items.length, held));
   }
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {

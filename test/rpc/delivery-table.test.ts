@@ -1,0 +1,136 @@
+/** What a client has, by tag: a lease ends once and only for itself, and the run that was lent is the one who knows. */
+import { LeaseTable } from '../../lib/queue/lease-table';
+import type { HeldItems, LeaseRun } from '../../lib/queue/lease-table';
+import { DeliveryTable, release } from '../../lib/server/delivery-table';
+import type { Use } from '../../lib/server/delivery-table';
+
+const calls: string[] = [];
+const told = (): string[] => calls.splice(0);
+afterEach(told);
+
+/** A queue that writes down what becomes of the items, once `until` is over. */
+function held(name: string, until?: Promise<void>): HeldItems {
+  const note = (what: string): void | Promise<void> =>
+    until === undefined ? void calls.push(what) : until.then(() => void calls.push(what));
+  return {
+    end: (from, to, acknowledge) => note(`${name} ${acknowledge ? 'ack' : 'back'} ${from}-${to}`),
+    undo: (from, to) => note(`${name} undo ${from}-${to}`),
+    deliveries: () => 1,
+    crashes: () => 0,
+  };
+}
+
+let leases: LeaseTable;
+let table: DeliveryTable;
+let tag = 1;
+
+beforeEach(() => {
+  [leases, table, tag] = [new LeaseTable(), new DeliveryTable(), 1];
+});
+
+function deliver(use: Use, count: number, of: HeldItems): LeaseRun {
+  const run = leases.lend(count, of);
+  table.add({ first: tag, use, run, from: 0, to: count });
+  tag += count;
+  return run;
+}
+
+test('what was settled is settled no more, and a settle that names one of it is refused as a whole', () => {
+  deliver('lease', 5, held('a'));
+  expect(table.settle(2, 2, false)).toEqual({ ended: undefined });
+  expect(table.settle(2, 2, true)).toBeUndefined();
+  expect(table.settle(1, 5, true)).toBeUndefined();
+  expect(table.settle(3, 2, false)).toBeUndefined();
+  expect(told()).toEqual(['a ack 1-3']);
+  expect(table.settle(4, 2, true)).toBeDefined();
+  expect(table.settle(1, 1, false)).toBeDefined();
+  expect(told()).toEqual(['a back 3-5', 'a ack 0-1']);
+  expect(table.isEmpty).toBe(true);
+  expect(table.settle(1, 1, false)).toBeUndefined();
+});
+
+test('tags that were never given, and none at all, are refused', () => {
+  deliver('given', 2, held('a'));
+  for (const [first, count] of [
+    [0, 1],
+    [1, 3],
+    [3, 1],
+    [1, 0],
+    [0, 3],
+  ] as const)
+    // prettier-ignore
+    expect(table.settle(first, count, false)).toBeUndefined();
+  expect(told()).toEqual([]);
+  expect(table.isEmpty).toBe(false);
+});
+
+test('over several deliveries: what goes back goes newest first, and only a lease was seen', () => {
+  const [a, b, c] = [deliver('lease', 2, held('a')), deliver('given', 2, held('b')), deliver('ahead', 2, held('c'))];
+  expect(table.ahead).toBe(2);
+  expect(table.settle(2, 4, true)).toBeDefined();
+  expect(told()).toEqual(['c undo 0-1', 'b undo 0-2', 'a back 1-2']);
+  expect([a.open, b.open, c.open, table.ahead]).toEqual([1, 0, 1, 1]);
+  expect(table.settle(6, 1, false)).toBeDefined();
+  expect(table.settle(3, 1, false)).toBeUndefined();
+  expect(table.settle(1, 1, false)).toBeDefined();
+  expect(table.isEmpty).toBe(true);
+});
+
+test('all of it has ended when settle returns, while the queue of the first is still being told', async () => {
+  let done = (): void => {};
+  deliver('given', 1, held('slow', new Promise((resolve) => (done = resolve))));
+  deliver('given', 1, held('b'));
+  const settled = table.settle(1, 2, false);
+  expect(table.settle(2, 1, true)).toBeUndefined();
+  done();
+  await settled!.ended;
+  expect(told()).toEqual(['slow ack 0-1', 'b ack 0-1']);
+});
+
+test('a queue that fails is told of, and keeps no other from its turn', async () => {
+  const failing = (): HeldItems => ({
+    ...held('failing'),
+    end: () => {
+      throw new Error('no');
+    },
+  });
+  deliver('given', 1, failing());
+  deliver('given', 1, held('b'));
+  deliver('given', 1, failing());
+  deliver('given', 1, held('d'));
+  await expect(table.settle(1, 4, false)!.ended).rejects.toThrow('no');
+  expect(told()).toEqual(['b ack 0-1', 'd ack 0-1']);
+  expect(table.isEmpty).toBe(true);
+});
+
+test('what went with its queue is not here any more', () => {
+  deliver('lease', 2, held('a'));
+  leases.loseNow();
+  expect(told()).toEqual(['a back 0-2']);
+  expect(table.isEmpty).toBe(true);
+  expect(table.settle(1, 1, false)).toBeUndefined();
+  expect(table.takeAll()).toEqual([]);
+});
+
+test('what is left is handed over in the order of its tags, and ends as what it was lent as', async () => {
+  deliver('lease', 4, held('a'));
+  const run = deliver('given', 3, held('b'));
+  table.settle(2, 1, false);
+  table.settle(6, 1, false);
+  told();
+  const left = table.takeAll();
+  expect(left.map(({ first, use, from, to }) => [first, use, from, to])).toEqual([
+    [1, 'lease', 0, 1],
+    [3, 'lease', 2, 4],
+    [5, 'given', 0, 1],
+    [7, 'given', 2, 3],
+  ]);
+  expect([table.isEmpty, table.ahead]).toEqual([true, 0]);
+  const kept = new DeliveryTable();
+  for (const delivery of left.splice(2)) kept.add(delivery);
+  await release(left, ({ from }) => from === 0);
+  expect(told()).toEqual(['a undo 2-4', 'a back 0-1']);
+  expect(kept.settle(7, 1, false)).toBeDefined();
+  expect(kept.settle(6, 1, false)).toBeUndefined();
+  expect(run.open).toBe(1);
+});
