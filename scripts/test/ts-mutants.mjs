@@ -26,6 +26,7 @@ const QUICK = [
   'test/unit/closed-while-putting',
   'test/unit/shared-signal',
   'test/unit/ack-after-close',
+  'test/rpc/delivery-table',
 ];
 const TESTS = [
   { name: 'unit', paths: QUICK, seconds: 120 },

@@ -4,7 +4,8 @@ import type { HeldItem, ItemSource } from '../../../queue/streams';
 import { onAbort } from '../../../wait/abort-listeners';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import type { ItemBatch } from '../wire/item-batch';
-import type { Held, PendingGets } from './pending-gets';
+import type { PendingGets } from './pending-gets';
+import type { Held, ShownItems } from './shown-items';
 
 const DONE = { done: true, value: undefined } as const;
 
@@ -42,7 +43,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     this.reading.enter();
     const shown = gets.takeAhead();
     if (shown === undefined) return this.wait();
-    gets.confirm(shown.tag);
+    gets.shown.confirm(shown.tag);
     return this.give(() => shown.items.open(shown.index) as T);
   }
 
@@ -87,7 +88,7 @@ class StreamItem<T> implements HeldItem<T>, Held {
   item!: T;
 
   constructor(
-    private readonly gets: PendingGets,
+    private readonly shown: ShownItems,
     readonly tag: number,
     readonly items: ItemBatch,
     readonly index: number,
@@ -95,11 +96,11 @@ class StreamItem<T> implements HeldItem<T>, Held {
   ) {}
 
   ack(): undefined {
-    this.gets.endHeld(this, false);
+    this.shown.endHeld(this, false);
   }
 
   async release(): Promise<void> {
-    this.gets.endHeld(this, true);
+    this.shown.endHeld(this, true);
   }
 }
 
@@ -143,14 +144,14 @@ export class AheadLeases<T> implements ItemSource<T> {
 
   /** @throws what its codec says of it; then it is gone */
   private held(tag: number, items: ItemBatch, index: number, ahead: boolean): HeldItem<T> {
-    const { gets } = this.reading;
-    const held = new StreamItem<T>(gets, tag, items, index, ahead);
-    gets.hold(held);
+    const { shown } = this.reading.gets;
+    const held = new StreamItem<T>(shown, tag, items, index, ahead);
+    shown.hold(held);
     try {
       held.item = items.open(index) as T;
       return held;
     } catch (error) {
-      gets.endHeld(held, false);
+      shown.endHeld(held, false);
       throw error;
     }
   }

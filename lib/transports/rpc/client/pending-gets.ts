@@ -15,22 +15,9 @@ import { CallTimeout, unreachable } from './call-timeout';
 import type { Connection } from './connection';
 import { GetCall } from './get-call';
 import type { GetOptions, Part } from './get-call';
-import type { PendingSettles, SettleResult } from './pending-settles';
+import type { PendingSettles } from './pending-settles';
 import type { ReadAhead, ShownItem } from './read-ahead';
-
-/** A program that takes nothing for so long is working on what it has: nothing more counts as shown then. At least, and in round trips. */
-const IDLE_MS = 5;
-const IDLE_ROUND_TRIPS = 4;
-
-/** One item in a stream. */
-export interface Held {
-  readonly tag: number;
-  /** It was read ahead. */
-  readonly ahead: boolean;
-  readonly items: ItemBatch;
-  /** Which one of them. */
-  readonly index: number;
-}
+import { ShownItems } from './shown-items';
 
 export class PendingGets {
   /** In the order in which they were made. */
@@ -51,14 +38,8 @@ export class PendingGets {
   /** The last answer brought all that was asked ahead: more may be there. */
   private plenty = true;
   private refilling = false;
-  /** The wider window that the server was told of and has not agreed to. */
-  private widening = false;
-  /** To be told to the server. */
-  private newWindow: number | undefined;
-  private idleTimer: NodeJS.Timeout | undefined;
-  private confirmed = this.confirmation();
-  /** In streams, on their way to the program. */
-  private readonly held = new Set<Held>();
+  /** What the program has, or may have seen, of what was read ahead or lies in streams. */
+  readonly shown: ShownItems;
 
   constructor(
     private readonly connection: Connection,
@@ -66,8 +47,10 @@ export class PendingGets {
     private readonly settles: PendingSettles,
     private readonly ahead: ReadAhead,
     /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
-    private readonly restore: (items: ItemBatch) => void,
-  ) {}
+    restore: (items: ItemBatch) => void,
+  ) {
+    this.shown = new ShownItems(connection, settles, ahead, () => this.serveFromAhead(), restore);
+  }
 
   get busy(): boolean {
     return this.calls.size > 0;
@@ -99,7 +82,7 @@ export class PendingGets {
     if (--this.readers === 0) this.returnAhead();
   }
 
-  /** An item that was read ahead, if nobody waits for it before and it may be shown. `confirm` or `putBack` ends it. */
+  /** An item that was read ahead, if nobody waits for it before and it may be shown. `shown.confirm` ends it. */
   takeAhead(): ShownItem | undefined {
     if (this.ahead.count === 0 || this.unsent.length > 0 || !this.ahead.mayShow) return undefined;
     const shown = this.ahead.show();
@@ -107,39 +90,9 @@ export class PendingGets {
     return shown;
   }
 
-  /** The program has it. */
-  confirm(tag: number): void {
-    this.settles.ack(tag, this.confirmed);
-  }
-
-  /** An item that waits in a stream: it is acknowledged when it leaves, and goes back when the stream goes first. `endHeld` ends it. */
-  hold(held: Held): void {
-    this.held.add(held);
-  }
-
-  endHeld(held: Held, release: boolean): void {
-    const { tag, ahead } = held;
-    if (this.held.delete(held)) {
-      if (ahead && !release) this.confirm(tag);
-      else this.settles.settle(tag, 1, release, ahead ? this.confirmed : () => {});
-    }
-    // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
-    else if (release) this.restore(held.items.slice(held.index, held.index + 1));
-  }
-
   /** Of a delivery that no call wants, or of what was read ahead. */
   giveBack(tag: number, count: number): void {
     this.settles.settle(tag, count, true, () => {});
-  }
-
-  private confirmation(): (result: SettleResult, count: number) => void {
-    const answered = (_result: SettleResult, count: number): void => {
-      // That of a stream before this one says nothing of this one.
-      if (answered !== this.confirmed) return;
-      this.ahead.unconfirmed = Math.max(0, this.ahead.unconfirmed - count);
-      if (this.unsent.length > 0) this.serveFromAhead();
-    };
-    return answered;
   }
 
   /** Those that wait first get what was read ahead; whoever wants more than one item, or a lease, gets it from the queue, and all in order. */
@@ -147,10 +100,10 @@ export class PendingGets {
     while (this.unsent.length > 0 && this.ahead.count > 0) {
       const call = this.unsent[0]!;
       if (call.options.max > 1 || call.options.kind === 'lease') return this.returnAhead();
-      if (!this.ahead.mayShow) return this.widen();
+      if (!this.ahead.mayShow) return this.shown.widen();
       this.unsent.shift();
       const { items, index, tag } = this.ahead.show();
-      if (call.options.kind === 'take') this.confirm(tag);
+      if (call.options.kind === 'take') this.shown.confirm(tag);
       call.parts.push({ tag, items: items.slice(index, index + 1), deliveries: undefined, ahead: true });
       this.finish(call, () => call.resolve());
     }
@@ -174,45 +127,6 @@ export class PendingGets {
     this.connection.scheduleFlush();
   }
 
-  private widen(): void {
-    if (this.widening) return;
-    this.widening = true;
-    const wider = this.ahead.widerWindow;
-    const { confirmed } = this;
-    this.newWindow = wider;
-    this.settles.barrier(() => {
-      if (confirmed !== this.confirmed) return;
-      this.widening = false;
-      this.ahead.window = wider;
-      this.watchIdle();
-      this.serveFromAhead();
-    });
-  }
-
-  /** While the program works on what it has, the rest is not its: should the process die, it comes again at once. */
-  private watchIdle(): void {
-    if (this.idleTimer !== undefined) return;
-    let { shown } = this.ahead;
-    this.idleTimer = setInterval(
-      () => {
-        const { ahead } = this;
-        if (ahead.shown === shown && ahead.unconfirmed === 0 && !this.widening) {
-          ahead.window = 0;
-          this.newWindow = 0;
-          this.stopWatching();
-          if (this.connection.isOpen) this.connection.scheduleFlush();
-        }
-        shown = ahead.shown;
-      },
-      IDLE_MS + IDLE_ROUND_TRIPS * this.settles.roundTripMs,
-    ).unref();
-  }
-
-  private stopWatching(): void {
-    clearInterval(this.idleTimer);
-    this.idleTimer = undefined;
-  }
-
   /** All that was read ahead and not shown goes back. */
   returnAhead(): void {
     for (const { tag, count } of this.ahead.clear()) this.giveBack(tag, count);
@@ -228,8 +142,8 @@ export class PendingGets {
   // ── the wire ─────────────────────────────────────────────────────────────
 
   collect(frame: ClientFrame): void {
-    if (this.newWindow !== undefined) frame.window = this.newWindow;
-    this.newWindow = undefined;
+    const window = this.shown.takeNewWindow();
+    if (window !== undefined) frame.window = window;
     if (this.cancels.length > 0) frame.cancels = [...(frame.cancels ?? []), ...this.cancels.splice(0)];
     const gets: Get[] = [];
     this.collectRefill(gets);
@@ -360,17 +274,13 @@ export class PendingGets {
   onOpened(opened: Opened): void {
     this.window = opened.windowItems ?? 1;
     this.cancels = [];
-    this.newWindow = undefined;
+    this.shown.takeNewWindow();
   }
 
   onDown(failure: ConnectionFailure): void {
-    this.confirmed = this.confirmation();
-    for (const { tag } of this.held) this.confirmAll(tag, 1);
-    this.held.clear();
-    this.ahead.reset();
-    this.stopWatching();
+    this.shown.onDown();
     this.asked = undefined;
-    this.refilling = this.widening = false;
+    this.refilling = false;
     this.plenty = true;
     for (const call of [...this.calls]) {
       if (failure.permanent || call.deadline.timeoutMs === 0) {
@@ -398,7 +308,7 @@ export class PendingGets {
     this.asked = undefined;
     this.plenty = false;
     this.returnAhead();
-    this.stopWatching();
+    this.shown.stop();
   }
 
   setReferenced(referenced: boolean): void {
