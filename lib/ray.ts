@@ -1,13 +1,7 @@
 /// <reference types="node" preserve="true" />
 /** `sage-queue/ray`: a Ray cluster from Node, without Python here. gRPC is loaded when the first client connects. */
-export {
-  RayActor,
-  RayClient,
-  RayObjectRef,
-  type ActorClass,
-  type ActorOptions,
-  type Kwargs,
-} from './transports/ray/client/ray-client';
+export { RayActor, RayClient, RayObjectRef, type ActorOptions } from './transports/ray/client/ray-client';
+export type { ActorClass, Kwargs } from './transports/ray/client/pickled-calls';
 export {
   RayActorDiedError,
   RayActorUnavailableError,

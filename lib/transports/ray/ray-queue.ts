@@ -1,41 +1,21 @@
-/**
- * `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. Attaching and the calls stand together, since every call
- * begins with the one and may end it.
- */
-import { CallEnd, untilAborted } from '../../wait/abort-listeners';
+/** `ray_queue` and `ray_actor`: queues that live in an actor of a Ray cluster. */
+import { CallEnd } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import {
-  ConfigMismatchError,
-  QueueClosedError,
-  QueueConnectionError,
-  QueueExistsError,
-  QueueNotFoundError,
-  QueueShutDownError,
-} from '../../errors';
+import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../../errors';
 import { interruptible } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
-import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
+import { answerWithin, deadlineOf, remainingMs } from '../../wait/deadline';
 import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import type { Backend, BackendState, Delivery, Promises } from './actor/backend';
 import { ANSWER_WITHIN_MS, unanswered } from './actor/pending-call';
-import { type RayActor, RayClient } from './client/ray-client';
+import { Attachment } from './attachment';
+import type { AskedActor } from './attachment';
 import { RayActorDiedError, RayTaskError } from './errors';
-import { LeasedBackend } from './actor/leased-backend';
-import { PlainBackend } from './actor/foreign-backend';
-import { QUEUE_ACTOR_NAME, QUEUE_ACTOR_SOURCE } from './actor/queue-actor-source';
 
-const DEFAULT_LEASE_MS = 20_000;
-/**
- * How long a broken connection is waited for. When the server's process of this client dies, Ray says so only after this time.
- * Short, because a queue loses nothing with a session; `ActorConnection` goes on trying for new ones.
- */
-const GRACE_MS = 5000;
-/** How long an actor that is being made may take: a Python process has to start for it. */
-const MAKING_MS = 10_000;
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
 const PUTS_AHEAD = 2000;
 
@@ -48,92 +28,29 @@ export interface RayQueueStats extends QueueStats {
 }
 
 abstract class QueueOnRay<T> extends BaseQueue<T> {
-  private readonly client: RayClient;
-  private attaching: Promise<Backend> | undefined;
-  /** What `attaching` came to. */
-  private attached: Backend | undefined;
-  /** An actor is being made: a Python process has to start. */
-  private making = false;
+  private readonly attachment: Attachment;
   private closing: Promise<void> | undefined;
-  private readonly leaving = new AbortController();
   private readonly answerMs: number;
-  /** It had its queue once: 'exclusive' was about the first. */
-  private hadQueue = false;
   private readonly leases = new LeaseTable();
-  private knownMaxsize: number | undefined;
 
-  constructor(
-    descriptor: QueueDescriptor,
-    private readonly options: ResolveOptions = {},
-  ) {
+  constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    const { address, namespace } = descriptor.metadata;
-    this.client = new RayClient({
-      address: typeof address === 'string' ? address : undefined,
-      namespace: typeof namespace === 'string' ? namespace : undefined,
-      credentials: options.credentials,
-      graceMs: GRACE_MS,
-    });
     this.answerMs = readAnswerWithin(options.answerTimeoutMs) ?? ANSWER_WITHIN_MS;
+    this.attachment = new Attachment(descriptor, options, this.answerMs, () => this.askedActor());
   }
 
-  /** The actor's name. */
-  protected abstract get actorName(): string;
-  protected abstract get mayCreate(): boolean;
+  /** The actor that is the queue. */
+  protected abstract askedActor(): AskedActor;
 
   protected override get maxsize(): number {
-    return this.knownMaxsize ?? super.maxsize;
-  }
-
-  private backend(): Promise<Backend> {
-    if (this.attaching === undefined) {
-      const attaching = this.attach();
-      this.attaching = attaching;
-      attaching.then(
-        (backend) => {
-          if (this.attaching !== attaching || this.leaving.signal.aborted) return backend.forget();
-          this.attached = backend;
-          this.hadQueue = true;
-        },
-        () => {
-          // The next call tries again.
-          if (this.attaching === attaching) this.attaching = undefined;
-        },
-      );
-    }
-    return this.attaching;
-  }
-
-  /**
-   * The backend, and what is left of the wait. A handle that has none yet connects first, which has its own limit; from then on the
-   * actor has as long as the call waits for the queue, and `answerMs` more.
-   */
-  private async ready(what: string, wait: Wait): Promise<[Backend, Wait]> {
-    if (this.leaving.signal.aborted) throw new QueueClosedError();
-    if (this.attached !== undefined) return [this.attached, wait];
-    const attaching = untilAborted(untilAborted(this.backend(), wait.signal), this.leaving.signal);
-    await Promise.race([attaching, this.client.connected()]);
-    const deadline = deadlineOf(wait);
-    for (let waitedMs = 0; ;) {
-      const limitMs = wait.timeoutMs + Math.max(this.answerMs, this.making ? MAKING_MS : 0);
-      if (limitMs === Infinity) return [await attaching, wait];
-      if (waitedMs >= limitMs) throw unanswered(what, limitMs);
-      const late = new Error('late');
-      try {
-        const backend = await answerWithin(limitMs - waitedMs, attaching, () => late);
-        return [backend, wait.timeoutMs === 0 ? wait : restOf(wait, deadline)];
-      } catch (error) {
-        if (error !== late) throw error;
-        waitedMs = limitMs;
-      }
-    }
+    return this.attachment.maxsize;
   }
 
   /** One call of the program: its errors name it, and after the actor's death the next one attaches anew. */
   private async through<V>(what: string, wait: Wait, call: (backend: Backend, wait: Wait) => Promise<V>): Promise<V> {
     let backend: Backend | undefined;
     try {
-      const ready = await this.ready(what, wait);
+      const ready = await this.attachment.ready(what, wait);
       backend = ready[0];
       // It may have fired while this one got ready.
       if (wait.signal?.aborted) throw wait.signal.reason;
@@ -144,93 +61,13 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   private explained(what: string, error: unknown, backend: Backend | undefined): unknown {
-    if (error instanceof RayTaskError) return error.calledAs(`${what}: the actor '${this.actorName}'`);
-    if (!(error instanceof RayActorDiedError)) return error;
-    if (backend !== undefined && this.attached === backend) {
-      this.attached = this.attaching = undefined;
-      backend.forget();
-    }
+    if (!(error instanceof RayTaskError || error instanceof RayActorDiedError)) return error;
+    const { actorName } = this.attachment;
+    if (error instanceof RayTaskError) return error.calledAs(`${what}: the actor '${actorName}'`);
+    if (backend !== undefined) this.attachment.lose(backend);
     return new RayActorDiedError(
-      `${what}: ${error.message} What the queue held is gone. The next call of this handle attaches anew, to whatever has the name '${this.actorName}' then.`,
+      `${what}: ${error.message} What the queue held is gone. The next call of this handle attaches anew, to whatever has the name '${actorName}' then.`,
       { cause: error, ...(error.outcome === 'unknown' && { outcome: error.outcome }) },
-    );
-  }
-
-  private async attach(): Promise<Backend> {
-    const name = this.actorName;
-    const { create: asked = 'if-missing' } = this.options;
-    const create = asked === 'exclusive' && this.hadQueue ? 'if-missing' : asked;
-    const where = `in namespace '${this.client.namespace}' of ${this.client.address}`;
-    const existing = await this.client.getActor(name);
-    if (existing !== undefined) {
-      if (create === 'exclusive')
-        throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`);
-      return this.checked(await this.backendOf(existing));
-    }
-    if (create === 'never' || !this.mayCreate) {
-      throw new QueueNotFoundError(
-        `There is no actor named '${name}' ${where}, and it is not to be created.${await this.elsewhere(name)}`,
-      );
-    }
-    this.making = true;
-    try {
-      return this.checked(await this.create(name, create === 'exclusive', where));
-    } finally {
-      this.making = false;
-    }
-  }
-
-  /** A name that exists under another namespace is the usual mistake. */
-  private async elsewhere(name: string): Promise<string> {
-    const all = await this.client.listNamedActors({ allNamespaces: true }).catch(() => []);
-    const others = all.filter((actor) => actor.name === name).map((actor) => `'${actor.namespace}'`);
-    return others.length === 0 ? '' : ` There is one in namespace ${others.join(', ')}.`;
-  }
-
-  private async create(name: string, exclusive: boolean, where: string): Promise<Backend> {
-    const actorClass = { source: QUEUE_ACTOR_SOURCE, name: QUEUE_ACTOR_NAME };
-    try {
-      const actor = await this.client.createActor(actorClass, [super.maxsize], {}, { name, getIfExists: !exclusive });
-      return await this.backendOf(actor);
-    } catch (error) {
-      if (
-        error instanceof RayTaskError &&
-        /ActorAlreadyExists|already exists|already taken/.test(`${error.pythonType} ${error.message}`)
-      ) {
-        throw new QueueExistsError(`An actor named '${name}' exists already ${where}, and create is 'exclusive'.`, {
-          cause: error,
-        });
-      }
-      throw error;
-    }
-  }
-
-  private async backendOf(actor: RayActor): Promise<Backend> {
-    const { lease_ms: leaseMs } = this.descriptor.metadata;
-    const leased = new LeasedBackend(
-      this.client,
-      actor,
-      typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : DEFAULT_LEASE_MS,
-      this.answerMs,
-    );
-    try {
-      this.knownMaxsize = await leased.attach();
-      return leased;
-    } catch (error) {
-      if (!(error instanceof RayTaskError) || error.pythonType !== 'builtins.AttributeError') throw error;
-    }
-    const plain = await PlainBackend.attach(this.client, actor, this.answerMs);
-    this.knownMaxsize = plain.maxsize ?? super.maxsize;
-    return plain;
-  }
-
-  private checked(backend: Backend): Backend {
-    const asked = super.maxsize;
-    const found = this.knownMaxsize;
-    if (asked === 0 || found === undefined || asked === found) return backend;
-    void backend.close();
-    throw new ConfigMismatchError(
-      `The queue '${this.actorName}' exists with maxsize ${found}; the descriptor asks for ${asked}. Ask for the same, or leave maxsize out to take it as it is.`,
     );
   }
 
@@ -243,7 +80,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const deadline = deadlineOf(wait);
     let backend: Backend | undefined;
     const attach = async (): Promise<void> => {
-      [backend] = await this.ready('putMany', wait);
+      [backend] = await this.attachment.ready('putMany', wait);
     };
     const ending = new CallEnd(wait.signal);
     const underWay: Promise<void>[] = [];
@@ -338,7 +175,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   private async endLeases(held: readonly Delivery[], acknowledge: boolean): Promise<void> {
-    if (this.leaving.signal.aborted) {
+    if (this.attachment.isLeaving) {
       for (const delivery of held) delivery.requeue();
       return;
     }
@@ -384,10 +221,9 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   /** Returns also when the cluster or the actor is silent. */
   override close(): Promise<void> {
     this.closing ??= (async () => {
-      this.leaving.abort(new QueueClosedError());
+      this.attachment.leave();
       this.leases.loseNow();
-      await this.attached?.close();
-      await this.client.close();
+      await this.attachment.close();
     })();
     this.tellEnd(new QueueClosedError());
     return this.closing;
@@ -419,25 +255,17 @@ function valueOf<T>(delivery: Delivery): T {
 
 /** One detached named actor per `queue_id` and namespace, made when it is missing. */
 export class RayQueue<T = unknown> extends QueueOnRay<T> {
-  protected get actorName(): string {
-    return this.descriptor.queueId;
-  }
-
-  protected get mayCreate(): boolean {
-    return true;
+  protected askedActor(): AskedActor {
+    return { name: this.descriptor.queueId, mayCreate: true };
   }
 }
 
 /** Any named actor with put, get, empty and qsize; made as a queue when there is none, unless `create` is false. */
 export class RayActorQueue<T = unknown> extends QueueOnRay<T> {
-  protected get actorName(): string {
-    const { actor_name: name } = this.descriptor.metadata;
+  protected askedActor(): AskedActor {
+    const { actor_name: name, create } = this.descriptor.metadata;
     if (typeof name !== 'string' || name === '')
       throw new QueueConnectionError('The descriptor of a ray_actor queue has no actor_name in its metadata.');
-    return name;
-  }
-
-  protected get mayCreate(): boolean {
-    return this.descriptor.metadata.create !== false;
+    return { name, mayCreate: create !== false };
   }
 }

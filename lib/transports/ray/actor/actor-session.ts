@@ -9,7 +9,7 @@ import { unanswered } from './pending-call';
 import { convertNode } from '../pickle/convert';
 import { PyFloat, PyList } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
-import { parseResult } from '../client/ray-client';
+import { parseResult } from '../client/pickled-calls';
 
 /** What settles leases; it rides on the next call. */
 interface Settlement {

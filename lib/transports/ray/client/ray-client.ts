@@ -1,18 +1,15 @@
 /** Actors, objects and calls of a Ray cluster, from Node. */
 import { refuseUnknown } from '../../../util/known-options';
-import { QueueConnectionError, SerializationError } from '../../../errors';
+import { QueueConnectionError } from '../../../errors';
 import type { Datapath } from './data-stream';
-import { failureOf, fromPython, RayActorDiedError, RaySessionLostError, RayTaskError } from '../errors';
-import { convertNode, readPickle } from '../pickle/convert';
-import { parsePickle } from '../pickle/read';
-import { asTuple, PickleError, PyDict, PyException, PyGlobal, PyObject, PyPersistent, PyTuple } from '../pickle/types';
+import { RayActorDiedError, RaySessionLostError, RayTaskError } from '../errors';
+import { PyDict, PyGlobal, PyObject, PyPersistent, PyTuple } from '../pickle/types';
 import { writePickle } from '../pickle/write';
+import { decodeResult, definitionPickle, encode, errorOf, objectIn, pickleArguments } from './pickled-calls';
+import type { ActorClass, Kwargs } from './pickled-calls';
 import { type RayClientOptions, Session } from './session';
 import { decodeNamedActors, decodePut, decodeTerminate, decodeTicket, encodeListNamedActors, encodePut } from './wire';
 import { encodeRelease, encodeTask, encodeTerminateActor, TASK, type Task } from './wire';
-
-/** Keyword arguments of a Python call. */
-export type Kwargs = { readonly [name: string]: unknown };
 
 /** What an actor is made with. */
 export interface ActorOptions {
@@ -35,9 +32,6 @@ export interface ActorOptions {
 const ACTOR_OPTIONS: readonly (keyof ActorOptions)[] = [
   ...(['name', 'namespace', 'lifetime', 'getIfExists', 'numCpus', 'maxConcurrency', 'maxRestarts'] as const),
 ];
-
-/** A Python class, or function: importable on the cluster, or as source text that defines it. */
-export type ActorClass = { module: string; name: string } | { source: string; name: string };
 
 /** A value in the cluster's object store. Gone when it is released or the session ends. */
 export class RayObjectRef {
@@ -362,87 +356,4 @@ export class RayClient {
     if (bytes >= RELEASE_AT_ONCE_BYTES || this.releasing.length >= RELEASE_BATCH) return flush();
     this.releaseTimer ??= setTimeout(flush, RELEASE_AFTER_MS).unref();
   }
-}
-
-/** What Ray writes for an object reference inside a value: `PickleStub(type, client_id, ref_id, name, baseline_options)`. */
-function objectIn({ id: stub }: PyPersistent): { clientId: string; id: Uint8Array } {
-  const fields = stub instanceof PyObject ? stubFields(stub) : [];
-  const [type, clientId, id] = fields;
-  if (type !== 'Object' || typeof clientId !== 'string' || !Buffer.isBuffer(id))
-    throw new TypeError(
-      `This refers to no object of the cluster but to ${typeof type === 'string' ? type : 'something else'}.`,
-    );
-  return { clientId, id };
-}
-
-/** A named tuple is rebuilt from one tuple of its fields (`copyreg._reconstructor(cls, tuple, fields)`, or `cls.__new__(cls, *fields)`). */
-function stubFields(stub: PyObject): readonly unknown[] {
-  const last = stub.arguments.at(-1);
-  return last instanceof PyTuple ? last.items : stub.arguments.slice(stub.construction === 'newobj' ? 0 : 1);
-}
-
-function encode(value: unknown): Buffer {
-  try {
-    return writePickle(value);
-  } catch (error) {
-    if (!(error instanceof PickleError)) throw error;
-    throw new SerializationError(`${error.message} See the table of values in docs/ray.md.`, { cause: error });
-  }
-}
-
-function pickleArguments(args: readonly unknown[], kwargs: Kwargs): Buffer {
-  return encode(asTuple([args, kwargs]));
-}
-
-/** @throws what the pickle says was raised; SerializationError when it cannot be read. */
-function decodeResult(data: Buffer): unknown {
-  let value: unknown;
-  try {
-    value = readPickle(data);
-  } catch (cause) {
-    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
-      cause,
-      bytes: data,
-    });
-  }
-  const failure = failureOf(value);
-  if (failure !== undefined) throw failure;
-  return value;
-}
-
-/** The nodes of a result, so that its parts can be converted one by one. @throws as decodeResult. @internal */
-export function parseResult(data: Buffer): unknown {
-  let node: unknown;
-  try {
-    node = parsePickle(data);
-  } catch (cause) {
-    throw new SerializationError(`A value from Ray cannot be read: ${(cause as Error).message}`, {
-      cause,
-      bytes: data,
-    });
-  }
-  const failure = node instanceof PyObject ? failureOf(convertNode(node)) : undefined;
-  if (failure !== undefined) throw failure;
-  return node;
-}
-
-function errorOf(pickled: Buffer): Error {
-  try {
-    const value = readPickle(pickled);
-    return value instanceof PyException
-      ? fromPython(value)
-      : new QueueConnectionError(`Ray refused the call: ${String(value)}`);
-  } catch (cause) {
-    return new QueueConnectionError('Ray refused the call with an error that cannot be read.', { cause });
-  }
-}
-
-/** By reference, or by source text that the cluster runs in a namespace of its own; `d` is one dict because nodes keep their identity. */
-function definitionPickle(definition: ActorClass): Buffer {
-  if ('module' in definition) return writePickle(new PyGlobal(definition.module, definition.name));
-  const names = new PyDict([['__name__', '__main__']]);
-  const run = new PyObject('reduce', new PyGlobal('builtins', 'exec'), new PyTuple([definition.source, names]));
-  const getItem = new PyGlobal('operator', 'getitem');
-  const after = new PyObject('reduce', getItem, new PyTuple([new PyTuple([run, names]), 1]));
-  return writePickle(new PyObject('reduce', getItem, new PyTuple([after, definition.name])));
 }

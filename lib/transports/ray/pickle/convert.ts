@@ -13,7 +13,9 @@ import {
 } from './types';
 import { asFrozenSet, asTuple, type TypedArray } from './types';
 import { bytesOf, ELEMENT_TYPES, fromNumpy, typedArray } from './numpy';
-import { DEFAULT_LIMITS, parsePickle, type ReadLimits } from './read';
+import { DEFAULT_LIMITS } from './limits';
+import type { ReadLimits } from './limits';
+import { parsePickle } from './read';
 
 const BUILTIN_EXCEPTIONS = new Set([
   'KeyboardInterrupt',

@@ -4,85 +4,11 @@
  *
  * Source of the opcodes: CPython's `Lib/pickletools.py`.
  */
-import {
-  PickleError,
-  PyByteArray,
-  PyDict,
-  PyFloat,
-  PyGlobal,
-  PyList,
-  PyObject,
-  PyPersistent,
-  PySet,
-  PyTuple,
-} from './types';
-
-export interface ReadLimits {
-  /** Longest pickle taken, in bytes. Default 512 MiB. */
-  maxBytes?: number;
-  /** Most containers, instances and memo entries; each costs far more memory than the one byte that asks for it. Default 4 million. */
-  maxObjects?: number;
-  /** Most values on the stack at once. Default 32 million. */
-  maxStack?: number;
-  /** Longest integer, in bytes. Default 16 MiB. */
-  maxIntegerBytes?: number;
-  /** Deepest nesting of the converted value. Default 500. */
-  maxDepth?: number;
-}
-
-export const DEFAULT_LIMITS: Required<ReadLimits> = {
-  maxBytes: 512 * 1024 * 1024,
-  maxObjects: 4_000_000,
-  maxStack: 32_000_000,
-  maxIntegerBytes: 16 * 1024 * 1024,
-  maxDepth: 500,
-};
-
-const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-/** Python writes lone surrogates as if they were characters ("surrogatepass"), which strict UTF-8 refuses. */
-function decodeText(bytes: Buffer): string {
-  if (bytes.length < 64 && isAscii(bytes)) return bytes.toString('latin1');
-  try {
-    return strictUtf8.decode(bytes);
-  } catch {
-    return decodeSurrogates(bytes);
-  }
-}
-
-function isAscii(bytes: Buffer): boolean {
-  for (let at = 0; at < bytes.length; at++) if (bytes[at]! > 0x7f) return false;
-  return true;
-}
-
-function decodeSurrogates(bytes: Buffer): string {
-  let text = '';
-  let start = 0;
-  const strict = (end: number): void => {
-    try {
-      text += strictUtf8.decode(bytes.subarray(start, end));
-    } catch {
-      throw new PickleError('A string is not valid UTF-8.');
-    }
-  };
-  for (let at = 0; at + 2 < bytes.length; at++) {
-    if (bytes[at] !== 0xed || (bytes[at + 1]! & 0xe0) !== 0xa0 || (bytes[at + 2]! & 0xc0) !== 0x80) continue;
-    strict(at);
-    text += String.fromCharCode(0xd000 | ((bytes[at + 1]! & 0x3f) << 6) | (bytes[at + 2]! & 0x3f));
-    start = at + 3;
-    at += 2;
-  }
-  strict(bytes.length);
-  return text;
-}
-
-function decodeInteger(bytes: Buffer): number | bigint {
-  if (bytes.length === 0) return 0;
-  if (bytes.length <= 6) return bytes.readIntLE(0, bytes.length);
-  const unsigned = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
-  const value = BigInt.asIntN(bytes.length * 8, unsigned);
-  return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER ? Number(value) : value;
-}
+import { PickleError, PyByteArray, PyDict, PyFloat, PyGlobal, PyList } from './types';
+import { PyObject, PyPersistent, PySet, PyTuple } from './types';
+import { DEFAULT_LIMITS } from './limits';
+import type { ReadLimits } from './limits';
+import { decodeInteger, decodeText } from './scalars';
 
 /** Python 3 writes its own modules under their Python 2 names in protocol 2. */
 const PYTHON_2_NAMES = new Map([
@@ -216,80 +142,119 @@ class Machine {
   }
 
   private step(opcode: number): void {
+    if (!this.scalar(opcode) && !this.container(opcode) && !this.instance(opcode) && !this.move(opcode))
+      throw this.malformed(`opcode 0x${opcode.toString(16).padStart(2, '0')} is not supported`);
+  }
+
+  /** Numbers, text, bytes, and what says how the pickle is made. @returns whether it is one of them, as the others do */
+  private scalar(opcode: number): boolean {
     switch (opcode) {
       case 0x80: {
         const protocol = this.uint(1);
         if (protocol < 2 || protocol > 5) throw new PickleError(`Pickle protocol ${protocol}; 2 to 5 are known.`);
-        return;
+        break;
       }
       case 0x95: // FRAME: only a hint to readers of files
         this.take(8);
-        return;
+        break;
       case 0x4e:
-        return this.push(null);
+        this.push(null);
+        break;
       case 0x88:
-        return this.push(true);
+        this.push(true);
+        break;
       case 0x89:
-        return this.push(false);
+        this.push(false);
+        break;
       case 0x4b:
-        return this.push(this.uint(1));
+        this.push(this.uint(1));
+        break;
       case 0x4d:
-        return this.push(this.uint(2));
+        this.push(this.uint(2));
+        break;
       case 0x4a:
-        return this.push(this.take(4).readInt32LE(0));
+        this.push(this.take(4).readInt32LE(0));
+        break;
       case 0x8a:
-        return this.push(decodeInteger(this.take(this.uint(1))));
+        this.push(decodeInteger(this.take(this.uint(1))));
+        break;
       case 0x8b: {
         const length = this.uint(4);
         if (length > this.limits.maxIntegerBytes) throw new PickleError(`An integer of ${length} bytes.`);
-        return this.push(decodeInteger(this.take(length)));
+        this.push(decodeInteger(this.take(length)));
+        break;
       }
       case 0x47: {
         const value = this.take(8).readDoubleBE(0);
-        return this.push(Number.isInteger(value) ? new PyFloat(value) : value);
+        this.push(Number.isInteger(value) ? new PyFloat(value) : value);
+        break;
       }
       case 0x8c:
-        return this.push(decodeText(this.take(this.uint(1))));
+        this.push(decodeText(this.take(this.uint(1))));
+        break;
       case 0x58:
-        return this.push(decodeText(this.take(this.uint(4))));
+        this.push(decodeText(this.take(this.uint(4))));
+        break;
       case 0x8d:
-        return this.push(decodeText(this.take(this.length8())));
+        this.push(decodeText(this.take(this.length8())));
+        break;
       case 0x43:
-        return this.push(Buffer.from(this.take(this.uint(1))));
+        this.push(Buffer.from(this.take(this.uint(1))));
+        break;
       case 0x42:
-        return this.push(Buffer.from(this.take(this.uint(4))));
+        this.push(Buffer.from(this.take(this.uint(4))));
+        break;
       case 0x8e:
-        return this.push(Buffer.from(this.take(this.length8())));
+        this.push(Buffer.from(this.take(this.length8())));
+        break;
       case 0x96:
-        return this.pushObject(new PyByteArray(Buffer.from(this.take(this.length8()))));
+        this.pushObject(new PyByteArray(Buffer.from(this.take(this.length8()))));
+        break;
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  /** Lists, tuples, dicts and sets, and what goes into them. */
+  private container(opcode: number): boolean {
+    switch (opcode) {
       case 0x5d:
-        return this.pushObject(new PyList());
+        this.pushObject(new PyList());
+        break;
       case 0x7d:
-        return this.pushObject(new PyDict());
+        this.pushObject(new PyDict());
+        break;
       case 0x8f:
-        return this.pushObject(new PySet());
+        this.pushObject(new PySet());
+        break;
       case 0x29:
-        return this.pushObject(new PyTuple());
+        this.pushObject(new PyTuple());
+        break;
       case 0x28: // MARK; each one costs a stack slot, so that they are bounded too
         if (this.marks.length >= this.limits.maxObjects) throw new PickleError('Too many marks.');
         this.marks.push(this.stack.length);
-        return;
+        break;
       case 0x61: {
         const item = this.pop();
-        return this.append(this.top(), [item]);
+        this.append(this.top(), [item]);
+        break;
       }
       case 0x65: {
         const items = this.popMark();
-        return this.append(this.top(), items);
+        this.append(this.top(), items);
+        break;
       }
       case 0x73: {
         const value = this.pop();
         const key = this.pop();
-        return this.setItems(this.top(), [key, value]);
+        this.setItems(this.top(), [key, value]);
+        break;
       }
       case 0x75: {
         const items = this.popMark();
-        return this.setItems(this.top(), items);
+        this.setItems(this.top(), items);
+        break;
       }
       case 0x90: {
         const items = this.popMark();
@@ -297,82 +262,120 @@ class Machine {
         if (target instanceof PySet) for (const item of items) target.items.push(item);
         else if (target instanceof PyObject) target.steps.push({ kind: 'add', items });
         else throw this.malformed('ADDITEMS to what is not a set');
-        return;
+        break;
       }
       case 0x91:
-        return this.pushObject(new PySet(this.popMark(), true));
+        this.pushObject(new PySet(this.popMark(), true));
+        break;
       case 0x74:
-        return this.pushObject(new PyTuple(this.popMark()));
+        this.pushObject(new PyTuple(this.popMark()));
+        break;
       case 0x85:
-        return this.tuple(1);
+        this.tuple(1);
+        break;
       case 0x86:
-        return this.tuple(2);
+        this.tuple(2);
+        break;
       case 0x87:
-        return this.tuple(3);
+        this.tuple(3);
+        break;
       case 0x6c:
-        return this.pushObject(new PyList(this.popMark()));
+        this.pushObject(new PyList(this.popMark()));
+        break;
       case 0x64: {
         const flat = this.popMark();
         const dict = new PyDict();
         this.pushObject(dict);
-        return this.setItems(dict, flat);
+        this.setItems(dict, flat);
+        break;
       }
-      case 0x94:
-        return this.remember(this.memo.size);
-      case 0x71:
-        return this.remember(this.uint(1));
-      case 0x72:
-        return this.remember(this.uint(4));
-      case 0x68:
-        return this.recall(this.uint(1));
-      case 0x6a:
-        return this.recall(this.uint(4));
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  /** What Python would import, call or build. */
+  private instance(opcode: number): boolean {
+    switch (opcode) {
       case 0x63: {
         const module = this.line();
-        return this.pushObject(new PyGlobal(PYTHON_2_NAMES.get(module) ?? module, this.line()));
+        this.pushObject(new PyGlobal(PYTHON_2_NAMES.get(module) ?? module, this.line()));
+        break;
       }
       case 0x93: {
         const name = this.pop();
         const module = this.pop();
         if (typeof name !== 'string' || typeof module !== 'string')
           throw this.malformed('STACK_GLOBAL needs two strings');
-        return this.pushObject(new PyGlobal(module, name));
+        this.pushObject(new PyGlobal(module, name));
+        break;
       }
       case 0x52: {
         const args = this.pop();
-        return this.pushObject(new PyObject('reduce', this.pop(), args));
+        this.pushObject(new PyObject('reduce', this.pop(), args));
+        break;
       }
       case 0x81: {
         const args = this.pop();
-        return this.pushObject(new PyObject('newobj', this.pop(), args));
+        this.pushObject(new PyObject('newobj', this.pop(), args));
+        break;
       }
       case 0x92: {
         const kwargs = this.pop();
         const args = this.pop();
-        return this.pushObject(new PyObject('newobj_ex', this.pop(), args, kwargs));
+        this.pushObject(new PyObject('newobj_ex', this.pop(), args, kwargs));
+        break;
       }
       case 0x62: {
         const state = this.pop();
         const target = this.top();
         if (!(target instanceof PyObject)) throw this.malformed('BUILD on what is not an instance');
         target.steps.push({ kind: 'state', state });
-        return;
+        break;
       }
       case 0x51:
-        return this.pushObject(new PyPersistent(this.pop()));
+        this.pushObject(new PyPersistent(this.pop()));
+        break;
+      default:
+        return false;
+    }
+    return true;
+  }
+
+  /** The memo, and the stack itself. */
+  private move(opcode: number): boolean {
+    switch (opcode) {
+      case 0x94:
+        this.remember(this.memo.size);
+        break;
+      case 0x71:
+        this.remember(this.uint(1));
+        break;
+      case 0x72:
+        this.remember(this.uint(4));
+        break;
+      case 0x68:
+        this.recall(this.uint(1));
+        break;
+      case 0x6a:
+        this.recall(this.uint(4));
+        break;
       case 0x30:
         // Python's POP takes a MARK when one lies on top.
         if (this.marks.length > 0 && this.marks[this.marks.length - 1] === this.stack.length) this.marks.pop();
         else this.pop();
-        return;
+        break;
       case 0x31:
         this.popMark();
-        return;
+        break;
       case 0x32:
-        return this.push(this.top());
+        this.push(this.top());
+        break;
       default:
-        throw this.malformed(`opcode 0x${opcode.toString(16).padStart(2, '0')} is not supported`);
+        return false;
     }
+    return true;
   }
 }
 

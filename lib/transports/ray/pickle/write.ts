@@ -3,46 +3,12 @@
  * so there are no frames, and values are memoised only where a cycle or an identity must survive (nodes, not plain values).
  */
 import { types } from 'node:util';
-import {
-  PickleError,
-  PyByteArray,
-  PyDict,
-  PyException,
-  PyFloat,
-  PyGlobal,
-  PyList,
-  PyObject,
-  PyPersistent,
-  PySet,
-} from './types';
-import { type TypedArray } from './types';
-import { asTuple, isFrozenSet, isTuple, PyFragment, PyNode, ndarrayInfo, PyTuple } from './types';
-import { elementBytes } from './numpy';
-
-export interface WriteLimits {
-  /** Longest pickle made, in bytes. Default 512 MiB. */
-  maxBytes?: number;
-  /** Deepest nesting. Default 500. */
-  maxDepth?: number;
-}
-
-const MAX_BYTES = 512 * 1024 * 1024;
-const MAX_DEPTH = 500;
-
-/** Python's `array.array` type code and `_array_reconstructor`'s machine format, by constructor name. */
-const ARRAY_CODES: { readonly [name: string]: readonly [code: string, format: number] } = {
-  Uint8Array: ['B', 0],
-  Uint8ClampedArray: ['B', 0],
-  Int8Array: ['b', 1],
-  Uint16Array: ['H', 2],
-  Int16Array: ['h', 4],
-  Uint32Array: ['I', 6],
-  Int32Array: ['i', 8],
-  BigUint64Array: ['Q', 10],
-  BigInt64Array: ['q', 12],
-  Float32Array: ['f', 14],
-  Float64Array: ['d', 16],
-};
+import { arrayCall, dateCall } from './calls';
+import type { Call } from './calls';
+import { DEFAULT_LIMITS } from './limits';
+import type { WriteLimits } from './limits';
+import { isFrozenSet, isTuple, PickleError, PyByteArray, PyDict, PyException, PyFloat, PyFragment } from './types';
+import { PyGlobal, PyList, PyNode, PyObject, PyPersistent, PySet, PyTuple } from './types';
 
 class Writer {
   private bytes = Buffer.allocUnsafe(1024);
@@ -192,7 +158,7 @@ class Writer {
     this.opcode(0x93);
   }
 
-  private call(module: string, name: string, args: readonly unknown[]): void {
+  private call({ module, name, args }: Call): void {
     this.global(module, name);
     this.tuple(args);
     this.opcode(0x52);
@@ -221,7 +187,7 @@ class Writer {
     if (ArrayBuffer.isView(value)) return this.view(value);
     if (types.isMap(value)) return this.dict(value);
     if (types.isSet(value)) return this.set(value);
-    if (types.isDate(value)) return this.date(value);
+    if (types.isDate(value)) return this.call(dateCall(value));
     if (value instanceof PyException) return this.write(PyException.rawOf(value));
     if (types.isAnyArrayBuffer(value)) return this.binary(new Uint8Array(value));
     const boxed = value.valueOf();
@@ -276,41 +242,10 @@ class Writer {
     this.opcode(frozen ? 0x91 : 0x90);
   }
 
-  /** An aware `datetime` in UTC. */
-  private date(value: Date): void {
-    const year = value.getUTCFullYear();
-    if (Number.isNaN(value.getTime()) || year < 1 || year > 9999) {
-      throw new PickleError('Python has no datetime for an invalid Date or a year outside 1 to 9999.');
-    }
-    const packed = Buffer.alloc(10);
-    packed.writeUInt16BE(year, 0);
-    packed.set(
-      [value.getUTCMonth() + 1, value.getUTCDate(), value.getUTCHours(), value.getUTCMinutes(), value.getUTCSeconds()],
-      2,
-    );
-    packed.writeUIntBE(value.getUTCMilliseconds() * 1000, 7, 3);
-    const noOffset = new PyObject('reduce', new PyGlobal('datetime', 'timedelta'), new PyTuple([0, 0, 0]));
-    const utc = new PyObject('reduce', new PyGlobal('datetime', 'timezone'), new PyTuple([noOffset]));
-    this.call('datetime', 'datetime', [packed, utc]);
-  }
-
-  /** Bytes as `bytes`; with a shape, a NumPy array; every other typed array an `array.array`, which needs no package. */
   private view(value: ArrayBufferView): void {
-    const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    const array = ndarrayInfo(value);
-    const codes = ARRAY_CODES[value.constructor.name];
-    if (array !== undefined) {
-      // The module that NumPy 1 and 2 both still accept for pickles.
-      const dtype = new PyObject('reduce', new PyGlobal('numpy', 'dtype'), new PyTuple([array.dtype]));
-      const flat = new PyObject(
-        'reduce',
-        new PyGlobal('numpy', 'frombuffer'),
-        new PyTuple([new PyByteArray(elementBytes(value as TypedArray, array.dtype)), dtype]),
-      );
-      return this.call('numpy', 'reshape', [flat, asTuple([...array.shape])]);
-    }
-    if (codes === undefined || codes[0] === 'B') return this.binary(bytes);
-    this.call('array', '_array_reconstructor', [new PyGlobal('array', 'array'), codes[0], codes[1], bytes]);
+    const array = arrayCall(value);
+    if (array === undefined) this.binary(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    else this.call(array);
   }
 
   // ── nodes: identity and cycles are kept
@@ -346,7 +281,7 @@ class Writer {
       return this.remember(node);
     }
     if (node instanceof PyByteArray) {
-      this.call('builtins', 'bytearray', [node.bytes]);
+      this.call({ module: 'builtins', name: 'bytearray', args: [node.bytes] });
       return this.remember(node);
     }
     if (node instanceof PyList) {
@@ -424,7 +359,9 @@ function recipe(node: PyObject): unknown[] {
  * @throws PickleError on what Python cannot hold: functions, symbols, cycles, lone surrogates, invalid dates.
  */
 export function writePickle(value: unknown, limits: WriteLimits = {}): Buffer {
-  return new Writer(limits.maxBytes ?? MAX_BYTES, limits.maxDepth ?? MAX_DEPTH).finish(value);
+  return new Writer(limits.maxBytes ?? DEFAULT_LIMITS.maxBytes, limits.maxDepth ?? DEFAULT_LIMITS.maxDepth).finish(
+    value,
+  );
 }
 
 /**
