@@ -13,7 +13,11 @@ export class History {
   ack(stream: string, from: number, to: number): void;
   got(receiver: string, stream: string, from: number, to: number): void;
   again(receiver: string, stream: string, from: number, to: number): void;
+  /** The numbers one by one, in the order in which the receiver had them. */
+  gotEach(receiver: string, stream: string, numbers: Iterable<number>): void;
   hand(stream: string, from: number, to: number): void;
+  held(stream: string, from: number, to: number): void;
+  allow(rule: 'loss' | 'double', count: number): void;
   left(stream: string, from: number, to: number): void;
   most(what: string, found: number, limit: number): void;
   result(): Verdict;

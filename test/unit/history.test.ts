@@ -40,11 +40,28 @@ test('who knows no order breaks none, and what comes again may come late', () =>
   expect(problems('ack c 0 2\ngot x c 1 2\nagain x c 0 1')).toEqual([]);
 });
 
+test('what a dead one held may come once more for it, and no oftener', () => {
+  const held = 'ack c 0 1\ngot - c 0 1\nheld c 0 1\ngot - c 0 1';
+  expect(problems(held)).toEqual([]);
+  expect(problems(`${held}\nleft c 0 1`)).toEqual(['double: 0 of stream c came out more than once']);
+});
+
+test('of what nobody knows so many may break a rule, and no more', () => {
+  expect(problems('allow loss 2\nack c 0 2')).toEqual([]);
+  expect(problems('allow loss 2\nack c 0 3')).toHaveLength(3);
+  expect(problems('allow double 1\nack c 0 1\ngot - c 0 1\ngot - c 0 1')).toEqual([]);
+  expect(problems('allow double 1\nack c 0 1\ngot - c 0 1\ngot - c 0 1\ngot - c 0 1')).toHaveLength(2);
+  expect(problems('allow double 9\ngot - c 0 1')).toEqual(['fiction: 0 of stream c came out, and nobody put it']);
+});
+
 test('of a rule that is broken often, the first few are told, and how many there are', () => {
   expect(problems('ack c 0 100')).toHaveLength(6);
   expect(problems('ack c 0 100')).toContain('loss: … 95 more');
 });
 
-test.each(['get a 0 1', 'ack a 0', 'ack a 0 x', 'got a 0 1', 'put a -1 2'])('%j is no record', (line) => {
-  expect(() => checkHistory([line])).toThrow('no record of a history');
-});
+test.each(['get a 0 1', 'allow order 1', 'allow loss 1 2', 'ack a 0', 'ack a 0 x', 'got a 0 1', 'put a -1 2'])(
+  '%j is no record',
+  (line) => {
+    expect(() => checkHistory([line])).toThrow('no record of a history');
+  },
+);
