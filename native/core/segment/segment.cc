@@ -23,7 +23,8 @@ namespace sage {
 namespace {
 
 constexpr int kRemovalAttempts = 5000;
-constexpr int kRemovalMs = 200;        // for a removal under way
+constexpr uint32_t kRemoverMs = 5000;  // for one who holds the name: on a busy machine each attempt may wait for a core
+constexpr uint32_t kRemovalMs = 200;   // for a removal under way, of which only another user can take the rest
 constexpr uint32_t kCrowdedMs = 5000;  // for others to give up the room that one of them needs
 
 struct Descriptor {
@@ -241,7 +242,7 @@ std::unique_ptr<Segment> Segment::open(const SegmentOptions& options, Create cre
     *created = false;
     std::unique_ptr<Segment> segment = open_existing(options, file);
     if (segment != nullptr && segment->retired()) {
-      segment->finish_removal(attempt);
+      segment->finish_removal(attempt, monotonic_ms() - start);
       continue;
     }
     if (segment != nullptr) {
@@ -303,8 +304,8 @@ std::unique_ptr<Segment> Segment::open_existing(const SegmentOptions& options, c
 
 /// Of a retired segment under the name of the queue that is asked for: its last leaver died between the two steps of
 /// removing it, or somebody is at it.
-void Segment::finish_removal(int attempt) {
-  if (attempt > kRemovalAttempts) {
+void Segment::finish_removal(int attempt, uint32_t waited_ms) {
+  if (attempt > kRemovalAttempts || waited_ms > kRemoverMs) {
     throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + file_ +
                                                     " is retired, but its name cannot be taken away: another process "
                                                     "that removes it is stopped");
@@ -313,7 +314,7 @@ void Segment::finish_removal(int attempt) {
     unlink_name();
     return;
   }
-  if (attempt >= kRemovalMs) {
+  if (waited_ms >= kRemovalMs) {
     throw SegmentFailure("ERR_SEGMENT_PERMISSION", "segment " + file_ + " is being removed, and only its owner (uid " +
                                                        std::to_string(owner_uid_) +
                                                        ") can finish that: let that user resolve the queue, or prune");

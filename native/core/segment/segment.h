@@ -99,7 +99,7 @@ class Segment {
   static std::unique_ptr<Segment> create_file(const SegmentOptions& options, const std::string& file);
   static std::unique_ptr<Segment> open_existing(const SegmentOptions& options, const std::string& file);
   static std::unique_ptr<Segment> look_at(const std::string& file, int access);
-  void finish_removal(int attempt);
+  void finish_removal(int attempt, uint32_t waited_ms);
 
   Header header_{};  // as it was checked: in the mapping anybody who may write it can change it afterwards
   uint8_t* base_ = nullptr;
