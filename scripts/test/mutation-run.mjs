@@ -7,6 +7,7 @@
  *   --new             those of which the book knows nothing
  *   --with NAME       against that test alone
  *   --short [SEED]    those that `always` names, and some others drawn by the seed, each against the test that is known to notice it
+ *   --workers N       so many at a time
  *   --list            names them
  *   --write           writes down which test noticed, one by one as it goes
  *   --table           prints the book as a table, by function
@@ -64,7 +65,7 @@ function table(entries) {
 /**
  * @param book file of what noticed each: { name: { test, case, says } or { redundant } or { open } }
  * @param mutations { name, … }
- * @param build called with all of them before the first is tried
+ * @param build called before the first is tried, with all of them and with those that are tried
  * @param tests the tests for a mutation, quick ones first: { name, … }
  * @param run tries one: (mutation, test, the case that is known to notice it) → { test, case, says }, or undefined: it noticed nothing
  * @returns the exit status
@@ -88,7 +89,7 @@ export async function runMutations({ book, mutations, always = [], workers = 3, 
   const chosen = has('--short')
     ? sample(mutations, known, always, Number(after('--short') ?? Date.now() % 1e9))
     : mutations.filter(({ name }) => name.includes(only) && (!has('--new') || known[name] === undefined));
-  await build?.(mutations);
+  await build?.(mutations, chosen);
 
   /** The first of the tests that notices. */
   const hunt = async (mutation, before) => {
@@ -112,7 +113,7 @@ export async function runMutations({ book, mutations, always = [], workers = 3, 
   const survivors = [];
   let next = 0;
   await Promise.all(
-    Array.from({ length: workers }, async () => {
+    Array.from({ length: Number(after('--workers') ?? workers) }, async () => {
       while (next < chosen.length) {
         const mutation = chosen[next++];
         const { name } = mutation;

@@ -48,7 +48,10 @@ const ALWAYS = [
   'tried: pass_on(direction, true); [true inverted]',
 ];
 
-/** Quick ones first. `one`: the arguments that run only what said that it noticed. */
+/** The time limits are those of a machine with nothing else to do; SAGE_PATIENCE multiplies them. */
+const PATIENCE = Number(process.env.SAGE_PATIENCE ?? 1);
+
+/** Quick ones first; `whole` are those that know no single case. `templates` are for what the model runs only, `outside` for the rest. */
 const TESTS = [
   { name: 'unit', command: ['unit'], seconds: 40 },
   { name: 'life', command: ['life'], seconds: 60, outside: true },
@@ -67,12 +70,17 @@ const TESTS = [
     noticed: /^ {2}(.*): .* in schedule/m,
     whole: true,
   },
-  { name: 'threads', command: ['threads'], seconds: 60, whole: true },
   { name: 'scarce', command: ['scarce'], seconds: 40 },
   { name: 'ends', command: ['ends'], seconds: 60, outside: true },
+  { name: 'c_items', command: ['c_items'], seconds: 40, outside: true, whole: true },
+  { name: 'c_threads', command: ['c_threads'], seconds: 40, outside: true, whole: true },
+  { name: 'c_forks', command: ['c_forks'], seconds: 40, outside: true, whole: true },
+  { name: 'threads', command: ['threads'], seconds: 60, whole: true },
   // What waits for a core is not the queue's doing.
   { name: 'kill', command: ['kill', '400', '1'], seconds: 90, whole: true, ignored: /slow <= kills/ },
 ];
+
+const testsOf = (mutation) => TESTS.filter((test) => !(isTemplate(mutation) ? test.outside : test.templates));
 
 /** Writes a file of the copy, unless it says that already: what did not change is not compiled again. */
 function write(file, text) {
@@ -82,7 +90,7 @@ function write(file, text) {
   writeFileSync(path, text);
 }
 
-function build(mutations) {
+function build(mutations, chosen) {
   const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', 'test/history'];
   for (const file of execFileSync('git', listed, { cwd: root, encoding: 'utf8' }).trim().split('\n')) {
     const source = readFileSync(join(root, file), 'utf8');
@@ -104,7 +112,9 @@ inline bool always(int mutant, bool value) { return is(mutant) || value; }
   const flags = ['-DSAGE_BUILD_ADDON=OFF', '-DSAGE_BUILD_TESTS=ON', '-DSAGE_FAILPOINTS=ON'];
   const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };
   execFileSync('cmake', ['-S', copy, '-B', join(copy, 'build'), ...flags, '-DCMAKE_CXX_FLAGS=-w'], quiet);
-  execFileSync('cmake', ['--build', join(copy, 'build'), '--parallel', '2'], quiet);
+  const programs = new Set(chosen.flatMap((mutation) => testsOf(mutation).map(({ command }) => command[0])));
+  if (programs.size === 0) return;
+  execFileSync('cmake', ['--build', join(copy, 'build'), '--parallel', '2', '--target', ...programs], quiet);
 }
 
 /** Runs a test with one mutation on. Undefined: it noticed nothing. */
@@ -123,10 +133,13 @@ function run({ number }, { name, command, seconds, noticed, ignored, whole }, kn
     let output = '';
     let late = false;
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (output += text));
-    const timer = setTimeout(() => {
-      late = true;
-      process.kill(-child.pid, 'SIGKILL');
-    }, seconds * 1000);
+    const timer = setTimeout(
+      () => {
+        late = true;
+        process.kill(-child.pid, 'SIGKILL');
+      },
+      seconds * PATIENCE * 1000,
+    );
     child.on('close', (code) => {
       clearTimeout(timer);
       if (code === 0 || ignored?.test(output)) return done(undefined);
@@ -134,21 +147,26 @@ function run({ number }, { name, command, seconds, noticed, ignored, whole }, kn
       const cases = [...output.matchAll(/^ {2}(\w+)$/gm)];
       const last = cases.at(-1)?.[1];
       const what = found?.[2] ?? /not true: (.*)/.exec(output)?.[1] ?? `ended by ${code ?? child.signalCode}`;
-      done({ test: name, case: found?.[1] ?? last ?? '', says: late ? `not done after ${seconds} s` : what });
+      done({
+        test: name,
+        case: found?.[1] ?? last ?? '',
+        says: late ? `not done after ${seconds * PATIENCE} s` : what,
+      });
     });
   });
 }
 
 process.exitCode = await runMutations({
   book: join(root, 'native/test/mutants.json'),
-  mutations: FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8'))).map(
-    (mutation, number) => ({
+  // Each file has numbers of its own: a change of one is no change of the others, which are not compiled again.
+  mutations: FILES.flatMap((file, place) =>
+    findMutations(file, readFileSync(join(root, file), 'utf8')).map((mutation, index) => ({
       ...mutation,
-      number,
-    }),
+      number: place * 1000 + index,
+    })),
   ),
   always: ALWAYS,
   build,
-  tests: (mutation) => TESTS.filter((test) => !(isTemplate(mutation) ? test.outside : test.templates)),
+  tests: testsOf,
   run,
 });
