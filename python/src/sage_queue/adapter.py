@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue as standard
+import threading
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .descriptor import QueueDescriptor
 from .errors import QueueClosedError, QueueEmptyError, QueueError, QueueFullError
 from .queue import Lease, LeaseBatch, Queue, QueueLike, check_max, put_each, timeout_of
-
 
 T = TypeVar("T")
 
@@ -19,14 +22,64 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.01
 
 
+#: How long a get stays inside the implementation at a time; the shorter one while items are on lease.
+_SLICE, _HELD_SLICE = 1.0, 0.05
+
+OUT_OF_TURN = object()
+
+
+class _Place:
+    def __init__(self) -> None:
+        self.thread = threading.get_ident()
+
+
+class Turns:
+    """Calls of one kind that wait have their turns in order, so that none comes between the items of a longer one."""
+
+    def __init__(self) -> None:
+        self._line: deque[_Place] = deque()
+        self._moved = threading.Condition()
+
+    @contextmanager
+    def place(self) -> Iterator[_Place]:
+        place = _Place()
+        with self._moved:
+            self._line.append(place)
+        try:
+            yield place
+        finally:
+            with self._moved:
+                self._line.remove(place)
+                self._moved.notify_all()
+
+    def is_first(self, place: _Place) -> bool:
+        return self._line[0] is place
+
+    def _may_block(self, place: _Place) -> bool:
+        """Nobody is before it but its own thread, which cannot go on before it: a loop's tasks, or the source of a put_many."""
+        return all(other.thread == place.thread for other in itertools.takewhile(lambda other: other is not place, self._line))
+
+    @contextmanager
+    def turn(self, timeout: float | None) -> Iterator[Any]:
+        """Waits for it. What is left of the timeout then, or OUT_OF_TURN when it is over first."""
+        end = None if timeout is None else time.monotonic() + timeout
+        with self.place() as place:
+            with self._moved:
+                first = self._moved.wait_for(lambda: self._may_block(place), timeout)
+            yield OUT_OF_TURN if not first else None if end is None else max(0.0, end - time.monotonic())
+
+
 class AdaptedQueue(Queue[T]):
     def __init__(self, inner: QueueLike, descriptor: QueueDescriptor) -> None:
         self._inner = inner
         self.descriptor = descriptor
         self._closed = False
-        self._returned: list[tuple[T, int]] = []
+        #: Given back, in front of all others.
+        self._returned: deque[tuple[T, int]] = deque()
         self._held: dict[int, tuple[T, int]] = {}
         self._next = 0
+        self._puts = Turns()
+        self._gets = Turns()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -39,7 +92,15 @@ class AdaptedQueue(Queue[T]):
         return self._inner
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
-        timeout_of(block, timeout)
+        wait = timeout_of(block, timeout)
+        if wait == 0:  # stands behind nobody
+            return self._put(item, False, None)
+        with self._puts.turn(wait) as left:
+            if left is OUT_OF_TURN:
+                raise QueueFullError("Other puts of this handle have waited before this one, and there was no room for them.")
+            self._put(item, True, left)
+
+    def _put(self, item: T, block: bool, timeout: float | None) -> None:
         try:
             self._open().put(item, block, timeout)
         except QueueError:
@@ -47,11 +108,52 @@ class AdaptedQueue(Queue[T]):
         except standard.Full as error:
             raise QueueFullError("The queue is full.") from error
 
-    def _take(self, block: bool, timeout: float | None) -> tuple[T, int]:
-        timeout_of(block, timeout)
+    def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
+        wait = timeout_of(True, timeout)
+        if wait == 0:
+            return put_each(self._put, items, 0)
+        with self._puts.turn(wait) as left:
+            if left is OUT_OF_TURN:
+                raise QueueFullError("Other puts of this handle have waited before this one, and there was no room for them.")
+            return put_each(self._put, items, left)
+
+    def _take(self, most: int, block: bool, timeout: float | None) -> list[tuple[T, int]]:
+        """In turn: one at least, and what more is there."""
+        wait = timeout_of(block, timeout)
+        if wait == 0:
+            return self._take_now(most)
+        with self._gets.turn(wait) as left:
+            if left is OUT_OF_TURN:
+                raise QueueEmptyError("The queue is empty: others of this handle have waited before this get.")
+            end = None if left is None else time.monotonic() + left
+            while True:
+                rest = None if end is None else max(0.0, end - time.monotonic())
+                # What is given back to this handle wakes nobody who is inside the implementation.
+                slice_ = _HELD_SLICE if self._held else _SLICE
+                try:
+                    first = self._take_one(True, slice_ if rest is None else min(rest, slice_))
+                except QueueEmptyError:
+                    if rest is not None and rest <= slice_:
+                        raise
+                    continue
+                return self._more(first, most)
+
+    def _take_now(self, most: int) -> list[tuple[T, int]]:
+        return self._more(self._take_one(False, None), most)
+
+    def _more(self, first: tuple[T, int], most: int) -> list[tuple[T, int]]:
+        taken = [first]
+        while len(taken) < most:
+            try:
+                taken.append(self._take_one(False, None))
+            except QueueError:
+                break
+        return taken
+
+    def _take_one(self, block: bool, timeout: float | None) -> tuple[T, int]:
         inner = self._open()
         if self._returned:
-            return self._returned.pop(0)
+            return self._returned.popleft()
         try:
             return inner.get(block, timeout), 0
         except QueueError:
@@ -60,24 +162,10 @@ class AdaptedQueue(Queue[T]):
             raise QueueEmptyError("The queue is empty.") from error
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        return self._take(block, timeout)[0]
-
-    def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
-        return put_each(self, items, timeout)
+        return self._take(1, block, timeout)[0][0]
 
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
-        return [item for item, _ in self._take_many(max, block, timeout)]
-
-    def _take_many(self, most: int, block: bool, timeout: float | None) -> list[tuple[T, int]]:
-        if check_max(most) == 0:
-            return []
-        taken = [self._take(block, timeout)]
-        while len(taken) < most:
-            try:
-                taken.append(self._take(False, None))
-            except QueueError:
-                break
-        return taken
+        return [] if check_max(max) == 0 else [item for item, _ in self._take(max, block, timeout)]
 
     def _lease_of(self, item: T, deliveries: int) -> Lease[T]:
         key = self._next
@@ -89,21 +177,16 @@ class AdaptedQueue(Queue[T]):
             if held is None and ack:
                 raise QueueClosedError("The lease was lost when its handle was closed: the item has gone back.")
             if held is not None and not ack:
-                self._returned.insert(0, held)
+                self._returned.appendleft(held)
 
         return Lease(item, deliveries + 1, 0, end)
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(*self._take(block, timeout))
+        return self._lease_of(*self._take(1, block, timeout)[0])
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
-        leases = [self._lease_of(*taken) for taken in self._take_many(max, block, timeout)]
-
-        def end(ack: bool) -> None:
-            for lease in leases if ack else reversed(leases):
-                lease.ack() if ack else lease.release()
-
-        return LeaseBatch([lease.item for lease in leases], leases, end)
+        taken = [] if check_max(max) == 0 else self._take(max, block, timeout)
+        return LeaseBatch.of([self._lease_of(*one) for one in taken])
 
     def join(self, timeout: float | None = None) -> None:
         raise TypeError(f"a queue of type {self.descriptor.queue_type} cannot know when its items are finished")
@@ -145,25 +228,37 @@ class AdaptedQueue(Queue[T]):
         if callable(close):
             close()
 
-    async def _ask(self, call: Callable[[], Any], timeout: float | None, pending: type[QueueError]) -> Any:
-        """Asks again and again, since nothing says when it would be worth it."""
+    async def _ask(
+        self, turns: Turns, call: Callable[[], Any], timeout: float | None, pending: type[QueueError], none: str
+    ) -> Any:
+        """In turn, too. Asks again and again, since nothing says when it would be worth it."""
         timeout_of(True, timeout)
+        if timeout == 0:
+            return call()
         end = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_PAUSE
-        while True:
-            try:
-                return call()
-            except pending:
+        with turns.place() as place:
+            while True:
+                if turns.is_first(place):
+                    try:
+                        return call()
+                    except pending:
+                        pass
                 if end is not None and time.monotonic() >= end:
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LAST_PAUSE)
+                    raise pending(none)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LAST_PAUSE)
 
     async def aput(self, item: T, timeout: float | None = None) -> None:
-        await self._ask(lambda: self.put(item, False), timeout, QueueFullError)
+        await self._ask(self._puts, lambda: self._put(item, False, None), timeout, QueueFullError, "The queue is full.")
 
     async def aget(self, timeout: float | None = None) -> T:
-        return await self._ask(lambda: self.get(False), timeout, QueueEmptyError)  # type: ignore[no-any-return]
+        return (await self._atake(timeout))[0]
+
+    async def _atake(self, timeout: float | None) -> tuple[T, int]:
+        none = "The queue is empty."
+        taken = await self._ask(self._gets, lambda: self._take_now(1), timeout, QueueEmptyError, none)
+        return taken[0]  # type: ignore[no-any-return]
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
-        return await self._ask(lambda: self.lease(False), timeout, QueueEmptyError)  # type: ignore[no-any-return]
+        return self._lease_of(*await self._atake(timeout))

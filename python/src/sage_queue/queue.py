@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue as standard
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sized
 from typing import Any, Generic, Protocol, TypeVar
 
 from .descriptor import QueueDescriptor
@@ -66,6 +66,22 @@ class LeaseBatch(Generic[T]):
         self.leases = leases
         self._end = end
 
+    @classmethod
+    def of(cls, leases: list[Lease[T]]) -> LeaseBatch[T]:
+        """Ended one by one. @raise of the first that was lost, once all have ended"""
+
+        def end(ack: bool) -> None:
+            lost: QueueError | None = None
+            for lease in leases if ack else reversed(leases):
+                try:
+                    lease.ack() if ack else lease.release()
+                except QueueError as error:
+                    lost = lost or error
+            if lost is not None:
+                raise lost
+
+        return cls([lease.item for lease in leases], leases, end)
+
     def ack(self) -> None:
         """Those still open."""
         self._end(True)
@@ -89,19 +105,41 @@ def timeout_of(block: bool, timeout: float | None) -> float | None:
     return timeout
 
 
-def put_each(queue: QueueLike, items: Iterable[Any], timeout: float | None) -> int:
+def put_each(put: Callable[[Any, bool, float | None], None], items: Iterable[Any], timeout: float | None) -> int:
     """Puts one after the other, all of them within `timeout` seconds; an error of the queue says how many it has accepted."""
     left = timeout_of(True, timeout)
     end = None if left is None else time.monotonic() + left
     accepted = 0
     try:
         for item in items:
-            queue.put(item, True, None if end is None else max(0.0, end - time.monotonic()))
+            put(item, True, None if end is None else max(0.0, end - time.monotonic()))
             accepted += 1
     except QueueError as error:
         error.accepted = accepted
         raise
     return accepted
+
+
+#: Of a source whose length nobody knows so many items are read at a time.
+_PIECE = 64
+
+
+def read_piece(
+    source: Iterator[Any], items: Iterable[Any], check: Callable[[Any], Any] | None
+) -> tuple[list[Any], bool, Exception | None]:
+    """The next items of `source`, each as `check` returns it where that is not None; whether there may be more; and what ended it."""
+    most = max(_PIECE, len(items)) if isinstance(items, Sized) else _PIECE
+    piece: list[Any] = []
+    try:
+        while len(piece) < most:
+            item = next(source)
+            found = None if check is None else check(item)
+            piece.append(item if found is None else found)
+    except StopIteration:
+        return piece, False, None
+    except Exception as error:
+        return piece, False, error
+    return piece, True, None
 
 
 def check_max(most: int) -> int:

@@ -1,0 +1,317 @@
+"""The queue in memory behind `local`: first in, first out, bounded, with leases, and waiting calls served in order.
+
+Two invariants hold whenever the lock is free: nobody waits to get while an item lies ready, and nobody waits to put while there is
+room, but for those who stand behind a call that holds its place. One loop serves all lines until nobody can be served; it is not
+re-entered, so that no step of it sees another one half done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from .errors import QueueClosedError, QueueShutDownError
+
+#: What an attempt gives that has to wait.
+PENDING: Any = object()
+
+#: A source of put_many that is silent for so many seconds holds nobody up any more.
+SILENT = 0.01
+
+
+class Entry:
+    """An item, its place in the order of puts, and how often it was delivered."""
+
+    __slots__ = ("item", "sequence", "deliveries")
+
+    def __init__(self, item: Any, sequence: int) -> None:
+        self.item = item
+        self.sequence = sequence
+        self.deliveries = 0
+
+
+class ThreadWaker:
+    """Wakes a thread, also for a look around: who wakes looks whether its call is done."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def wake(self) -> None:
+        self._event.set()
+
+    def wait(self, seconds: float | None) -> None:
+        self._event.wait(seconds)
+        self._event.clear()
+
+
+class LoopWaker:
+    """The same for a task of the running loop. `lost` is called where that was closed."""
+
+    def __init__(self, lost: Callable[[], None]) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+        self._lost = lost
+
+    def wake(self) -> None:
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:
+            self._lost()
+
+    async def wait(self, seconds: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._event.wait(), seconds)
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+Waker = ThreadWaker | LoopWaker
+
+
+class Call:
+    """A call that waits in a line. Whoever changes the queue tries on its behalf, under the lock."""
+
+    __slots__ = ("owner", "attempt", "waker", "done", "outcome", "error")
+
+    def __init__(self, owner: object, attempt: Callable[[], Any], waker: Waker) -> None:
+        self.owner = owner
+        self.attempt = attempt
+        self.waker = waker
+        self.done = False
+        self.outcome: Any = PENDING
+        self.error: Exception | None = None
+
+    def settle(self) -> bool:
+        """Whether it is done."""
+        try:
+            outcome = self.attempt()
+        except Exception as error:
+            self.fail(error)
+            return True
+        if outcome is PENDING:
+            return False
+        self.outcome = outcome
+        self.done = True
+        self.waker.wake()
+        return True
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self.done = True
+        self.waker.wake()
+
+    def result(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.outcome
+
+    @property
+    def may_be_passed(self) -> bool:
+        return False
+
+
+class PutManyCall(Call):
+    """Holds one place for all its items. They come in pieces, which the caller's thread reads from their source without the lock."""
+
+    __slots__ = ("items", "accepted", "_put", "_reader", "_since")
+
+    def __init__(self, owner: object, put: Callable[[Any], bool], waker: ThreadWaker) -> None:
+        super().__init__(owner, self._go_on, waker)
+        self.items: deque[Any] = deque()
+        self.accepted = 0
+        self._put = put
+        self._reader = threading.get_ident()
+        #: When it began to read.
+        self._since: float | None = None
+
+    @property
+    def drained(self) -> bool:
+        """It failed, or wants the next piece."""
+        return self.done or not self.items
+
+    @property
+    def reads(self) -> bool:
+        return self._since is not None
+
+    def read(self) -> None:
+        self._since = time.monotonic()
+
+    def feed(self, items: list[Any]) -> None:
+        self._since = None
+        self.items.extend(items)
+
+    def _go_on(self) -> Any:
+        if not self.items:
+            return PENDING
+        while self.items:
+            if not self._put(self.items[0]):
+                return PENDING
+            self.items.popleft()
+            self.accepted += 1
+        self.waker.wake()
+        return PENDING
+
+    @property
+    def may_be_passed(self) -> bool:
+        """By its own source, which may use the queue, and by everybody once that is silent."""
+        since = self._since
+        return since is not None and (threading.get_ident() == self._reader or time.monotonic() - since >= SILENT)
+
+
+class MemoryStore:
+    """What all handles of an id share. Everything is called with `lock` held."""
+
+    def __init__(self, maxsize: int) -> None:
+        self.maxsize = maxsize
+        self.lock = threading.RLock()
+        self.fresh: deque[Entry] = deque()
+        #: Those that came back, in the order of their puts; they go before anything fresh.
+        self.requeued: list[Entry] = []
+        self.leased = 0
+        self.shut = False
+        self.dropped = False
+        self.put_total = 0
+        self.get_total = 0
+        self.redelivered = 0
+        self.getters: deque[Call] = deque()
+        self.putters: deque[Call] = deque()
+        self.joiners: deque[Call] = deque()
+        self.handles = 0
+        self.expected = 0
+        self.producers_come = 0
+        self.producers_open = 0
+        self._sequence = 0
+        self._serving = False
+        self._changed = False
+
+    def after_fork_in_child(self) -> None:
+        """What the child has are copies, with locks that nobody may be there to release."""
+        self.lock = threading.RLock()
+        self._serving = False
+        for line in (self.getters, self.putters, self.joiners):
+            line.clear()
+
+    @property
+    def size(self) -> int:
+        return len(self.fresh) + len(self.requeued)
+
+    @property
+    def idle(self) -> bool:
+        return self.size == 0 and self.leased == 0
+
+    def full(self) -> bool:
+        return 0 < self.maxsize <= self.size + self.leased
+
+    def try_put(self, item: Any) -> bool:
+        """Whether it went in. @raise QueueShutDownError"""
+        if self.shut:
+            raise QueueShutDownError("The queue was shut down and takes no more items.")
+        if self.full():
+            return False
+        self.fresh.append(Entry(item, self._sequence))
+        self._sequence += 1
+        self.put_total += 1
+        self._changed = True
+        return True
+
+    def try_lease(self) -> Entry | None:
+        """The next item, on lease until `finish` or `requeue`. @raise QueueShutDownError when none will come"""
+        if self.size == 0:
+            if self.dropped or (self.shut and self.leased == 0):
+                raise QueueShutDownError("The queue was shut down and nothing is left in it.")
+            return None
+        entry = self.requeued.pop(0) if self.requeued else self.fresh.popleft()
+        entry.deliveries += 1
+        self.leased += 1
+        return entry
+
+    def finish(self) -> None:
+        self.leased -= 1
+        self.get_total += 1
+        self._changed = True
+
+    def requeue(self, entry: Entry, *, seen: bool) -> None:
+        """It comes again, ahead of every item not yet taken; as if it had not been leased, unless somebody has `seen` it."""
+        self.leased -= 1
+        self._changed = True
+        if self.dropped:
+            return
+        if seen:
+            self.redelivered += 1
+        else:
+            entry.deliveries -= 1
+        at = len(self.requeued)
+        while at > 0 and self.requeued[at - 1].sequence > entry.sequence:
+            at -= 1
+        self.requeued.insert(at, entry)
+
+    def serve(self) -> None:
+        """After each change: whoever can go on does, in order."""
+        self._changed = True
+        if self._serving:
+            return
+        self._serving = True
+        try:
+            while self._changed:
+                self._changed = False
+                self._serve_line(self.getters)
+                self._serve_line(self.putters)
+        finally:
+            self._serving = False
+        for call in list(self.joiners):
+            if call.settle():
+                self.joiners.remove(call)
+
+    @staticmethod
+    def _serve_line(line: deque[Call]) -> None:
+        index = 0
+        while index < len(line):
+            call = line[index]
+            if call.settle():
+                line.remove(call)
+            elif call.may_be_passed:
+                index += 1
+            else:
+                return
+
+    def begin_reading(self, call: PutManyCall) -> None:
+        """Those behind it look again by themselves, since a source that is silent too long tells nobody."""
+        call.read()
+        for other in self.putters:
+            if other is not call:
+                other.waker.wake()
+
+    def look_again(self, line: deque[Call]) -> float | None:
+        """After how many seconds whoever waits in the line has to."""
+        reads = line is self.putters and any(isinstance(call, PutManyCall) and call.reads for call in line)
+        return SILENT if reads else None
+
+    def give_up(self, owner: object) -> None:
+        """The calls of a handle that was closed."""
+        for line in (self.getters, self.putters, self.joiners):
+            for call in [call for call in line if call.owner is owner]:
+                line.remove(call)
+                call.fail(QueueClosedError(CLOSED))
+
+    def shutdown(self, immediate: bool) -> None:
+        self.shut = True
+        if immediate:
+            self.dropped = True
+            self.fresh.clear()
+            self.requeued.clear()
+        putters, self.putters = self.putters, deque()
+        for call in putters:
+            call.fail(QueueShutDownError("The queue was shut down and takes no more items."))
+        self.serve()
+
+    def end_with_last_producer(self) -> None:
+        if 0 < self.expected <= self.producers_come and self.producers_open == 0:
+            self.shutdown(False)
+
+
+CLOSED = "This handle on the queue was closed. Resolve the descriptor again for a new one."
