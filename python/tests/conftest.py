@@ -2,6 +2,9 @@
 
 import itertools
 import os
+import shutil
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -10,6 +13,10 @@ import sage_queue
 
 _numbers = itertools.count()
 ROOT = Path(__file__).parent.parent.parent
+
+
+#: The bell that it waits by lies there as long as it runs.
+_of_server: set[str] = set()
 
 
 def _left() -> set[str]:
@@ -26,29 +33,84 @@ def nothing_left_behind():
     before = _left()
     yield
     sage_queue.close_all()
-    left = {one for one in _left() - before if f"py-{os.getpid()}-" in one or "bell" in one}
+    left = {one for one in _left() - before - _of_server if f"py-{os.getpid()}-" in one or "bell" in one}
     assert not left
 
 
-@pytest.fixture(params=["local", "shm", "sage_queue"])
+NODE = shutil.which("node")
+CLI = ROOT / "dist/cli/main.js"
+needs_node = pytest.mark.skipif(
+    (NODE is None or not CLI.exists()) and not os.environ.get("CI"), reason="node, and npm run build, are needed"
+)
+
+
+class Server:
+    """`sage-queue serve`, in Node. Any id that a client asks for is the sage_queue of that name, unless `queues` are given."""
+
+    def __init__(self, *arguments, port=0):
+        command = [NODE, str(CLI), "serve", "--port", str(port), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("rpc"), "the server did not start"
+        self.port = int(self.url.rstrip("/").rpartition(":")[2]) if port is not None and "://" in self.url else None
+
+    def queue(self, name, **options):
+        metadata = {"server_address": "127.0.0.1", "port": self.port, **options}
+        return sage_queue.QueueDescriptor(name, "rpc", metadata)
+
+    def stop(self, how=signal.SIGTERM):
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(how)
+        self.process.wait(20)
+        self.process.stdout.close()
+
+
+@pytest.fixture(scope="session")
+def server():
+    if NODE is None or not CLI.exists():
+        pytest.skip("node, and npm run build, are needed")
+    before = _left()
+    one = Server()
+    with sage_queue.resolve_descriptor(one.queue(f"py-{os.getpid()}-bell")) as queue:
+        with pytest.raises(sage_queue.QueueEmptyError):
+            queue.get(timeout=0.3)
+    _of_server.update(name for name in _left() - before if "bell" in name)
+    yield one
+    one.stop()
+
+
+#: What a remote handle cannot do, or says with its first call.
+_NOT_REMOTE = ("test_the_last_producer_ends_the_queue", "test_another_configuration_is_refused")
+
+
+@pytest.fixture(params=["local", "shm", "sage_queue", "rpc"])
 def open_queue(request, name):
-    """Opens handles on one queue, of each type in turn."""
+    """Opens handles on one queue, of each type in turn; one of `rpc` is served by Node."""
+    opened = []
 
     def make(**options):
         if request.param == "local":
             return sage_queue.get_local_queue(name, **options)
         if request.param == "shm":
             return sage_queue.attach_to_shm_queue(None, name, **options)
-        return sage_queue.get_sage_queue(name, **options)
+        if request.param == "sage_queue":
+            return sage_queue.get_sage_queue(name, **options)
+        if not opened:  # the owner's
+            opened.append(sage_queue.get_sage_queue(name, **options))
+        port = request.getfixturevalue("server").port
+        return sage_queue.resolve_descriptor(
+            sage_queue.QueueDescriptor.create_rpc_queue("127.0.0.1", port, name, **options)
+        )
 
-    opened = []
+    if request.param == "rpc" and request.function.__name__ in _NOT_REMOTE:
+        pytest.skip("not behind a server")
 
     def tracked(**options):
         opened.append(make(**options))
         return opened[-1]
 
     yield tracked
-    for queue in opened:
+    for queue in reversed(opened):
         if hasattr(queue, "unlink") and not queue._closed:  # items that a test leaves keep a segment
             queue.unlink()
         queue.close()

@@ -7,7 +7,7 @@ import sys
 import textwrap
 
 import pytest
-from conftest import ROOT
+from conftest import CLI, ROOT
 
 TEXT = "".join((ROOT / page).read_text() for page in ("python/README.md", "docs/python.md"))
 
@@ -36,6 +36,20 @@ async def handle(job):
 async def main():
 {indented}
 asyncio.run(main())
+""",
+    "create_rpc_queue": QUEUE
+    + f"""
+import subprocess
+server = subprocess.Popen(["node", {str(CLI)!r}, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
+port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
+real = QueueDescriptor.create_rpc_queue
+QueueDescriptor.create_rpc_queue = lambda host, _, name: real("127.0.0.1", port, name)
+open_real = resolve_descriptor
+resolve_descriptor = lambda where, credentials: open_real(where, credentials={{{{"token": credentials["token"]}}}})
+token = "nobody asks for it"
+{{block}}
+server.terminate()
+server.communicate()
 """,
     "frames.claim": QUEUE
     + """
@@ -69,7 +83,7 @@ class MyQueue(list):
 """,
 }
 JOB = "{'image': 'a.png', 'width': 320}\n"
-PRINTED = [JOB, JOB, "1\n2\n", "7.0\n", "{'n': 1}\n", "", ""]
+PRINTED = [JOB, JOB, "1\n2\n", "{'image': 'a.png'}\n", "7.0\n", "{'n': 1}\n", "", ""]
 BLOCKS = blocks_run_by('python/tests/test_page.py')  # a literal: the documents' tests look for it
 
 

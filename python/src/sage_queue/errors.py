@@ -14,6 +14,8 @@ class QueueError(Exception):
     code: str = "ERR_QUEUE"
     #: put_many: how many items went in before the error.
     accepted: int | None = None
+    #: 'unknown': the item of this put may be in the queue.
+    outcome: str | None = None
 
     def __init__(self, message: str = "", code: str | None = None) -> None:
         super().__init__(message)
@@ -21,7 +23,7 @@ class QueueError(Exception):
             self.code = code
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (str(self), self.code), {"accepted": self.accepted})
+        return (type(self), (str(self), self.code), {"accepted": self.accepted, "outcome": self.outcome})
 
 
 class QueueEmptyError(QueueError, queue.Empty):
@@ -121,6 +123,8 @@ _BY_CODE: dict[str, type[QueueError]] = {
         QueueClosedError,
         QueueNotFoundError,
         QueueExistsError,
+        SerializationError,
+        ConfigMismatchError,
         ItemTooLargeError,
         QueueTimeoutError,
         QueueProducerLostError,
@@ -136,6 +140,12 @@ _MESSAGES = {
     "ERR_QUEUE_TIMEOUT": "The queue was not finished in time.",
     "ERR_QUEUE_PRODUCER_LOST": "A producer of this queue died before it closed its handle: what was read so far is not the whole.",
 }
+
+
+def error_of_code(code: str, message: str) -> QueueError | None:
+    """None: no class has this code."""
+    kind = _BY_CODE.get(code)
+    return None if kind is None else kind(message, code)
 
 
 def fail(code: str, message: str = "") -> None:

@@ -21,8 +21,9 @@ from .errors import (
     QueueShutDownError,
     QueueTimeoutError,
 )
-from .memory_store import CLOSED, PENDING, Call, Entry, LoopWaker, MemoryStore, PutManyCall, ThreadWaker, Waker
+from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall
 from .queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from .waker import LoopWaker, ThreadWaker, Waker
 
 T = TypeVar("T")
 

@@ -7,7 +7,6 @@ re-entered, so that no step of it sees another one half done.
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections import deque
@@ -15,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .errors import QueueClosedError, QueueShutDownError
+from .waker import ThreadWaker, Waker
 
 #: What an attempt gives that has to wait.
 PENDING: Any = object()
@@ -32,45 +32,6 @@ class Entry:
         self.item = item
         self.sequence = sequence
         self.deliveries = 0
-
-
-class ThreadWaker:
-    """Wakes a thread, also for a look around: who wakes looks whether its call is done."""
-
-    def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def wake(self) -> None:
-        self._event.set()
-
-    def wait(self, seconds: float | None) -> None:
-        self._event.wait(seconds)
-        self._event.clear()
-
-
-class LoopWaker:
-    """The same for a task of the running loop. `lost` is called where that was closed."""
-
-    def __init__(self, lost: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._event = asyncio.Event()
-        self._lost = lost
-
-    def wake(self) -> None:
-        try:
-            self._loop.call_soon_threadsafe(self._event.set)
-        except RuntimeError:
-            self._lost()
-
-    async def wait(self, seconds: float | None) -> None:
-        try:
-            await asyncio.wait_for(self._event.wait(), seconds)
-        except TimeoutError:
-            pass
-        self._event.clear()
-
-
-Waker = ThreadWaker | LoopWaker
 
 
 class Call:

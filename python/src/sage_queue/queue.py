@@ -40,6 +40,11 @@ class Lease(Generic[T]):
         if end is not None:
             end(ack)
 
+    def forget(self) -> bool:
+        """Its batch ends it. Whether it was open."""
+        end, self._end = self._end, None
+        return end is not None
+
     def ack(self) -> None:
         """Forgotten from now on. After the end of the lease this does nothing."""
         self._ended(True)

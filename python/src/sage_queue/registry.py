@@ -17,9 +17,23 @@ from .shared import SharedQueue
 
 Implementation = Callable[[QueueDescriptor], QueueLike]
 
-_BUILT_IN: dict[str, type[Queue[Any]]] = {"local": LocalQueue, "shm": SharedQueue, "sage_queue": SharedQueue}
-_ELSEWHERE = ("rpc", "ray_queue", "ray_actor", "auto")
+_HERE: dict[str, type[Queue[Any]]] = {"local": LocalQueue, "shm": SharedQueue, "sage_queue": SharedQueue}
+
+
+def _remote(queue_type: str) -> Callable[..., Queue[Any]]:
+    """A transport is loaded when a type that needs it is first resolved."""
+    if queue_type == "rpc":
+        from .rpc.queue import RpcQueue
+
+        return RpcQueue
+    from .auto import resolve_auto
+
+    return lambda descriptor, **options: resolve_auto(descriptor, **options, resolve=resolve_descriptor)
+
+
+_REMOTE = ("rpc", "auto")
 _registered: dict[str, Implementation] = {}
+CREATE = ("if-missing", "never", "exclusive")
 _lock = threading.Lock()
 _URI = re.compile(r"[a-z][a-z+.-]*:", re.I)
 
@@ -42,7 +56,7 @@ def unregister_queue_implementation(queue_type: str) -> bool:
 
 
 def get_registered_queue_types() -> list[str]:
-    return sorted({*_BUILT_IN, *_registered})
+    return sorted({*_HERE, *_REMOTE, *_registered})
 
 
 def descriptor_of(reference: QueueDescriptor | str | Mapping[str, Any]) -> QueueDescriptor:
@@ -54,26 +68,31 @@ def descriptor_of(reference: QueueDescriptor | str | Mapping[str, Any]) -> Queue
 
 
 def resolve_descriptor(
-    descriptor: QueueDescriptor | str | Mapping[str, Any], *, create: str = "if-missing", producer: bool | int = False
+    descriptor: QueueDescriptor | str | Mapping[str, Any],
+    *,
+    create: str = "if-missing",
+    producer: bool | int = False,
+    credentials: Mapping[str, Any] | None = None,
 ) -> Queue[Any]:
     """The queue of a descriptor, its JSON text or object, or a URI. `create`: 'if-missing', 'never' (QueueNotFoundError) or
-    'exclusive' (QueueExistsError). `producer`: this handle is a producer's; an int is how many are expected."""
+    'exclusive' (QueueExistsError). `producer`: this handle is a producer's; an int is how many are expected. `credentials` are for rpc: a token,
+    and ca, cert and key as PEM texts or paths; they are never part of a descriptor, and so do not pickle."""
     wanted = descriptor_of(descriptor)
+    if create not in CREATE:
+        raise ValueError(f"create is 'if-missing', 'never' or 'exclusive', found {create!r}")
     implementation = _registered.get(wanted.queue_type)
     if implementation is not None:
         if producer is not False:
             raise InvalidDescriptorError(f"a queue of type {wanted.queue_type} has no producers")
         return _whole(implementation(wanted), wanted)
-    built_in = _BUILT_IN.get(wanted.queue_type)
-    if built_in is not None:
-        return built_in(wanted, create=create, producer=producer)  # type: ignore[call-arg]
-    hint = (
-        "Python reaches it through a queue that Node serves or forwards; see docs/python.md."
-        if wanted.queue_type in _ELSEWHERE
-        else "Add it with register_queue_implementation()."
-    )
+    here = _HERE.get(wanted.queue_type)
+    if here is not None:
+        return here(wanted, create=create, producer=producer)  # type: ignore[call-arg]
+    if wanted.queue_type in _REMOTE:
+        return _remote(wanted.queue_type)(wanted, create=create, producer=producer, credentials=credentials)
     raise UnknownQueueTypeError(
-        f"Nothing implements the queue type '{wanted.queue_type}' here; known are: {', '.join(get_registered_queue_types())}. {hint}"
+        f"Nothing implements the queue type '{wanted.queue_type}' here; known are: {', '.join(get_registered_queue_types())}. "
+        "Add it with register_queue_implementation()."
     )
 
 

@@ -92,6 +92,7 @@ class SharedQueue(Queue[T]):
         if create not in _CREATE:
             raise ValueError(f"create is 'if-missing', 'never' or 'exclusive', found {create!r}")
         self.descriptor = descriptor
+        self._type = descriptor.queue_type  # of `auto`, what it became
         self._closed = False
         self._lists: dict[tuple[int, int], tuple[weakref.ref[Any], WaitList]] = {}
         self._pid = os.getpid()
@@ -270,7 +271,7 @@ class SharedQueue(Queue[T]):
     def stats(self) -> dict[str, Any]:
         return {
             "queue_id": self.descriptor.queue_id,
-            "queue_type": self.descriptor.queue_type,
+            "queue_type": self._type,
             "maxsize": self._maxsize,
             "capacity_bytes": self._capacity,
             **self._handle.stats(),

@@ -1,0 +1,205 @@
+"""Gets of one handle, in order. An item that arrived is the queue's until its program takes it, which the server is told: so it comes
+again at once when the program dies before, and reaches one program once, however often the connection breaks in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import QueueConnectionError, QueueEmptyError, QueueError
+from ..waker import Waker
+from .failures import Failure, from_wire
+from .pending import PendingCall, unreachable
+from .wire import Encoded, unpack
+
+
+class Part:
+    """Items that were delivered together."""
+
+    __slots__ = ("tag", "items", "deliveries", "crashes")
+
+    def __init__(self, tag: int, items: list[Encoded], deliveries: list[int], crashes: list[int]) -> None:
+        self.tag = tag
+        self.items = items
+        self.deliveries = deliveries or [1] * len(items)
+        self.crashes = crashes or [0] * len(items)
+
+
+class GetCall(PendingCall):
+    def __init__(self, gets: Gets, most: int, lease: bool, timeout: float | None, waker: Waker) -> None:
+        super().__init__(timeout, waker)
+        self._gets = gets
+        self.most = most
+        self.lease = lease
+        self.request = 0
+        self.parts: list[Part] = []
+        #: The server was told that they are ours, since the stream broke before the program had taken them.
+        self.ours = False
+        #: Of the stream that brought it.
+        self.epoch = 0
+        #: There was more than one delivery of a lease may bring.
+        self.more = False
+
+    def expire(self) -> None:
+        self._gets.expire(self)
+
+    def abort(self) -> None:
+        self._gets.abort(self)
+
+
+class Gets:
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        #: In the order in which they were made; those without a request are to be sent.
+        self._calls: list[GetCall] = []
+        self._sent: dict[int, GetCall] = {}
+        #: Done, and not taken by their programs.
+        self._held: set[GetCall] = set()
+        self._window = 1
+        self._cancels: list[int] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._calls)
+
+    def get(self, most: int, timeout: float | None, waker: Waker, *, lease: bool = False) -> GetCall:
+        call = GetCall(self, most, lease, timeout, waker)
+        self._calls.append(call)
+        self._client.connection.flush()
+        return call
+
+    def take(self, call: GetCall, count: int | None = None) -> None:
+        """The program has the first `count` items; the others go back."""
+        self._held.discard(call)
+        back: list[tuple[int, list[Encoded]]] = []
+        for part in call.parts:
+            mine = len(part.items) if count is None else min(count, len(part.items))
+            if count is not None:
+                count -= mine
+            if mine > 0 and not call.ours:
+                self._client.settles.settle(part.tag, mine, False)
+            if mine < len(part.items):
+                back.append((part.tag + mine, part.items[mine:]))
+        self._give_back(back, call.ours)
+
+    def lend(self, call: GetCall) -> None:
+        """The program has the lease."""
+        self._held.discard(call)
+        self._client.leases.open += sum(len(part.items) for part in call.parts)
+
+    def _give_back(self, parts: list[tuple[int, list[Encoded]]], ours: bool) -> None:
+        for tag, items in reversed(parts):
+            if ours:  # nobody could tell whether the program had it: it is put again, ahead of everything
+                self._client.puts.put(items, None, None, front=True)
+            else:
+                self._client.settles.settle(tag, len(items), True)
+
+    def collect(self, frame: Any) -> None:
+        for request in self._cancels:
+            frame.cancels.add(get=request)
+        self._cancels = []
+        for call in self._calls:
+            if call.request != 0:
+                continue
+            if len(self._sent) >= self._window:
+                return
+            call.request = self._client.next_request()
+            self._sent[call.request] = call
+            wait_ms = call.remaining_ms()
+            frame.gets.add(request=call.request, max=call.most, wait_ms=wait_ms, given=not call.lease)
+            if not call.immediate:
+                call.arm(late=True)
+
+    def on_delivery(self, delivery: Any) -> None:
+        part = Part(delivery.tag, unpack(delivery.items), list(delivery.deliveries), list(delivery.crashes))
+        call = self._sent.get(delivery.request)
+        if call is None:
+            if part.items:
+                self._client.settles.settle(part.tag, len(part.items), True)
+            return
+        call.more = delivery.more
+        if part.items:
+            call.parts.append(part)
+        if call.lease or not delivery.more:
+            self._complete(call)
+
+    def _complete(self, call: GetCall) -> None:
+        self._held.add(call)
+        call.epoch = self._client.leases.epoch
+        self._finish(call, None)
+
+    def on_failure(self, failure: Any) -> bool:
+        call = self._sent.get(failure.request)
+        if call is None:
+            return False
+        self._fail(call, from_wire(failure.code, failure.message))
+        return True
+
+    def on_opened(self, opened: Any) -> None:
+        self._window = opened.window_items
+        self._cancels = []
+
+    def on_down(self, failure: Failure) -> None:
+        for call in list(self._calls):
+            if call.parts:
+                self._complete(call)
+            elif failure.permanent or call.immediate:
+                self._fail(call, failure.error)
+            else:  # it keeps its place
+                call.request = 0
+                call.arm(late=False)
+        self._sent.clear()
+        for call in self._held:
+            if not call.ours and not call.lease:
+                call.ours = True
+                for part in call.parts:
+                    self._client.settles.settle(part.tag, len(part.items), False)
+
+    def fail_all(self, error: QueueError) -> None:
+        for call in list(self._calls):
+            self._fail(call, error)
+
+    def _fail(self, call: GetCall, error: QueueError) -> None:
+        """One that has a part of what it asked for ends well."""
+        if call.parts:
+            self._complete(call)
+        else:
+            self._finish(call, error)
+
+    def _finish(self, call: GetCall, error: QueueError | None) -> None:
+        if call in self._calls:
+            self._calls.remove(call)
+        self._sent.pop(call.request, None)
+        if self._calls:  # there may be room in the window
+            self._client.connection.flush()
+        call.end(call.parts, error)
+
+    def _cancel(self, call: GetCall) -> None:
+        if call.request in self._sent and self._client.connection.is_open:
+            self._cancels.append(call.request)
+            self._client.connection.flush()
+
+    def abort(self, call: GetCall) -> None:
+        """The program stops waiting. What is on its way to it goes back, and so does what it had not taken."""
+        if call.done and call not in self._held:
+            return
+        self._cancel(call)
+        if call in self._held:
+            self._held.discard(call)
+            if call.lease and call.epoch != self._client.leases.epoch:
+                return  # it went back with its stream
+        self._give_back([(part.tag, part.items) for part in call.parts], call.ours)
+        self._finish(call, QueueEmptyError("get: given up"))
+
+    def expire(self, call: GetCall) -> None:
+        connection = self._client.connection
+        where = connection.where
+        if not connection.is_open and call.extend(connection.last_failure):
+            return
+        if not connection.is_open:
+            self._finish(call, unreachable("get", where, call, connection.last_failure))
+        elif call.request == 0:  # more gets wait than the server takes at a time, or before this one
+            self._finish(call, QueueEmptyError("The queue is empty."))
+        else:
+            self._cancel(call)
+            late = QueueConnectionError(f"get: {where} has not answered within {call.elapsed_ms()} ms")
+            self._fail(call, late)

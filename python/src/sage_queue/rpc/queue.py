@@ -1,0 +1,269 @@
+"""`rpc`: a queue behind a `QueueServer`, on this machine or another."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from ..codec import decode, encoder
+from ..descriptor import QueueDescriptor
+from ..errors import InvalidDescriptorError, QueueError, SerializationError
+from ..queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from ..waker import LoopWaker, ThreadWaker, Waker
+from .client import RpcClient
+from .gets import GetCall
+from .pending import PendingCall
+from .queries import JOIN, QUERY, SHUTDOWN
+from .remote import read_remote
+from .wire import MOST_ASKED, Encoded
+
+T = TypeVar("T")
+
+
+class RpcLease(Lease[T]):
+    """It keeps its handle, and so the stream that it belongs to."""
+
+    __slots__ = ("tag", "epoch")
+
+    def __init__(
+        self, queue: RpcQueue[T], item: T, deliveries: int, crashes: int, tag: int, epoch: int
+    ) -> None:
+        super().__init__(item, deliveries, crashes, lambda ack: queue._client.leases.end(epoch, tag, 1, ack))
+        self.tag = tag
+        self.epoch = epoch
+
+
+class RpcQueue(Queue[T]):
+    """A put that returned is in the queue. While the server lives no put is applied twice and no get loses or repeats an item, however
+    often the connection breaks; docs/rpc.md has the whole table. Threads and event loops may share a handle; a forked child may not."""
+
+    def __init__(
+        self,
+        descriptor: QueueDescriptor,
+        *,
+        create: str = "if-missing",
+        producer: bool | int = False,
+        credentials: Mapping[str, Any] | None = None,
+    ) -> None:
+        if producer is not False:
+            raise InvalidDescriptorError(
+                "producer is for handles of type local, shm and sage_queue; found it with 'rpc', where nobody can prove that a producer has gone."
+            )
+        self.descriptor = descriptor
+        schema = descriptor.metadata.get("schema")
+        if schema is not None:
+            from ..schema import codec_of_schema
+
+            encode: Callable[[Any], tuple[Any, int]] = codec_of_schema(schema).encode
+        else:
+            encode = encoder(descriptor.metadata.get("codec") or "auto")
+        self._encode_any = encode
+        remote = read_remote(descriptor, credentials)
+        maxsize = descriptor.metadata.get("maxsize")
+        self._client = client = RpcClient(remote, maxsize=maxsize, exclusive=create == "exclusive")
+        weakref.finalize(self, client.abandon).atexit = False
+
+    def _encode(self, item: Any) -> Encoded:
+        data, codec = self._encode_any(item)
+        return (data if type(data) is bytes else bytes(data)), codec
+
+    def _begin(self, make: Callable[[Waker], PendingCall], waker: Waker) -> PendingCall:
+        with self._client.lock:
+            self._client.check_open()
+            return make(waker)
+
+    def _run(self, make: Callable[[Waker], PendingCall]) -> Any:
+        self._client.check_open()
+        return self._client.wait(self._begin(make, ThreadWaker()))
+
+    async def _arun(self, make: Callable[[Waker], PendingCall]) -> Any:
+        self._client.check_open()
+        client = self._client
+        call = self._begin(make, LoopWaker(lambda: client.abort(call)))
+        return await client.await_(call)
+
+    # ── puts ─────────────────────────────────────────────────────────────────
+
+    def _putting(self, item: T, timeout: float | None) -> Callable[[Waker], PendingCall]:
+        encoded = self._encode(item)
+        return lambda waker: self._client.puts.put([encoded], timeout, waker)
+
+    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
+        """@raise QueueConnectionError with `outcome` 'unknown' when the item may be in the queue"""
+        self._run(self._putting(item, timeout_of(block, timeout)))
+
+    async def aput(self, item: T, timeout: float | None = None) -> None:
+        await self._arun(self._putting(item, timeout_of(True, timeout)))
+
+    def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
+        """One call in the line: puts made later through this handle wait until its items are sent, or its source is silent."""
+        left = timeout_of(True, timeout)
+        client = self._client
+        client.check_open()
+        source = iter(items)
+        waker = ThreadWaker()
+        with client.lock:
+            client.check_open()
+            call = client.puts.put([], left, waker, many=True)
+        failure: Exception | None = None
+        try:
+            more = True
+            while more and not call.done and call.failing is None:
+                with client.lock:
+                    call.begin_reading()
+                piece, more, failure = read_piece(source, items, self._encode)
+                with client.lock:
+                    client.puts.feed(call, piece, more)
+                while more and not call.drained:
+                    waker.wait(client.left(call))
+            with client.lock:
+                client.puts.feed(call, [], False)
+            client.wait(call)
+            if failure is not None:
+                raise failure
+        except QueueError as error:
+            error.accepted = call.applied
+            raise
+        except BaseException:
+            client.abort(call)
+            raise
+        return call.applied
+
+    # ── gets ─────────────────────────────────────────────────────────────────
+
+    def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], PendingCall]:
+        return lambda waker: self._client.gets.get(min(most, MOST_ASKED), timeout, waker, lease=lease)
+
+    def _taken(self, call: GetCall) -> list[T]:
+        """The values, up to the first that cannot be read; that one is removed and reported by the get that meets it first."""
+        values: list[T] = []
+        bad: SerializationError | None = None
+        client = self._client
+        try:
+            for part in call.parts:
+                for data, codec in part.items:
+                    values.append(cast(T, decode(data, codec)))
+        except SerializationError as error:
+            bad = error
+        except BaseException:
+            client.abort(call)
+            raise
+        with client.lock:
+            client.gets.take(call, None if bad is None else max(1, len(values)))
+        if bad is not None and not values:
+            raise bad
+        return values
+
+    def get(self, block: bool = True, timeout: float | None = None) -> T:
+        return self.get_many(1, block, timeout)[0]
+
+    def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
+        if check_max(max) == 0:
+            return []
+        return self._taken(self._got(self._getting(max, timeout_of(block, timeout))))
+
+    def _got(self, make: Callable[[Waker], PendingCall]) -> GetCall:
+        self._client.check_open()
+        call = self._begin(make, ThreadWaker())
+        self._client.wait(call)
+        return cast(GetCall, call)
+
+    async def _agot(self, make: Callable[[Waker], PendingCall]) -> GetCall:
+        self._client.check_open()
+        client = self._client
+        call = self._begin(make, LoopWaker(lambda: client.abort(call)))
+        await client.await_(call)
+        return cast(GetCall, call)
+
+    async def aget(self, timeout: float | None = None) -> T:
+        return self._taken(await self._agot(self._getting(1, timeout_of(True, timeout))))[0]
+
+    # ── leases ───────────────────────────────────────────────────────────────
+
+    def _lent(self, call: GetCall) -> list[RpcLease[T]]:
+        client, (part,) = self._client, call.parts
+        with client.lock:
+            client.gets.lend(call)
+        leases: list[RpcLease[T]] = []
+        epoch, count = call.epoch, len(part.items)
+        for index, (data, codec) in enumerate(part.items):
+            tag = part.tag + index
+            try:
+                item = cast(T, decode(data, codec))
+            except SerializationError:
+                # One that cannot be read is removed and reported by the call that meets it first.
+                kept = index or 1
+                if kept < count:
+                    client.leases.end(epoch, part.tag + kept, count - kept, False)
+                if index == 0:
+                    client.leases.end(epoch, tag, 1, True)
+                    raise
+                break
+            leases.append(RpcLease(self, item, part.deliveries[index], part.crashes[index], tag, epoch))
+        return leases
+
+    def end_leases(self, leases: list[RpcLease[T]], ack: bool) -> None:
+        """Those that are open in as few words as possible: neighbours go together."""
+        runs: list[tuple[int, int, int]] = []
+        for lease in leases:
+            if not lease.forget():
+                continue
+            epoch, first, count = runs[-1] if runs else (-1, 0, 0)
+            if (epoch, first + count) == (lease.epoch, lease.tag):
+                runs[-1] = (epoch, first, count + 1)
+            else:
+                runs.append((lease.epoch, lease.tag, 1))
+        for epoch, first, count in runs if ack else reversed(runs):
+            self._client.leases.end(epoch, first, count, ack)
+
+    def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
+        return self._lent(self._got(self._getting(1, timeout_of(block, timeout), lease=True)))[0]
+
+    def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
+        leases: list[RpcLease[T]] = []
+        wait = timeout_of(block, timeout)
+        more = check_max(max) > 0
+        while more and len(leases) < max:
+            try:
+                call = self._got(self._getting(max - len(leases), wait, lease=True))
+                leases += self._lent(call)
+            except QueueError:
+                if not leases:
+                    raise
+                break  # the next call says it
+            more, wait = call.more, 0.0
+        return LeaseBatch([lease.item for lease in leases], [*leases], lambda ack: self.end_leases(leases, ack))
+
+    async def alease(self, timeout: float | None = None) -> Lease[T]:
+        return self._lent(await self._agot(self._getting(1, timeout_of(True, timeout), lease=True)))[0]
+
+    # ── questions, and the end ───────────────────────────────────────────────
+
+    def _state(self) -> Any:
+        return self._run(lambda waker: self._client.queries.ask(QUERY, waker))
+
+    def qsize(self) -> int:
+        return int(self._state().qsize)
+
+    def full(self) -> bool:
+        return bool(self._state().full)
+
+    def stats(self) -> dict[str, Any]:
+        state = self._state()
+        found = {"queue_id": self.descriptor.queue_id, "queue_type": "rpc"}
+        for name in ("qsize", "maxsize", "put_total", "get_total", "waiting_getters", "waiting_putters", "redelivered"):
+            found[name] = getattr(state, name)
+        if state.HasField("leased"):  # where the queue knows
+            found["leased"] = state.leased
+        return found
+
+    def join(self, timeout: float | None = None) -> None:
+        wait = timeout_of(True, timeout)
+        self._run(lambda waker: self._client.queries.ask(JOIN, waker, wait))
+
+    def shutdown(self, immediate: bool = False) -> None:
+        self._run(lambda waker: self._client.queries.ask(SHUTDOWN, waker, 0, immediate))
+
+    def close(self) -> None:
+        self._client.close()

@@ -1,0 +1,446 @@
+"""Queues behind a server of Node: what goes wrong says so, and nothing is lost or doubled over a connection that breaks."""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import sage_queue
+from conftest import ROOT, Server, needs_node
+from sage_queue import (
+    ConfigMismatchError,
+    InvalidDescriptorError,
+    ItemTooLargeError,
+    QueueConnectionError,
+    QueueDescriptor,
+    QueueEmptyError,
+    QueueExistsError,
+    QueueFullError,
+    QueueNotFoundError,
+    SerializationError,
+    get_sage_queue,
+    resolve_descriptor,
+)
+
+grpc = pytest.importorskip("grpc")
+pytestmark = needs_node
+
+
+class Proxy:
+    """A connection that can be cut: what has not passed is lost, in both directions."""
+
+    def __init__(self, port):
+        self._target = port
+        self._sockets = []
+        self.silent = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self._listener.accept()
+                far = socket.create_connection(("127.0.0.1", self._target))
+            except OSError:
+                return
+            self._sockets += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=(source, sink, sink is near), daemon=True).start()
+
+    def _pump(self, source, sink, answers):
+        try:
+            while data := source.recv(65536):
+                if not (self.silent and answers):
+                    sink.sendall(data)
+        except OSError:
+            pass
+        for one in (source, sink):
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+    def cut(self):
+        for one in self._sockets:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        self._sockets = []
+
+    def close(self):
+        self._listener.close()
+        self.cut()
+
+
+@contextlib.contextmanager
+def owned(name, **options):
+    """Its name goes at the end, since a server that was asked for it keeps it."""
+    with get_sage_queue(name, **options) as queue:
+        yield queue
+        queue.unlink()
+
+
+@pytest.fixture
+def proxy(server):
+    one = Proxy(server.port)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def through(proxy, name):
+    """The owner's handle, and one that goes through the proxy."""
+    with owned(name) as owner:
+        with resolve_descriptor(QueueDescriptor.create_rpc_queue("127.0.0.1", proxy.port, name)) as remote:
+            yield owner, remote
+
+
+def until(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it does not come to that"
+        time.sleep(0.002)
+
+
+def test_the_messages_are_those_of_the_proto():
+    pytest.importorskip("grpc_tools")
+    script = [sys.executable, ROOT / "scripts/build/python-messages.py", "--print"]
+    written = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    assert written == (ROOT / "python/src/sage_queue/rpc/messages.py").read_text(), "run scripts/build/python-messages.py"
+
+
+def test_a_uri_names_it(server, name):
+    with owned(name) as owner, resolve_descriptor(server.url + name) as remote:
+        remote.put("by uri")
+        assert owner.get(timeout=20) == "by uri"
+
+
+def test_items_are_those_of_node(server, name):
+    from sage_queue.codec import MSGPACK, decode
+
+    vectors = json.loads((ROOT / "test/vectors/msgpack-items.json").read_text())["items"]
+    with owned(name) as owner, resolve_descriptor(server.queue(name)) as remote:
+        for vector in vectors:
+            value = decode(bytes.fromhex(vector["hex"]), MSGPACK)
+            remote.put(value)
+            with owner.lease_bytes(timeout=20) as leased:
+                assert leased.codec == MSGPACK, vector["name"]
+            again = remote.get(timeout=20)
+            assert type(again) is type(value) and again == value, vector["name"]
+        remote.put(b"raw")
+        assert owner.get(timeout=20) == b"raw"
+
+
+def test_a_schema_goes_through(server, name):
+    schema = {"id": "u32", "note?": "string"}
+    with owned(name, schema=schema) as owner, resolve_descriptor(server.queue(name, schema=schema)) as remote:
+        remote.put({"id": 7, "note": "é"})
+        assert owner.get(timeout=20) == {"id": 7, "note": "é"}
+        owner.put({"id": 8})
+        assert remote.get(timeout=20) == {"id": 8}
+        with pytest.raises(SerializationError):
+            remote.put({"id": "no number"})
+
+
+def test_large_batches_and_items(server, name):
+    with owned(name, maxsize=0, capacity_bytes=64 << 20) as owner, resolve_descriptor(server.queue(name)) as remote:
+        big = os.urandom(6 << 20)
+        items = [b"x" * (number % 300) for number in range(20_000)] + [big]
+        assert remote.put_many(items) == len(items)
+        got = []
+        while len(got) < len(items):
+            got += remote.get_many(7000, timeout=20)
+        assert got == items
+        with pytest.raises(ItemTooLargeError):
+            remote.put(b"x" * (33 << 20))
+        assert owner.empty()
+
+
+def test_many_threads_share_a_handle(server, name):
+    with owned(name, maxsize=50) as _, resolve_descriptor(server.queue(name)) as remote:
+        got = []
+
+        def produce(stream):
+            for number in range(100):
+                remote.put((stream, number))
+
+        def consume():
+            while True:
+                item = remote.get()
+                if item == "end":
+                    return
+                got.append(tuple(item))
+
+        producers = [threading.Thread(target=produce, args=(stream,)) for stream in range(4)]
+        consumers = [threading.Thread(target=consume) for _ in range(4)]
+        for thread in producers + consumers:
+            thread.start()
+        for thread in producers:
+            thread.join(60)
+        for _ in consumers:
+            remote.put("end")
+        for thread in consumers:
+            thread.join(60)
+        assert sorted(got) == [(stream, number) for stream in range(4) for number in range(100)]
+
+
+def test_nobody_listens():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    with resolve_descriptor(QueueDescriptor.create_rpc_queue("127.0.0.1", port, "q")) as queue:
+        for call in (lambda: queue.get(block=False), lambda: queue.put(1, block=False), lambda: queue.get(timeout=0.2)):
+            with pytest.raises(QueueConnectionError, match="nothing listens") as error:
+                call()
+            assert error.value.code == "ERR_QUEUE_CONNECTION" and error.value.outcome is None
+
+
+def test_what_is_refused_comes_at_once(name, tmp_path):
+    """An unknown queue, one that exists, another maxsize, a wrong token, a right that it lacks."""
+    tokens = tmp_path / "tokens"
+    tokens.touch(mode=0o600)
+    tokens.write_text("all-of-it *\nonly-get jobs get\n")
+    with owned(name, maxsize=10) as owner:
+        server = Server("--queue", f"jobs=sage:{name}", "--tokens", str(tokens))
+        try:
+
+            def handle(queue_id="jobs", token="all-of-it", create="if-missing", **options):
+                descriptor = server.queue(queue_id, **options)
+                return resolve_descriptor(descriptor, create=create, credentials={"token": token})
+
+            def refused(kind, match, call, **how):
+                with handle(**how) as queue, pytest.raises(kind, match=match):
+                    call(queue)
+
+            refused(QueueNotFoundError, "nowhere", lambda queue: queue.get(), queue_id="nowhere")
+            refused(QueueExistsError, "jobs", lambda queue: queue.get(), create="exclusive")
+            refused(ConfigMismatchError, "10", lambda queue: queue.get(), maxsize=11)
+            refused(QueueConnectionError, "refused the credentials", lambda queue: queue.put(1), token="wrong")
+            refused(QueueConnectionError, "put", lambda queue: queue.put(1), token="only-get")
+            with handle() as queue:
+                queue.put("with the token", timeout=20)
+            with handle(token="only-get") as queue:
+                assert queue.get(timeout=20) == "with the token"
+            with pytest.raises(QueueConnectionError) as error:
+                handle(token="secret\n")
+            assert "secret" not in str(error.value)
+        finally:
+            server.stop()
+        assert owner.empty()
+
+
+def test_what_is_no_server_is_refused_when_it_is_resolved():
+    for host in ("http://host", "a b", ""):
+        with pytest.raises(InvalidDescriptorError):
+            resolve_descriptor(QueueDescriptor("q", "rpc", {"server_address": host or None, "port": 1}))
+    with pytest.raises(InvalidDescriptorError):
+        resolve_descriptor(QueueDescriptor.create_rpc_queue("localhost", 1, "q"), producer=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tls")
+
+    def make(name, *more):
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem", "-days", "2", "-subj", f"/CN={name}"]
+        subprocess.run([*command, *more], check=True, capture_output=True)
+
+    make("ca")
+    make("stranger")
+    signed = ["-CA", f"{folder}/ca.pem", "-CAkey", f"{folder}/ca.key", "-addext", "basicConstraints=critical,CA:FALSE"]
+    make("server", *signed, "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost")
+    make("client", *signed)
+    return folder
+
+
+def test_tls_both_ways(name, certificates):
+    file = lambda one: str(certificates / one)  # noqa: E731
+    with owned(name) as owner:
+        given = ["--tls-cert", file("server.pem"), "--tls-key", file("server.key"), "--tls-client-ca", file("ca.pem")]
+        server = Server("--queue", f"jobs=sage:{name}", *given)
+        try:
+
+            def handle(**credentials):
+                return resolve_descriptor(server.queue("jobs"), credentials=credentials)
+
+            ours = {"ca": file("ca.pem"), "cert": file("client.pem"), "key": (certificates / "client.key").read_text()}
+            with handle(**ours) as queue:
+                queue.put("in TLS", timeout=20)
+            assert owner.get(timeout=20) == "in TLS"
+            for credentials in ({**ours, "ca": file("stranger.pem")}, {"ca": file("ca.pem")}, {}):
+                with handle(**credentials) as queue, pytest.raises(QueueConnectionError):
+                    queue.put("never", timeout=2)
+            with pytest.raises(QueueConnectionError, match="nor the path"):
+                handle(ca="/nowhere/ca.pem")
+        finally:
+            server.stop()
+        assert owner.empty()
+
+
+# ── connections that break ───────────────────────────────────────────────────
+
+
+def test_each_item_once_over_a_connection_that_breaks(through, proxy):
+    owner, remote = through
+    stop, cuts = threading.Event(), []
+
+    def cut():
+        while not stop.wait(0.2):
+            proxy.cut()
+            cuts.append(1)
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        got = []
+
+        def consume():
+            while (item := remote.get(timeout=60)) != "end":
+                got.append(item)
+
+        consumer = threading.Thread(target=consume)
+        consumer.start()
+        count = 0
+        while len(cuts) < 5:
+            remote.put(count, timeout=60)
+            assert remote.put_many([count + 1, count + 2, count + 3], timeout=60) == 3
+            count += 4
+        remote.put("end", timeout=60)
+        consumer.join(60)
+        assert got == list(range(count))
+    finally:
+        stop.set()
+        cutter.join()
+    until(lambda: owner.empty() and owner.stats()["leased"] == 0)
+
+
+def test_a_get_that_waits_outlives_the_server(name):
+    with owned(name) as owner:
+        first = Server()
+        with resolve_descriptor(first.queue(name)) as remote:
+            found = []
+            thread = threading.Thread(target=lambda: found.append(remote.get(timeout=60)))
+            thread.start()
+            until(lambda: owner.stats()["waiting_getters"] > 0)
+            first.stop(signal.SIGKILL)  # one that is stopped says so to those who wait
+            second = Server(port=first.port)
+            owner.put("later")
+            thread.join(60)
+            assert found == ["later"]
+        second.stop()
+
+
+def test_a_put_whose_answer_never_came_says_so(through, proxy):
+    owner, remote = through
+    remote.put("first", timeout=20)
+    proxy.silent = True
+    with pytest.raises(QueueConnectionError, match="outcome is unknown") as error:
+        remote.put("second", timeout=0.3)
+    assert error.value.outcome == "unknown"
+    with pytest.raises(QueueConnectionError) as error:
+        remote.put_many(["third", "fourth"], timeout=0.3)
+    assert error.value.outcome == "unknown" and error.value.accepted == 0
+    assert owner.get_many(10, timeout=20)[:2] == ["first", "second"]  # it was in
+    proxy.silent = False
+    proxy.cut()
+
+
+def test_a_lease_belongs_to_its_connection(through, proxy):
+    owner, remote = through
+    remote.put("item", timeout=20)
+    lease = remote.lease(timeout=20)
+    proxy.cut()
+    assert owner.get(timeout=20) == "item"
+    with pytest.raises(QueueConnectionError, match="went back"):
+        lease.ack()
+
+
+def test_timeouts_and_room(server, name):
+    with owned(name, maxsize=2) as _, resolve_descriptor(server.queue(name)) as remote:
+        with pytest.raises(QueueFullError) as full:
+            remote.put_many(range(5), timeout=0.1)
+        assert full.value.accepted == 2
+        start = time.monotonic()
+        with pytest.raises(QueueFullError):
+            remote.put(1, timeout=0.1)
+        assert 0.1 <= time.monotonic() - start
+        remote.get_many(5)
+        with pytest.raises(QueueEmptyError):
+            remote.lease(timeout=0.05)
+        with pytest.raises(ValueError):
+            remote.get(timeout=-1)
+
+
+def test_an_item_that_nobody_here_can_read(server, name):
+    from sage_queue.codec import V8
+
+    with owned(name) as owner, resolve_descriptor(server.queue(name)) as remote:
+
+        def fill():
+            owner.put(1)
+            owner._handle.put(b"\xff", V8, 0.0)
+            owner.put(2)
+
+        fill()
+        assert remote.get_many(10, timeout=20) == [1]
+        with pytest.raises(SerializationError) as error:
+            remote.get_many(10, timeout=20)
+        assert error.value.bytes == b"\xff" and error.value.codec_id == V8
+        assert remote.get_many(10, timeout=20) == [2]
+        fill()
+        with remote.lease_many(10, timeout=20) as batch:
+            assert batch.items == [1]
+            batch.ack()
+        with pytest.raises(SerializationError):
+            remote.lease(timeout=20)
+        assert remote.get(timeout=20) == 2
+        until(lambda: owner.stats()["leased"] == 0)
+
+
+def test_a_handle_that_nobody_can_reach_lets_go(server, name):
+    with owned(name) as owner:
+        remote = resolve_descriptor(server.queue(name))
+        owner.put("item")
+        lease = remote.lease(timeout=20)
+        del remote
+        assert owner.stats()["leased"] == 1  # the lease keeps its handle
+        del lease
+        assert owner.get(timeout=20) == "item"
+
+
+def test_without_grpc_it_says_what_to_install():
+    code = (
+        "import sys; sys.modules['grpc'] = None\n"
+        "import sage_queue as sq\n"
+        "try: sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue('localhost', 1, 'q'))\n"
+        "except sq.QueueConnectionError as error: print(error)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "pip install 'sage-queue[rpc]'" in said
+
+
+def test_a_forked_child_is_told_to_resolve_anew(server, name):
+    with owned(name) as _, resolve_descriptor(server.queue(name)) as remote:
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                remote.put(1)
+            except sage_queue.QueueClosedError as error:
+                os.write(write, str(error).encode())
+            os._exit(0)
+        os.close(write)
+        with open(read, "rb") as pipe:
+            assert b"fork" in pipe.read()
+        os.waitpid(child, 0)
+        remote.put("the parent goes on", timeout=20)
+        assert remote.get(timeout=20) == "the parent goes on"
