@@ -1,0 +1,127 @@
+"""Ctrl-C in a call that waits: KeyboardInterrupt within 200 ms, and nothing is lost to it."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from sage_queue import get_sage_queue
+
+#: Says when a call waits, and when it was interrupted; then looks that the queue is as it was, and goes on.
+PROGRAM = """
+import queue as standard, sys, threading, time
+import sage_queue as sq
+
+kind, name, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
+
+class Custom:
+    def __init__(self, descriptor):
+        inner = standard.Queue(1)
+        self.put, self.get, self.empty, self.qsize = inner.put, inner.get, inner.empty, inner.qsize
+
+sq.register_queue_implementation("custom", Custom)
+if kind == "local":
+    queue = sq.get_local_queue(name, maxsize=1)
+elif kind == "shm":
+    queue = sq.attach_to_shm_queue(None, name, maxsize=1)
+elif kind == "sage_queue":
+    queue = sq.get_sage_queue(name, maxsize=1)
+elif kind == "rpc":
+    queue = sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue("127.0.0.1", port, name))
+else:
+    queue = sq.resolve_descriptor(sq.QueueDescriptor(name, "custom"))
+
+def waits():
+    if kind == "custom":
+        return len(queue._gets._line) + len(queue._puts._line)
+    stats = queue.stats()
+    return stats["waiting_getters"] + stats["waiting_putters"]
+
+def tell(done):
+    while not waits():
+        time.sleep(0.002)
+    print("waits", flush=True)
+    done.wait()
+
+def interrupted(call):
+    done = threading.Event()
+    thread = threading.Thread(target=tell, args=(done,))
+    thread.start()
+    try:
+        try:
+            call()
+        except KeyboardInterrupt:
+            print(time.monotonic(), flush=True)
+        else:
+            raise SystemExit("it was not interrupted")
+    finally:
+        done.set()
+        thread.join()
+
+for call in (queue.get, lambda: queue.get_many(5), lambda: queue.get(timeout=1000), queue.lease, lambda: queue.lease_many(2)):
+    interrupted(call)
+    queue.put("not lost")
+    with queue.lease(timeout=20) as lease:
+        assert (lease.item, lease.deliveries) == ("not lost", 1), (lease.item, lease.deliveries)
+        lease.ack()
+for call in (lambda: queue.put("given up"), lambda: queue.put("given up", timeout=1000), lambda: queue.put_many(["given up"] * 3)):
+    queue.put("there")
+    interrupted(call)
+    assert queue.get_many(10, timeout=20) == ["there"]
+    queue.put("next", timeout=20)
+    assert queue.get(timeout=20) == "next"
+queue.close()
+print("end", flush=True)
+"""
+CALLS = 8
+
+
+@pytest.mark.parametrize("kind", ["local", "shm", "sage_queue", "rpc", "custom"])
+def test_ctrl_c_in_a_call_that_waits(kind, name, request):
+    owner = get_sage_queue(name, maxsize=1) if kind == "rpc" else None
+    port = request.getfixturevalue("server").port if kind == "rpc" else 0
+    child = subprocess.Popen([sys.executable, "-c", PROGRAM, kind, name, str(port)], stdout=subprocess.PIPE, text=True)
+    try:
+        took = []
+        for _ in range(CALLS):
+            assert child.stdout.readline() == "waits\n"
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            took.append(float(child.stdout.readline()) - start)
+        assert child.stdout.readline() == "end\n" and child.wait(20) == 0
+        # One in each direction may have met a busy machine.
+        assert sorted(took)[-3] < 0.2, took
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        if owner is not None:
+            owner.unlink()
+            owner.close()
+
+
+@pytest.mark.parametrize("call", ["get", "put"])
+def test_ctrl_c_while_the_server_is_away(call):
+    """Also where the call waits for the server, not for the queue."""
+    program = (
+        "import sys, threading, time, sage_queue as sq\n"
+        "queue = sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue('127.0.0.1', 1, 'q'))\n"
+        "def tell():\n"
+        "    while queue._client.connection.last_failure is None: time.sleep(0.002)\n"
+        "    print('waits', flush=True)\n"
+        "threading.Thread(target=tell, daemon=True).start()\n"
+        f"try: queue.{call}(*({'1,' if call == 'put' else ''}))\n"
+        "except KeyboardInterrupt: print(time.monotonic(), flush=True)\n"
+    )
+    pytest.importorskip("grpc")
+    took = []
+    for _ in range(2):
+        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+            assert child.stdout.readline() == "waits\n"
+            start = time.monotonic()
+            child.send_signal(signal.SIGINT)
+            took.append(float(child.stdout.readline()) - start)
+            assert child.wait(20) == 0
+    assert min(took) < 0.2, took
