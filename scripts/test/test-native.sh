@@ -4,11 +4,19 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-build() {
+configure() {
   name=$1
   shift
   cmake -S . -B "out/$name" -DSAGE_BUILD_ADDON=OFF -DSAGE_BUILD_TESTS=ON "$@" >/dev/null
-  cmake --build "out/$name" --parallel 2 >"out/$name.log" 2>&1 || { cat "out/$name.log"; exit 1; }
+}
+compile() {
+  name=$1
+  shift
+  cmake --build "out/$name" --parallel 2 "$@" >"out/$name.log" 2>&1 || { cat "out/$name.log"; exit 1; }
+}
+build() {
+  configure "$@"
+  compile "$1"
 }
 run() {
   name=$1
@@ -19,6 +27,11 @@ run() {
 }
 
 mkdir -p out
+if [ "${1:-}" = worker ]; then  # the one in C++ that the tests of mixed languages start
+  configure failpoints -DSAGE_FAILPOINTS=ON
+  compile failpoints --target mixed_worker
+  exit
+fi
 build failpoints -DSAGE_FAILPOINTS=ON
 case "${1:-}" in
   '')
