@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if command -v clang-format >/dev/null; then
-  find native examples/native -name '*.cc' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' | xargs clang-format --dry-run --Werror
+  find native examples/native python/src/_native python/tests -name '*.cc' -o -name '*.c' -o -name '*.h' -o -name '*.hpp' | xargs clang-format --dry-run --Werror
 else
   echo 'clang-format is not installed: the format of C++ was not checked'
 fi

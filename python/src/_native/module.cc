@@ -92,6 +92,9 @@ int execute(PyObject* module) {
   state->waiter = add_type(module, &waiter_spec, "Waiter");
   if (state->handle == nullptr || state->item == nullptr || state->bell == nullptr || state->waiter == nullptr)
     return -1;
+  PyTypeObject* const record = add_type(module, &record_spec, "Record");
+  if (record == nullptr) return -1;
+  Py_DECREF(reinterpret_cast<PyObject*>(record));
   PyModule_AddIntConstant(module, "LAYOUT_VERSION", sq_layout_version());
   return PyModule_AddStringConstant(module, "DIRECTORY", sq_directory());
 }

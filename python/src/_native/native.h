@@ -56,11 +56,20 @@ extern PyType_Spec handle_spec;
 extern PyType_Spec item_spec;
 extern PyType_Spec bell_spec;
 extern PyType_Spec waiter_spec;
+extern PyType_Spec record_spec;
 
 PyObject* make_item(State* state, Handle* handle, const sq_item& item, bool claim);
 
-/// Handle.open(...), a function of the module.
+inline sq_queue* queue_of(PyObject* self) { return reinterpret_cast<Handle*>(self)->queue; }
+inline PyObject* raise_from(PyObject* self, sq_status status) { return raise(state_of(Py_TYPE(self)), status); }
+
+/// A function of the module.
 PyObject* open_handle(PyObject* module, PyObject* arguments);
+// Methods of a handle that only tell.
+PyObject* describe(PyObject* self, PyObject*);
+PyObject* stats(PyObject* self, PyObject*);
+PyObject* schemas(PyObject* self, PyObject*);
+PyObject* add_schema(PyObject* self, PyObject* text);
 
 /// Seconds, or None for ever, as a wait that ends at a moment of the monotonic clock.
 class Deadline {

@@ -83,15 +83,27 @@ def encoder(name: str) -> Encode:
     return found
 
 
+#: By the first four bytes of an item with a schema: what reads it where it is as usual, and is None where it is not. Filled by schema.py.
+plain_readers: dict[bytes, Callable[[bytes], Any]] = {}
+
+
+def _decode_by_schema(data: bytes) -> Any:
+    read = plain_readers.get(data[:4])
+    found = None if read is None else read(data)
+    if found is not None:
+        return found
+    from .schema import decode_item
+
+    return decode_item(data)
+
+
 def decode(data: bytes | memoryview, codec: int) -> Any:
     """@raise SerializationError carrying the `bytes` and the `codec_id`"""
     try:
         if codec == MSGPACK:
             return msgpack_codec.decode(data)
         if codec == SCHEMA:
-            from .schema import decode_item
-
-            return decode_item(bytes(data))
+            return _decode_by_schema(data if type(data) is bytes else bytes(data))
         if codec == RAW:
             return bytes(data)
         if codec == JSON:

@@ -34,7 +34,7 @@ def _given(options: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, Any]
 def _schema_data(name: str, value: Any) -> Any:
     if name != "schema" or isinstance(value, (str, list, tuple, Mapping)):
         return value
-    from .schema import schema_of
+    from .schema_node import schema_of
 
     return schema_of(value)
 

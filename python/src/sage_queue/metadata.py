@@ -73,7 +73,7 @@ def _is_endpoint(value: Any) -> bool:
 
 
 def _is_schema(value: Any) -> bool:
-    from .schema import parse_schema
+    from .schema_node import parse_schema
 
     return parse_schema(value) is not None
 

@@ -174,18 +174,20 @@ class SharedQueue(Queue[T]):
         self._put(data, codec, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        found = self._get(timeout if block else 0.0)
+        found: Any = self._get(timeout if block else 0.0)
         if type(found) is bytes:
-            return cast(T, found)
-        return cast(T, decode(*cast("tuple[bytes, int]", found)))
+            return found  # type: ignore[return-value]
+        return decode(found[0], found[1])  # type: ignore[no-any-return]
 
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
         end = None if timeout_of(True, timeout) is None else time.monotonic() + cast(float, timeout)
         accepted = 0
         source = iter(items)
+        encode, bare = self._encode, self._auto
         try:
             while True:
-                batch = [self._encode(item) for item in itertools.islice(source, _MOST)]
+                # Bytes that are raw in any case go as they are.
+                batch: list[Any] = [item if bare and type(item) is bytes else encode(item) for item in itertools.islice(source, _MOST)]
                 if not batch:
                     return accepted
                 done = 0
