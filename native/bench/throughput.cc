@@ -1,5 +1,6 @@
-// One producer process, one consumer process, 64 B: the core beside the rings of the textbook.
-//   throughput spsc_ring|vyukov_mpmc|sage_1|sage_64 MILLISECONDS
+// One producer process, one consumer process, 64 B: the core beside the rings of the textbook, and through the C
+// interface.
+//   throughput spsc_ring|vyukov_mpmc|sage_1|sage_64|c_1|c_64|c_one_thread MILLISECONDS
 // Prints one JSON object: {"value": messages per second, "messages": how many were measured}.
 #include <sched.h>
 #include <sys/mman.h>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <string>
 
+#include "c_api/sage_queue.h"
 #include "core/handle/queue.h"
 
 using namespace sage;
@@ -228,6 +230,72 @@ double run_sage(uint32_t batch, uint64_t messages) {
       });
 }
 
+sq_queue* open_c(uint32_t flags) {
+  const std::string name = "bench-c-" + std::to_string(getpid());
+  sq_options options{};
+  options.struct_size = sizeof options;
+  options.name = name.c_str();
+  options.maxsize = 4096;
+  options.capacity_bytes = 4096 * kBytes;
+  options.flags = flags;
+  sq_queue* queue = nullptr;
+  if (sq_open(&options, &queue) != SQ_OK) {
+    std::fprintf(stderr, "%s %s\n", sq_error_code(), sq_error_message());
+    std::exit(1);
+  }
+  return queue;
+}
+
+/// One by one the items are copied out, as sq_get() does it; batches are read where they lie.
+double run_c(uint32_t batch, uint32_t flags, uint64_t messages) {
+  sq_queue* queue = open_c(flags);
+  const double took = measure(
+      "c",
+      [&](Shared2&) {
+        Patience patience;
+        uint64_t message[64][kBytes / 8] = {};
+        sq_piece pieces[64];
+        for (uint64_t number = 0; number < messages;) {
+          const uint32_t count = static_cast<uint32_t>(std::min<uint64_t>(batch, messages - number));
+          for (uint32_t index = 0; index < count; ++index) {
+            message[index][0] = number + index;
+            pieces[index] = {message[index], kBytes, SQ_RAW};
+          }
+          uint32_t accepted = 1;
+          if (batch == 1) {
+            while (sq_put(queue, message[0], kBytes, SQ_RAW, 0) != SQ_OK) patience.wait();
+          } else {
+            while (sq_put_many(queue, pieces, count, &accepted, 0) != SQ_OK) patience.wait();
+          }
+          number += accepted;
+        }
+        sq_close(queue);
+      },
+      [&](Shared2& shared) {
+        Patience patience;
+        uint64_t message[kBytes / 8];
+        sq_item items[64];
+        for (uint64_t number = 0; number < messages;) {
+          uint32_t taken = 1;
+          if (batch == 1) {
+            size_t bytes = 0;
+            while (sq_get(queue, message, sizeof message, &bytes, nullptr, 0) != SQ_OK) patience.wait();
+            if (message[0] != number || bytes != kBytes) shared.wrong.fetch_add(1);
+          } else {
+            while (sq_take(queue, batch, 0, items, &taken, 0) != SQ_OK) patience.wait();
+            for (uint32_t index = 0; index < taken; ++index) {
+              std::memcpy(message, items[index].data, kBytes);
+              if (message[0] != number + index) shared.wrong.fetch_add(1);
+            }
+            sq_finish(queue, items, taken, taken);
+          }
+          number += taken;
+        }
+      });
+  sq_free(queue);
+  return took;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -238,7 +306,10 @@ int main(int argc, char** argv) {
     if (contender == "vyukov_mpmc") return run_mpmc(messages);
     if (contender == "sage_1") return run_sage(1, messages);
     if (contender == "sage_64") return run_sage(64, messages);
-    std::fprintf(stderr, "usage: throughput spsc_ring|vyukov_mpmc|sage_1|sage_64 MILLISECONDS\n");
+    if (contender == "c_1") return run_c(1, 0, messages);
+    if (contender == "c_64") return run_c(64, 0, messages);
+    if (contender == "c_one_thread") return run_c(1, SQ_ONE_THREAD, messages);
+    std::fprintf(stderr, "usage: throughput spsc_ring|vyukov_mpmc|sage_1|sage_64|c_1|c_64|c_one_thread MILLISECONDS\n");
     std::exit(2);
   };
   // The first run warms up and says how many messages fill the time.
