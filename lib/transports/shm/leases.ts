@@ -9,6 +9,8 @@ import {
   REGISTER_CODEC,
   REGISTER_CRASHES,
   REGISTER_DELIVERIES,
+  REGISTER_LEASE_CRASHES,
+  REGISTER_LEASE_DELIVERIES,
   REGISTER_LEASE_IDS,
   REGISTER_LENGTH,
   native,
@@ -69,7 +71,7 @@ export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): 
 /** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
 function endLeases(
   entry: NativeEntry,
-  ids: ArrayLike<number>,
+  ids: readonly number[],
   from: number,
   to: number,
   how: 'ack' | 'release' | 'undo',
@@ -82,11 +84,11 @@ function endLeases(
   }
 }
 
-/** Items on lease together, and what is known of each. */
+/** Items on lease together, and what is known of each. Plain arrays: the memory of a typed one of this size is not the heap's. */
 export class LeasedItems implements HeldItems {
-  /** As the registers had them, crossing by crossing: MAX_BATCH ids, then as many deliveries, then crashes. */
-  private readonly tables: Int32Array[] = [];
-  private readonly counts: number[] = [];
+  private readonly ids: number[] = [];
+  private readonly times: number[] = [];
+  private readonly deaths: number[] = [];
 
   /** @param queue whose they are; they keep it */
   constructor(
@@ -96,42 +98,28 @@ export class LeasedItems implements HeldItems {
 
   /** The first `count` of those that the registers speak of. */
   add(registers: Int32Array, count: number): void {
-    this.tables.push(registers.slice(REGISTER_LEASE_IDS, REGISTER_LEASE_IDS + 3 * MAX_BATCH));
-    this.counts.push(count);
+    for (let index = 0; index < count; index++) {
+      this.ids.push(registers[REGISTER_LEASE_IDS + index]!);
+      this.times.push(registers[REGISTER_LEASE_DELIVERIES + index]!);
+      this.deaths.push(registers[REGISTER_LEASE_CRASHES + index]!);
+    }
   }
 
   end(from: number, to: number, acknowledge: boolean): void {
-    if (this.queue.attachment.isOpen) this.endAs(from, to, acknowledge ? 'ack' : 'release');
+    if (this.queue.attachment.isOpen) endLeases(this.entry, this.ids, from, to, acknowledge ? 'ack' : 'release');
     else if (acknowledge) throw leaseLostError();
   }
 
   undo(from: number, to: number): void {
-    if (this.queue.attachment.isOpen) this.endAs(from, to, 'undo');
-  }
-
-  private endAs(from: number, to: number, how: 'ack' | 'release' | 'undo'): void {
-    let first = 0;
-    this.tables.forEach((table, index) => {
-      const count = this.counts[index]!;
-      const [start, end] = [Math.max(from - first, 0), Math.min(to - first, count)];
-      if (start < end) endLeases(this.entry, table, start, end, how);
-      first += count;
-    });
+    if (this.queue.attachment.isOpen) endLeases(this.entry, this.ids, from, to, 'undo');
   }
 
   deliveries(index: number): number {
-    return this.at(index, MAX_BATCH);
+    return this.times[index]!;
   }
 
   crashes(index: number): number {
-    return this.at(index, 2 * MAX_BATCH);
-  }
-
-  private at(index: number, column: number): number {
-    let row = index;
-    let table = 0;
-    while (row >= this.counts[table]!) row -= this.counts[table++]!;
-    return this.tables[table]![column + row]!;
+    return this.deaths[index]!;
   }
 }
 

@@ -146,20 +146,21 @@ export class Pool {
   /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in the pool. */
   private decodeLeased<T>(queue: Holder, items: T[], held: LeasedItems, count: number, large?: Buffer): number {
     const { entry } = this;
-    const registers = entry.registers.slice();
+    let { registers } = entry;
     const before = items.length;
     const { buffer, memory } = this;
     let start = large === undefined ? this.keepPlace(count) : 0;
     let done = 0;
     try {
       for (; done < count; done++) {
-        if (large !== undefined) {
-          items.push(decodeItem(registers[REGISTER_CODEC]!, large) as T);
-        } else {
-          const length = registers[REGISTER_TABLE + 2 * done]!;
-          items.push(decodeIn<T>(buffer, memory, start, length, registers[REGISTER_TABLE + 2 * done + 1]!));
-          start += length;
-        }
+        const codec = registers[large === undefined ? REGISTER_TABLE + 2 * done + 1 : REGISTER_CODEC]!;
+        const length = registers[REGISTER_TABLE + 2 * done]!;
+        // As in decodeMany.
+        if (codec >= FIRST_CUSTOM_ID && registers === entry.registers) registers = registers.slice();
+        items.push(
+          large === undefined ? decodeIn<T>(buffer, memory, start, length, codec) : (decodeItem(codec, large) as T),
+        );
+        start += length;
         queue.check();
       }
     } catch (error) {
