@@ -54,7 +54,7 @@ export class QueueConsumer<T> implements Consumer {
   /** alone: a suspect runs, or is about to once everything else has ended. */
   private mode: 'open' | 'emptying' | 'alone' = 'open';
   private taking = false;
-  private takes = new AbortController();
+  private takes = takesUntilAborted();
   private readonly rest = new Alarm(Infinity, () => this.advance(), true);
   private wake = Infinity;
   private restUntil = 0;
@@ -125,14 +125,13 @@ export class QueueConsumer<T> implements Consumer {
       while (this.ready.length > 0 && this.running.size < this.options.concurrency)
         this.running.start(this.nextItems());
     if (this.isQuiet) for (const resume of this.quiet.splice(0)) resume();
-    const now = performance.now();
     let wake = Infinity;
     if (this.suspect !== undefined && this.mode === 'open' && !this.ending) {
-      if (now >= this.nextAlone) void this.runAlone(this.suspect);
+      if (isPast(this.nextAlone)) void this.runAlone(this.suspect);
       else wake = this.nextAlone;
     }
     if (this.mayTake) {
-      if (now >= this.restUntil) void this.take();
+      if (isPast(this.restUntil)) void this.take();
       else wake = Math.min(wake, this.restUntil);
     }
     if (wake !== this.wake) this.rest.set((this.wake = wake));
@@ -183,7 +182,7 @@ export class QueueConsumer<T> implements Consumer {
       const items = holdItems<T>(batch);
       let moved = 0;
       for (const held of items) if (!this.admit(held)) moved++;
-      if (moved === items.length) this.restUntil = performance.now() + REST_MS;
+      this.restUntil = moved === items.length ? performance.now() + REST_MS : 0;
       this.advance();
       // Other consumers of this process, timers and sockets have their turn too.
       if (isTurnOver(items.length)) await nextTurn();
@@ -333,7 +332,7 @@ export class QueueConsumer<T> implements Consumer {
     this.mode = 'open';
     const now = performance.now();
     this.nextAlone = now + OPEN_SHARE * (now - began);
-    if (!this.ending) this.takes = new AbortController();
+    if (!this.ending) this.takes = takesUntilAborted();
     this.advance();
   }
 
@@ -356,6 +355,16 @@ export class QueueConsumer<T> implements Consumer {
       this.taking = false;
     }
   }
+}
+
+/** 0 is always past, and costs no look at the clock: most items come while nothing is to be waited for. */
+const isPast = (pointMs: number): boolean => pointMs === 0 || performance.now() >= pointMs;
+
+/** With a listener for as long as it lasts: otherwise each call would put one on the signal and take it off again. */
+function takesUntilAborted(): AbortController {
+  const takes = new AbortController();
+  onAbort(takes.signal, () => {});
+  return takes;
 }
 
 const quarterOf = (maxsize: unknown): number =>

@@ -2,7 +2,7 @@
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueTimeoutError } from '../errors';
 import type { Awaitable } from '../queue/types';
-import { Alarm } from '../wait/deadline';
+import { Alarm, deadlineOf } from '../wait/deadline';
 import type { HeldItem } from './held-items';
 import { RunningJob } from './running-job';
 import { traceJob } from './tracing';
@@ -45,11 +45,13 @@ export class HandlerRuns<T> {
 
   start(items: HeldItem<T>[]): void {
     const { batch, timeoutMs } = this.options;
-    const job = new RunningJob(
-      Math.max(...items.map(({ deliveries }) => deliveries)),
-      Math.max(...items.map(({ crashes }) => crashes)),
-    );
-    const run: Run<T> = { items, job, deadline: performance.now() + timeoutMs, over: false };
+    let [deliveries, crashes] = [1, 0];
+    for (const held of items) {
+      deliveries = Math.max(deliveries, held.deliveries);
+      crashes = Math.max(crashes, held.crashes);
+    }
+    const job = new RunningJob(deliveries, crashes);
+    const run: Run<T> = { items, job, deadline: deadlineOf({ timeoutMs }), over: false };
     this.runs.add(run);
     if (timeoutMs !== Infinity && this.runs.size === 1) this.timeouts.set(run.deadline);
     let outcome: Awaitable<void>;

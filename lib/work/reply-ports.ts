@@ -2,38 +2,51 @@
 import { replyDescriptor } from '../descriptor/reply-descriptor';
 import { QueueNotFoundError, QueueShutDownError } from '../errors';
 import type { Queue } from '../queue/types';
+import { clearAbandonedReplies } from '../resolve/abandoned-replies';
 import { resolveBeside } from '../resolve/registry';
 
-const IDLE_MS = 2000;
+const LOOK_MS = 1000;
+/** A port that was not used at so many looks in a row is let go of. */
+const IDLE_LOOKS = 2;
+/** At every so many-th look the queues of callers that died while no server held them are cleared away. */
+const LOOKS_BETWEEN_CLEARINGS = 5;
 /** A caller that does not read its replies holds up a server no longer than this. */
 const LONGEST_PUT_MS = 10_000;
 
 interface Port {
-  queue: Queue;
-  pid: number;
-  usedAt: number;
+  /** Undefined: it is not attached yet, or the caller is gone. */
+  queue: Queue | undefined;
+  /** Resolves when it is known which. */
+  opening: Promise<void> | undefined;
+  readonly pid: number;
   inUse: number;
+  /** Looks since it was used. */
+  idle: number;
 }
 
 export class ReplyPorts {
-  /** Undefined inside: the caller is gone. */
-  private readonly ports = new Map<string, Promise<Port | undefined>>();
-  private sweeper: NodeJS.Timeout | undefined;
+  private readonly ports = new Map<string, Port>();
+  private readonly sweeper = setInterval(() => void this.sweep(), LOOK_MS).unref();
+  private looks = 0;
 
-  constructor(private readonly requests: Queue) {}
+  constructor(private readonly requests: Queue) {
+    clearAbandonedReplies(requests.descriptor);
+  }
 
   /** Runs `body` with the caller's reply queue; false: the caller is gone, and nothing was run. */
   async with(token: string, pid: number, body: (queue: Queue) => Promise<void>): Promise<boolean> {
-    const port = await this.open(token, pid);
-    if (port === undefined) return false;
+    const port = this.ports.get(token) ?? this.open(token, pid);
+    // In use from here on, so that the sweeper does not take it away in between.
     port.inUse++;
+    port.idle = 0;
     try {
+      if (port.queue === undefined) await port.opening;
+      if (port.queue === undefined) return false;
       await body(port.queue);
+      return true;
     } finally {
       port.inUse--;
-      port.usedAt = performance.now();
     }
-    return true;
   }
 
   /** Waits for room as long as the caller waits for the reply. A caller that is gone needs none. */
@@ -50,53 +63,54 @@ export class ReplyPorts {
 
   async close(): Promise<void> {
     clearInterval(this.sweeper);
-    const ports = await Promise.all(this.ports.values());
+    const ports = [...this.ports.values()];
     this.ports.clear();
-    await Promise.all(ports.map((port) => port && leave(port)));
+    await Promise.all(ports.map((port) => leave(port)));
   }
 
-  private open(token: string, pid: number): Promise<Port | undefined> {
-    let opening = this.ports.get(token);
-    if (opening === undefined) {
-      opening = this.attach(token, pid);
-      this.ports.set(token, opening);
-      opening.catch(() => this.ports.delete(token));
-    }
-    this.sweeper ??= setInterval(() => void this.sweep(), IDLE_MS / 2).unref();
-    return opening;
+  private open(token: string, pid: number): Port {
+    const port: Port = { queue: undefined, opening: undefined, pid, inUse: 0, idle: 0 };
+    this.ports.set(token, port);
+    port.opening = this.attach(token)
+      .then((queue) => void (port.queue = queue))
+      .catch((error: unknown) => {
+        if (this.ports.get(token) === port) this.ports.delete(token);
+        throw error;
+      });
+    return port;
   }
 
-  private async attach(token: string, pid: number): Promise<Port | undefined> {
+  /** @returns undefined when the caller is gone */
+  private async attach(token: string): Promise<Queue | undefined> {
     let queue: Queue | undefined;
     try {
       queue = resolveBeside(this.requests, replyDescriptor(this.requests.descriptor, token), 'never');
       // Types beyond this process say only at the first call that there is none.
       await queue.qsize();
+      return queue;
     } catch (error) {
       await queue?.close();
       if (error instanceof QueueNotFoundError || error instanceof QueueShutDownError) return undefined;
       throw error;
     }
-    return { queue, pid, usedAt: performance.now(), inUse: 0 };
   }
 
   private async sweep(): Promise<void> {
-    const before = performance.now() - IDLE_MS;
-    for (const [token, opening] of [...this.ports]) {
-      const port = await opening.catch(() => undefined);
-      if (port !== undefined && (port.inUse > 0 || port.usedAt > before)) continue;
+    if (++this.looks % LOOKS_BETWEEN_CLEARINGS === 0) clearAbandonedReplies(this.requests.descriptor);
+    for (const [token, port] of [...this.ports]) {
+      if (port.inUse > 0 || ++port.idle < IDLE_LOOKS) continue;
       // One that is asked for meanwhile is attached anew.
       this.ports.delete(token);
-      if (port !== undefined) await leave(port).catch(() => {});
+      await leave(port).catch(() => {});
     }
-    if (this.ports.size > 0) return;
-    clearInterval(this.sweeper);
-    this.sweeper = undefined;
   }
 }
 
 /** What nobody will read any more is dropped with its queue. */
-async function leave({ queue, pid }: Port): Promise<void> {
+async function leave(port: Port): Promise<void> {
+  await port.opening?.catch(() => {});
+  const { queue, pid } = port;
+  if (queue === undefined) return;
   if (pid !== 0 && pid !== process.pid) {
     const { attached } = await queue.stats().catch(() => ({ attached: undefined }));
     const isThere = attached?.some((entry) => entry.alive && entry.pid === pid) ?? true;
