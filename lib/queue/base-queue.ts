@@ -21,6 +21,10 @@ const streams = (): typeof import('./streams') =>
   // eslint-disable-next-line @typescript-eslint/no-require-imports
   require('./streams') as typeof import('./streams');
 
+const batchReadable = (): typeof import('./batch-readable') =>
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  require('./batch-readable') as typeof import('./batch-readable');
+
 /** The method's name; no part of what programs see. */
 export const presentAs: unique symbol = Symbol('presentAs');
 
@@ -167,7 +171,9 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   readable(): Readable {
-    return new (streams().QueueReadable)(this);
+    // One at a time where a batch is one that was leased so: what goes back may go to the end.
+    if (this.leaseMany === BaseQueue.prototype.leaseMany) return new (streams().QueueReadable)(this);
+    return new (batchReadable().BatchReadable)(this);
   }
 
   writable(options?: { shutdown?: boolean }): Writable {

@@ -1,5 +1,6 @@
 /** A readable stream over a queue whose leases come by the batch in one crossing. */
 import { Readable } from 'node:stream';
+import { asyncDispose } from '../util/dispose';
 import { QueueShutDownError, SerializationError } from '../errors';
 import type { LeaseBatch, Queue } from './types';
 
@@ -17,6 +18,9 @@ interface Held<T> {
 /**
  * Every item that has not left the stream is on lease, and goes back when the stream is destroyed. What has left it is acknowledged
  * before more is leased, and in any case before the loop does anything else.
+ *
+ * A `for await` gets the first item of a batch through Node's own iterator, which knows of ends and errors, and the others at hand: that
+ * iterator takes longer over one item than the queue does.
  */
 export class BatchReadable<T> extends Readable {
   private readonly leaving = new AbortController();
@@ -24,6 +28,10 @@ export class BatchReadable<T> extends Readable {
   private readonly held: Held<T>[] = [];
   /** Items that the stream was given and that are not acknowledged. */
   private open = 0;
+  /** The last of them, from `next` on, that are at hand for a loop: they are not in the stream's own buffer. */
+  private hand: readonly T[] = [];
+  private next = 0;
+  private hasLoop = false;
   private size = 1;
   private takenAt = 0;
   private settling = false;
@@ -34,7 +42,9 @@ export class BatchReadable<T> extends Readable {
   }
 
   override _read(): void {
-    this.taking = this.takeBatch();
+    // Somebody reads beside the loop.
+    if (this.next < this.hand.length) this.pushHand();
+    else this.taking = this.takeBatch();
   }
 
   private async takeBatch(): Promise<void> {
@@ -53,35 +63,87 @@ export class BatchReadable<T> extends Readable {
     this.takenAt = performance.now();
     if (this.destroyed) return batch.release();
     this.held.push({ batch, done: 0 });
-    for (const item of batch.items) {
-      if (this.destroyed) return;
-      if (item === null || item === undefined) {
-        this.destroy(
-          new SerializationError(
-            `An object stream cannot carry ${item}: use get() or the async iterator. The item is back in the queue.`,
-          ),
-        );
-        return;
-      }
-      this.open++;
-      this.push(item);
-    }
+    this.open += batch.items.length;
+    this.hand = batch.items;
+    this.next = 0;
+    if (this.hasLoop) this.pushNext();
+    else this.pushHand();
+  }
+
+  private pushHand(): void {
+    while (this.next < this.hand.length && !this.destroyed) this.pushNext();
+  }
+
+  private pushNext(): void {
+    const item = this.hand[this.next]!;
+    if (this.refuses(item)) return;
+    this.next++;
+    this.push(item);
+  }
+
+  /** Whether it is none that an object stream can carry: that is the end of the stream, and the item goes back. */
+  private refuses(item: T): boolean {
+    if (item !== null && item !== undefined) return false;
+    this.destroy(
+      new SerializationError(
+        `An object stream cannot carry ${item}: use get() or the async iterator. The item is back in the queue.`,
+      ),
+    );
+    return true;
   }
 
   override read(size?: number): unknown {
     const item: unknown = super.read(size);
-    if (!this.settling && this.open > this.readableLength) {
-      this.settling = true;
-      process.nextTick(() => this.settle());
-    }
+    if (this.open > this.inside) this.settleSoon();
     return item;
+  }
+
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<T> {
+    this.hasLoop = true;
+    const usual = super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<T>;
+    let asked = 0;
+    const ask = async (): Promise<IteratorResult<T>> => {
+      asked++;
+      try {
+        return await usual.next();
+      } finally {
+        asked--;
+      }
+    };
+    return {
+      next: () => {
+        if (asked > 0 || this.next === this.hand.length) return ask();
+        const item = this.hand[this.next]!;
+        if (this.refuses(item)) return ask();
+        this.next++;
+        this.settleSoon();
+        return Promise.resolve({ done: false, value: item });
+      },
+      return: (value?: unknown) => usual.return!(value),
+      throw: (error?: unknown) => usual.throw!(error),
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      [asyncDispose]: async () => void (await usual.return!()),
+    } as NodeJS.AsyncIterator<T>;
+  }
+
+  /** Items that were not shown. */
+  private get inside(): number {
+    return this.readableLength + this.hand.length - this.next;
+  }
+
+  private settleSoon(): void {
+    if (this.settling) return;
+    this.settling = true;
+    process.nextTick(() => this.settle());
   }
 
   /** Acknowledges what has left the stream. */
   private settle(): void {
     this.settling = false;
     const failed = (error: Error): unknown => this.destroy(error);
-    for (let left = this.open - this.readableLength; left > 0;) {
+    for (let left = this.open - this.inside; left > 0;) {
       const first = this.held[0]!;
       const count = Math.min(left, first.batch.items.length - first.done);
       if (first.done + count === first.batch.items.length) {
@@ -100,6 +162,8 @@ export class BatchReadable<T> extends Readable {
     this.leaving.abort();
     const giveBack = async (): Promise<void> => {
       this.settle();
+      this.open = this.next = 0;
+      this.hand = [];
       // Newest first, each ahead of everything not yet taken: the order is as it was.
       for (const { batch } of this.held.splice(0).reverse()) await batch.release();
       await this.taking;

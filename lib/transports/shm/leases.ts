@@ -87,8 +87,8 @@ function endLeases(
 /** Items on lease together, and what is known of each. Plain arrays: the memory of a typed one of this size is not the heap's. */
 export class LeasedItems implements HeldItems {
   private readonly ids: number[] = [];
-  private readonly times: number[] = [];
-  private readonly deaths: number[] = [];
+  /** Deliveries and crashes of those that were not delivered for the first time, by their place. */
+  private returned: Map<number, { deliveries: number; crashes: number }> | undefined;
 
   /** @param queue whose they are; they keep it */
   constructor(
@@ -99,9 +99,11 @@ export class LeasedItems implements HeldItems {
   /** The first `count` of those that the registers speak of. */
   add(registers: Int32Array, count: number): void {
     for (let index = 0; index < count; index++) {
+      const deliveries = registers[REGISTER_LEASE_DELIVERIES + index]!;
+      const crashes = registers[REGISTER_LEASE_CRASHES + index]!;
+      if (deliveries !== 1 || crashes !== 0)
+        (this.returned ??= new Map()).set(this.ids.length, { deliveries, crashes });
       this.ids.push(registers[REGISTER_LEASE_IDS + index]!);
-      this.times.push(registers[REGISTER_LEASE_DELIVERIES + index]!);
-      this.deaths.push(registers[REGISTER_LEASE_CRASHES + index]!);
     }
   }
 
@@ -115,11 +117,11 @@ export class LeasedItems implements HeldItems {
   }
 
   deliveries(index: number): number {
-    return this.times[index]!;
+    return this.returned?.get(index)?.deliveries ?? 1;
   }
 
   crashes(index: number): number {
-    return this.deaths[index]!;
+    return this.returned?.get(index)?.crashes ?? 0;
   }
 }
 

@@ -3,7 +3,6 @@
  * processes and its waking are native (docs/sage-queue.md); here items become bytes and back (put-calls.ts, get-calls.ts), and calls wait
  * (entry.ts, which the handles of a thread share).
  */
-import type { Readable } from 'node:stream';
 import { BaseQueue } from '../../queue/base-queue';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
@@ -29,11 +28,6 @@ import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { openQueue } from './open';
 import { takesNoMore } from './status-errors';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
-
-/** Node's own streams are loaded with it. */
-const streams = (): typeof import('../../queue/batch-readable') =>
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  require('../../queue/batch-readable') as typeof import('../../queue/batch-readable');
 
 export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T>, EncodedSource, AttachedQueue {
   readonly attachment!: Attachment;
@@ -142,10 +136,6 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     return this.gets.lendEncoded(max, maxBytes);
-  }
-
-  override readable(): Readable {
-    return new (streams().BatchReadable)(this);
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
