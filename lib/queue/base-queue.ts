@@ -11,6 +11,7 @@ import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
 import { LeaseRun } from './lease-table';
 import { isPersistent, throwOwedError } from './owed-error';
+import { tellRedelivered } from './redelivered-channel';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
 import { deadlineOf, remainingMs } from '../wait/deadline';
 import { readMax, readAnyWait } from '../wait/options';
@@ -207,7 +208,9 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
       // As in getMany.
       if (!isPersistent(error)) this.throwNext(error);
     }
-    return batchOf(leases);
+    const batch = batchOf(leases);
+    tellRedelivered(this.descriptor, batch);
+    return batch;
   }
 
   async join(_options?: Omit<WaitOptions, 'block'>): Promise<void> {

@@ -9,6 +9,7 @@ import { expectedProducers } from '../queue/producer-role';
 import { LocalQueue } from '../transports/memory/local-queue';
 import { SageQueue } from '../transports/shm/sage-queue';
 import { ShmQueue } from '../transports/shm/shm-queue';
+import { tellOpened } from './lifetime-channels';
 import { wrapQueue } from '../queue/adapter/wrap-queue';
 
 /* eslint-disable @typescript-eslint/no-require-imports -- a transport is loaded when a type that needs it is first resolved */
@@ -140,6 +141,7 @@ export function resolveDescriptor<T = unknown, K extends string = string>(
   const handle = new WeakRef<Queue>(queue);
   handles.add(handle);
   collected.register(queue, handle);
+  tellOpened(queue);
   return queue as unknown as QueueFor<K, T>;
 }
 

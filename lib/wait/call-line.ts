@@ -1,6 +1,8 @@
 /** Calls that wait for the same thing, served in the order in which they were made. */
 import type { Wait } from './options';
 import { PendingCall } from './pending-call';
+import { watched } from './wait-channel';
+import type { WaitingCall } from './wait-channel';
 
 /** Keeps its place, and asks for nothing at the moment: those behind wait for it. */
 export const HOLDS = Symbol('holds');
@@ -16,6 +18,8 @@ export type Attempt<R> = () => { value: R } | LineState;
 /** The calls of one handle: closing it ends them, ref() and unref() reach them. */
 export class CallGroup {
   readonly calls = new Set<PendingCall>();
+  /** Its handle's descriptor, for those who watch waits. */
+  queue: unknown;
 
   constructor(private referenced = true) {}
 
@@ -113,7 +117,10 @@ export class CallLine {
   private readonly passers = new Set<LineCall<unknown>>();
 
   /** @param freed called when a call has left, served or not; `first`: those behind it may be served */
-  constructor(private readonly freed: (first: boolean) => void) {}
+  constructor(
+    private readonly call: WaitingCall,
+    private readonly freed: (first: boolean) => void,
+  ) {}
 
   /** Those that wait for what the line is for. */
   get waiting(): number {
@@ -144,11 +151,12 @@ export class CallLine {
 
   /** At the end of the line. @param state what its own first try said of it */
   add<R>(request: LineRequest<R>, state?: LineState): Promise<R> {
-    return new Promise<R>((resolve, reject) => {
+    const waiting = new Promise<R>((resolve, reject) => {
       const call = new LineCall(this, request, state, resolve, reject) as LineCall<unknown>;
       this.calls.add(call);
       if (request.mayPass !== undefined) this.passers.add(call);
     });
+    return watched(request.group.queue, this.call, waiting);
   }
 
   /** Serves from the front until one has to go on waiting: then it is `wanted`. `more`: so many were served, and others come next. */

@@ -12,7 +12,7 @@ const late = (): Error => new Error('late');
 /** A line, and the calls of one handle in it. */
 class Standing {
   readonly freed: boolean[] = [];
-  readonly line = new CallLine((first) => this.freed.push(first));
+  readonly line = new CallLine('get', (first) => this.freed.push(first));
   readonly group = new CallGroup();
   readonly told: string[] = [];
 

@@ -63,7 +63,7 @@ class Schedule {
   private taken = 0;
   private came = 0;
   private readonly groups = [new CallGroup(), new CallGroup()];
-  private readonly line = new CallLine(() => {});
+  private readonly line = new CallLine('get', () => {});
 
   constructor(
     private readonly clock: Clock,

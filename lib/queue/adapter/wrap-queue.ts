@@ -1,4 +1,5 @@
 import { BaseQueue } from '../base-queue';
+import { onHandleEnd } from '../handle-end';
 import { LeaseTable } from '../lease-table';
 import type { LeaseRun } from '../lease-table';
 import { payingOwedErrors } from '../owed-error';
@@ -11,7 +12,9 @@ import type { Delivery } from './pending-get';
 import { PutScheduler } from './put-scheduler';
 import { isDecodeError, isEmpty } from './timing';
 import { describeValue } from '../../util/describe-value';
+import { tellRedelivered } from '../redelivered-channel';
 import type { Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
+import { watched } from '../../wait/wait-channel';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { AT_ONCE, readAnyWait, readMax } from '../../wait/options';
 
@@ -59,7 +62,7 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   const wrapped = new WrappedQueue<T>(inner, descriptor);
   const api = new Map<PropertyKey, unknown>([
     ['descriptor', descriptor],
-    ...[...queueMethods, Symbol.asyncIterator, asyncDispose].map(
+    ...[...queueMethods, Symbol.asyncIterator, asyncDispose, onHandleEnd].map(
       // Looked up at the call: a handle's methods may be covered later on.
       (key) => [key, (...args: []) => (wrapped[key as 'close'] as () => unknown)(...args)] as [PropertyKey, unknown],
     ),
@@ -128,7 +131,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
     const wait = readAnyWait(options);
     const { refusal } = this.puts;
     if (refusal !== undefined) throw refusal;
-    await this.puts.put(item, wait);
+    const waiting = this.puts.put(item, wait);
+    if (waiting !== undefined) await watched(this.descriptor, 'put', waiting);
     if (isTurnOver(1)) await nextTurn();
   }
 
@@ -169,7 +173,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
       for (const { deliveries: times } of deliveries) if (times === 1) this.getTotal++;
       return bring(deliveries);
     };
-    const result = await this.gets.take({ max, lease, options, wait, bring: brought });
+    const taken = this.gets.take({ max, lease, options, wait, bring: brought });
+    const result = taken instanceof Promise ? await watched<R>(this.descriptor, 'get', taken) : taken;
     this.roomCame();
     this.finishSoon();
     if (isTurnOver(count)) await nextTurn();
@@ -199,10 +204,12 @@ class WrappedQueue<T> extends BaseQueue<T> {
     }));
     // Closed before anybody saw the items: they have gone back.
     if (this.closed) throw new QueueClosedError();
-    return new HeldBatch(
+    const batch = new HeldBatch(
       deliveries.map(({ item }) => item),
       run,
     );
+    tellRedelivered(this.descriptor, batch);
+    return batch;
   }
 
   private lendTaken(deliveries: readonly Delivery<T>[]): LeaseRun {
@@ -263,7 +270,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.checkOpen();
     if (typeof this.inner.putMany === 'function' && !this.puts.poller.isTaken && this.innerKnowsRoom)
       return this.inner.putMany(items, options);
-    return this.puts.putMany(items, readAnyWait(options));
+    return watched(this.descriptor, 'put', this.puts.putMany(items, readAnyWait(options)));
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {

@@ -12,6 +12,7 @@ import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
 import type { LeaseRun } from '../../queue/lease-table';
+import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/types';
 import { CallGroup } from '../../wait/call-line';
 import type { Attempt, CallLine, LineRequest, LineState } from '../../wait/call-line';
@@ -74,6 +75,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     private readonly struct?: StructCodec,
   ) {
     super(descriptor);
+    attachment.calls.queue = descriptor;
     forgotten.register(this, attachment, this);
   }
 
@@ -241,7 +243,9 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (isTurnOver(items.length)) await nextTurn();
     // Closed before anybody saw the items: they have gone back.
     if (this.closed) throw new QueueClosedError();
-    return new HeldBatch(items, run);
+    const batch = new HeldBatch(items, run);
+    tellRedelivered(this.descriptor, batch);
+    return batch;
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
@@ -305,6 +309,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     this.closed = true;
     forgotten.unregister(this);
     this.attachment.detach();
+    this.tellEnd(new QueueClosedError());
   }
 
   override ref(): this {

@@ -55,9 +55,9 @@ export class MemoryStore<T> {
   /** Those that came back from a lease, in the order of their puts; all of them go before anything fresh. */
   private readonly requeued: Entry<T>[] = [];
   private leased = 0;
-  readonly consumers = new CallLine(() => this.serve());
-  readonly producers = new CallLine(() => this.serve());
-  readonly joiners = new CallLine(() => {});
+  readonly consumers = new CallLine('get', () => this.serve());
+  readonly producers = new CallLine('put', () => this.serve());
+  readonly joiners = new CallLine('join', () => {});
   private serving = false;
   /** Handles of producers: those open now, those that came in all, and as many as must have come before the queue ends with the last of them. */
   private readonly roles = { open: 0, came: 0, expected: 1 };

@@ -6,10 +6,13 @@ import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../.
 import { interruptible } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
+import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { answerWithin, deadlineOf, remainingMs } from '../../wait/deadline';
 import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
+import { watched } from '../../wait/wait-channel';
+import type { WaitingCall } from '../../wait/wait-channel';
 import type { Backend, BackendState, Delivery, Promises } from './actor/backend';
 import { ANSWER_WITHIN_MS, unanswered } from './actor/pending-call';
 import { Attachment } from './attachment';
@@ -60,6 +63,10 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     }
   }
 
+  private watched<V>(call: WaitingCall, waiting: Promise<V>): Promise<V> {
+    return watched(this.descriptor, call, waiting);
+  }
+
   private explained(what: string, error: unknown, backend: Backend | undefined): unknown {
     if (!(error instanceof RayTaskError || error instanceof RayActorDiedError)) return error;
     const { actorName } = this.attachment;
@@ -72,7 +79,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    await this.through('put', readWait(options), (backend, wait) => backend.put(item, wait));
+    await this.through('put', readWait(options), (backend, wait) => this.watched('put', backend.put(item, wait)));
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -132,7 +139,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   private take(what: string, max: number, wait: Wait): Promise<Delivery[]> {
-    return this.through(what, wait, (backend, rest) => backend.take(max, rest));
+    return this.through(what, wait, (backend, rest) => this.watched('get', backend.take(max, rest)));
   }
 
   override async get(options?: WaitOptions): Promise<T> {
@@ -171,7 +178,9 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       deliveries: (index) => held[index]!.deliveries,
       crashes: () => 0,
     });
-    return new HeldBatch(items, run);
+    const batch = new HeldBatch(items, run);
+    tellRedelivered(this.descriptor, batch);
+    return batch;
   }
 
   private async endLeases(held: readonly Delivery[], acknowledge: boolean): Promise<void> {
@@ -188,7 +197,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
-    await this.through('join', readWait(options), (backend, wait) => backend.join(wait));
+    await this.through('join', readWait(options), (backend, wait) => this.watched('join', backend.join(wait)));
   }
 
   private state(what: string): Promise<BackendState> {

@@ -1,4 +1,5 @@
 /** What one handle has of the entry that it shares, and when that ends. */
+import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { CallGroup } from '../../wait/call-line';
 import { native } from './addon';
 import type { NativeOpenOptions } from './addon';
@@ -36,6 +37,7 @@ export class Attachment {
 
 /** A handle, to what also asks its entry. */
 export interface AttachedQueue extends Holder {
+  readonly descriptor: QueueDescriptor;
   readonly attachment: Attachment;
 }
 

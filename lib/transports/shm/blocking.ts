@@ -2,8 +2,9 @@
 import { deadlineOf, remainingMs } from '../../wait/deadline';
 import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions } from '../../wait/options';
+import { watchedSync } from '../../wait/wait-channel';
+import type { WaitingCall } from '../../wait/wait-channel';
 import type { AttachedQueue } from './attachment';
-import type { SegmentEntry } from './entry';
 
 const LONGEST_SLICE_MS = 1000;
 
@@ -13,31 +14,36 @@ const LONGEST_SLICE_MS = 1000;
  */
 export function block<R>(
   queue: AttachedQueue,
+  call: WaitingCall,
   options: SyncWaitOptions | undefined,
   late: () => Error,
   attempt: (waitMs: number) => R | undefined,
 ): R {
   queue.check();
   const wait = readWait(options, SYNC_WAIT_OPTIONS);
-  const outcome = attempt(0) ?? blockUntil(queue.attachment.entry, deadlineOf(wait), attempt);
+  const outcome = attempt(0) ?? blockUntil(queue, call, deadlineOf(wait), attempt);
   if (outcome === undefined) throw late();
   return outcome;
 }
 
 /** Repeats `attempt` until it brings something or the time is over. */
 export function blockUntil<R>(
-  entry: SegmentEntry,
+  queue: AttachedQueue,
+  call: WaitingCall,
   deadline: number,
   attempt: (waitMs: number) => R | undefined,
 ): R | undefined {
-  try {
+  const wait = (): R | undefined => {
     for (let left = remainingMs(deadline); left > 0; left = remainingMs(deadline)) {
       const outcome = attempt(Math.min(LONGEST_SLICE_MS, Math.ceil(left)));
       if (outcome !== undefined) return outcome;
     }
     return undefined;
+  };
+  try {
+    return remainingMs(deadline) > 0 ? watchedSync(queue.descriptor, call, wait) : undefined;
   } finally {
     // There is one bell for each direction, and this wait took it down: the calls that wait beside it put it up again.
-    entry.rung();
+    queue.attachment.entry.rung();
   }
 }

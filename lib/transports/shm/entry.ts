@@ -14,12 +14,14 @@
  *    and no others; those behind them go on.
  * 5. There is one bell for each direction. It is up while a call waits in its line, or the thread is blocked on that side.
  */
+import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
 import type { CallGroup } from '../../wait/call-line';
 import { GETTERS, JOINERS, PUTTERS, fromNative, loadAddon, native, openEntry } from './addon';
 import type { NativeEntry, NativeOpenOptions } from './addon';
 import { BellPull } from './doorbell';
 import { Pool } from './receive-buffer';
+import { RecoveryWatch } from './recovery-channel';
 import { outboxMemory } from './send-buffer';
 import { WaitList } from './wait-list';
 
@@ -36,6 +38,7 @@ export class SegmentEntry {
   private readonly bell: BellPull;
   private handles = 0;
   private knowsOutbox = false;
+  private recoveries: RecoveryWatch | undefined;
 
   constructor(
     readonly native: NativeEntry,
@@ -53,7 +56,14 @@ export class SegmentEntry {
 
   /** Something may be ready for those who wait, or a bell is down that should be up. */
   rung(): void {
+    this.recoveries?.look();
     for (const list of this.lists) list.rung();
+  }
+
+  /** For a handle with this descriptor, which has come. */
+  watchRecoveries(queue: QueueDescriptor): void {
+    if (this.recoveries === undefined && RecoveryWatch.isWanted)
+      this.recoveries = new RecoveryWatch(this.native, queue);
   }
 
   /** Whether any call waits. */
@@ -93,6 +103,7 @@ export class SegmentEntry {
 
   private close(): void {
     if (entries.get(this.configuration.file) === this) entries.delete(this.configuration.file);
+    this.recoveries?.end();
     for (const list of this.lists) list.close();
     this.bell.detach();
     this.native.close();

@@ -3,6 +3,7 @@ import { CODEC_RAW, decodeItem } from '../../codec/registry';
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseRun } from '../../queue/lease-table';
+import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { LeaseBatch, NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readMax, readWait } from '../../wait/options';
@@ -48,14 +49,14 @@ export class GetCalls<T> {
       const outcome = this.pool.received<T>(this.queue, status);
       if (outcome !== undefined) return outcome.value;
     }
-    return block(this.queue, options, emptyError, (waitMs) => this.pool.get<T>(this.queue, waitMs)).value;
+    return block(this.queue, 'get', options, emptyError, (waitMs) => this.pool.get<T>(this.queue, waitMs)).value;
   }
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
     this.queue.check();
     if (readMax(max, 'getManySync') === 0) return [];
     const items: T[] = [];
-    block(this.queue, options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
+    block(this.queue, 'get', options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
     this.fillUp(items, max);
     return items;
   }
@@ -69,7 +70,7 @@ export class GetCalls<T> {
   }
 
   leaseSync(options?: SyncWaitOptions): NativeLease<T> {
-    return block(this.queue, options, emptyError, (waitMs) => tryLease<T>(this.queue, this.native, waitMs)).value;
+    return block(this.queue, 'get', options, emptyError, (waitMs) => this.tryLease(waitMs)).value;
   }
 
   // ── asynchronous ─────────────────────────────────────────────────────────
@@ -139,12 +140,18 @@ export class GetCalls<T> {
       const wait = readWait(options);
       return this.consume(
         wait,
-        () => tryLease<T>(this.queue, this.native, 0),
+        () => this.tryLease(0),
         () => 1,
       );
     } catch (error) {
       return refused(error);
     }
+  }
+
+  private tryLease(waitMs: number): { value: NativeLease<T> } | undefined {
+    const outcome = tryLease<T>(this.queue, this.native, waitMs);
+    if (outcome !== undefined) tellRedelivered(this.queue.descriptor, { leases: [outcome.value] });
+    return outcome;
   }
 
   async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
@@ -165,7 +172,9 @@ export class GetCalls<T> {
     } catch (error) {
       return refused(error);
     }
-    return new HeldBatch(items, new LeaseRun(items.length, held));
+    const batch = new HeldBatch(items, new LeaseRun(items.length, held));
+    tellRedelivered(this.queue.descriptor, batch);
+    return batch;
   }
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {

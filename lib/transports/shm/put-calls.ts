@@ -86,7 +86,7 @@ export class PutCalls<T> {
     const span = native(() => this.tryPut(item));
     if (span === undefined) return;
     const attempt = (waitMs: number): true | undefined => native(() => this.tryPutBytes(span, waitMs)) || undefined;
-    if (blockUntil(this.entry, deadline, attempt) === undefined) throw fullError();
+    if (blockUntil(this.queue, 'put', deadline, attempt) === undefined) throw fullError();
   }
 
   putManySync(items: readonly T[], options?: SyncWaitOptions): number {
@@ -102,7 +102,7 @@ export class PutCalls<T> {
         if (attempt(0) !== undefined) continue;
         // After the wait others are served, which may use the send buffer.
         if (this.entry.isWaitedFor) put.own();
-        if (blockUntil(this.entry, deadline, attempt) === undefined) throw fullError();
+        if (blockUntil(this.queue, 'put', deadline, attempt) === undefined) throw fullError();
       }
     } catch (error) {
       throw withAccepted(error, put.accepted);

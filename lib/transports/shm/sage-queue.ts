@@ -61,6 +61,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     }
     const offset = block(
       this,
+      'put',
       options,
       () => new QueueFullError('The queue has no room for the claim (items or bytes).'),
       (waitMs) => {
@@ -121,6 +122,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     let handled = 0;
     let count: number | undefined = block(
       this,
+      'get',
       options,
       () => new QueueEmptyError(),
       (waitMs) => take(waitMs, limit),

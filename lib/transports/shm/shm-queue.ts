@@ -44,6 +44,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
       throw new QueueShutDownError('The last producer of the queue has gone: it has ended, and takes no more.');
     }
     this.attachment = attachment;
+    attachment.calls.queue = descriptor;
+    attachment.entry.watchRecoveries(descriptor);
     this.native = attachment.entry.native;
     this.puts = new PutCalls<T>(this, codec);
     this.gets = new GetCalls<T>(this);

@@ -1,5 +1,5 @@
 /** Calls that wait on one side of one entry: served in order, each ended by its item, timeout, signal or the close of its handle. */
-import { SLEEP, TRY } from './addon';
+import { GETTERS, JOINERS, PUTTERS, SLEEP, TRY } from './addon';
 import type { Direction, NativeEntry } from './addon';
 import { CallLine } from '../../wait/call-line';
 import type { Attempt, CallGroup, LineRequest, LineState } from '../../wait/call-line';
@@ -7,6 +7,7 @@ import type { Wait } from '../../wait/options';
 import type { BellPull } from './doorbell';
 import { LookAgain } from './look-again';
 
+const WAITING = { [GETTERS]: 'get', [PUTTERS]: 'put', [JOINERS]: 'join' } as const;
 /** As many are served before other work of the loop gets its turn. */
 const BATCH = 64;
 
@@ -43,7 +44,7 @@ export class WaitList {
 
   /** @param state what the call's own first try said of it */
   enter<R>(request: LineRequest<R>, state?: LineState): Promise<R> {
-    this.line ??= new CallLine((first) => this.left(first));
+    this.line ??= new CallLine(WAITING[this.direction], (first) => this.left(first));
     const waiting = this.line.add(request, state);
     if (!this.active && !this.serving && this.isWanted) this.begin();
     return waiting;

@@ -9,7 +9,11 @@ import { QueueClosedError, QueueShutDownError } from '../../../errors';
 import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
 import { batchOf, HeldBatch } from '../../../queue/lease-batch';
+import type { LeaseRun } from '../../../queue/lease-table';
+import { tellRedelivered } from '../../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
+import { watched } from '../../../wait/wait-channel';
+import type { WaitingCall } from '../../../wait/wait-channel';
 import { readAnswerWithin, readMax, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
@@ -55,14 +59,17 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
     this.client.checkOpen();
-    const { failed } = await this.client.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), wait);
-    if (failed !== undefined) throw failed.error;
+    const putting = this.client.puts.put(ItemBatch.kept(encodeItem(item, this.codec)), wait);
+    const applied = putting.then(({ failed }) => {
+      if (failed !== undefined) throw failed.error;
+    });
+    await this.watched('put', applied);
   }
 
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     this.client.checkOpen();
-    const [part] = await this.client.gets.get({ kind: 'take', max: 1 }, wait);
+    const [part] = await this.watched('get', this.client.gets.get({ kind: 'take', max: 1 }, wait));
     return part!.items.open(0) as T;
   }
 
@@ -93,7 +100,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     this.client.checkOpen();
     if (none) return [];
     const { gets } = this.client;
-    const parts = await gets.get({ kind: 'hold', max: Math.min(max, MOST_ASKED) }, wait);
+    const parts = await this.watched('get', gets.get({ kind: 'hold', max: Math.min(max, MOST_ASKED) }, wait));
     const values: T[] = [];
     const bad = decodeAll(parts, values);
     // One that cannot be decoded is removed and reported by the get that meets it first, so that nothing is lost to its error.
@@ -120,17 +127,28 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const none = readMax(max, 'leaseMany') === 0;
     this.client.checkOpen();
     if (none) return batchOf<T>([]);
-    const [part] = await this.client.gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait);
+    const { gets } = this.client;
+    const [part] = await this.watched('get', gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait));
     const run = this.client.leased.lend(part!);
     const values: T[] = [];
     const bad = decodeAll([part!], values);
-    if (bad === undefined) return new HeldBatch(values, run);
+    if (bad === undefined) return this.lent(values, run);
     // As in getMany.
     const removed = Math.max(1, values.length);
     await run.undo(removed, run.count);
-    if (values.length > 0) return new HeldBatch(values, run);
+    if (values.length > 0) return this.lent(values, run);
     await run.end(0, 1, true);
     throw bad.error;
+  }
+
+  private lent(values: T[], run: LeaseRun): LeaseBatch<T> {
+    const batch = new HeldBatch(values, run);
+    tellRedelivered(this.descriptor, batch);
+    return batch;
+  }
+
+  private watched<R>(call: WaitingCall, waiting: Promise<R>): Promise<R> {
+    return watched(this.descriptor, call, waiting);
   }
 
   override [Symbol.asyncIterator](): AsyncIterator<T> {
@@ -181,7 +199,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
     const wait = readWait(options);
     this.client.checkOpen();
-    await this.client.queries.join(wait);
+    await this.watched('join', this.client.queries.join(wait));
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
