@@ -2,131 +2,20 @@
 //   npm run test:package                 every case (fetches runtimes, some 600 MB, once)
 //   npm run test:package -- --short      the cases that need only this machine's Node
 //   npm run test:package -- node bun     the cases whose name begins so
-import { execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { isCurrent, prebuildOf, targets } from '../../scripts/build/zig.mjs';
 import blocks from '../docs/blocks.cjs';
+import { blocksRunBy, expectAddon, here, install, manifest, pack, prebuilt } from './projects.mjs';
+import { project, repacked, root, run, scratch, smoke } from './projects.mjs';
 import { runtime } from './runtimes.mjs';
 
-const here = dirname(fileURLToPath(import.meta.url));
-const root = join(here, '../..');
-const scratch = mkdtempSync(join(tmpdir(), 'sage-queue-package-'));
-const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('--'));
 const chosen = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const short = options.includes('--short');
 
-/** Runs a program; what it prints comes back, and is shown when it fails. npm's own settings are not handed on. */
-function run(command, args, { cwd, env = {} } = {}) {
-  const inherited = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^npm_(package|lifecycle|command)/.test(name)),
-  );
-  try {
-    return execFileSync(command, args, {
-      cwd,
-      env: { ...inherited, ...env },
-      encoding: 'utf8',
-      stdio: 'pipe',
-      timeout: 300_000,
-    });
-  } catch (error) {
-    throw new Error(
-      `${[command, ...args].join(' ')} failed (${error.status ?? error.code})\n${error.stdout ?? ''}${error.stderr ?? ''}`,
-    );
-  }
-}
-
-/** The blocks of a page that this program runs. */
-const blocksRunBy = (path, page) =>
-  blocks
-    .blocksIn(page, readFileSync(join(root, page), 'utf8'))
-    .filter(({ words }) => words.includes(`elsewhere=${path}`));
-
-const prebuilt = join('prebuilds', `${process.platform}-${process.arch}`);
-let folders = 0;
-/** An empty folder with a package.json and the test programs. */
-function project(type) {
-  const folder = join(scratch, `project-${++folders}`);
-  mkdirSync(folder);
-  writeFileSync(
-    join(folder, 'package.json'),
-    JSON.stringify({ name: 'load-test', private: true, ...(type === undefined ? {} : { type }) }),
-  );
-  for (const file of ['program.cjs', 'main.cjs', 'main.mjs']) copyFileSync(join(here, file), join(folder, file));
-  return folder;
-}
-
-/** Packs the built tree; where prebuilds are missing and may be, the development build stands in for this machine's. */
-function pack() {
-  if (!existsSync(join(root, 'dist/index.js'))) throw new Error('dist/ is missing: run `npm run build:ts` first.');
-  const tree = join(scratch, 'tree');
-  const wanted = ['package.json', 'README.md', 'LICENSE', ...manifest.files.filter((path) => !path.startsWith('!'))];
-  for (const path of wanted)
-    if (existsSync(join(root, path))) cpSync(join(root, path), join(tree, path), { recursive: true });
-  const stale = targets.filter((target) => !isCurrent(target)).map(prebuildOf);
-  if (stale.length > 0 && !short) {
-    throw new Error(
-      `Missing, or not from the sources as they are: ${stale.join(', ')}. Run \`npm run build:prebuilds\` first.`,
-    );
-  }
-  if (stale.some((file) => file.startsWith(prebuilt))) {
-    console.log('note  no current prebuilt binary for this machine: the development build stands in for it');
-    rmSync(join(tree, 'prebuilds'), { recursive: true, force: true });
-    mkdirSync(join(tree, prebuilt), { recursive: true });
-    copyFileSync(join(root, 'build/Release/sage_queue.node'), join(tree, prebuilt, 'sage_queue.glibc.node'));
-  }
-  return { tree, tarball: packed(tree) };
-}
-
-function packed(tree) {
-  // Each in a folder of its own: two trees may have one name and version.
-  const destination = mkdtempSync(join(scratch, 'packed-'));
-  run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', destination], { cwd: tree });
-  return join(destination, readdirSync(destination)[0]);
-}
-
-/** The same package under another version, or with other files. */
-function repacked(tree, name, change) {
-  const copy = join(scratch, name);
-  cpSync(tree, copy, { recursive: true });
-  change(copy);
-  return packed(copy);
-}
-
-function install(folder, tarball, flags = [], env = {}) {
-  run('npm', ['install', '--no-audit', '--no-fund', ...flags, tarball], { cwd: folder, env });
-}
-
-/** Runs a test program in a folder with a runtime; returns which addon it used. */
-function smoke(folder, file, { command = [process.execPath], env = {}, peer = [...command, file] } = {}) {
-  const output = run(command[0], [...command.slice(1), file], {
-    cwd: folder,
-    env: { ...env, SMOKE_PEER: JSON.stringify(peer) },
-  });
-  const { moved, addon } = JSON.parse(output.trim().split('\n').pop());
-  if (moved !== 4000) throw new Error(`moved ${moved} items instead of 4000`);
-  return addon;
-}
-
-function expectAddon(addon, part) {
-  if (!addon?.includes(part)) throw new Error(`the addon in use is ${addon}, expected one in ${part}`);
-}
-
-const { tree, tarball } = pack();
+const { tree, tarball } = pack(short);
 
 /** PATH with node and nothing that compiles. */
 function barePath() {

@@ -1,25 +1,11 @@
 /** One entry for each thread and segment: what the handles of a thread share, and what is each one's own. */
 import { attach, describeQueue, drain, errorOf, freshName, run, segmentFiles, start, types, until } from './child';
-
-/** In a child: what nobody can reach is collected, and then closed. `holds` says when that has shown. */
-const collect = `
-  const collect = async (what, holds) => {
-    for (let count = 0; !(await holds()); count++) {
-      if (count > 2000) throw new Error('not collected: ' + what);
-      gc();
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
-  };
-  const attached = async (queue) => (await queue.stats()).attached.length;
-  const outcome = (call) => call.then((value) => value ?? 'done', (error) => error.code);
-  const turn = () => new Promise(setImmediate);
-`;
-const GC = { flags: ['--expose-gc'] };
+import { HANDLES } from './handles';
 
 describe.each(types)('%s', (type) => {
   test('10 000 resolutions that nobody closes are one entry', async () => {
     const [counts, open, items] = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const keeper = open();
         const descriptors = () => fs.readdirSync('/proc/self/fd').length;
@@ -46,7 +32,7 @@ describe.each(types)('%s', (type) => {
 
   test('10 000 handles with a call in flight each get their items in the order of the calls', async () => {
     const [attached, ordered] = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const calls = [];
         for (let index = 0; index < 10_000; index++) calls.push(open().get());
@@ -62,67 +48,9 @@ describe.each(types)('%s', (type) => {
     expect([attached, ordered]).toEqual([1, true]);
   });
 
-  test('what a forgotten handle held goes back, while its entry stays', async () => {
-    const said = await run(
-      `${collect}
-      (async () => {
-        const keeper = open();
-        await keeper.putMany([1, 2, 3]);
-        const own = await keeper.lease();
-        await (async () => { await open().lease(); open().leaseSync(); })();
-        say([keeper.qsizeSync(), await attached(keeper)]);
-        await collect('two leases', () => keeper.qsizeSync() === 2);
-        say([(await keeper.stats()).leased, await attached(keeper), own.item]);
-        await own.ack();
-        say([await keeper.get(), await keeper.get(), keeper.qsizeSync()]);
-        keeper.closeSync();
-      })();`,
-      describeQueue(type),
-      [],
-      GC,
-    );
-    expect(said).toEqual([[0, 1], [1, 1, 1], [2, 3, 0]]); // prettier-ignore
-  });
-
-  test('a lease, a waiting call, an iterator and a stream keep their handle', async () => {
-    const said = await run(
-      `${collect}
-      (async () => {
-        const keeper = open();
-        await keeper.put('leased');
-        const lease = await open().lease();
-        await keeper.put('batch');
-        const batch = await open().leaseMany(4);
-        const call = open().get();
-        const iterator = open()[Symbol.asyncIterator]();
-        const next = iterator.next();
-        const stream = open().readable();
-        const data = new Promise((resolve) => stream.once('data', resolve));
-        stream.once('end', () => {});
-        let dropped = 0;
-        const registry = new FinalizationRegistry(() => dropped++);
-        (() => { for (let index = 0; index < 10; index++) registry.register(open(), 0); })();
-        await collect('ten others', () => dropped === 10);
-        say([(await keeper.stats()).leased, keeper.qsizeSync()]);
-        await keeper.putMany(['call', 'iterator', 'stream']);
-        say([await call, (await next).value, await data]);
-        stream.destroy();
-        await Promise.all([lease.ack(), batch.ack()]);
-        await collect('the stream', async () => (await keeper.stats()).leased === 0);
-        say([lease.item, batch.items, keeper.qsizeSync()]);
-        await iterator.return();
-        keeper.closeSync();
-      })();`,
-      describeQueue(type),
-      [],
-      GC,
-    );
-    expect(said).toEqual([[2, 0], ['call', 'iterator', 'stream'], ['leased', ['batch'], 0]]); // prettier-ignore
-  });
-
   test('a handle that is closed takes its own leases and calls along, and no others', async () => {
     const said = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const [a, b] = [open(), open()];
         await a.putMany([0, 1, 2, 3]);
@@ -152,7 +80,7 @@ describe.each(types)('%s', (type) => {
 
   test('calls of several handles are served in the order in which they were made, gets and puts', async () => {
     const said = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const handles = [open(), open(), open()];
         const gets = Array.from({ length: 9 }, (_, index) => handles[index % 3].get());
@@ -185,7 +113,7 @@ describe.each(types)('%s', (type) => {
   test('a call that blocks the thread leaves the waiting calls of other handles awake', async () => {
     const queue = describeQueue(type, { maxsize: 4 });
     const child = start(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const [a, b] = [open(), open()];
         const got = a.get();
@@ -207,7 +135,7 @@ describe.each(types)('%s', (type) => {
     const descriptor = describeQueue(type, { maxsize: 8 });
     const keeper = attach<string>(descriptor);
     const child = start(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const [a, b] = [open(), open()];
         const many = (name) => Array.from({ length: 200 }, (_, index) => name + index);
@@ -232,7 +160,7 @@ describe.each(types)('%s', (type) => {
 
   test('the queue that comes after one that was unlinked has an entry of its own', async () => {
     const said = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const old = open();
         old.unlinkSync();
@@ -254,7 +182,7 @@ describe.each(types)('%s', (type) => {
 
   test('create, codecs, configurations and producers are asked of each handle', async () => {
     const said = await run(
-      `${collect}
+      `${HANDLES}
       const codeOf = (attempt) => { try { attempt().closeSync(); return 'attached'; } catch (error) { return error.code; } };
       (async () => {
         const queue = open({ create: 'exclusive' });
@@ -286,30 +214,9 @@ describe.each(types)('%s', (type) => {
     ]);
   });
 
-  test('a producer that is forgotten has closed', async () => {
-    const [end] = await run(
-      `${collect}
-      (async () => {
-        const queue = open();
-        await (async () => { await open({ producer: true }).put('last'); })();
-        say(await queue.get());
-        const end = outcome(queue.get());
-        let ended = false;
-        end.then(() => { ended = true; });
-        await collect('the producer', () => ended);
-        say(await end);
-        queue.closeSync();
-      })();`,
-      describeQueue(type),
-      [],
-      GC,
-    ).then((said) => said.slice(1));
-    expect(end).toBe('ERR_QUEUE_SHUT_DOWN');
-  });
-
   test('shutdown through one handle ends what waits through the others at once', async () => {
     const said = await run(
-      `${collect}
+      `${HANDLES}
       (async () => {
         const [a, b] = [open(), open()];
         await a.put(1);
@@ -410,29 +317,4 @@ test('claims of several handles are open together, and end with their own', asyn
     describeQueue('sage_queue'),
   );
   expect(said).toEqual([[0, 3], ['BBB', 0], 'goes back', ['one', 'two', 'three', 'four']]); // prettier-ignore
-});
-
-test('a view keeps the handle of its claim from being collected', async () => {
-  const said = await run(
-    `${collect}
-    (async () => {
-      const keeper = open();
-      const view = (() => open().claimSync(4).bytes.subarray(1))();
-      let dropped = 0;
-      const registry = new FinalizationRegistry(() => dropped++);
-      (() => { for (let index = 0; index < 10; index++) registry.register(open(), 0); })();
-      await collect('ten others', () => dropped === 10);
-      view.fill(7);
-      say([view.length, await outcome(keeper.get({ timeoutMs: 1 }))]);
-      (() => { open().claimSync(4); })();
-      await keeper.put('behind the claims');
-      say(keeper.emptySync());
-      keeper.unlinkSync();
-      await sq.closeAllQueues();
-    })();`,
-    describeQueue('sage_queue'),
-    [],
-    GC,
-  );
-  expect(said).toEqual([[3, 'ERR_QUEUE_EMPTY'], false]);
 });

@@ -1,11 +1,11 @@
 /** Calls that stand in line: served in order, passed where that is allowed, and gone without a trace however they end. */
 import { getEventListeners } from 'node:events';
-import { CallEnd, onAbort } from '../../lib/wait/abort-listeners';
 import { ASIDE, CallGroup, CallLine, HOLDS } from '../../lib/wait/call-line';
 import type { Attempt, LineState } from '../../lib/wait/call-line';
 import { keepAlive } from '../../lib/wait/keep-alive';
 import { FOR_EVER } from '../../lib/wait/options';
 import type { Wait } from '../../lib/wait/options';
+import { aborting } from './aborting';
 
 const late = (): Error => new Error('late');
 
@@ -302,102 +302,3 @@ describe('the process', () => {
     standing.line.giveUp(() => new Error('over'));
   });
 });
-
-describe('keepAlive', () => {
-  test('holds one timer for as long as anybody wants it', () => {
-    const refs: boolean[] = [];
-    const timer = { ref: () => refs.push(true), unref: () => refs.push(false) };
-    const made = jest.spyOn(globalThis, 'setInterval').mockReturnValue(timer as never);
-    try {
-      jest.isolateModules(() => {
-        const { keepAlive: fresh } = jest.requireActual<{ keepAlive: typeof keepAlive }>('../../lib/wait/keep-alive');
-        fresh.hold();
-        fresh.hold();
-        expect(made).toHaveBeenCalledTimes(1);
-        fresh.drop();
-        expect(refs).toEqual([]);
-        fresh.drop();
-        expect(refs).toEqual([false]);
-        fresh.hold();
-        expect(refs).toEqual([false, true]);
-        expect(made).toHaveBeenCalledTimes(1);
-        fresh.drop();
-        expect(refs).toEqual([false, true, false]);
-      });
-    } finally {
-      made.mockRestore();
-    }
-  });
-});
-
-describe('a signal', () => {
-  test('has one listener, calls in the order of the calls, and those that left no more', () => {
-    const { signal, abort } = aborting();
-    const called: string[] = [];
-    const leave = ['a', 'b', 'c'].map((name) => onAbort(signal, () => void called.push(name)));
-    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
-    leave[1]!();
-    leave[1]!();
-    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
-    abort();
-    expect(called).toEqual(['a', 'c']);
-  });
-
-  test('is left by the last one, and may be listened to anew', () => {
-    const { signal, abort } = aborting();
-    const first = jest.fn();
-    const second = jest.fn();
-    onAbort(signal, first)();
-    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
-    onAbort(signal, second);
-    expect(getEventListeners(signal, 'abort')).toHaveLength(1);
-    abort();
-    expect(first).not.toHaveBeenCalled();
-    expect(second).toHaveBeenCalledTimes(1);
-  });
-
-  test('that leaves its listeners while it tells them tells all the same', () => {
-    const { signal, abort } = aborting();
-    const called: string[] = [];
-    const leave: (() => void)[] = [];
-    for (const name of ['a', 'b']) {
-      leave.push(
-        onAbort(signal, () => {
-          called.push(name);
-          for (const one of leave) one();
-        }),
-      );
-    }
-    abort();
-    expect(called).toEqual(['a', 'b']);
-  });
-
-  test('that has fired calls at once, and none calls never', () => {
-    const aborted = jest.fn();
-    const fired = AbortSignal.abort();
-    const leave = onAbort(fired, aborted);
-    expect(aborted).toHaveBeenCalledTimes(1);
-    expect(getEventListeners(fired, 'abort')).toHaveLength(0);
-    leave();
-    onAbort(undefined, aborted)();
-    expect(aborted).toHaveBeenCalledTimes(1);
-  });
-
-  test('ends a call that works ahead, with its reason, and is left when that is over', () => {
-    const { signal, abort } = aborting();
-    const end = new CallEnd(signal);
-    const other = new CallEnd(signal);
-    other.dispose();
-    abort();
-    expect(end.signal.reason).toMatchObject({ message: 'aborted' });
-    expect(other.signal.aborted).toBe(false);
-    const own = new CallEnd(undefined);
-    own.end(new Error('done'));
-    expect(own.signal.reason).toMatchObject({ message: 'done' });
-  });
-});
-
-function aborting(): { signal: AbortSignal; abort(): void } {
-  const controller = new AbortController();
-  return { signal: controller.signal, abort: () => controller.abort(new Error('aborted')) };
-}
