@@ -6,6 +6,7 @@
  *   --only TEXT       those whose name contains TEXT
  *   --new             those of which the book knows nothing
  *   --with NAME       against that test alone
+ *   --quick           without the slow tests
  *   --short [SEED]    those that `always` names, and some others drawn by the seed, each against the test that is known to notice it
  *   --workers N       so many at a time
  *   --list            names them
@@ -66,7 +67,7 @@ function table(entries) {
  * @param book file of what noticed each: { name: { test, case, says } or { redundant } or { open } }
  * @param mutations { name, … }
  * @param build called before the first is tried, with all of them and with those that are tried
- * @param tests the tests for a mutation, quick ones first: { name, … }
+ * @param tests the tests for a mutation, quick ones first: { name, slow, … }
  * @param run tries one: (mutation, test, the case that is known to notice it) → { test, case, says }, or undefined: it noticed nothing
  * @returns the exit status
  */
@@ -99,7 +100,7 @@ export async function runMutations({ book, mutations, always = [], workers = 3, 
       if (found !== undefined || has('--short')) return found;
     }
     for (const each of tests(mutation)) {
-      if (has('--with') && each.name !== after('--with')) continue;
+      if ((has('--with') && each.name !== after('--with')) || (has('--quick') && each.slow)) continue;
       const found = await run(mutation, each);
       if (found !== undefined) return found;
     }

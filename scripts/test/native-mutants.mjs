@@ -75,9 +75,9 @@ const TESTS = [
   { name: 'c_items', command: ['c_items'], seconds: 40, outside: true, whole: true },
   { name: 'c_threads', command: ['c_threads'], seconds: 40, outside: true, whole: true },
   { name: 'c_forks', command: ['c_forks'], seconds: 40, outside: true, whole: true },
-  { name: 'threads', command: ['threads'], seconds: 60, whole: true },
+  { name: 'threads', command: ['threads'], seconds: 60, whole: true, slow: true },
   // What waits for a core is not the queue's doing.
-  { name: 'kill', command: ['kill', '400', '1'], seconds: 90, whole: true, ignored: /slow <= kills/ },
+  { name: 'kill', command: ['kill', '400', '1'], seconds: 90, whole: true, slow: true, ignored: /slow <= kills/ },
 ];
 
 const testsOf = (mutation) => TESTS.filter((test) => !(isTemplate(mutation) ? test.outside : test.templates));

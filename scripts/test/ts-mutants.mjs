@@ -29,15 +29,17 @@ const QUICK = [
   'test/rpc/delivery-table',
 ];
 const TESTS = [
-  { name: 'unit', paths: QUICK, seconds: 120 },
-  { name: 'contract', paths: ['test/contract/local', 'test/contract/stub'], seconds: 240 },
+  { name: 'unit', paths: QUICK, seconds: 120, shm: false },
+  { name: 'unit', paths: ['test/unit/shm-'], seconds: 60, shm: true },
+  { name: 'contract', paths: ['test/contract/local', 'test/contract/stub'], seconds: 240, shm: false },
   {
     name: 'shm',
     paths: ['test/shm/(aborts|leases|lease-batches|waiting-together|join|event-loop|shutdown)\\.', 'test/contract/shm'],
     seconds: 400,
     shm: true,
+    slow: true,
   },
-  { name: 'sequences', paths: ['test/model/memory'], seconds: 120 },
+  { name: 'sequences', paths: ['test/model/memory'], seconds: 120, shm: false, slow: true },
 ];
 
 /** Runs tests with one mutation on. Undefined: they noticed nothing. */
@@ -80,6 +82,6 @@ process.exitCode = await runMutations({
   book: join(root, 'test/mutants.json'),
   mutations: FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8'))),
   workers: 2,
-  tests: ({ file }) => TESTS.filter((test) => !test.shm || file.includes('/shm/')),
+  tests: ({ file }) => TESTS.filter((test) => test.shm === file.includes('/shm/')),
   run,
 });
