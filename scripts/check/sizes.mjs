@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { extname, join, resolve } from 'node:path';
+import { extname, resolve } from 'node:path';
 import ts from 'typescript';
 
 const MOST_LINES = 400;
@@ -39,7 +39,7 @@ function functionsOfScript(path, text) {
   const found = [];
   const visit = (node) => {
     if (ts.isFunctionLike(node) && node.body !== undefined && !isGroupOfTests(node)) {
-      const name = node.name?.getText() ?? 'a function without a name';
+      const name = (node.name ?? node.parent.name)?.getText() ?? 'a function without a name';
       found.push({ name, first: lineOf(node.getStart()), last: lineOf(node.getEnd()) });
     }
     ts.forEachChild(node, visit);
@@ -137,7 +137,7 @@ export function complaints(paths) {
     }
   };
   for (const path of files) {
-    const text = readFileSync(join(root, path), 'utf8');
+    const text = readFileSync(resolve(root, path), 'utf8');
     const lines = text.split('\n');
     if (lines.length - 1 > MOST_LINES && !REASON.test(lines.slice(0, HEAD).join('\n')))
       found.push(

@@ -24,6 +24,7 @@ const pause = (ms: number): Promise<void> =>
 
 const FORMS = ['array', 'iterable', 'source'] as const;
 const ENDINGS = ['none', 'abort', 'timeout', 'at once', 'throws', 'close'] as const;
+type Ending = (typeof ENDINGS)[number];
 const EXPECTED: Readonly<Record<string, string>> = {
   abort: 'ENOUGH',
   timeout: 'ERR_QUEUE_FULL',
@@ -45,6 +46,21 @@ function* breakingAfter(items: readonly number[], count: number): Generator<numb
 
 async function* later<T>(items: Iterable<T>): AsyncGenerator<T> {
   yield* items;
+}
+
+type Outcome = { value: number } | { error: { code?: string; accepted?: number; outcome?: string } };
+
+/** @returns how many of the items went in, as far as is known, and whether that is certain */
+function judge(outcome: Outcome, given: number, ending: Ending, what: string): { accepted: number; certain: boolean } {
+  if ('value' in outcome) {
+    assert.equal(outcome.value, given, what);
+    return { accepted: given, certain: true };
+  }
+  const { code, accepted, outcome: certainty } = outcome.error;
+  if (certainty === undefined) assert.equal(code, EXPECTED[ending], `${what}: ${String(outcome.error)}`);
+  else assert.equal(certainty, 'unknown', what);
+  assert.ok(accepted !== undefined && accepted <= given, `${what}: accepted ${accepted}`);
+  return { accepted, certain: certainty === undefined };
 }
 
 /** @returns how many items went through */
@@ -90,10 +106,10 @@ export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<
       const controller = new AbortController();
       const options =
         ending === 'timeout' ? { timeoutMs: random(4) } : { block: ending !== 'at once', signal: controller.signal };
-      let outcome: { value: number } | { error: { code?: string; accepted?: number; outcome?: string } } | undefined;
+      let outcome: Outcome | undefined;
       const putting = producer.putMany(given, options).then(
-        (value) => (outcome = { value }),
-        (error: { code?: string; accepted?: number; outcome?: string }) => (outcome = { error }),
+        (value): Outcome => (outcome = { value }),
+        (error): Outcome => (outcome = { error }),
       );
       for (let turns = random(6); turns > 0 && outcome === undefined; turns--) await pause(random(2));
       if (ending === 'abort') controller.abort(withCode('ENOUGH'));
@@ -102,21 +118,11 @@ export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<
         producer = made.open();
         await closed.close();
       }
-      const result = await putting;
       const what = `putMany of ${items.length} as ${form}, ended by ${ending}`;
-      if ('value' in result) {
-        assert.equal(result.value, items.length, what);
-        history.ack('items', next, next + items.length);
-        next += items.length;
-        continue;
-      }
-      const { code, accepted, outcome: certainty } = result.error;
-      if (certainty === undefined) assert.equal(code, EXPECTED[ending], `${what}: ${String(result.error)}`);
-      assert.ok(accepted !== undefined && accepted <= items.length, `${what}: accepted ${accepted}`);
+      const { accepted, certain } = judge(await putting, items.length, ending, what);
       history.ack('items', next, next + accepted);
       next += accepted;
-      if (certainty === undefined) continue;
-      assert.equal(certainty, 'unknown', what);
+      if (certain) continue;
       known = false;
       break;
     }

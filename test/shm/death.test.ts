@@ -7,6 +7,35 @@ import { makeFifo, survivorOf } from './mourning';
 const random = seeded('death');
 const BOUND_MS = 100;
 
+/** Bytes that say who made them, the how manieth they are, and how long. */
+const BYTES_OF = `
+  const bytesOf = (who, number) => { const bytes = Buffer.alloc(12 + (number * 37) % 200, (who * 31 + number) & 255);
+    bytes.writeInt32LE(who); bytes.writeInt32LE(number, 4); bytes.writeInt32LE(bytes.length, 8); return bytes; };`;
+/** Says after each put that it is done; a pipe takes lines that short in one piece. */
+const PRODUCER = `${BYTES_OF}
+  const [who, how] = given;
+  (async () => {
+    const queue = open();
+    for (let number = 0; ; number++) {
+      const bytes = bytesOf(who, number);
+      if (how === 0) queue.putSync(bytes);
+      else if (how === 1) await queue.put(bytes);
+      else { const batch = [bytes]; while (batch.length < 5) batch.push(bytesOf(who, ++number)); queue.putManySync(batch); }
+      say(['put', number]);
+    }
+  })();`;
+const CONSUMER = `
+  const [who, how] = given;
+  (async () => {
+    const queue = open();
+    let sum = 0;
+    for (;;) {
+      const items = how === 0 ? [queue.getSync()] : how === 1 ? [await queue.get()] : queue.getManySync(4);
+      say(['got', ...items.map((bytes) => [bytes.readInt32LE(0), bytes.readInt32LE(4),
+        bytes.readInt32LE(8) === bytes.length && bytes.subarray(12).every((byte) => byte === ((bytes.readInt32LE(0) * 31 + bytes.readInt32LE(4)) & 255))])]);
+    }
+  })();`;
+
 describe.each(types)('%s', (type) => {
   test('who was killed asleep is not counted among those who wait', async () => {
     const descriptor = describeQueue(type);
@@ -62,33 +91,6 @@ describe.each(types)('%s', (type) => {
     const descriptor = describeQueue(type, { maxsize: 16, capacityBytes: 4096 });
     const keeper = attach<Buffer>(descriptor);
     const kills = 36;
-    const bytesOf = `
-      const bytesOf = (who, number) => { const bytes = Buffer.alloc(12 + (number * 37) % 200, (who * 31 + number) & 255);
-        bytes.writeInt32LE(who); bytes.writeInt32LE(number, 4); bytes.writeInt32LE(bytes.length, 8); return bytes; };`;
-    // Says before each put that it begins, and after it that it is done; a pipe takes lines that short in one piece.
-    const producer = `${bytesOf}
-      const [who, how] = given;
-      (async () => {
-        const queue = open();
-        for (let number = 0; ; number++) {
-          const bytes = bytesOf(who, number);
-          if (how === 0) queue.putSync(bytes);
-          else if (how === 1) await queue.put(bytes);
-          else { const batch = [bytes]; while (batch.length < 5) batch.push(bytesOf(who, ++number)); queue.putManySync(batch); }
-          say(['put', number]);
-        }
-      })();`;
-    const consumer = `
-      const [who, how] = given;
-      (async () => {
-        const queue = open();
-        let sum = 0;
-        for (;;) {
-          const items = how === 0 ? [queue.getSync()] : how === 1 ? [await queue.get()] : queue.getManySync(4);
-          say(['got', ...items.map((bytes) => [bytes.readInt32LE(0), bytes.readInt32LE(4),
-            bytes.readInt32LE(8) === bytes.length && bytes.subarray(12).every((byte) => byte === ((bytes.readInt32LE(0) * 31 + bytes.readInt32LE(4)) & 255))])]);
-        }
-      })();`;
     const history = new History();
     const said = new Map<number, number>(); // how many `who` said are in
     let received = 0;
@@ -112,7 +114,7 @@ describe.each(types)('%s', (type) => {
     let producers = 0;
     const add = (isProducer: boolean): void => {
       const who = isProducer ? producers++ : -1;
-      const child = start(isProducer ? producer : consumer, descriptor, [who, random.below(3)]);
+      const child = start(isProducer ? PRODUCER : CONSUMER, descriptor, [who, random.below(3)]);
       alive.push({ child, followed: follow(child, who), isProducer });
     };
     for (const isProducer of [true, true, false, false]) add(isProducer);

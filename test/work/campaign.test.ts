@@ -67,6 +67,20 @@ interface Outcome {
   deaths: number;
 }
 
+/** An item that is on its way in counts, and cannot be had yet. */
+function taken(queue: NativeQueue): unknown[] {
+  try {
+    return queue.getManySync(512, { block: false });
+  } catch (error) {
+    if (error instanceof QueueEmptyError) return [];
+    throw error;
+  }
+}
+
+function* drained(queue: NativeQueue): Generator<unknown> {
+  for (let items = taken(queue); items.length > 0; items = taken(queue)) yield* items;
+}
+
 async function campaign(bad: number, hang: number, kills: number, poison: boolean): Promise<Outcome> {
   const [jobs, results, dead] = [1000, 0, 0].map((maxsize) =>
     describeQueue('sage_queue', { maxsize, capacityBytes: 4 * 1024 * 1024 }),
@@ -90,18 +104,6 @@ async function campaign(bad: number, hang: number, kills: number, poison: boolea
   };
   for (let index = 0; index < WORKERS; index++) hire();
   await Promise.all([...workers].map((worker) => worker.next()));
-  // An item that is on its way in counts, and cannot be had yet.
-  const taken = (queue: NativeQueue): unknown[] => {
-    try {
-      return queue.getManySync(512, { block: false });
-    } catch (error) {
-      if (error instanceof QueueEmptyError) return [];
-      throw error;
-    }
-  };
-  const drained = function* (queue: NativeQueue): Generator<unknown> {
-    for (let items = taken(queue); items.length > 0; items = taken(queue)) yield* items;
-  };
   const collect = (): void => {
     for (const result of drained(resultQueue) as Generator<Result>) {
       outcome.results.push(result);
