@@ -4,24 +4,10 @@
  */
 import { out, reserve } from '../msgpack/output';
 import { readOptional } from './interpret';
-import { input, truncated, text, takeBytes, takeAny, boolean, integer, date, takeCount } from './read-fields';
+import { reading } from './read-fields';
 import type { Node, RecordNode, ScalarSchema } from '../../descriptor/schema';
 import { fixedBytes, leastBytes, usualBytes } from './sizes';
-import {
-  SHORT_TEXT,
-  MISFIT,
-  ownValue,
-  writeAscii,
-  writeText,
-  writeBytes,
-  writeAny,
-  millisecondsOf,
-  lengthOf,
-  refuseOthers,
-  isInteger,
-  fitsFloat,
-  fitsBits,
-} from './write-fields';
+import { SHORT_TEXT, writing } from './write-fields';
 
 export interface Functions {
   /** Writes at the output's position. @throws MISFIT, Refusal */
@@ -31,33 +17,7 @@ export interface Functions {
 }
 
 /** What generated code may use, by the names it has there. */
-const scope = {
-  out,
-  reserve,
-  readOptional,
-  input,
-  truncated,
-  text,
-  takeBytes,
-  takeAny,
-  boolean,
-  integer,
-  date,
-  takeCount,
-  SHORT_TEXT,
-  MISFIT,
-  ownValue,
-  writeAscii,
-  writeText,
-  writeBytes,
-  writeAny,
-  millisecondsOf,
-  lengthOf,
-  refuseOthers,
-  isInteger,
-  fitsFloat,
-  fitsBits,
-};
+const scope = { out, reserve, readOptional, ...reading, ...writing };
 
 /** Undefined where the process forbids code from strings, or once it is found to. */
 export function generate(node: Node): Functions | undefined {
@@ -81,41 +41,25 @@ export function generate(node: Node): Functions | undefined {
   }
 }
 
-/** A check of `x`, and what stores it at `p`. */
-const STORES: Partial<Record<ScalarSchema, [fits: string, store: string]>> = {
-  bool: ["typeof x === 'boolean'", 'b[p] = x ? 1 : 0;'],
-  i8: ['isInteger(x, -0x80, 0x7f)', 'v.setInt8(p, x);'],
-  u8: ['isInteger(x, 0, 0xff)', 'b[p] = x;'],
-  i16: ['isInteger(x, -0x8000, 0x7fff)', 'v.setInt16(p, x, true);'],
-  u16: ['isInteger(x, 0, 0xffff)', 'v.setUint16(p, x, true);'],
-  i32: ['(x | 0) === x && (x !== 0 || 1 / x > 0)', 'v.setInt32(p, x, true);'],
-  u32: ['x >>> 0 === x && (x !== 0 || 1 / x > 0)', 'v.setUint32(p, x, true);'],
-  i64: ['fitsBits(x, true)', 'v.setBigInt64(p, x, true);'],
-  u64: ['fitsBits(x, false)', 'v.setBigUint64(p, x, true);'],
+/** A check of `x`, what stores it at `p`, and what is there, of as many bytes as were found to be there. */
+const SCALARS: Partial<Record<ScalarSchema, [fits: string, store: string, load: string]>> = {
+  bool: ["typeof x === 'boolean'", 'b[p] = x ? 1 : 0;', 'boolean(b[p])'],
+  i8: ['isInteger(x, -0x80, 0x7f)', 'v.setInt8(p, x);', 'v.getInt8(p)'],
+  u8: ['isInteger(x, 0, 0xff)', 'b[p] = x;', 'b[p]'],
+  i16: ['isInteger(x, -0x8000, 0x7fff)', 'v.setInt16(p, x, true);', 'v.getInt16(p, true)'],
+  u16: ['isInteger(x, 0, 0xffff)', 'v.setUint16(p, x, true);', 'v.getUint16(p, true)'],
+  i32: ['(x | 0) === x && (x !== 0 || 1 / x > 0)', 'v.setInt32(p, x, true);', 'v.getInt32(p, true)'],
+  u32: ['x >>> 0 === x && (x !== 0 || 1 / x > 0)', 'v.setUint32(p, x, true);', 'v.getUint32(p, true)'],
+  i64: ['fitsBits(x, true)', 'v.setBigInt64(p, x, true);', 'v.getBigInt64(p, true)'],
+  u64: ['fitsBits(x, false)', 'v.setBigUint64(p, x, true);', 'v.getBigUint64(p, true)'],
   int: [
     'Number.isSafeInteger(x) && (x !== 0 || 1 / x > 0)',
     'v.setUint32(p, x >>> 0, true); v.setInt32(p + 4, Math.floor(x / 0x100000000), true);',
+    'integer(v.getUint32(p, true), v.getInt32(p + 4, true))',
   ],
-  f32: ['fitsFloat(x)', 'v.setFloat32(p, x, true);'],
-  f64: ["typeof x === 'number'", 'v.setFloat64(p, x, true);'],
-  date: ['true', 'v.setFloat64(p, millisecondsOf(x), true);'],
-};
-
-/** What is at `p`, of as many bytes as were found to be there. */
-const LOADS: Partial<Record<ScalarSchema, string>> = {
-  bool: 'boolean(b[p])',
-  i8: 'v.getInt8(p)',
-  u8: 'b[p]',
-  i16: 'v.getInt16(p, true)',
-  u16: 'v.getUint16(p, true)',
-  i32: 'v.getInt32(p, true)',
-  u32: 'v.getUint32(p, true)',
-  i64: 'v.getBigInt64(p, true)',
-  u64: 'v.getBigUint64(p, true)',
-  int: 'integer(v.getUint32(p, true), v.getInt32(p + 4, true))',
-  f32: 'v.getFloat32(p, true)',
-  f64: 'v.getFloat64(p, true)',
-  date: 'date(v.getFloat64(p, true))',
+  f32: ['fitsFloat(x)', 'v.setFloat32(p, x, true);', 'v.getFloat32(p, true)'],
+  f64: ["typeof x === 'number'", 'v.setFloat64(p, x, true);', 'v.getFloat64(p, true)'],
+  date: ['true', 'v.setFloat64(p, millisecondsOf(x), true);', 'date(v.getFloat64(p, true))'],
 };
 
 /** After what may have moved the output. */
@@ -141,7 +85,7 @@ class Writer {
       case 'any':
         return `out.position = p; writeAny(${from}, ${rest}); ${RELOAD}`;
       default: {
-        const [fits, store] = STORES[node.kind] as [string, string];
+        const [fits, store] = SCALARS[node.kind]!;
         return `{ const x = ${from}; if (!(${fits})) throw MISFIT; ${store} p += ${fixedBytes(node)}; }`;
       }
     }
@@ -223,7 +167,7 @@ class Reader {
         return call('takeAny()');
       default: {
         const bytes = fixedBytes(node) as number;
-        return `if (end - p < ${bytes}) throw truncated(); ${to} = ${LOADS[node.kind]}; p += ${bytes};`;
+        return `if (end - p < ${bytes}) throw truncated(); ${to} = ${SCALARS[node.kind]![2]}; p += ${bytes};`;
       }
     }
   }

@@ -87,3 +87,6 @@ export function takeCount(least: number): number {
   if (count * least > input.end - input.position) throw truncated();
   return count;
 }
+
+/** For generated code. */
+export const reading = { input, truncated, text, takeBytes, takeAny, boolean, integer, date, takeCount };

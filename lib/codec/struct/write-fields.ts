@@ -97,3 +97,9 @@ export const fitsFloat = (value: unknown): value is number =>
 
 export const fitsBits = (value: unknown, signed: boolean): value is bigint =>
   typeof value === 'bigint' && (signed ? BigInt.asIntN(64, value) : BigInt.asUintN(64, value)) === value;
+
+/** For generated code. */
+export const writing = {
+  ...{ MISFIT, ownValue, writeAscii, writeText, writeBytes, writeAny, millisecondsOf, lengthOf },
+  ...{ refuseOthers, isInteger, fitsFloat, fitsBits },
+};
