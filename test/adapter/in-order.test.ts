@@ -1,31 +1,10 @@
 /** Calls of many items stand in line as one call, beside those of one; what is on lease keeps its place. */
-import { QueueDescriptor, QueueEmptyError, QueueFullError, wrapQueue } from '../../lib/index';
-import type { Queue, QueueLike } from '../../lib/index';
+import { QueueDescriptor, wrapQueue } from '../../lib/index';
+import type { Queue } from '../../lib/index';
 import { turn } from '../../lib/testing/harness';
+import { OneItem } from './queues';
 
-class OneItem implements QueueLike<string> {
-  readonly items: string[] = [];
-
-  put(item: string): void | Promise<void> {
-    if (this.items.length > 0) throw new QueueFullError();
-    this.items.push(item);
-  }
-
-  get(): string | Promise<string> {
-    if (this.items.length === 0) throw new QueueEmptyError();
-    return this.items.shift()!;
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
-  }
-}
-
-class OneItemLater extends OneItem {
+class OneItemLater extends OneItem<string> {
   override async put(item: string): Promise<void> {
     await super.put(item);
   }
@@ -36,7 +15,7 @@ class OneItemLater extends OneItem {
 }
 
 describe.each([OneItem, OneItemLater])('over %p', (Inner) => {
-  let inner: OneItem;
+  let inner: OneItem<string>;
   let queue: Queue<string>;
 
   beforeEach(() => {

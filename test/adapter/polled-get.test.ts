@@ -1,37 +1,15 @@
 import {
   QueueClosedError,
   QueueDescriptor,
-  QueueEmptyError,
   QueueShutDownError,
   registerQueueImplementation,
   resolveDescriptor,
 } from '../../lib/index';
-import type { Queue, QueueLike } from '../../lib/index';
+import type { Queue } from '../../lib/index';
 import { failsInTime, turn } from '../../lib/testing/harness';
+import { Impatient } from './queues';
 
-/** A get never waits. */
-class Impatient implements QueueLike<number> {
-  protected readonly items: number[] = [];
-
-  put(item: number): void {
-    this.items.push(item);
-  }
-
-  get(): number | Promise<number> {
-    if (this.items.length === 0) throw new QueueEmptyError();
-    return this.items.shift()!;
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
-  }
-}
-
-class ImpatientLater extends Impatient {
+class ImpatientLater extends Impatient<number> {
   override async get(): Promise<number> {
     return super.get();
   }

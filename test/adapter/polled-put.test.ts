@@ -1,31 +1,9 @@
-import { QueueDescriptor, QueueFullError, resolveDescriptor, registerQueueImplementation } from '../../lib/index';
-import type { QueueLike } from '../../lib/index';
+import { QueueDescriptor, resolveDescriptor, registerQueueImplementation } from '../../lib/index';
+import { OneItem } from './queues';
 
-/** Room for one item; a put never waits. */
-class OneItem implements QueueLike<number> {
-  protected readonly items: number[] = [];
-
-  put(item: number): void | Promise<void> {
-    if (this.items.length > 0) throw new QueueFullError();
-    this.items.push(item);
-  }
-
-  get(): number {
-    return this.items.shift()!;
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
-  }
-}
-
-class OneItemLater extends OneItem {
+class OneItemLater extends OneItem<number> {
   override async put(item: number): Promise<void> {
-    super.put(item);
+    await super.put(item);
   }
 }
 
