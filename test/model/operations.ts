@@ -7,7 +7,8 @@ export type Operation =
   | { do: 'putMany'; handle: number; wait: boolean; count: number; form: 'array' | 'iterable' | 'source' }
   | { do: 'getMany' | 'leaseMany'; handle: number; wait: boolean; max: number }
   | { do: 'ack' | 'release' | 'abort'; which: number }
-  | { do: 'late' | 'close' | 'look' | 'readable' | 'writable' | 'peek'; handle: number }
+  | { do: 'late'; handle: number; call: 'get' | 'getMany' | 'lease' | 'leaseMany' | 'put' | 'putMany' }
+  | { do: 'close' | 'clone' | 'look' | 'readable' | 'writable' | 'peek'; handle: number }
   | { do: 'shutdown'; handle: number; immediate: boolean };
 
 const handle = fc.nat(1);
@@ -37,8 +38,16 @@ export const operation: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 10, arbitrary: fc.record({ do: fc.constantFrom('ack', 'release'), which: fc.nat(20) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('abort' as const), which: fc.nat(5) }) },
   {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('late' as const),
+      handle,
+      call: fc.constantFrom('get', 'getMany', 'lease', 'leaseMany', 'put', 'putMany'),
+    }),
+  },
+  {
     weight: 2,
-    arbitrary: fc.record({ do: fc.constantFrom('late', 'close', 'look', 'readable', 'writable', 'peek'), handle }),
+    arbitrary: fc.record({ do: fc.constantFrom('close', 'clone', 'look', 'readable', 'writable', 'peek'), handle }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('shutdown' as const), handle, immediate: fc.boolean() }) },
 ) as fc.Arbitrary<Operation>;

@@ -12,7 +12,8 @@ import type { OpenLease } from './reference-queue';
 import type { MadeQueue, QueueType } from './types';
 
 /** How long the sequences of one type run. */
-const runMs = ({ remote }: QueueType): number => Number(process.env.MODEL_MS ?? (remote ? 15_000 : 8000));
+const runMs = ({ remote, runMs }: QueueType): number =>
+  Number(process.env.MODEL_MS ?? runMs ?? (remote ? 15_000 : 8000));
 /** Two busy cores make some hundreds, of a type on a server some dozens. */
 const FEWEST_RUNS = 3;
 
@@ -121,14 +122,16 @@ class Run {
         return this.endLease(operation.which, operation.do === 'ack');
       case 'abort':
         return this.abort(operation.which);
-      case 'late': {
-        // Over the network an answer that a busy machine gives late is an error of its own.
-        if (this.type.remote || this.queue.items.length > 0 || this.queue.isFinished) return;
-        const call = this.start('get with a timeout', of, (queue) => queue.get({ timeoutMs: 2 }));
-        return this.pending.fails(call, 'ERR_QUEUE_EMPTY');
-      }
+      case 'late':
+        return this.late(operation.call, of);
       case 'close':
-        return this.close(of);
+        return this.close(of, () => this.made.open());
+      case 'clone':
+        return this.close(of, ({ descriptor }) => {
+          const again = this.made.open(descriptor.clone());
+          assert.ok(again.descriptor.equals(descriptor), `${again.descriptor} is a clone of ${descriptor}`);
+          return again;
+        });
       case 'look':
         return this.look(of);
       case 'readable':
@@ -240,15 +243,32 @@ class Run {
     await this.pending.fails(call, 'ENOUGH', this.queue.leave(call.id));
   }
 
-  private async close(of: number): Promise<void> {
+  /** A call that waits, in vain and not for long. */
+  private async late(how: Extract<Operation, { do: 'late' }>['call'], of: number): Promise<void> {
+    // Over the network an answer that a busy machine gives late is an error of its own.
+    if (this.type.remote || this.queue.isFinished) return;
+    const puts = how === 'put' || how === 'putMany';
+    if (puts ? !this.queue.isFull || this.queue.mode !== 'open' : this.queue.items.length > 0) return;
+    const call = this.start(`${how} with a timeout`, of, async (queue) => {
+      const options = { timeoutMs: 2 };
+      if (how === 'put') return queue.put(-1, options);
+      if (how === 'putMany') return queue.putMany([-1, -2], options);
+      return how === 'getMany' || how === 'leaseMany' ? queue[how](2, options) : queue[how](options);
+    });
+    await this.pending.fails(call, puts ? 'ERR_QUEUE_FULL' : 'ERR_QUEUE_EMPTY', puts ? 0 : undefined);
+  }
+
+  /** @param next makes the handle that is used from then on */
+  private async close(of: number, next: (closed: Queue<number>) => Queue<number>): Promise<void> {
     if (!this.type.shared || this.queue.mode !== 'open') return;
-    await this.handles[of]!.close();
+    const closed = this.handles[of]!;
+    await closed.close();
     for (const call of this.pending.all)
       if (call.handle === of) await this.pending.fails(call, 'ERR_QUEUE_CLOSED', this.queue.leave(call.id));
     for (const one of this.leases) {
       if (one.held.handle === of && this.queue.end(one.held, false)) one.lost = true;
     }
-    this.handles[of] = this.made.open();
+    this.handles[of] = next(closed);
   }
 
   private async look(of: number): Promise<void> {

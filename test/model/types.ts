@@ -14,8 +14,8 @@ import { QueueServer } from '../../lib/rpc';
 import { StubQueue } from '../../lib/testing';
 
 export interface MadeQueue {
-  /** A handle on the queue. */
-  open(): Queue<number>;
+  /** A handle on the queue, or on the one that a descriptor names. */
+  open(descriptor?: QueueDescriptor): Queue<number>;
   end(): Promise<unknown>;
 }
 
@@ -25,6 +25,8 @@ export interface QueueType {
   readonly shared: boolean;
   /** Its calls take a while to reach it. */
   readonly remote: boolean;
+  /** How long sequences of it run, where that is another time than the usual one. */
+  readonly runMs?: number;
   make(maxsize: number): MadeQueue;
   end(): Promise<unknown>;
 }
@@ -33,6 +35,12 @@ let made = 0;
 const nextName = (): string => `model-${process.pid}-${made++}`;
 const nothing = async (): Promise<void> => {};
 const CAPACITY_BYTES = 64 * 1024;
+
+/** Opens by a descriptor where there is one. */
+const opening =
+  (first: () => Queue<number>): MadeQueue['open'] =>
+  (descriptor) =>
+    descriptor === undefined ? first() : (resolveDescriptor<number>(descriptor) as Queue<number>);
 
 /** Knows nothing of waiting. */
 class FourMethods implements QueueLike<number> {
@@ -98,7 +106,7 @@ export const local: QueueType = {
   remote: false,
   make: (maxsize) => {
     const id = nextName();
-    return { open: () => getLocalQueue<number>(id, { maxsize }), end: nothing };
+    return { open: opening(() => getLocalQueue<number>(id, { maxsize })), end: nothing };
   },
   end: nothing,
 };
@@ -110,7 +118,7 @@ export const stub: QueueType = {
   make: (maxsize) => {
     const open = StubQueue.sharing();
     const descriptor = QueueDescriptor.createLocalQueue(nextName(), { maxsize });
-    return { open: () => open(descriptor) as Queue<number>, end: nothing };
+    return { open: (given = descriptor) => open(given) as Queue<number>, end: nothing };
   },
   end: nothing,
 };
@@ -125,7 +133,7 @@ export const shm: QueueType = {
   make: (maxsize) => {
     const name = nextName();
     return {
-      open: () => attachToShmQueue<number>(undefined, name, { maxsize, capacityBytes: CAPACITY_BYTES }),
+      open: opening(() => attachToShmQueue<number>(undefined, name, { maxsize, capacityBytes: CAPACITY_BYTES })),
       end: async () => {
         const last = attachToShmQueue<number>(undefined, name);
         last.unlinkSync();
@@ -143,7 +151,7 @@ export const sageQueue: QueueType = {
   make: (maxsize) => {
     const id = nextName();
     return {
-      open: () => getSageQueue<number>(id, { maxsize, capacityBytes: CAPACITY_BYTES }),
+      open: opening(() => getSageQueue<number>(id, { maxsize, capacityBytes: CAPACITY_BYTES })),
       end: async () => removeSageQueue(id),
     };
   },
@@ -178,10 +186,8 @@ export async function startRpcOver(type: 'local' | 'sage_queue'): Promise<QueueT
       const id = nextName();
       maxsizes.set(id, maxsize);
       return {
-        open: () => {
-          const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, id);
-          return resolveDescriptor<number>(descriptor, { answerTimeoutMs: 20_000 }) as Queue<number>;
-        },
+        open: (descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, id)) =>
+          resolveDescriptor<number>(descriptor, { answerTimeoutMs: 20_000 }) as Queue<number>,
         end: async () => {
           maxsizes.delete(id);
           if (type === 'sage_queue') removeSageQueue(id);
