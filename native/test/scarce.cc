@@ -2,7 +2,6 @@
 // others.
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -22,6 +21,7 @@
 #include "check.h"
 #include "core/errors.h"
 #include "core/handle/queue.h"
+#include "loop_bell.h"
 #include "one_item.h"
 
 using namespace sage;
@@ -86,17 +86,6 @@ class NoDescriptors {
 
  private:
   std::vector<int> taken_;
-};
-
-/// The doorbell of an event loop.
-struct LoopBell {
-  std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});
-  ~LoopBell() { close(bell->read_end()); }
-  void hang_up(Queue& queue) const { queue.set_bell(*bell, 1); }
-  bool rings(int milliseconds) const {
-    pollfd asked{bell->read_end(), POLLIN, 0};
-    return poll(&asked, 1, milliseconds) == 1;
-  }
 };
 
 /// A client of the watcher that nobody's death matters to, and that keeps it until it may go on.

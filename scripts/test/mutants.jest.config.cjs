@@ -11,6 +11,6 @@ module.exports = {
       ['<rootDir>/scripts/test/mutating-transform.cjs', options],
     ]),
   ),
-  reporters: ['default'],
+  reporters: [],
   testTimeout: 10_000,
 };

@@ -7,7 +7,7 @@
  * All mutations of a file are in what jest transforms it to (mutating-transform.cjs), and the environment says which one is on. The book of
  * what noticed which is test/mutants.json.
  */
-import { spawn } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
@@ -42,39 +42,38 @@ const TESTS = [
   { name: 'sequences', paths: ['test/model/memory'], seconds: 120, shm: false, slow: true },
 ];
 
-/** Runs tests with one mutation on. Undefined: they noticed nothing. */
+/** Processes that wait for the next mutation. */
+const idle = [];
+
+function runner() {
+  const child = idle.pop();
+  if (child !== undefined) return child;
+  return fork(join(root, 'scripts/test/ts-mutant-runner.cjs'), {
+    cwd: root,
+    detached: true, // with its children in a group of its own
+    stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+  });
+}
+
+/** Runs tests with one mutation on, of a test that is known to notice only that one. Undefined: they noticed nothing. */
 function run({ file, number }, { name, paths, seconds }, known) {
-  // Of a test that is known to notice, only that one.
-  const one = known === undefined ? [] : ['-t', known.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')];
-  const jest = [
-    join(root, 'node_modules/jest/bin/jest.js'),
-    '--config',
-    'scripts/test/mutants.jest.config.cjs',
-    '-i',
-    '--bail',
-  ];
+  const child = runner();
   return new Promise((done) => {
-    const child = spawn(process.execPath, [...jest, ...one, ...paths], {
-      cwd: root,
-      env: { ...process.env, SAGE_MUTANT_FILE: file, SAGE_MUTANT: String(number) },
-      detached: true, // with its children in a group of its own
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    let output = '';
-    let late = false;
-    child.stderr.on('data', (text) => (output += text));
-    const timer = setTimeout(() => {
-      late = true;
-      process.kill(-child.pid, 'SIGKILL');
-    }, seconds * 1000);
-    child.on('close', (code) => {
+    const end = (found) => {
       clearTimeout(timer);
-      if (late) return done({ test: name, case: known ?? '', says: `not done after ${seconds} s` });
-      if (code === 0) return done(undefined);
-      const [, test, says] = /^ {2}● (?!Console)(.*)\n\s*(.*)/m.exec(output) ?? [];
-      const what = says ?? `ended by ${code ?? child.signalCode}`;
-      done({ test: name, case: test?.replaceAll(' › ', ' ') ?? '', says: what.slice(0, 100) });
+      child.removeAllListeners();
+      done(found && { test: name, ...found });
+    };
+    const timer = setTimeout(() => {
+      process.kill(-child.pid, 'SIGKILL');
+      end({ case: known ?? '', says: `not done after ${seconds} s` });
+    }, seconds * 1000);
+    child.once('exit', (code, signal) => end({ case: known ?? '', says: `ended by ${code ?? signal}` }));
+    child.once('message', ({ case: test, says }) => {
+      idle.push(child);
+      end(says === undefined ? undefined : { case: test, says });
     });
+    child.send({ file, number, paths, name: known });
   });
 }
 
@@ -85,3 +84,4 @@ process.exitCode = await runMutations({
   tests: ({ file }) => TESTS.filter((test) => test.shm === file.includes('/shm/')),
   run,
 });
+for (const child of idle) child.kill();

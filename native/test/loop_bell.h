@@ -1,0 +1,33 @@
+// An event loop's doorbell, and what is heard of it.
+#pragma once
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <memory>
+#include <vector>
+
+#include "check.h"
+#include "core/handle/queue.h"
+
+namespace sage {
+
+struct LoopBell {
+  std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});
+  ~LoopBell() { close(bell->read_end()); }
+  void hang_up(Queue& queue, uint32_t tag = 1) const { queue.set_bell(*bell, tag); }
+  /// Whether it rings within so long.
+  bool rings(int milliseconds) const {
+    pollfd asked{bell->read_end(), POLLIN, 0};
+    return poll(&asked, 1, milliseconds) == 1;
+  }
+  /// The tags that were rung.
+  std::vector<uint32_t> heard() const {
+    std::vector<uint32_t> tags;
+    uint32_t tag = 0;
+    while (rings(0) && read(bell->read_end(), &tag, sizeof tag) == sizeof tag) tags.push_back(tag);
+    return tags;
+  }
+};
+
+}  // namespace sage

@@ -1,0 +1,239 @@
+// How a handle rings the event loops and the blocked threads of others, makes itself known to them, and is rung.
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <chrono>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/os/nudges.h"
+#include "loop_bell.h"
+#include "simple.h"
+
+using namespace sage;
+
+namespace {
+
+using Tags = std::vector<uint32_t>;
+
+constexpr int kSoonMs = 5000;
+
+template <class Condition>
+bool within(uint32_t milliseconds, Condition condition) {
+  for (const uint32_t start = monotonic_ms(); !condition(); std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
+    if (monotonic_ms() - start > milliseconds) return false;
+  }
+  return true;
+}
+
+/// Listens for nudges of a segment, as the watchers of all who are attached do.
+struct Nudges {
+  const int listener = open_nudges();
+  explicit Nudges(const Queue& queue) {
+    CHECK(listener >= 0 && listen_to(listener, queue.segment().descriptor()) >= 0);
+  }
+  ~Nudges() { close(listener); }
+  bool came() const { return take_nudges(listener); }
+};
+
+/// An event loop that waits for items, and has found none.
+void sleep_in(Queue& queue) {
+  Step step = queue.begin_waiting(kGetters);
+  while (step == Step::kTry) step = queue.tried(kGetters, false);
+  CHECK(step == Step::kSleep && queue.bell(kGetters) == Bell::kParked);
+}
+
+/// A thread that waits for items in a call, until it is told to stop.
+class Blocked {
+ public:
+  explicit Blocked(Queue& queue) : thread_([this, &queue] { run(queue); }) {
+    CHECK(within(kSoonMs, [&] { return queue.bell(kGetters) == Bell::kSleeping; }));
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // between its last look and the futex
+    before_ = tries_;
+  }
+  ~Blocked() { thread_.join(); }
+  /// Whether it has tried again since it slept.
+  bool is_woken() const {
+    return within(kSoonMs, [&] { return tries_ > before_; });
+  }
+  void stop() { over_ = true; }
+
+ private:
+  void run(Queue& queue) {
+    queue.wait(kGetters, 60000, [&] {
+      ++tries_;
+      return over_ || get(queue) != "<none>";
+    });
+  }
+  std::atomic<bool> over_{false};
+  std::atomic<int> tries_{0};
+  int before_ = 0;
+  std::thread thread_;
+};
+
+int open_descriptors() {
+  int count = 0;
+  DIR* stream = opendir("/proc/self/fd");
+  CHECK(stream != nullptr);
+  while (readdir(stream) != nullptr) ++count;
+  closedir(stream);
+  return count;
+}
+
+Watcher::Client& client(Queue& queue) { return queue; }
+
+}  // namespace
+
+TEST(an_event_loop_is_rung_once_with_its_tag_and_by_its_pipe) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  const LoopBell loop;
+  loop.hang_up(*getter, 7);
+  sleep_in(*getter);
+  const Nudges nudges(*getter);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(loop.heard() == Tags{7} && !nudges.came());
+  CHECK(get(*getter) == "a");
+  getter->stop_waiting(kGetters);
+}
+
+TEST(who_has_no_event_loop_is_rung_without_a_word_to_everybody) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  sleep_in(*getter);
+  const Nudges nudges(*getter);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(getter->bell(kGetters) == Bell::kRung && !nudges.came());
+  CHECK(get(*getter) == "a");
+  getter->stop_waiting(kGetters);
+}
+
+TEST(a_blocked_thread_is_woken_and_its_event_loop_hears_nothing_of_it) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  const LoopBell loop;
+  loop.hang_up(*getter);
+  Blocked blocked(*getter);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(blocked.is_woken() && loop.heard().empty());
+}
+
+TEST(a_bell_whose_name_is_gone_is_rung_by_a_nudge) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  const LoopBell loop;
+  loop.hang_up(*getter, 7);
+  sleep_in(*getter);
+  char name[32];
+  std::snprintf(name, sizeof name, "%016llx", static_cast<unsigned long long>(loop.bell->id()));
+  const std::string directory = Segment::directory();
+  DIR* stream = opendir(directory.c_str());
+  CHECK(stream != nullptr);
+  while (const dirent* entry = readdir(stream)) {
+    if (std::string(entry->d_name).find(name) != std::string::npos) unlink((directory + "/" + entry->d_name).c_str());
+  }
+  closedir(stream);
+  const Nudges nudges(*getter);
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  CHECK(nudges.came());
+  CHECK(loop.rings(kSoonMs) && loop.heard() == Tags{7});  // its own watcher heard of it
+  CHECK(get(*getter) == "a");
+  getter->stop_waiting(kGetters);
+}
+
+TEST(a_newcomer_rings_those_who_sleep_and_nobody_else) {
+  auto sleeper = make(__func__);
+  auto awake = make(__func__);
+  auto gone = make(__func__);
+  const LoopBell loop, loop_of_awake, loop_of_gone;
+  loop.hang_up(*sleeper, 7);
+  loop_of_awake.hang_up(*awake, 8);
+  loop_of_gone.hang_up(*gone, 9);
+  sleep_in(*sleeper);
+  sleep_in(*gone);
+  // As somebody leaves an entry who dies between freeing it and taking its bell down.
+  const uint32_t kind = gone->bell(kGetters);
+  const auto& shared = gone->segment().shared();
+  uint32_t index = 1;
+  while (shared.participants[index].bell_tag.load() != 9) ++index;
+  gone->close();
+  shared.participants[index].bell[kGetters].store(kind);
+  shared.participants[index].bell_tag.store(9);
+  CHECK(loop.heard().empty());
+  {
+    // One that comes at an entry of its own: the free one's bell is not asked.
+    auto first = make(__func__);  // takes the free entry, and takes its bell down
+    loop.heard();
+    auto newcomer = make(__func__);
+    CHECK(loop.heard() == Tags{7} && loop_of_awake.heard().empty() && loop_of_gone.heard().empty());
+  }
+  sleeper->stop_waiting(kGetters);
+}
+
+TEST(a_bell_that_is_hung_up_anew_keeps_no_descriptor_of_the_one_before) {
+  auto queue = make(__func__);
+  const LoopBell loop;
+  loop.hang_up(*queue);
+  const int before = open_descriptors();
+  for (uint32_t tag = 2; tag < 10; ++tag) loop.hang_up(*queue, tag);
+  CHECK(open_descriptors() == before);
+  queue->close();
+  queue.reset();
+  CHECK(open_descriptors() < before);
+}
+
+TEST(a_forked_child_hangs_up_its_own_bell) {
+  auto queue = make(__func__);
+  int word[2];
+  CHECK(pipe(word) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    const LoopBell loop;
+    loop.hang_up(*queue, 9);
+    sleep_in(*queue);
+    if (write(word[1], "s", 1) != 1 || !loop.rings(kSoonMs) || loop.heard() != Tags{9}) _exit(1);
+    queue->stop_waiting(kGetters);
+    const bool got = get(*queue) == "a";
+    queue->close();
+    _exit(got ? 0 : 2);
+  }
+  char byte = 0;
+  CHECK(read(word[0], &byte, 1) == 1);
+  CHECK(put(*queue, "a") == Outcome::kOk);
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+  for (const int end : word) close(end);
+}
+
+TEST(who_is_nudged_looks_whether_it_was_meant) {
+  auto getter = make(__func__);
+  auto putter = make(__func__);
+  const LoopBell loop;
+  loop.hang_up(*getter, 7);
+  client(*getter).nudged(true);
+  CHECK(loop.heard().empty());  // awake
+  sleep_in(*getter);
+  client(*getter).nudged(false);
+  CHECK(loop.heard().empty());  // asleep, and nobody said a word
+  client(*getter).nudged(true);
+  CHECK(loop.heard() == Tags{7});  // somebody did: it may have been meant
+  CHECK(put(*putter, "a") == Outcome::kOk && loop.heard() == Tags{7});
+  client(*getter).nudged(false);
+  CHECK(loop.heard() == Tags{7});  // rung, and it may not have heard it
+  CHECK(get(*getter) == "a");
+  getter->stop_waiting(kGetters);
+}
+
+TEST(who_is_nudged_wakes_its_own_blocked_thread) {
+  auto getter = make(__func__);
+  Blocked blocked(*getter);
+  blocked.stop();
+  client(*getter).nudged(true);
+  CHECK(blocked.is_woken());
+}
