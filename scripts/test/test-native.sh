@@ -27,9 +27,9 @@ run() {
 }
 
 mkdir -p out
-if [ "${1:-}" = worker ]; then  # the one in C++ that the tests of mixed languages start
+if [ "${1:-}" = workers ]; then  # those in C++ that the tests of mixed languages start
   configure failpoints -DSAGE_FAILPOINTS=ON
-  compile failpoints --target mixed_worker
+  compile failpoints --target mixed_worker demo_worker
   exit
 fi
 build failpoints -DSAGE_FAILPOINTS=ON

@@ -22,5 +22,5 @@ wheel=$(ls "$folder"/dist/*.whl)
 pip install --force-reinstall --no-deps "$wheel"
 pip install "$wheel[test]"
 (cd python && "../$folder/venv/bin/mypy" && "../$folder/venv/bin/pyright" --pythonpath "../$folder/venv/bin/python")
-scripts/test/test-native.sh worker
+scripts/test/test-native.sh workers
 "$folder/venv/bin/python" -m pytest python "$@"

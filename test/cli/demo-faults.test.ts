@@ -107,3 +107,18 @@ test('options of Ray are refused with another type', async () => {
     expectOneLine(stderr, `${option} is for --type ray_queue and ray_actor`);
   }
 });
+
+test('workers in another language: no such interpreter, one that says rubbish, one that is not there', async () => {
+  const none = await start(['demo', '--with-python'], { PYTHON: '/nonexistent/python3' }).outcome;
+  expect(none.status).toBe(2);
+  expectOneLine(none.stderr, /--with-python needs Python 3\.11 .*pip install sage-queue.*ENOENT/);
+  for (const [program, message] of [
+    ['/bin/echo', /The worker 4 ended early: it said 'shm:demo-.*which is no news\./],
+    ['/bin/true', /The worker 4 ended early: status 0\./],
+    ['/nonexistent/worker', /The worker 4 ended early: /],
+  ] as const) {
+    const { status, stderr } = await demoWith('', '--with-cpp', program);
+    expect(status).toBe(1);
+    expectOneLine(stderr, message);
+  }
+});

@@ -5,6 +5,7 @@ import type { Arguments, Command } from '../command';
 import { Aggregate } from '../demo/aggregate';
 import type { GroupRow } from '../demo/aggregate';
 import { demoTypes, makerOf } from '../demo/queues';
+import { pythonWorker } from '../demo/python-worker';
 import { clusterAddress } from '../demo/ray';
 import { findSource, readRecords, valuesOf } from '../demo/records';
 import type { Source } from '../demo/records';
@@ -38,14 +39,17 @@ With a type of Ray's, half of the workers are Ray tasks in Python, which take fr
   --batch N         records per item (${DEFAULT_BATCH}; on Ray ${DEFAULT_RAY_BATCH})
   --address A       ray://HOST:10001 of the cluster, for ray_queue and ray_actor ($RAY_ADDRESS)
   --ray-tasks N     workers in Python beside the worker processes, for ray_queue and ray_actor (${DEFAULT_RAY_WORKERS})
+  --with-python     half of the workers in Python, with the package sage-queue of python3 or $PYTHON, for shm and sage_queue
+  --with-cpp P      one worker more, in C++: P is examples/native/demo_worker.cc as it was built, for shm and sage_queue
   --kill-a-worker   kill one with SIGKILL in the middle of its work: its batches go to the others, and nothing is counted twice
   --file F          other data: .json (an array of objects), .ndjson, .jsonl or .csv (names in the first line)
   --group FIELD     field to group by (country)
-  --value FIELD     field whose numbers are summed up, instead of working something out (on Ray: lat)
+  --value FIELD     field whose numbers are summed up, instead of working something out (on Ray and in other languages: lat)
   --json            the outcome as JSON`,
   examples: [
     'sage-queue demo',
     'sage-queue demo --type sage_queue --workers 4 --kill-a-worker',
+    'sage-queue demo --type sage_queue --with-python',
     'sage-queue demo --type ray_queue --address ray://127.0.0.1:10001',
     'sage-queue demo --file trips.csv --group station --value minutes --json',
   ],
@@ -55,6 +59,8 @@ With a type of Ray's, half of the workers are Ray tasks in Python, which take fr
     batch: { type: 'string' },
     address: { type: 'string' },
     'ray-tasks': { type: 'string' },
+    'with-python': { type: 'boolean' },
+    'with-cpp': { type: 'string' },
     'kill-a-worker': { type: 'boolean' },
     file: { type: 'string' },
     group: { type: 'string' },
@@ -80,7 +86,13 @@ async function run(args: Arguments): Promise<number> {
   const killAWorker = args.flag('kill-a-worker');
   if (killAWorker && workers < 2)
     throw new UsageError('--kill-a-worker needs --workers 2 or more: somebody has to go on.');
-  const source = findSource(args.text('file'), args.text('group'), args.text('value'), !onRay);
+  const languages = otherLanguages(type, workers, args.flag('with-python'), args.text('with-cpp'));
+  const source = findSource(
+    args.text('file'),
+    args.text('group'),
+    args.text('value'),
+    !onRay && languages.workers.length === 0,
+  );
   const alone = await inOneProcess(source);
   const signal = interruption();
   const queues = await makeQueues(`demo-${process.pid}`, { address: args.text('address'), rayTasks });
@@ -93,7 +105,15 @@ async function run(args: Arguments): Promise<number> {
   });
   let result: RunResult;
   try {
-    result = await runProcesses({ queues, source, workers, batchRecords, killAWorker, signal });
+    result = await runProcesses({
+      queues,
+      source,
+      workers: languages.inNode,
+      foreign: languages.workers.map(({ command }) => command),
+      batchRecords,
+      killAWorker,
+      signal,
+    });
     progress.add(result.aggregate.records - counted);
   } finally {
     progress.stop();
@@ -103,7 +123,9 @@ async function run(args: Arguments): Promise<number> {
   const outcome = {
     ok: same,
     type,
-    workers,
+    workers: languages.inNode + languages.workers.length,
+    workersInPython: languages.workers.filter(({ language }) => language === 'Python').length,
+    workersInCpp: languages.workers.filter(({ language }) => language === 'C++').length,
     source: source.name,
     group: source.group,
     value: source.value ?? null,
@@ -137,6 +159,28 @@ async function run(args: Arguments): Promise<number> {
   return EXIT_FAILED;
 }
 
+interface OtherLanguages {
+  readonly inNode: number;
+  readonly workers: readonly { readonly language: string; readonly command: readonly string[] }[];
+}
+
+/** @throws UsageError where the type, or what is installed, has no workers in another language. */
+function otherLanguages(type: string, workers: number, inPython: boolean, cpp: string | undefined): OtherLanguages {
+  if (!inPython && cpp === undefined) return { inNode: workers, workers: [] };
+  if (type !== 'shm' && type !== 'sage_queue')
+    throw new UsageError(`--with-python and --with-cpp are for --type shm and sage_queue, found ${type}.`);
+  if (inPython && workers < 2) throw new UsageError('--with-python needs --workers 2 or more: one is in Node.');
+  const python = inPython ? Math.floor(workers / 2) : 0;
+  const command = inPython ? pythonWorker() : [];
+  return {
+    inNode: workers - python,
+    workers: [
+      ...Array.from({ length: python }, () => ({ language: 'Python', command })),
+      ...(cpp === undefined ? [] : [{ language: 'C++', command: [cpp] }]),
+    ],
+  };
+}
+
 const defaultWorkers = (): number => Math.min(MOST_WORKERS, Math.max(LEAST_WORKERS, availableParallelism()));
 
 async function inOneProcess(source: Source): Promise<{ aggregate: Aggregate; seconds: number }> {
@@ -166,6 +210,8 @@ interface Outcome {
   readonly ok: boolean;
   readonly type: string;
   readonly workers: number;
+  readonly workersInPython: number;
+  readonly workersInCpp: number;
   readonly source: string;
   readonly group: string;
   readonly value: string | null;
@@ -201,6 +247,8 @@ function shown(outcome: Outcome): string {
     ]);
   const items = (batches: readonly number[]): string => `(${batches.map(count).join(' + ')} items)`;
   const { batchesByRayTask: byTask } = outcome;
+  const { workersInPython: python, workersInCpp: cpp } = outcome;
+  const abroad = [python > 0 ? `${python} in Python` : '', cpp > 0 ? `${cpp} in C++` : ''].filter(Boolean).join(', ');
   const tasks = byTask === undefined ? '' : ` and ${byTask.length} Ray tasks in Python ${items(byTask)}`;
   const more = groups.length - rows.length;
   const rest = groups.slice(SHOWN_GROUPS).reduce((sum, { records }) => sum + records, 0);
@@ -215,7 +263,7 @@ function shown(outcome: Outcome): string {
   return [
     table(headings, rows, headings.slice(1)),
     `${count(outcome.records)} records (${outcome.source}) in ${count(outcome.batches)} items of type ${outcome.type}: ` +
-      `producer -> ${outcome.workers} workers ${items(outcome.batchesByWorker)}${tasks} -> collector`,
+      `producer -> ${outcome.workers} workers${abroad === '' ? '' : `, ${abroad},`} ${items(outcome.batchesByWorker)}${tasks} -> collector`,
     `${outcome.seconds.toFixed(2)} s from the first put to the last result, ${count(outcome.recordsPerSecond)} records/s; ` +
       `the same work in one process, without queues: ${outcome.singleProcessSeconds.toFixed(2)} s`,
     `${outcome.timesAsFast.toFixed(2)} times as fast as one process, on ${outcome.cores} cores`,

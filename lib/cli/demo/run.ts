@@ -1,18 +1,18 @@
 /** Starts the processes of a run, sees them through, and leaves neither process nor queue behind. */
-import { fork } from 'node:child_process';
-import type { ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
-import { join } from 'node:path';
-import { PACKAGE_ROOT } from '../../package-root';
+import type { Actor, NewsOf } from './actor';
+import { foreignActor, nodeActor } from './actor';
 import { Aggregate } from './aggregate';
-import type { News, Role, RoleConfiguration } from './messages';
+import type { Role, RoleConfiguration } from './messages';
 import type { DemoQueues } from './queue-pair';
 import type { Source } from './records';
 
 export interface RunOptions {
   readonly queues: DemoQueues;
   readonly source: Source;
+  /** In Node. */
   readonly workers: number;
+  /** The command line of each worker in another language; queues and fields follow. */
+  readonly foreign: readonly (readonly string[])[];
   readonly batchRecords: number;
   readonly killAWorker: boolean;
   readonly signal: AbortSignal;
@@ -36,76 +36,19 @@ export interface RunResult {
 /** That the worker to be killed sees through. */
 export const BATCHES_BEFORE_KILL = 20;
 
-type NewsOf<Kind extends News['kind']> = Extract<News, { kind: Kind }>;
-
-/** A child process and what it says. */
-class Actor {
-  readonly child: ChildProcess;
-  readonly exited: Promise<void>;
-  private readonly heard: News[] = [];
-  private readonly listeners = new Set<() => void>();
-  private gone = false;
-
-  constructor(
-    readonly name: string,
-    role: Role,
-    configuration: RoleConfiguration,
-  ) {
-    this.child = fork(join(PACKAGE_ROOT, 'dist/cli/demo/role.js'), [role, JSON.stringify(configuration)], {
-      execArgv: [],
-      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    });
-    this.child.on('message', (news: News) => this.hear(() => this.heard.push(news)));
-    this.child.on('error', () => {});
-    // 'close' comes after the last message, 'exit' may not.
-    this.exited = once(this.child, 'close').then(
-      () => this.hear(() => (this.gone = true)),
-      () => this.hear(() => (this.gone = true)),
-    );
-  }
-
-  private hear(change: () => void): void {
-    change();
-    for (const listener of [...this.listeners]) listener();
-  }
-
-  said<Kind extends News['kind']>(kind: Kind): NewsOf<Kind> | undefined {
-    return this.heard.find((news): news is NewsOf<Kind> => news.kind === kind);
-  }
-
-  /** @throws Error when the process ends without having said it. */
-  says<Kind extends News['kind']>(kind: Kind): Promise<NewsOf<Kind>> {
-    return new Promise((resolve, reject) => {
-      const look = (): void => {
-        const news = this.said(kind);
-        if (news === undefined && !this.gone) return;
-        this.listeners.delete(look);
-        if (news !== undefined) resolve(news);
-        else reject(this.endedEarly());
-      };
-      this.listeners.add(look);
-      look();
-    });
-  }
-
-  endedEarly(): Error {
-    const { signalCode, exitCode } = this.child;
-    const ending = signalCode === null ? `status ${exitCode}` : `killed by ${signalCode}`;
-    return new Error(`The ${this.name} ended early: ${(this.said('failed')?.message ?? ending).replace(/\.$/, '')}.`);
-  }
-
-  /** It was killed from outside, and had nothing to say against that. */
-  get wasKilled(): boolean {
-    return this.gone && this.child.signalCode !== null && this.said('failed') === undefined;
-  }
-}
-
 export async function runProcesses(options: RunOptions): Promise<RunResult> {
   const { queues, source, batchRecords, signal } = options;
   const shared = { recordsQueue: queues.recordsQueue, resultsQueue: queues.resultsQueue, source, batchRecords };
   const actors: Actor[] = [];
   const start = (name: string, role: Role, more: Partial<RoleConfiguration> = {}): Actor => {
-    const actor = new Actor(name, role, { ...shared, ...more });
+    const actor = nodeActor(name, role, { ...shared, ...more });
+    actors.push(actor);
+    return actor;
+  };
+  const startForeign = (command: readonly string[], index: number): Actor => {
+    const { recordsQueue, resultsQueue } = queues;
+    const told = [recordsQueue, resultsQueue, source.group, source.value ?? ''];
+    const actor = foreignActor(`worker ${options.workers + index + 1}`, [...command, ...told]);
     actors.push(actor);
     return actor;
   };
@@ -124,6 +67,7 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
         killableAfter: options.killAWorker && index === 0 ? BATCHES_BEFORE_KILL : undefined,
       }),
     );
+    workers.push(...options.foreign.map(startForeign));
     const producer = start('producer', 'producer');
     await unlessStopped(Promise.all(actors.map((actor) => actor.says('ready'))));
     collector.says('collected').catch(stop);

@@ -12,13 +12,14 @@ NODE = shutil.which("node")
 DIST = ROOT / "dist/index.js"
 #: Made by scripts/test/test-python.sh.
 CPP = ROOT / "out/failpoints/native/test/mixed_worker"
+DEMO_CPP = CPP.with_name("demo_worker")
 
 with_node = pytest.mark.skipif(
     (NODE is None or not DIST.exists()) and not os.environ.get("CI"), reason="node, and npm run build, are needed"
 )
 with_all = pytest.mark.skipif(
-    (NODE is None or not DIST.exists() or not CPP.exists()) and not os.environ.get("CI"),
-    reason="node with npm run build, and the worker in C++ that npm run test:python builds, are needed",
+    (NODE is None or not DIST.exists() or not CPP.exists() or not DEMO_CPP.exists()) and not os.environ.get("CI"),
+    reason="node with npm run build, and the workers in C++ that npm run test:python builds, are needed",
 )
 
 
