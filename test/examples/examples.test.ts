@@ -99,6 +99,8 @@ example('http-service', async () => {
 
 /** Needs a cluster: test/ray-cluster/example.test.ts. */
 tried.add('node-and-ray');
+/** Needs Python with the package: python/tests/test_examples.py. */
+tried.add('node-and-python');
 
 test('no example is left out', () => {
   expect(
