@@ -1,0 +1,64 @@
+"""A segment that somebody scribbles on while it is in use: every call ends, in a result or an exception, and none in a crash."""
+
+import os
+import random
+import subprocess
+import sys
+
+SEED = int(os.environ.get("SAGE_QUEUE_SEED", random.randrange(2**32)))
+ROUNDS = 150
+
+PROGRAM = """
+import os, random, sys
+from sage_queue import QueueError, get_sage_queue
+name, rounds, chance = sys.argv[1], int(sys.argv[2]), random.Random(int(sys.argv[3]))
+path = f"/dev/shm/sage-queue+sage+u{os.getuid()}++{name}"
+CALLS = (
+    lambda queue: queue.put(b"x" * 50, timeout=0.01),
+    lambda queue: queue.put_many([b"y"] * 20, timeout=0.01),
+    lambda queue: queue.get(timeout=0.01),
+    lambda queue: queue.get_many(10, timeout=0.01),
+    lambda queue: queue.lease(timeout=0.01),
+    lambda queue: queue.lease_many(5, timeout=0.01).ack(),
+    lambda queue: bytes(queue.lease_bytes(timeout=0.01)),
+    lambda queue: queue.claim(10, timeout=0.01).abort(),
+    lambda queue: queue.join(timeout=0.01),
+    lambda queue: (queue.qsize(), queue.full(), queue.stats()),
+    lambda queue: get_sage_queue(name).close(),
+)
+corrupt = 0
+for number in range(rounds):
+    queue = get_sage_queue(name, maxsize=16, capacity_bytes=4096)
+    queue.put_many([b"item"] * 5)
+    held = queue.lease()
+    with open(path, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        for _ in range(chance.randrange(1, 5)):
+            file.seek(chance.randrange(size // 8) * 8)
+            file.write(chance.choice([bytes(8), b"\\xff" * 8, chance.randbytes(8), chance.randbytes(1)]))
+    for call in chance.sample(CALLS, len(CALLS)):
+        try:
+            call(queue)
+        except QueueError as error:
+            corrupt += error.code == "ERR_SEGMENT_CORRUPT"
+    for last in (held.ack, queue.close):
+        try:
+            last()
+        except QueueError:
+            pass
+    if os.path.exists(path):
+        os.unlink(path)
+print(corrupt)
+"""
+
+
+def test_every_call_on_a_damaged_queue_ends_in_an_exception_or_a_result(name):
+    print(f"SAGE_QUEUE_SEED={SEED}")
+    program = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, name, str(ROUNDS), str(SEED)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (program.returncode, program.stderr) == (0, ""), f"SAGE_QUEUE_SEED={SEED}\n{program.stderr}"
+    assert int(program.stdout) > 0, "no damage was noticed"
