@@ -1,6 +1,7 @@
 """Compiles the extension: the core, the C layer over it and what turns that into Python, in one file for every Python from 3.11 on.
 
-The core lies in ../native of the repository, and in native/ of a source distribution.
+The core lies in ../native of the repository, and in native/ of a source distribution. Where SAGE_QUEUE_EXTENSION names a file that was
+compiled for another platform, the wheel has that one, and the tag of SAGE_QUEUE_PLATFORM.
 """
 
 import json
@@ -29,6 +30,12 @@ class BuildExt(build_ext):
     """As many compilers at a time as there are processors: the core takes a minute otherwise."""
 
     def build_extension(self, ext: Extension) -> None:
+        given = os.environ.get("SAGE_QUEUE_EXTENSION")
+        if given is not None:
+            target = Path(self.get_ext_fullpath(ext.name))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(given, target)
+            return
         compile_one = self.compiler._compile
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -57,7 +64,7 @@ class Sdist(sdist):
 class AbiWheel(bdist_wheel):
     def get_tag(self) -> tuple[str, str, str]:
         _, _, platform = super().get_tag()
-        return "cp311", "abi3", platform
+        return "cp311", "abi3", os.environ.get("SAGE_QUEUE_PLATFORM", platform)
 
 
 own = sorted((HERE / "src/_native").glob("*.cc"))
@@ -71,7 +78,7 @@ setup(
             sources=[relative(path) for path in (*own, *layer, *core)],
             depends=[relative(path) for path in NATIVE.rglob("*.h")] + ["src/_native/native.h"],
             include_dirs=[relative(NATIVE), relative(NATIVE / "c_api")],
-            define_macros=[("NDEBUG", None)],
+            define_macros=[("NDEBUG", None), ("SQ_API", "")],
             extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-missing-field-initializers"],
             extra_link_args=[] if sys.platform == "darwin" else ["-Wl,-z,nodelete", "-s"],
             py_limited_api=True,

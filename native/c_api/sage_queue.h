@@ -20,7 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if defined(__GNUC__)
+#if defined(SQ_API) /* by who has the layer for itself, inside another library */
+#elif defined(__GNUC__)
 #define SQ_API __attribute__((visibility("default")))
 #else
 #define SQ_API
