@@ -34,6 +34,33 @@ TEST(a_ring_that_may_still_be_answered_serves_what_comes_next) {
   CHECK(handles.process.since() == Rung({{2, kGetters}}));
 }
 
+TEST(a_ring_serves_what_comes_next_wherever_its_entry_lies) {
+  Handles handles;
+  handles.sleep(3, kGetters);
+  CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{3, kGetters}}));
+  handles.shared.participants[1].bell[kGetters].store(Bell::kParked);  // it looked before the item was there
+  handles.waking(1).parking().raise(kGetters);
+  handles.waking(4).item_appeared();
+  CHECK(handles.process.since().empty());
+  CHECK(handles.process.follow_ups == std::vector<Direction>({kGetters}));
+  handles.shared.participants[3].identity.store(0);  // whoever was rung has left, and its bell says so for ever
+  handles.waking(4).item_appeared();
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+}
+
+TEST(as_many_items_as_sleepers_that_come_at_once_wake_all_of_them_without_a_follow_up) {
+  Handles handles(4);
+  for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kGetters);
+  for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
+  CHECK(handles.process.since() == Rung({{1, kGetters}}));
+  for (const uint32_t index : {1, 2, 3}) {
+    CHECK(handles.waking(index).rung(kGetters) == Step::kTry && handles.get(index) == Outcome::kOk);
+    CHECK(handles.waking(index).tried(kGetters, Bell::kParked, true) == Step::kDone);
+    CHECK(handles.process.since() == (index < 3 ? Rung({{index + 1, kGetters}}) : Rung()));
+  }
+}
+
 TEST(who_cannot_be_rung_serves_nobody) {
   Handles handles;
   for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);

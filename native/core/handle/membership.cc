@@ -246,6 +246,7 @@ void Queue::after_fork() {
   // The entry and everything held through it are the parent's. The roles of producers are the child's as well.
   const uint32_t producers = path_.producers();
   watched_ = false;
+  follow_ups_due_ = 0;  // of the parent's watcher
   joined_ = false;
   for (int attempt = 0; !joined_; ++attempt) {
     life_.open(segment_->path(), segment_->descriptor(), true);

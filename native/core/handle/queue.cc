@@ -132,14 +132,23 @@ void Queue::interrupt(Direction direction) {
   futex_wake(self().bell[direction]);
 }
 
+/// One that is due follows up everything that was published before it begins: so a stream of wakes costs the watcher
+/// one of them, and its producer no system call.
 void Queue::follow_up_later(Direction direction) {
   if (closing_ || !joined_) return;
+  // SYNC POINT: after the publication, pairs with the fence in follow_up().
+  const uint32_t bit = 1u << direction;
+  if ((follow_ups_due_.load(std::memory_order_seq_cst) & bit) != 0) return;
   watch();  // so that close() takes this handle out of the watcher again
-  Watcher::instance().schedule(this, direction);
+  follow_ups_due_.fetch_or(bit);
+  if (!Watcher::instance().schedule(this, direction)) follow_ups_due_.fetch_and(~bit);
 }
 
 void Queue::follow_up(int direction) {
   if (direction == kAnnouncement) return announce();
+  // SYNC POINT: before the look at what there is. Who published later than that finds it down, and has another one.
+  follow_ups_due_.fetch_and(~(1u << direction));
+  std::atomic_thread_fence(std::memory_order_seq_cst);
   path_.waking().follow_up(static_cast<Direction>(direction));
 }
 

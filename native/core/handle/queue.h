@@ -223,7 +223,8 @@ class Queue final : public Watcher::Client {
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
   uint32_t last_take_ms_ = 0;
-  uint32_t quick_takes_ = 0;  // so many may go by without a look at the clock
+  std::atomic<uint32_t> follow_ups_due_{0};  // a bit for each direction, from its wake until the watcher follows it up
+  uint32_t quick_takes_ = 0;                 // so many may go by without a look at the clock
   uint64_t joins_seen_ = 0;
   Home home_{0, 0};
   LifeLock life_;

@@ -1,8 +1,11 @@
 // Sleeping and waking. Who sleeps puts up its own bell and then looks once more; who publishes looks whether any bell
 // is up. Either the sleeper sees what was published or the publisher sees the bell.
 //
-// One sleeper is woken at a time. What happens when that one is stopped, killed or busy is the follow-up's business:
-// the waker's watcher thread looks again after kFollowUpMs and then wakes everybody (docs/sage-queue.md, "Waking").
+// One wake of one is under way at a time: from the ring until whoever was rung takes its bell down, or until
+// kFollowUpMs have passed, nobody else is rung for what is published; who was rung passes on what it leaves
+// (wake_protocol.h). What happens when that one is stopped, killed or busy is the follow-up's business: the watcher
+// thread of everybody who relied on the ring looks again after kFollowUpMs and then wakes all (docs/sage-queue.md,
+// "Waking").
 #pragma once
 
 #include <algorithm>
@@ -62,15 +65,15 @@ class Parking {
   }
 
   /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True
-  /// when others are left asleep, or one could not be rung, so that somebody has to follow up. A wake that was handed
-  /// out less than kFollowUpMs ago and not yet answered serves this publication too, unless its ringer was stopped or
-  /// died before it rang: so that one is followed up as well, and rung again when all are. Who is woken with all others
-  /// has nobody to pass the wake on to: only a wake of one does it.
+  /// when others are left asleep, or one could not be rung, so that somebody has to follow up. A wake that is under
+  /// way, wherever its entry lies, serves this publication too, unless its ringer was stopped or died before it rang:
+  /// so that one is followed up as well, and rung again when all are. Who is woken with all others has nobody to pass
+  /// the wake on to: only a wake of one does it.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring, uint32_t except = 0) {
     uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
     const uint32_t high = participant_high();
-    bool handed_out = false;
+    bool handed_out = !all && under_way(direction, high, now_ms);
     bool others = false;
     bool stays = false;
     for (uint32_t index = 1; index < high; ++index) {
@@ -87,12 +90,7 @@ class Parking {
         others = !ring(index, state) || others;
         continue;
       }
-      if (state == Bell::kRung) {
-        handed_out = handed_out || now_ms - rung_ms.load(std::memory_order_relaxed) < kFollowUpMs;
-        others = true;
-        continue;
-      }
-      if (handed_out && !all) {
+      if (state == Bell::kRung || (handed_out && !all)) {
         others = true;
         continue;
       }
@@ -123,6 +121,17 @@ class Parking {
   }
 
  private:
+  /// Whether a wake was handed out to one alone that may still come to it.
+  bool under_way(Direction direction, uint32_t high, uint32_t now_ms) const {
+    for (uint32_t index = 1; index < high; ++index) {
+      const Participant<Memory>& entry = shared_.participants[index];
+      if (entry.bell[direction].load(std::memory_order_relaxed) != Bell::kRung) continue;
+      if (entry.identity.load(std::memory_order_relaxed) == 0) continue;  // its last owner died so
+      if (now_ms - entry.rung_ms[direction].load(std::memory_order_relaxed) < kFollowUpMs) return true;
+    }
+    return false;
+  }
+
   auto& bell(uint32_t index, Direction direction) const { return shared_.participants[index].bell[direction]; }
   auto& parked(Direction direction) const { return shared_.control->parked[direction]; }
 

@@ -19,7 +19,12 @@
 //      and when it goes to sleep again because it cannot use what there is, to all others, none of whom owes anything
 //      then: two that cannot use it would else wake each other for ever. So while there is something to have, and
 //      somebody asleep, either a bell is rung, or somebody owes a wake, or a follow-up is due.
-//   3. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
+//   3. While a wake is under way (parking.h) what is published relies on it, and on a follow-up: who was rung looks
+//   after
+//      it has taken its bell down, and passes on what it does not take. Four sleepers and four items that come at once
+//      are four wakes, each rung by the one before it; and a stream of items rings once for as many as come until the
+//      first of the sleepers is on its core.
+//   4. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
 //      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
 //      next to wake, and what it published is seen by its recoverer, who looks after the publication.
 #pragma once

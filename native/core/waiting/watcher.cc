@@ -187,15 +187,16 @@ void Watcher::remove(Client* client) {
   ended->thread.join();
 }
 
-void Watcher::schedule(Client* client, int direction) {
+bool Watcher::schedule(Client* client, int direction) {
   if (is_this_thread()) {  // from a call to that client: it is in, and the lock is held
     follow_up_at(client, direction, monotonic_ms() + kPollMs);
-    return;
+    return true;
   }
-  if (!add(client)) return;
+  if (!add(client)) return false;
   const std::lock_guard<std::mutex> lock(mutex_);
   follow_up_at(client, direction, monotonic_ms() + kFollowUpMs);
   poke();
+  return true;
 }
 
 void Watcher::look_again() {

@@ -46,8 +46,9 @@ class Watcher {
   /// False: there is no thread to be had now, and nothing is watched.
   bool add(Client* client);
   void remove(Client* client);
-  /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later.
-  void schedule(Client* client, int direction);
+  /// Calls client.follow_up(direction) after kFollowUpMs; from a call to that client, as a next attempt, later. False:
+  /// there is no thread to do it.
+  bool schedule(Client* client, int direction);
   /// Ends the thread, so that a fork copies a process without it. What is due is done first. The next handle to wait
   /// brings it back. No handle is in a call meanwhile, unless it
   /// sleeps in there.
