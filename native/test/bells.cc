@@ -1,4 +1,8 @@
 // Bells: who is rung, by whom, and who follows up a ring that may not have been heard.
+#include <chrono>
+#include <fstream>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "core/waiting/parking.h"
@@ -33,6 +37,39 @@ TEST(a_handle_that_owes_a_follow_up_can_be_closed) {
   }
   newcomer->stop_waiting(kGetters);
   CHECK(get(*first) == "a");
+}
+
+/// System calls of this process that wrote something.
+long writes() {
+  std::ifstream file("/proc/self/io");
+  std::string name;
+  long count = 0;
+  while (file >> name >> count) {
+    if (name == "syscw:") return count;
+  }
+  return 0;
+}
+
+TEST(a_stream_beside_sleepers_that_do_not_answer_is_followed_up_again_and_again_and_not_for_each_item) {
+  auto first = make(__func__, 32);
+  auto second = make(__func__, 32);
+  auto putter = make(__func__, 32);
+  for (int round = 0; round < 3; ++round) {
+    // The first is rung and does not come to it.
+    for (auto* getter : {first.get(), second.get()}) {
+      getter->rung(kGetters);
+      getter->begin_waiting(kGetters);
+    }
+    const long before = writes();
+    const auto start = std::chrono::steady_clock::now();
+    for (int item = 0; item < 20; ++item) CHECK(put(*putter, "a") == Outcome::kOk);
+    const auto took = std::chrono::steady_clock::now() - start;
+    if (took < std::chrono::milliseconds(kFollowUpMs)) CHECK(writes() - before < 10);
+    while (second->bell(kGetters) == Bell::kParked) std::this_thread::yield();
+    while (get(*putter) == "a") {
+    }
+  }
+  for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
 }
 
 TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {

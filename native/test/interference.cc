@@ -154,6 +154,35 @@ struct Alone {
   void ask_after_dead() {}
 };
 
+TEST(who_passes_on_room_that_it_knows_of_does_not_look_at_every_item) {
+  const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
+  const SharedState<SlowMemory> shared = block->shared(16, 64);
+  shared.control->participant_high.store(3);
+  for (const uint32_t index : {1, 2})
+    shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+  Alone alone;
+  ItemPath<SlowMemory, Alone> path(shared, alone);
+  path.join_at(1);
+  const uint32_t length = 16;
+  const uint32_t codec = 1;
+  uint32_t accepted = 0;
+  for (int item = 0; item < 14; ++item) {
+    CHECK(path.put(&length, &codec, 1, &accepted, [](const Item*, uint32_t) { return 16; }) == Outcome::kOk);
+  }
+  Actor sleeper;
+  sleeper.index = 2;
+  path.waking().parking().park(sleeper, kPutters, Bell::kParked);
+  path.waking().begin(kPutters, Bell::kParked);
+  shared.participants[1].bell[kPutters].store(Bell::kRung);
+  int reads = 0;
+  others = [&] { ++reads; };
+  times = 1000;
+  path.waking().stop(kPutters);
+  times = 0;
+  CHECK(shared.participants[2].bell[kPutters].load() == Bell::kRung);
+  CHECK(reads < 20);
+}
+
 TEST(a_get_finds_what_was_given_back_while_it_looked_at_what_was_never_taken) {
   for (int reads = 1; reads < 40; ++reads) {
     const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();

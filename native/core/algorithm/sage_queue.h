@@ -71,6 +71,16 @@ class SageQueue {
     return Outcome::kCorrupt;
   }
 
+  /// Whether something of the room that this actor found is left, without a look at every item. What is left is there
+  /// to be claimed; false says nothing.
+  bool knows_room(const Actor& actor) const {
+    // SYNC POINT: as in claim().
+    const Word tail = state_.control->tail.load(state_.order(Site::kTailLoad, std::memory_order_acquire));
+    if (Cursor::number(tail) >= actor.number_limit) return false;
+    const uint32_t start = tail == actor.last_tail ? actor.last_end : state_.claim_end(tail);
+    return static_cast<int32_t>(actor.position_limit - start) > 0;
+  }
+
   /// Whether room was kept from others for a moment that no commit will tell them of.
   bool gave_room_back(Actor& actor) const {
     const bool gave = actor.gave_room_back;

@@ -162,10 +162,11 @@ class WakeProtocol {
     if (worth(direction)) wake(direction, all, actor_.index);
   }
 
-  /// Whether there is what those sleepers wait for.
+  /// Whether there is what those sleepers wait for. full() looks at every item, and takes their words from the core of
+  /// whoever releases them.
   bool worth(Direction direction) const {
     if (direction == kGetters) return algorithm_.size() > 0;
-    return direction == kPutters ? !full() : algorithm_.drained();
+    return direction == kPutters ? algorithm_.knows_room(actor_) || !full() : algorithm_.drained();
   }
 
   /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
