@@ -274,4 +274,41 @@ TEST(a_child_goes_on_with_a_queue_whose_name_was_taken_away) {
   CHECK(take(*queue));
 }
 
+TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parents_was_due) {
+  const SegmentOptions options = options_for("due");
+  auto first = Queue::open(options, Create::kIfMissing);
+  auto second = Queue::open(options, Create::kIfMissing);
+  auto putter = Queue::open(options, Create::kIfMissing);
+  const auto sleep = [&] {  // the first is rung and does not come to it
+    for (auto* getter : {first.get(), second.get()}) {
+      getter->rung(kGetters);
+      getter->begin_waiting(kGetters);
+    }
+  };
+  const auto followed_up = [&] {
+    return within(kStuckSeconds * 1000, [&] { return second->bell(kGetters) == Bell::kRungWithAll; });
+  };
+  int word[2];
+  CHECK(pipe(word) == 0);
+  sleep();
+  CHECK(put(*putter));
+  const pid_t child = in_child([&] {
+    char byte = 0;
+    CHECK(read(word[0], &byte, 1) == 1);
+    CHECK(put(*putter));
+    CHECK(read(word[0], &byte, 1) == 1);
+    putter->close();
+  });
+  CHECK(followed_up());
+  sleep();
+  CHECK(write(word[1], "c", 1) == 1);
+  CHECK(followed_up());
+  CHECK(write(word[1], "c", 1) == 1);
+  CHECK(ends_well(child));
+  for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
+  while (take(*first)) {
+  }
+  for (const int end : word) close(end);
+}
+
 int main(int argc, char** argv) { return check::main(argc, argv); }
