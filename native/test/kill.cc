@@ -20,76 +20,91 @@ struct Life {
   double wakes_at = 0;  // stopped until then
 };
 
-/// With `points`, every worker dies at one of these, if it comes to it before its time is over.
-void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
-  std::mt19937_64 random(seed);
-  const int lives = kills + kills / 8 + 2 * kWorkers + 64;  // some end by themselves, having put all they had
-  const Arena arena(lives);
-  const std::string name = "test+kill." + std::to_string(getpid());
-  SegmentOptions made = campaign_options();
-  made.name = name;
-  auto keeper = Queue::open(made, Create::kExclusive);
-  CHECK(keeper->produce(1));
-  int next_life = 0;
-  int killed = 0;
-  int stopped = 0;
-  int at_point = 0;
-  double longest = 0;
-  int slow = 0;
-  Life workers[kWorkers];
+/// Workers, who kills them and what becomes of them.
+class Campaign {
+ public:
+  /// With `points`, every worker dies at one of these, if it comes to it before its time is over.
+  Campaign(int kills, uint64_t seed, const std::vector<Point>& points)
+      : kills_(kills),
+        seed_(seed),
+        points_(points),
+        random_(seed),
+        lives_(kills + kills / 8 + 2 * kWorkers + 64),  // some end by themselves, having put all they had
+        arena_(lives_),
+        name_("test+kill." + std::to_string(getpid())) {
+    SegmentOptions made = campaign_options();
+    made.name = name_;
+    keeper_ = Queue::open(made, Create::kExclusive);
+    CHECK(keeper_->produce(1));
+  }
 
-  const auto spawn = [&](Life& life) {
+  void run() {
+    for (Life& life : workers_) spawn(life);
+    moved_at_ = seconds();
+    while (killed_ < kills_) {
+      bury();
+      strike();
+      look_for_a_standstill();
+      usleep(200);
+    }
+    end();
+    judge();
+  }
+
+ private:
+  void spawn(Life& life) {
     life = Life();
-    life.number = next_life++;
-    CHECK(next_life <= lives);
-    const uint64_t worker_seed = random();
-    const uint32_t way = points.empty() ? random() % 10 : 0;
-    const auto point = points.empty() ? static_cast<Point>(1 + random() % (static_cast<int>(Point::kCount) - 1))
-                                      : points[random() % points.size()];
-    const int skip = static_cast<int>(random() % 12);
+    life.number = next_life_++;
+    CHECK(next_life_ <= lives_);
+    const uint64_t worker_seed = random_();
+    const uint32_t way = points_.empty() ? random_() % 10 : 0;
+    const auto point = points_.empty() ? static_cast<Point>(1 + random_() % (static_cast<int>(Point::kCount) - 1))
+                                       : points_[random_() % points_.size()];
+    const int skip = static_cast<int>(random_() % 12);
     life.pid = spawn_process();
     CHECK(life.pid >= 0);
     if (life.pid == 0) {
       SegmentOptions options = campaign_options();
-      options.name = name;
+      options.name = name_;
       if (way < 6) failpoint_arm(point, skip, 'K');
       if (way == 6) failpoint_arm(point, skip, 'S');
       auto queue = Queue::open(options, Create::kNever);
-      Worker(arena, life.number, worker_seed).run(*queue);
+      Worker(arena_, life.number, worker_seed).run(*queue);
       queue->close();
       _exit(0);
     }
     // A point that is never passed must not let a worker live for ever.
-    life.dies_at = seconds() + (way < 7 ? 0.03 + (random() % 1000) * 1e-5 : (random() % 1000) * 4e-6);
-  };
+    life.dies_at = seconds() + (way < 7 ? 0.03 + (random_() % 1000) * 1e-5 : (random_() % 1000) * 4e-6);
+  }
 
-  for (Life& life : workers) spawn(life);
-  uint64_t progress = 0;
-  double moved_at = seconds();
-  while (killed < kills) {
+  /// Whoever has died is followed by another, and who was stopped goes on later.
+  void bury() {
     int status = 0;
     pid_t pid;
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED)) > 0) {
-      for (Life& life : workers) {
+      for (Life& life : workers_) {
         if (life.pid != pid) continue;
         if (WIFSTOPPED(status)) {
-          ++stopped;
-          life.wakes_at = seconds() + (random() % 1000) * 3e-5;
+          ++stopped_;
+          life.wakes_at = seconds() + (random_() % 1000) * 3e-5;
           life.dies_at = life.wakes_at + 0.05;
           continue;
         }
         if (was_killed(status)) {
-          ++killed;
-          if (killed % 10'000 == 0) std::fprintf(stderr, "    %d kills\n", killed);
-          at_point += life.dies_at != 0;  // its time was not over
+          ++killed_;
+          if (killed_ % 10'000 == 0) std::fprintf(stderr, "    %d kills\n", killed_);
+          at_point_ += life.dies_at != 0;  // its time was not over
         } else {
           CHECK(WEXITSTATUS(status) == 0);
         }
         spawn(life);
       }
     }
+  }
+
+  void strike() {
     const double now = seconds();
-    for (Life& life : workers) {
+    for (Life& life : workers_) {
       if (life.wakes_at != 0 && now >= life.wakes_at) {
         life.wakes_at = 0;
         kill(life.pid, SIGCONT);
@@ -99,46 +114,74 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
         kill(life.pid, SIGKILL);
       }
     }
-    const uint64_t seen = arena.log->progress.load();
-    const double still = now - moved_at;
-    longest = std::max(longest, still);
-    if (seen != progress) {
-      slow += still > 0.1;
-      progress = seen;
-      moved_at = now;
+  }
+
+  void look_for_a_standstill() {
+    const double now = seconds();
+    const uint64_t seen = arena_.log->progress.load();
+    const double still = now - moved_at_;
+    longest_ = std::max(longest_, still);
+    if (seen != progress_) {
+      slow_ += still > 0.1;
+      progress_ = seen;
+      moved_at_ = now;
     }
-    if (now - moved_at > 5) {
-      std::fprintf(stderr, "nothing moved for 5 s after %d kills (seed %llu), qsize %llu\n", killed,
-                   static_cast<unsigned long long>(seed), static_cast<unsigned long long>(keeper->size()));
+    if (now - moved_at_ > 5) {
+      std::fprintf(stderr, "nothing moved for 5 s after %d kills (seed %llu), qsize %llu\n", killed_,
+                   static_cast<unsigned long long>(seed_), static_cast<unsigned long long>(keeper_->size()));
       std::abort();
     }
-    usleep(200);
   }
-  arena.log->stop.store(1);
-  for (Life& life : workers) {
-    kill(life.pid, SIGCONT);
-    kill(life.pid, SIGKILL);
-    int status = 0;
-    waitpid(life.pid, &status, 0);
-    CHECK(was_killed(status) || WEXITSTATUS(status) == 0);
-  }
-  // What is left comes out to the one who outlived them all.
-  keeper->reap();
-  const int last = next_life++;
-  Worker(arena, last, seed).drain(*keeper);
-  CHECK(keeper->size() == 0 && keeper->totals().used_bytes == 0 && keeper->joined() && !keeper->is_shut());
 
-  const std::string verdict = checked_history(arena, next_life);
-  std::printf(
-      "    seed %llu: %d kills (%d at a named point), %d stops, %s, longest standstill %.0f ms, %d over 100 ms, %llu "
-      "recoveries\n",
-      static_cast<unsigned long long>(seed), killed, at_point, stopped, verdict.c_str(), longest * 1000, slow,
-      static_cast<unsigned long long>(keeper->totals().recovered));
-  CHECK(std::atoll(verdict.c_str()) > kills);  // "… items acknowledged"
-  CHECK(slow <= kills / 200);  // a machine that gives the survivors no core is not the queue's doing, a rule is
-  keeper->unlink();
-  keeper->close();
-}
+  void end() {
+    arena_.log->stop.store(1);
+    for (Life& life : workers_) {
+      kill(life.pid, SIGCONT);
+      kill(life.pid, SIGKILL);
+      int status = 0;
+      waitpid(life.pid, &status, 0);
+      CHECK(was_killed(status) || WEXITSTATUS(status) == 0);
+    }
+    // What is left comes out to the one who outlived them all.
+    keeper_->reap();
+    const int last = next_life_++;
+    Worker(arena_, last, seed_).drain(*keeper_);
+    CHECK(keeper_->size() == 0 && keeper_->totals().used_bytes == 0 && keeper_->joined() && !keeper_->is_shut());
+  }
+
+  void judge() {
+    const std::string verdict = checked_history(arena_, next_life_);
+    std::printf(
+        "    seed %llu: %d kills (%d at a named point), %d stops, %s, longest standstill %.0f ms, %d over 100 ms, %llu "
+        "recoveries\n",
+        static_cast<unsigned long long>(seed_), killed_, at_point_, stopped_, verdict.c_str(), longest_ * 1000, slow_,
+        static_cast<unsigned long long>(keeper_->totals().recovered));
+    CHECK(std::atoll(verdict.c_str()) > kills_);  // "… items acknowledged"
+    CHECK(slow_ <= kills_ / 200);  // a machine that gives the survivors no core is not the queue's doing, a rule is
+    keeper_->unlink();
+    keeper_->close();
+  }
+
+  const int kills_;
+  const uint64_t seed_;
+  const std::vector<Point> points_;
+  std::mt19937_64 random_;
+  const int lives_;
+  const Arena arena_;
+  const std::string name_;
+  std::unique_ptr<Queue> keeper_;
+  Life workers_[kWorkers];
+  int next_life_ = 0;
+  int killed_ = 0;
+  int stopped_ = 0;
+  int at_point_ = 0;
+  uint64_t progress_ = 0;
+  double moved_at_ = 0;
+  double longest_ = 0;
+  int slow_ = 0;
+};
+
+void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) { Campaign(kills, seed, points).run(); }
 
 }  // namespace
 
