@@ -12,6 +12,11 @@
 
 namespace sage {
 
+using Tags = std::vector<uint32_t>;
+
+/// So long at most until something is heard, on however busy a machine.
+constexpr int kSoonMs = 5000;
+
 struct LoopBell {
   std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});
   ~LoopBell() { close(bell->read_end()); }
@@ -22,12 +27,19 @@ struct LoopBell {
     return poll(&asked, 1, milliseconds) == 1;
   }
   /// The tags that were rung.
-  std::vector<uint32_t> heard() const {
-    std::vector<uint32_t> tags;
+  Tags heard() const {
+    Tags tags;
     uint32_t tag = 0;
     while (rings(0) && read(bell->read_end(), &tag, sizeof tag) == sizeof tag) tags.push_back(tag);
     return tags;
   }
 };
+
+/// An event loop that waits for items, and has found none.
+inline void sleep_in(Queue& queue) {
+  Step step = queue.begin_waiting(kGetters);
+  while (step == Step::kTry) step = queue.tried(kGetters, false);
+  CHECK(step == Step::kSleep && queue.bell(kGetters) == Bell::kParked);
+}
 
 }  // namespace sage

@@ -1,9 +1,5 @@
 // How a handle rings the event loops and the blocked threads of others, makes itself known to them, and is rung.
 #include <dirent.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include <atomic>
 #include <chrono>
@@ -18,10 +14,6 @@
 using namespace sage;
 
 namespace {
-
-using Tags = std::vector<uint32_t>;
-
-constexpr int kSoonMs = 5000;
 
 template <class Condition>
 bool within(uint32_t milliseconds, Condition condition) {
@@ -40,13 +32,6 @@ struct Nudges {
   ~Nudges() { close(listener); }
   bool came() const { return take_nudges(listener); }
 };
-
-/// An event loop that waits for items, and has found none.
-void sleep_in(Queue& queue) {
-  Step step = queue.begin_waiting(kGetters);
-  while (step == Step::kTry) step = queue.tried(kGetters, false);
-  CHECK(step == Step::kSleep && queue.bell(kGetters) == Bell::kParked);
-}
 
 /// A thread that waits for items in a call, until it is told to stop.
 class Blocked {
@@ -187,30 +172,6 @@ TEST(a_bell_that_is_hung_up_anew_keeps_no_descriptor_of_the_one_before) {
   CHECK(open_descriptors() < before);
 }
 
-TEST(a_forked_child_hangs_up_its_own_bell) {
-  auto queue = make(__func__);
-  int word[2];
-  CHECK(pipe(word) == 0);
-  const pid_t child = fork();
-  if (child == 0) {
-    alarm(20);
-    const LoopBell loop;
-    loop.hang_up(*queue, 9);
-    sleep_in(*queue);
-    if (write(word[1], "s", 1) != 1 || !loop.rings(kSoonMs) || loop.heard() != Tags{9}) _exit(1);
-    queue->stop_waiting(kGetters);
-    const bool got = get(*queue) == "a";
-    queue->close();
-    _exit(got ? 0 : 2);
-  }
-  char byte = 0;
-  CHECK(read(word[0], &byte, 1) == 1);
-  CHECK(put(*queue, "a") == Outcome::kOk);
-  int status = 0;
-  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  for (const int end : word) close(end);
-}
-
 TEST(who_is_nudged_looks_whether_it_was_meant) {
   auto getter = make(__func__);
   auto putter = make(__func__);
@@ -235,5 +196,35 @@ TEST(who_is_nudged_wakes_its_own_blocked_thread) {
   Blocked blocked(*getter);
   blocked.stop();
   client(*getter).nudged(true);
+  CHECK(blocked.is_woken());
+}
+
+TEST(what_is_due_later_rings_those_it_is_due_to) {
+  auto first = make(__func__);
+  auto second = make(__func__);
+  auto putter = make(__func__);
+  const LoopBell loop_of_first, loop_of_second;
+  loop_of_first.hang_up(*first, 7);
+  loop_of_second.hang_up(*second, 8);
+  sleep_in(*first);
+  sleep_in(*second);
+  client(*putter).follow_up(kGetters);
+  CHECK(loop_of_first.heard().empty() && loop_of_second.heard().empty());  // nothing is there to wake for
+  constexpr int kAnnouncement = 3;
+  client(*putter).follow_up(kAnnouncement);
+  CHECK(loop_of_first.heard() == Tags{7} && loop_of_second.heard() == Tags{8});
+  CHECK(put(*putter, "a") == Outcome::kOk);
+  client(*putter).follow_up(kGetters);
+  CHECK(loop_of_first.rings(kSoonMs) && loop_of_second.rings(kSoonMs));
+  CHECK(get(*first) == "a");
+  first->stop_waiting(kGetters);
+  second->stop_waiting(kGetters);
+}
+
+TEST(who_is_interrupted_tries_again) {
+  auto getter = make(__func__);
+  Blocked blocked(*getter);
+  blocked.stop();
+  getter->interrupt(kGetters);
   CHECK(blocked.is_woken());
 }

@@ -72,6 +72,7 @@ const TESTS = [
   },
   { name: 'scarce', command: ['scarce'], seconds: 40 },
   { name: 'ends', command: ['ends'], seconds: 60, outside: true },
+  { name: 'forked', command: ['forked'], seconds: 40, outside: true },
   { name: 'c_items', command: ['c_items'], seconds: 40, outside: true, whole: true },
   { name: 'c_threads', command: ['c_threads'], seconds: 40, outside: true, whole: true },
   { name: 'c_forks', command: ['c_forks'], seconds: 40, outside: true, whole: true },
