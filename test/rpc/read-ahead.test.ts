@@ -4,6 +4,7 @@ import type { ChildProcess } from 'node:child_process';
 import { History } from '../history/check-history.cjs';
 import { getSageQueue } from '../../lib';
 import type { Queue, QueueLike } from '../../lib';
+import type { CuttingProxy } from './support/proxy';
 import { Fixture, newSeed, random, until } from './support/fixture';
 import { kill, Processes, said } from './support/processes';
 
@@ -24,13 +25,13 @@ async function readFrom(queue: Queue<number>, how: 'for await' | 'readable()', c
 }
 
 describe('50 ms away', () => {
-  const distant = async (options = {}): Promise<{ queue: Queue<number>; backing: Queue }> => {
+  const distant = async (options = {}): Promise<{ queue: Queue<number>; backing: Queue; proxy: CuttingProxy }> => {
     const { port: direct, backing } = await fixture.serve();
     const { proxy, port } = await fixture.proxy(direct);
     const queue = fixture.client<number>(port, options);
     await queue.qsize();
     proxy.delayMs = 25;
-    return { queue, backing };
+    return { queue, backing, proxy };
   };
 
   test.each(['for await', 'readable()'] as const)(
@@ -47,19 +48,18 @@ describe('50 ms away', () => {
     30_000,
   );
 
+  // Counted, not timed: a machine with something else to do makes two of one.
   test('a serial get is one round trip', async () => {
-    const { queue, backing } = await distant();
+    const { queue, backing, proxy } = await distant();
     await backing.putMany(range(40));
     const took: number[] = [];
     for (let number = 0; number < 20; number++) {
-      const started = performance.now();
+      const before = proxy.roundTrips;
       expect(await queue.get()).toBe(number);
-      took.push(performance.now() - started);
+      took.push(proxy.roundTrips - before);
     }
     took.sort((a, b) => a - b);
-    console.log(`a get: ${took[10]!.toFixed(1)} ms at the median`);
-    // The proxy's own timers and the machine add to the 50 ms; two round trips would be 100.
-    expect(took[10]).toBeLessThan(75);
+    expect(took[10]).toBe(1);
   }, 30_000);
 
   test('prefetch: 0 reads nothing ahead', async () => {
@@ -202,7 +202,8 @@ test.each(['for await', 'readable()'] as const)(
     let before = -1;
     const cutter = setInterval(
       () => {
-        if (seen.length === before) return;
+        // Each costs a connection: a busy machine makes few in a second.
+        if (seen.length === before || cuts === 50) return;
         before = seen.length;
         cuts++;
         proxy.cut();

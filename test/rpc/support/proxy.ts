@@ -9,6 +9,9 @@ export class CuttingProxy {
   /** Every byte is so much under way, in each direction. */
   delayMs = 0;
   connections = 0;
+  /** How often bytes came from a server after some had come from its client. */
+  roundTrips = 0;
+  private asked = false;
   private readonly pairs = new Set<[Socket, Socket]>();
   private readonly server: Server;
 
@@ -60,9 +63,12 @@ export class CuttingProxy {
       socket.on('close', end);
     }
     client.on('data', (bytes) => {
+      this.asked = true;
       if (this.deaf === 'none' || this.deaf === 'toClient') this.pass(bytes, server);
     });
     server.on('data', (bytes) => {
+      if (this.asked) this.roundTrips++;
+      this.asked = false;
       if (this.deaf === 'none' || this.deaf === 'toServer') this.pass(bytes, client);
     });
   }
