@@ -92,7 +92,7 @@ function write(file, text) {
 }
 
 function build(mutations, chosen) {
-  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', 'test/history'];
+  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', 'test/history', 'python/tests/mixed'];
   for (const file of execFileSync('git', listed, { cwd: root, encoding: 'utf8' }).trim().split('\n')) {
     const source = readFileSync(join(root, file), 'utf8');
     const mine = mutations.filter((mutation) => mutation.file === file);

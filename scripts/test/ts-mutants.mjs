@@ -42,6 +42,9 @@ const TESTS = [
   { name: 'sequences', paths: ['test/model/memory'], seconds: 120, shm: false, slow: true },
 ];
 
+/** The time limits are those of a machine with nothing else to do; SAGE_PATIENCE multiplies them. */
+const PATIENCE = Number(process.env.SAGE_PATIENCE ?? 1);
+
 /** Processes that wait for the next mutation. */
 const idle = [];
 
@@ -64,10 +67,13 @@ function run({ file, number }, { name, paths, seconds }, known) {
       child.removeAllListeners();
       done(found && { test: name, ...found });
     };
-    const timer = setTimeout(() => {
-      process.kill(-child.pid, 'SIGKILL');
-      end({ case: known ?? '', says: `not done after ${seconds} s` });
-    }, seconds * 1000);
+    const timer = setTimeout(
+      () => {
+        process.kill(-child.pid, 'SIGKILL');
+        end({ case: known ?? '', says: `not done after ${seconds * PATIENCE} s` });
+      },
+      seconds * PATIENCE * 1000,
+    );
     child.once('exit', (code, signal) => end({ case: known ?? '', says: `ended by ${code ?? signal}` }));
     child.once('message', ({ case: test, says }) => {
       idle.push(child);
