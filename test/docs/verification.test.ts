@@ -1,0 +1,76 @@
+/** docs/verification.md names, for each promise, the command that tries it: that command has to exist, and to run something. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { read, ROOT } from './pages';
+
+const page = read('docs/verification.md');
+const json = (path: string): Record<string, never> => JSON.parse(readFileSync(join(ROOT, path), 'utf8')) as never;
+const { scripts } = json('package.json') as unknown as { scripts: Record<string, string> };
+const book = json('native/test/mutants.json') as unknown as Record<
+  string,
+  { test?: string; case: string; says: string }
+>;
+
+/** The cells of a table's rows, of the table whose head begins so. */
+function rows(head: string): string[][] {
+  const lines = page.split('\n');
+  const from = lines.findIndex((line) => line.replace(/ +/g, ' ').startsWith(`| ${head} |`)) + 2;
+  const to = lines.findIndex((line, index) => index >= from && !line.startsWith('|'));
+  return lines.slice(from, to).map((line) =>
+    line
+      .slice(1, -1)
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim()),
+  );
+}
+
+const files = (folder: string, recursive: boolean): string[] =>
+  readdirSync(join(ROOT, folder), { recursive, encoding: 'utf8' }).map((file) => `${folder}/${file}`);
+const source = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
+const cases = files('native/test', false)
+  .filter((file) => file.endsWith('.cc'))
+  .map(source)
+  .join('\n');
+const programs = source('native/test/CMakeLists.txt');
+const model = source('native/test/model.cc');
+const tests = files('test', true).filter((file) => file.endsWith('.test.ts'));
+
+/** What is wrong with a command; undefined: nothing. */
+function fault(command: string): string | undefined {
+  const [program, ...rest] = command.split(' ');
+  if (program === 'npm') return rest[1]! in scripts ? undefined : 'no such script';
+  if (program === 'npx') {
+    const missing = rest.slice(1).filter((path) => !tests.some((test) => test.startsWith(path)));
+    return missing.length === 0 ? undefined : `no test in ${missing.join(', ')}`;
+  }
+  const [name, argument] = program === '…' ? rest : [program!.split('/').at(-1)!, rest[0]];
+  if (!programs.includes(`add_executable(${name} `)) return `no program ${name}`;
+  if (argument === undefined) return undefined;
+  if (name === 'model') return model.includes(`mode == "${argument}"`) ? undefined : `model cannot ${argument}`;
+  return new RegExp(`TEST\\(\\w*${argument}\\w*\\)`).test(cases) ? undefined : `no case ${argument}`;
+}
+
+const promises = rows('promise');
+
+test('each promise has a way, a figure and a date', () => {
+  expect(promises.length).toBeGreaterThan(20);
+  for (const cells of promises) expect(cells.map((cell) => cell.length > 0)).toEqual(Array(5).fill(true));
+});
+
+test.each(
+  promises.flatMap(([promise, , commands]) =>
+    [...commands!.matchAll(/`([^`]+)`/g)].map(([, command]) => [command!, promise!]),
+  ),
+)('%s: %s', (command) => expect(fault(command)).toBeUndefined());
+
+test('what is no command is found', () => {
+  const wrong = ['npm run nothing', 'npx jest test/shm/nothing', '… nothing', '… model nothing', '… unit no_such_case'];
+  for (const command of wrong) expect([command, fault(command)]).toEqual([command, expect.any(String)]);
+});
+
+test.each(rows('deleted'))('%s is noticed: %s', (_, what, by) => {
+  const [name] = Object.keys(book).filter((key) => `\`${key.slice(key.indexOf(', ') + 2)}\`` === what);
+  const { test, case: found, says } = book[name!]!;
+  expect(by!.replaceAll('\\', '')).toBe(`${test}: ${found}`);
+  expect(says).not.toMatch(/^not done/);
+});
