@@ -417,6 +417,28 @@ def test_a_handle_that_nobody_can_reach_lets_go(server, name):
         assert owner.get(timeout=20) == "item"
 
 
+@pytest.mark.parametrize("how", ["nothing", "a thread that waits", "a lease"])
+def test_the_end_of_the_interpreter(server, name, how):
+    """With handles that nobody closed: what was put is in, what was held comes again, and the process ends."""
+    code = (
+        "import sys, threading, time, sage_queue as sq\n"
+        f"queue = sq.resolve_descriptor({server.url + name!r})\n"
+        "queue.put('item', timeout=20)\n"
+        + {
+            "nothing": "",
+            "a lease": "lease = queue.lease(timeout=20)\n",
+            "a thread that waits": "other = sq.resolve_descriptor(queue.descriptor.clone(queue.descriptor.queue_id + '-2'))\n"
+            "threading.Thread(target=other.get, daemon=True).start()\n"
+            "while not other.stats()['waiting_getters']: time.sleep(0.002)\n",
+        }[how]
+    )
+    with owned(name) as owner, owned(f"{name}-2") as _:
+        ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 0
+        assert how == "a thread that waits" or ended.stderr == ""
+        assert owner.get(timeout=20) == "item"
+
+
 def test_without_grpc_it_says_what_to_install():
     code = (
         "import sys; sys.modules['grpc'] = None\n"

@@ -140,6 +140,18 @@ class QueueDescriptor:
         metadata = {"actor_name": _non_empty("actor_name", actor_name), "maxsize": maxsize, **_given(options, _RAY)}
         return cls(_made_up("ray_actor", queue_id), "ray_actor", metadata)
 
+    @classmethod
+    def create_auto_queue(
+        cls, queue_id: str | None = None, *, maxsize: int = 1000, rpc: Mapping[str, Any] | None = None, **options: Any
+    ) -> QueueDescriptor:
+        """This host's sage_queue, and elsewhere the endpoint `rpc`: {"server_address": …, "port": …, "tls": …}, which its owner serves.
+        Options as those of create_sage_queue."""
+        from .auto import host_identity
+
+        sage = cls.create_sage_queue("here", maxsize=maxsize, **options).metadata
+        owner = {**host_identity(), "owner_uid": os.getuid(), **({} if rpc is None else {"rpc": rpc})}
+        return cls(_made_up("auto", queue_id), "auto", {**sage, **owner})
+
     def to_json(self) -> str:
         return json.dumps(
             {

@@ -26,12 +26,16 @@ def _remote(queue_type: str) -> Callable[..., Queue[Any]]:
         from .rpc.queue import RpcQueue
 
         return RpcQueue
+    if queue_type != "auto":
+        from .ray.queue import resolve_ray
+
+        return resolve_ray
     from .auto import resolve_auto
 
     return lambda descriptor, **options: resolve_auto(descriptor, **options, resolve=resolve_descriptor)
 
 
-_REMOTE = ("rpc", "auto")
+_REMOTE = ("rpc", "auto", "ray_queue", "ray_actor")
 _registered: dict[str, Implementation] = {}
 CREATE = ("if-missing", "never", "exclusive")
 _lock = threading.Lock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
@@ -19,6 +20,16 @@ from .remote import read_remote
 from .wire import MOST_ASKED, Encoded
 
 T = TypeVar("T")
+
+
+_open_queues: weakref.WeakSet[RpcQueue[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _close_all() -> None:
+    """At the end of the interpreter: what is under way is told, and no thread is left inside gRPC."""
+    for queue in list(_open_queues):
+        queue.close()
 
 
 class RpcLease(Lease[T]):
@@ -63,6 +74,7 @@ class RpcQueue(Queue[T]):
         maxsize = descriptor.metadata.get("maxsize")
         self._client = client = RpcClient(remote, maxsize=maxsize, exclusive=create == "exclusive")
         weakref.finalize(self, client.abandon).atexit = False
+        _open_queues.add(self)
 
     def _encode(self, item: Any) -> Encoded:
         data, codec = self._encode_any(item)
