@@ -44,6 +44,11 @@ def test_three_languages_have_one_outcome(queue_type):
     assert min(outcome["batchesByWorker"]) > 0
 
 
+def test_python_takes_from_a_server_too():
+    outcome = outcome_of("--with-python", "--type", "rpc", "--workers", "2", "--batch", "2000")
+    assert outcome["ok"] and outcome["workersInPython"] == 1 and min(outcome["batchesByWorker"]) > 0
+
+
 def test_a_killed_worker_counts_nothing_twice():
     outcome = outcome_of(*ALL, "--workers", "4", "--kill-a-worker")
     assert outcome["ok"] and outcome["killed"] == 1 and outcome["redelivered"] >= 2

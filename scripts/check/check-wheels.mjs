@@ -30,7 +30,9 @@ const rules = {
 };
 
 /** The package as it lies in the tree. */
-const sources = readdirSync(join(root, 'python/src/sage_queue')).filter((file) => /\.(py|pyi|typed)$/.test(file));
+const sources = readdirSync(join(root, 'python/src/sage_queue'), { recursive: true }).filter((file) =>
+  /\.(py|pyi|typed)$/.test(file),
+);
 const info = `sage_queue-${version}.dist-info`;
 const contents = [
   ...sources.map((file) => `sage_queue/${file}`),

@@ -29,7 +29,7 @@ test.each([
   [['get', '@/nonexistent.json'], /descriptor file/],
   [['rm', 'rpc://127.0.0.1:1/x'], /rm removes/],
   [['demo', '--type', 'local'], /--type/],
-  [['demo', '--type', 'rpc', '--with-python'], /--with-python/],
+  [['demo', '--type', 'rpc', '--with-cpp', 'worker'], /--with-cpp is for --type shm, sage_queue, found rpc/],
   [['demo', '--with-python', '--workers', '1'], /--workers 2/],
   [['put', '{"queue_id":"x","queue_type":"local","metadata":{}}'], /'x' is of type local.*shm: or sage:/],
   [['demo', '--workers', '1', '--kill-a-worker'], /--workers/],

@@ -39,7 +39,7 @@ With a type of Ray's, half of the workers are Ray tasks in Python, which take fr
   --batch N         records per item (${DEFAULT_BATCH}; on Ray ${DEFAULT_RAY_BATCH})
   --address A       ray://HOST:10001 of the cluster, for ray_queue and ray_actor ($RAY_ADDRESS)
   --ray-tasks N     workers in Python beside the worker processes, for ray_queue and ray_actor (${DEFAULT_RAY_WORKERS})
-  --with-python     half of the workers in Python, with the package sage-queue of python3 or $PYTHON, for shm and sage_queue
+  --with-python     half of the workers in Python, with the package sage-queue of python3 or $PYTHON; not on Ray
   --with-cpp P      one worker more, in C++: P is examples/native/demo_worker.cc as it was built, for shm and sage_queue
   --kill-a-worker   kill one with SIGKILL in the middle of its work: its batches go to the others, and nothing is counted twice
   --file F          other data: .json (an array of objects), .ndjson, .jsonl or .csv (names in the first line)
@@ -167,8 +167,11 @@ interface OtherLanguages {
 /** @throws UsageError where the type, or what is installed, has no workers in another language. */
 function otherLanguages(type: string, workers: number, inPython: boolean, cpp: string | undefined): OtherLanguages {
   if (!inPython && cpp === undefined) return { inNode: workers, workers: [] };
-  if (type !== 'shm' && type !== 'sage_queue')
-    throw new UsageError(`--with-python and --with-cpp are for --type shm and sage_queue, found ${type}.`);
+  const allowed = cpp === undefined ? ['shm', 'sage_queue', 'rpc'] : ['shm', 'sage_queue'];
+  if (!allowed.includes(type))
+    throw new UsageError(
+      `--with-${cpp === undefined ? 'python' : 'cpp'} is for --type ${allowed.join(', ')}, found ${type}.`,
+    );
   if (inPython && workers < 2) throw new UsageError('--with-python needs --workers 2 or more: one is in Node.');
   const python = inPython ? Math.floor(workers / 2) : 0;
   const command = inPython ? pythonWorker() : [];
