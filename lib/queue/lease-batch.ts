@@ -9,10 +9,23 @@ export type { HeldItems } from './lease-table';
 /** How a batch ends of which the program saw nothing. The property's name; no part of what programs see. */
 export const leaseRun: unique symbol = Symbol('leaseRun');
 
-/** The items of a batch that nobody saw go back, as if they had not been lent where their queue can do that. */
-export async function undoBatch(batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun }): Promise<void> {
+/**
+ * Ends the leases from … to - 1 of a batch. @param how undo: nobody saw the items, which go back as if they had not been lent where their
+ * queue can do that
+ */
+export async function endLeases(
+  batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun },
+  from: number,
+  to: number,
+  how: 'ack' | 'release' | 'undo',
+): Promise<void> {
   const run = batch[leaseRun];
-  await (run === undefined ? batch.release() : run.undo(0, run.count));
+  if (run !== undefined) return how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack');
+  // A batch of somebody's own.
+  if (from === 0 && to === batch.items.length) return how === 'ack' ? batch.ack() : batch.release();
+  const leases = batch.leases.slice(from, to);
+  if (how === 'ack') for (const lease of leases) await lease.ack();
+  else for (const lease of leases.reverse()) await lease.release();
 }
 
 export class HeldBatch<T> implements LeaseBatch<T> {

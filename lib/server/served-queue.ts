@@ -1,12 +1,12 @@
 /** One queue behind the server: items in and out of it in their wire form, and what is known of its clients. */
 import { encodeItem } from '../codec/registry';
 import type { EncodedItem } from '../codec/registry';
-import { QueueEmptyError, QueueTimeoutError, SerializationError } from '../errors';
+import { QueueTimeoutError, SerializationError } from '../errors';
 import { isEncodedSource } from '../queue/encoded-source';
 import type { EncodedSource } from '../queue/encoded-source';
-import { undoBatch } from '../queue/lease-batch';
+import { endLeases } from '../queue/lease-batch';
 import { LeaseRun } from '../queue/lease-table';
-import type { LeaseBatch, Queue } from '../queue/types';
+import type { LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
@@ -18,6 +18,9 @@ import type { LeasedBatch } from './leased-batch';
 
 /** The most items in one delivery, however short they are. */
 const DELIVERY_ITEMS = 16_384;
+/** … out of a queue that lends them one by one: their sizes are known only then. */
+const MOST_LEASED = 256;
+const FIRST_LEASED = 16;
 
 export interface Taken {
   leased: LeasedBatch;
@@ -49,6 +52,8 @@ export class ServedQueue {
   private looking: NodeJS.Timeout | undefined;
   /** Items on lease that the queue itself does not know any more: they were settled once, or could not be read. */
   private lentOutside = 0;
+  /** Of a queue that lends items one by one: as many as a delivery has room for, going by those before. */
+  private likelyItems = FIRST_LEASED;
   /** Told when the last item outside of the queue has ended. */
   private readonly outsideEnded = new Set<() => void>();
 
@@ -135,52 +140,53 @@ export class ServedQueue {
   /** Waits for one item, then takes what is there. */
   async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<Taken> {
     if (this.front.length > 0) return this.takeFront(max);
-    const leases: LeaseBatch<unknown>[] = [];
-    const items: ItemBatch[] = [];
-    let bytes = 0;
-    const add = (lease: LeaseBatch<unknown>): void => {
-      const item = ItemBatch.single(encodeItem(lease.items[0]));
-      leases.push(lease);
-      items.push(item);
-      bytes += item.byteLength;
-    };
+    const wait = { timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal };
+    const encoded = isEncodedSource(this.queue);
     try {
-      add(await this.queue.leaseMany(1, { timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal }));
+      const first = await this.takeLeased(encoded ? 1 : max, wait);
+      return encoded && max > 1 ? this.withRest(first, max - 1) : first;
     } catch (error) {
       const raw = this.undecodable(error);
       if (raw === undefined) throw error;
       return { leased: raw, more: true };
     }
-    if (max === 1) return { leased: this.lent(leases, items), more: false };
-    if (isEncodedSource(this.queue)) {
-      let rest: Taken | undefined;
-      try {
-        rest = this.takeNow(max - 1);
-      } catch {
-        // It comes again at the next take.
-      }
-      const first = this.lent(leases, items);
-      return rest === undefined
-        ? { leased: first, more: false }
-        : { leased: both(first, rest.leased), more: rest.more };
-    }
-    // Asking beforehand costs less than the error of a lease that finds nothing.
-    let left = await this.queue.qsize().catch(() => 0);
-    try {
-      while (leases.length < Math.min(max, DELIVERY_ITEMS) && bytes < BATCH_BYTES && left-- > 0) {
-        add(await this.queue.leaseMany(1, { block: false }));
-      }
-    } catch (error) {
-      // Empty: another getter was quicker. What cannot be read goes out alone, and any other error comes again, at the next take.
-      const raw = this.undecodable(error);
-      if (raw !== undefined) this.restore(raw.items);
-      if (!(error instanceof QueueEmptyError)) left = raw === undefined ? 0 : 1;
-    }
-    return { leased: this.lent(leases, items), more: leases.length < max && bytes >= BATCH_BYTES && left > 0 };
   }
 
-  private lent(leases: readonly LeaseBatch<unknown>[], parts: readonly ItemBatch[]): LeasedBatch {
-    return lent(leases, parts, (items) => this.restore(items));
+  /** … and what lies ready behind it. */
+  private withRest(first: Taken, max: number): Taken {
+    let rest: Taken | undefined;
+    try {
+      rest = this.takeNow(max);
+    } catch {
+      // It comes again at the next take.
+    }
+    return rest === undefined ? first : { leased: both(first.leased, rest.leased), more: rest.more };
+  }
+
+  /** One lease of as many as are likely to fit into one delivery; those beyond that go back unseen. */
+  private async takeLeased(max: number, wait: WaitOptions): Promise<Taken> {
+    const asked = Math.min(max, this.likelyItems);
+    const batch = await this.queue.leaseMany(asked, wait);
+    const { length } = batch.items;
+    const parts: ItemBatch[] = [];
+    let bytes = 0;
+    let bad: { error: unknown } | undefined;
+    while (parts.length < length && bytes < BATCH_BYTES && bad === undefined) {
+      try {
+        const part = ItemBatch.single(encodeItem(batch.items[parts.length]));
+        bytes += part.byteLength;
+        parts.push(part);
+      } catch (error) {
+        bad = { error };
+      }
+    }
+    const { length: count } = parts;
+    // What cannot be encoded stays, and is told of once it is the first.
+    if (count < length) await endLeases(batch, count, length, 'undo');
+    if (count === 0 && bad !== undefined) throw bad.error;
+    this.likelyItems = Math.max(1, Math.min(MOST_LEASED, 2 * count, Math.floor((BATCH_BYTES * count) / (bytes + 1))));
+    const leased = lent(batch, ItemBatch.join(parts), (items) => this.restore(items));
+    return { leased, more: count < max && (count < length || count === asked) };
   }
 
   private takeFront(max: number): Taken {
@@ -343,33 +349,23 @@ function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
   return { items, run };
 }
 
-/** LeasedBatch of items that were lent one at a time. @param restore for items that were taken for good and are not wanted */
-function lent(
-  leases: readonly LeaseBatch<unknown>[],
-  parts: readonly ItemBatch[],
-  restore: (items: ItemBatch) => void,
-): LeasedBatch {
-  const items = ItemBatch.join(parts);
+/** @param restore for items that were taken for good and are not wanted */
+function lent(batch: LeaseBatch<unknown>, items: ItemBatch, restore: (items: ItemBatch) => void): LeasedBatch {
+  const { leases } = batch;
   const ack = async (from: number, to: number): Promise<void> => {
-    for (let index = from; index < to; index++) {
-      try {
-        await leases[index]!.ack();
-      } catch (error) {
-        // They stand or fall together: the client will have none of them.
-        for (let later = to - 1; later > index; later--) await leases[later]!.release().catch(() => {});
-        if (index > from) restore(items.slice(from, index));
-        throw error;
-      }
-    }
+    const outcomes = await Promise.allSettled(leases.slice(from, to).map((lease) => lease.ack()));
+    const failed = outcomes.find((outcome) => outcome.status === 'rejected');
+    if (failed === undefined) return;
+    // They stand or fall together: the client will have none of them.
+    for (let index = to - 1; index >= from; index--)
+      if (outcomes[index - from]!.status === 'fulfilled') restore(items.slice(index, index + 1));
+    throw failed.reason;
   };
-  const back = async (from: number, to: number, how: (lease: LeaseBatch<unknown>) => Promise<void>): Promise<void> => {
-    for (let index = to - 1; index >= from; index--) await how(leases[index]!);
-  };
-  const run = new LeaseRun(leases.length, {
-    end: (from, to, acknowledge) => (acknowledge ? ack(from, to) : back(from, to, (lease) => lease.release())),
-    undo: (from, to) => back(from, to, undoBatch),
-    deliveries: (index) => leases[index]!.leases[0]!.deliveries,
-    crashes: (index) => leases[index]!.leases[0]!.crashes,
+  const run = new LeaseRun(items.count, {
+    end: (from, to, acknowledge) => (acknowledge ? ack(from, to) : endLeases(batch, from, to, 'release')),
+    undo: (from, to) => endLeases(batch, from, to, 'undo'),
+    deliveries: (index) => leases[index]!.deliveries,
+    crashes: (index) => leases[index]!.crashes,
   });
   return { items, run };
 }
