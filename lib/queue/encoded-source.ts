@@ -27,6 +27,8 @@ export interface EncodedSource {
    * @throws SerializationError for a first item that cannot be encoded; it stays
    */
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined;
+  /** The schemas of its items as text; none for a queue without. */
+  schemas(): readonly Uint8Array[];
 }
 
 export function isEncodedSource<Q extends object>(queue: Q): queue is Q & EncodedSource {

@@ -65,6 +65,11 @@ export class ServedQueue {
     readonly clients: ClientStates,
   ) {}
 
+  /** With which a client that was given none reads the items. */
+  get schemas(): Uint8Array[] {
+    return isEncodedSource(this.queue) ? [...this.queue.schemas()] : [];
+  }
+
   /** Puts in order. @returns how many went in, and why not all. */
   async put(items: ItemBatch, timeoutMs: number, signal: AbortSignal): Promise<{ applied: number; error?: unknown }> {
     const values: unknown[] = [];

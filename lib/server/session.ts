@@ -198,6 +198,7 @@ export class Session {
       windowBytes: WINDOW_BYTES,
       maxItemBytes: this.host.maxItemBytes,
       maxsize: await this.checkWishes(open, served),
+      schemas: served.schemas,
     };
     if (open.clientId && open.clientId.length > 0) {
       const claimed = served.clients.claim(open.clientId);

@@ -130,6 +130,12 @@ function merged(a: Node, b: Node): Node {
 /** What reads the items of every version of its schema that is known here. */
 export const readerOf = ({ id }: StructCodec): StructCodec => readers.get(id) as StructCodec;
 
+const ofUnknownSchemas = new WeakSet<object>();
+
+/** Whether an item cannot be decoded because nobody here knows its schema: others can, so it should stay in its queue. */
+export const isUnknownSchema = (error: unknown): error is SerializationError =>
+  error instanceof SerializationError && ofUnknownSchemas.has(error.cause as object);
+
 let last: StructCodec | undefined;
 
 /** @throws Error that says what is wrong with the bytes, or that nobody here knows their schema */
@@ -139,10 +145,13 @@ export function decodeStruct(bytes: Uint8Array, start: number, end: number): unk
   const id = buffer.readUInt32LE(start);
   if (last === undefined || last.id !== id || readers.get(id) !== last) {
     last = readers.get(id);
-    if (last === undefined)
-      throw new SerializationError(
+    if (last === undefined) {
+      const error = new SerializationError(
         `its schema (id ${id.toString(16).padStart(8, '0')}) is not known here: resolve the queue with that schema, or attach to its segment`,
       );
+      ofUnknownSchemas.add(error);
+      throw error;
+    }
   }
   return last.decode(buffer, start, end);
 }

@@ -256,6 +256,10 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (isTurnOver(1)) await nextTurn();
   }
 
+  schemas(): readonly Uint8Array[] {
+    return this.struct === undefined ? [] : [Buffer.from(this.struct.text)];
+  }
+
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     const { store } = this;
     if (store.size === 0) return undefined;

@@ -140,6 +140,11 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return this.gets.lendEncoded(max, maxBytes);
   }
 
+  schemas(): readonly Uint8Array[] {
+    this.check();
+    return native(() => this.native.schemas()).filter(({ length }) => length > 0);
+  }
+
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
     this.check();
     const wait = readWait(options);

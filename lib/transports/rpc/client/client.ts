@@ -1,5 +1,6 @@
 /** One client handle on one remote queue: ties the connection to the puts, gets and questions that travel on it. */
 import { randomBytes } from 'node:crypto';
+import { codecOfSchema } from '../../../codec/struct/codec';
 import { QueueClosedError, QueueConnectionError } from '../../../errors';
 import { Alarm } from '../../../wait/deadline';
 import { FOR_EVER } from '../../../wait/options';
@@ -15,6 +16,15 @@ import { PendingQueries } from './pending-queries';
 import { PendingSettles } from './pending-settles';
 import { ReadAhead } from './read-ahead';
 import type { Remote } from './remote';
+
+/** From then on its items can be read in this thread. One that is none is the server's mistake: its items stay where they are. */
+function learnSchema(text: Uint8Array): void {
+  try {
+    codecOfSchema(JSON.parse(Buffer.from(text).toString('utf8')));
+  } catch {
+    // Whoever meets such an item says so.
+  }
+}
 
 /** How long close() waits for what is under way, and for the server to let go. */
 const CLOSE_WITHIN_MS = 2000;
@@ -155,6 +165,7 @@ export class RpcClient {
     this.instance = instance;
     this.rememberMs = opened.rememberMs!;
     this.maxItemBytes = toNumber(opened.maxItemBytes);
+    for (const text of opened.schemas ?? []) learnSchema(text);
     const again = this.puts.onOpened(opened, same);
     this.settles.onOpened(opened, same);
     this.gets.onOpened(opened);

@@ -1,4 +1,5 @@
 /** Loops and streams over a remote queue: what they need next is read ahead. */
+import { isUnknownSchema } from '../../../codec/struct/codec';
 import { QueueShutDownError } from '../../../errors';
 import type { HeldItem, ItemSource } from '../../../queue/streams';
 import { onAbort } from '../../../wait/abort-listeners';
@@ -6,6 +7,7 @@ import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import type { ItemBatch } from '../wire/item-batch';
 import type { PendingGets } from './pending-gets';
 import type { Held, ShownItems } from './shown-items';
+import { leftInQueue } from './unread-item';
 
 const DONE = { done: true, value: undefined } as const;
 
@@ -44,7 +46,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     const shown = gets.takeAhead();
     if (shown === undefined) return this.wait();
     gets.shown.confirm(shown.tag);
-    return this.give(() => shown.items.open(shown.index) as T);
+    return this.give(shown.items, shown.index);
   }
 
   /** A get that still waits is called off, so that no item goes to a loop that has left. */
@@ -62,7 +64,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
         { kind: 'take', max: 1, ahead: true },
         { timeoutMs: Infinity, signal },
       );
-      return await this.give(() => part!.items.open(0) as T);
+      return await this.give(part!.items, 0);
     } catch (error) {
       // A loop that ends with an error is not told to return.
       this.reading.leave();
@@ -71,14 +73,15 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     }
   }
 
-  private async give(decode: () => T): Promise<IteratorResult<T>> {
+  private async give(items: ItemBatch, index: number): Promise<IteratorResult<T>> {
     try {
-      const value = decode();
+      const value = items.open(index) as T;
       if (isTurnOver(1)) await nextTurn();
       return { done: false, value };
     } catch (error) {
+      if (isUnknownSchema(error)) this.reading.gets.shown.comeAgain(items.slice(index, index + 1));
       this.reading.leave();
-      throw error;
+      throw leftInQueue(error);
     }
   }
 }
@@ -151,8 +154,8 @@ export class AheadLeases<T> implements ItemSource<T> {
       held.item = items.open(index) as T;
       return held;
     } catch (error) {
-      shown.endHeld(held, false);
-      throw error;
+      shown.endHeld(held, isUnknownSchema(error));
+      throw leftInQueue(error);
     }
   }
 }

@@ -3,6 +3,7 @@ import { CallEnd } from '../../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../../queue/base-queue';
 import { encodeItem, itemCodecOf } from '../../../codec/registry';
 import type { ItemCodec } from '../../../codec/registry';
+import { isUnknownSchema } from '../../../codec/struct/codec';
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { describeValue } from '../../../util/describe-value';
 import { QueueClosedError, QueueShutDownError } from '../../../errors';
@@ -19,6 +20,7 @@ import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
 import { RpcClient } from './client';
+import { leftInQueue } from './unread-item';
 import type { Part } from './get-call';
 import { AheadIterator, AheadLeases } from './loop';
 import { PutManyCall } from './put-many';
@@ -70,7 +72,13 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const wait = readWait(options);
     this.client.checkOpen();
     const [part] = await this.watched('get', this.client.gets.get({ kind: 'take', max: 1 }, wait));
-    return part!.items.open(0) as T;
+    try {
+      return part!.items.open(0) as T;
+    } catch (error) {
+      if (!isUnknownSchema(error)) throw error;
+      this.client.gets.shown.comeAgain(part!.items);
+      throw leftInQueue(error);
+    }
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -104,7 +112,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const values: T[] = [];
     const bad = decodeAll(parts, values);
     // One that cannot be decoded is removed and reported by the get that meets it first, so that nothing is lost to its error.
-    let kept = bad === undefined ? Infinity : Math.max(1, values.length);
+    const stays = bad !== undefined && isUnknownSchema(bad.error);
+    let kept = bad === undefined ? Infinity : Math.max(stays ? 0 : 1, values.length);
     const back: [tag: number, count: number][] = [];
     for (const { tag, items } of parts) {
       const mine = Math.min(kept, items.count);
@@ -113,7 +122,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
     for (const [tag, count] of back.reverse()) gets.giveBack(tag, count);
-    if (bad !== undefined && values.length === 0) throw bad.error;
+    if (bad !== undefined && values.length === 0) throw leftInQueue(bad.error);
     return values;
   }
 
@@ -134,11 +143,11 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const bad = decodeAll([part!], values);
     if (bad === undefined) return this.lent(values, run);
     // As in getMany.
-    const removed = Math.max(1, values.length);
+    const removed = Math.max(isUnknownSchema(bad.error) ? 0 : 1, values.length);
     await run.undo(removed, run.count);
     if (values.length > 0) return this.lent(values, run);
-    await run.end(0, 1, true);
-    throw bad.error;
+    await run.end(0, removed, true);
+    throw leftInQueue(bad.error);
   }
 
   private lent(values: T[], run: LeaseRun): LeaseBatch<T> {

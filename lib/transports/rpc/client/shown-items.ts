@@ -61,6 +61,11 @@ export class ShownItems {
     else if (release) this.restore(held.items.slice(held.index, held.index + 1));
   }
 
+  /** Items that the program was given and cannot read, though others can: they come first again. */
+  comeAgain(items: ItemBatch): void {
+    this.restore(items);
+  }
+
   private confirmation(): (result: SettleResult, count: number) => void {
     const answered = (_result: SettleResult, count: number): void => {
       // That of a stream before this one says nothing of this one.
