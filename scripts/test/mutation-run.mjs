@@ -17,14 +17,11 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 
-/** So many others a short run draws. */
-const DRAWN = 24;
-
 /**
  * The mutations that are always tried, and some of the others of which a test is known to say what is wrong. Those that end in a crash or
  * a time limit, or in the middle of many threads, are noticed by luck, now and then not: they are for the long form.
  */
-function sample(mutations, known, names, seed, tests) {
+function sample(mutations, known, names, drawn, tests, seed) {
   console.log(`the others are drawn by the seed ${seed}`);
   const always = names.map((what) => {
     const mutation = mutations.find(({ name }) => name.endsWith(`, ${what}`));
@@ -38,7 +35,7 @@ function sample(mutations, known, names, seed, tests) {
   };
   const others = mutations.filter((one) => !always.includes(one) && isSure(one));
   let state = seed;
-  for (let left = DRAWN; left > 0 && others.length > 0; left--) {
+  for (let left = drawn; left > 0 && others.length > 0; left--) {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     always.push(...others.splice(state % others.length, 1));
   }
@@ -73,12 +70,13 @@ function table(entries) {
 /**
  * @param book file of what noticed each: { name: { test, case, says } or { redundant } or { open } }
  * @param mutations { name, … }
+ * @param drawn so many others a short run draws
  * @param build called before the first is tried, with all of them and with those that are tried
  * @param tests the tests for a mutation, quick ones first: { name, slow, … }
  * @param run tries one: (mutation, test, the case that is known to notice it) → { test, case, says }, or undefined: it noticed nothing
  * @returns the exit status
  */
-export async function runMutations({ book, mutations, always = [], workers = 3, build, tests, run }) {
+export async function runMutations({ book, mutations, always = [], drawn = 24, workers = 3, build, tests, run }) {
   const options = process.argv.slice(2);
   const has = (option) => options.includes(option);
   const after = (option) => (has(option) ? options[options.indexOf(option) + 1] : undefined);
@@ -95,7 +93,7 @@ export async function runMutations({ book, mutations, always = [], workers = 3, 
   }
   const gone = Object.keys(known).filter((name) => !names.has(name));
   const chosen = has('--short')
-    ? sample(mutations, known, always, Number(after('--short') ?? Date.now() % 1e9), tests)
+    ? sample(mutations, known, always, drawn, tests, Number(after('--short') ?? Date.now() % 1e9))
     : mutations.filter(({ name }) => name.includes(only) && (!has('--new') || known[name] === undefined));
   await build?.(mutations, chosen);
 

@@ -1,6 +1,7 @@
 /**
  * A process that runs tests again and again, with another mutation on each time: starting Node and jest costs more than the tests. Told
- * { file, number, paths, name, inShm } by its parent, it answers with { case, says } of the first test that failed, or with {}: none did.
+ * { file, number, paths, name } by its parent, it answers with { case, says } of the first test that failed, or with {}: none did. `name`
+ * leaves only one of the tests, where there is such a one.
  */
 'use strict';
 
@@ -26,14 +27,15 @@ process.on('message', async ({ file, number, paths, name }) => {
   // The environment of a test is a copy of what this is when it begins.
   process.env.SAGE_MUTANT_FILE = file;
   process.env.SAGE_MUTANT = String(number);
-  const { results } = await runCLI(options(paths, name), [root]);
+  let { results } = await runCLI(options(paths, name), [root]);
+  if (results.numPassedTests + results.numFailedTests === 0) ({ results } = await runCLI(options(paths), [root]));
   const failed = results.testResults.flatMap((suite) => {
     const tests = suite.testResults.filter(({ status }) => status === 'failed');
     if (tests.length > 0) return tests.map(({ fullName, failureMessages }) => ({ fullName, text: failureMessages[0] }));
     return suite.failureMessage ? [{ fullName: '', text: suite.failureMessage }] : [];
   });
   const [first] = failed;
-  if (first === undefined) return process.send(results.numPassedTests > 0 ? {} : { case: '', says: 'nothing ran' });
+  if (first === undefined) return process.send({});
   const says = first.text.replace(/\u001b\[\d+m/g, '').split('\n')[0];
   process.send({ case: first.fullName, says: says.slice(0, 100) });
 });

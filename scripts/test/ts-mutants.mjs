@@ -87,6 +87,7 @@ process.exitCode = await runMutations({
   book: join(root, 'test/mutants.json'),
   mutations: FILES.flatMap((file) => findMutations(file, readFileSync(join(root, file), 'utf8'))),
   workers: 2,
+  drawn: 12, // some seconds each
   tests: ({ file }) => TESTS.filter((test) => test.shm === file.includes('/shm/')),
   run,
 });
