@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from .descriptor import QueueDescriptor
 from .errors import QueueClosedError, QueueEmptyError, QueueError, QueueFullError
 from .queue import Lease, LeaseBatch, Queue, QueueLike, check_max, put_each, timeout_of
+from .waker import SLICE
 
 T = TypeVar("T")
 
@@ -22,8 +23,8 @@ T = TypeVar("T")
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.01
 
 
-#: How long a get stays inside the implementation at a time; the shorter one while items are on lease.
-_SLICE, _HELD_SLICE = 1.0, 0.05
+#: How long a get stays inside the implementation at a time while items are on lease, which may come back meanwhile.
+_HELD_SLICE = 0.05
 
 OUT_OF_TURN = object()
 
@@ -43,13 +44,14 @@ class Turns:
     @contextmanager
     def place(self) -> Iterator[_Place]:
         place = _Place()
-        with self._moved:
-            self._line.append(place)
-        try:
+        try:  # from here on a signal's handler may raise anywhere
+            with self._moved:
+                self._line.append(place)
             yield place
         finally:
             with self._moved:
-                self._line.remove(place)
+                if place in self._line:
+                    self._line.remove(place)
                 self._moved.notify_all()
 
     def is_first(self, place: _Place) -> bool:
@@ -65,8 +67,12 @@ class Turns:
         end = None if timeout is None else time.monotonic() + timeout
         with self.place() as place:
             with self._moved:
-                first = self._moved.wait_for(lambda: self._may_block(place), timeout)
-            yield OUT_OF_TURN if not first else None if end is None else max(0.0, end - time.monotonic())
+                left = timeout
+                while not self._may_block(place) and (left is None or left > 0):
+                    self._moved.wait(SLICE if left is None else min(SLICE, left))
+                    left = None if end is None else max(0.0, end - time.monotonic())
+                first = self._may_block(place)
+            yield left if first else OUT_OF_TURN
 
 
 class AdaptedQueue(Queue[T]):
@@ -98,7 +104,18 @@ class AdaptedQueue(Queue[T]):
         with self._puts.turn(wait) as left:
             if left is OUT_OF_TURN:
                 raise QueueFullError("Other puts of this handle have waited before this one, and there was no room for them.")
-            self._put(item, True, left)
+            self._put_in_slices(item, True, left)
+
+    def _put_in_slices(self, item: T, block: bool, timeout: float | None) -> None:
+        """So that a signal gets through, and a close."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while True:
+            left = None if end is None else max(0.0, end - time.monotonic())
+            try:
+                return self._put(item, block, SLICE if left is None else min(SLICE, left))
+            except QueueFullError:
+                if left is not None and left <= SLICE:
+                    raise
 
     def _put(self, item: T, block: bool, timeout: float | None) -> None:
         try:
@@ -115,7 +132,7 @@ class AdaptedQueue(Queue[T]):
         with self._puts.turn(wait) as left:
             if left is OUT_OF_TURN:
                 raise QueueFullError("Other puts of this handle have waited before this one, and there was no room for them.")
-            return put_each(self._put, items, left)
+            return put_each(self._put_in_slices, items, left)
 
     def _take(self, most: int, block: bool, timeout: float | None) -> list[tuple[T, int]]:
         """In turn: one at least, and what more is there."""
@@ -129,7 +146,7 @@ class AdaptedQueue(Queue[T]):
             while True:
                 rest = None if end is None else max(0.0, end - time.monotonic())
                 # What is given back to this handle wakes nobody who is inside the implementation.
-                slice_ = _HELD_SLICE if self._held else _SLICE
+                slice_ = _HELD_SLICE if self._held else SLICE
                 try:
                     first = self._take_one(True, slice_ if rest is None else min(rest, slice_))
                 except QueueEmptyError:

@@ -23,7 +23,7 @@ from .errors import (
 )
 from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall
 from .queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
-from .waker import LoopWaker, ThreadWaker, Waker
+from .waker import LoopWaker, ThreadWaker
 
 T = TypeVar("T")
 
@@ -111,27 +111,17 @@ class LocalQueue(Queue[T]):
 
     # ── waiting ──────────────────────────────────────────────────────────────
 
-    def _enter(
-        self,
-        line: deque[Call],
-        attempt: Callable[[], Any],
-        timeout: float | None,
-        late: Late,
-        waker: Callable[[], Waker],
-    ) -> Any:
-        """What the attempt brought, or the call that waits in the line. One that does not wait stands behind nobody."""
+    def _enter(self, line: deque[Call], call: Call, timeout: float | None, late: Late) -> None:
+        """Tries, and then waits in the line. One that does not wait stands behind nobody."""
         with self._open_store().lock:
             store = self._open_store()
-            if timeout == 0 or all(call.may_be_passed for call in line):
-                outcome = attempt()
-                if outcome is not PENDING:
+            if timeout == 0 or all(other.may_be_passed for other in line):
+                if call.settle():
                     store.serve()
-                    return outcome
-                if timeout == 0:
-                    raise late()
-            call = Call(self, attempt, waker())
-            line.append(call)
-            return call
+                elif timeout == 0:
+                    call.fail(late())
+            if not call.done:
+                line.append(call)
 
     def _limit(self, line: deque[Call], end: float | None) -> float | None:
         """How long to sleep; 0: the time is over."""
@@ -145,10 +135,9 @@ class LocalQueue(Queue[T]):
     ) -> Any:
         end = None if timeout is None else time.monotonic() + timeout
         waker = ThreadWaker()
-        call = self._enter(line, attempt, timeout, late, lambda: waker)
-        if not isinstance(call, Call):
-            return call
-        try:
+        call = Call(self, attempt, waker)
+        try:  # from here on a signal's handler may raise anywhere
+            self._enter(line, call, timeout, late)
             while not call.done and (limit := self._limit(line, end)) != 0:
                 waker.wait(limit)
                 self._serve(call)
@@ -162,10 +151,9 @@ class LocalQueue(Queue[T]):
     ) -> Any:
         end = None if timeout is None else time.monotonic() + timeout
         waker = LoopWaker(lambda: self._withdraw(line, call, undo))
-        call = self._enter(line, attempt, timeout, late, lambda: waker)
-        if not isinstance(call, Call):
-            return call
+        call = Call(self, attempt, waker)
         try:
+            self._enter(line, call, timeout, late)
             while not call.done and (limit := self._limit(line, end)) != 0:
                 await waker.wait(limit)
                 self._serve(call)
@@ -190,9 +178,9 @@ class LocalQueue(Queue[T]):
     def _withdraw(self, line: deque[Call], call: Call, undo: Undo) -> None:
         """Nobody waits for it any more: what it got goes back."""
         with self._store.lock:
-            if not call.done:
+            if call in line:
                 line.remove(call)
-            elif call.error is None:
+            elif call.done and call.error is None:
                 undo(call.outcome)
             self._store.serve()
 
@@ -218,10 +206,10 @@ class LocalQueue(Queue[T]):
         source = iter(items)
         waker = ThreadWaker()
         call = PutManyCall(self, store.try_put, waker)
-        with store.lock:
-            # One that does not wait stands behind nobody.
-            store.putters.insert(0 if left == 0 else len(store.putters), call)
         try:
+            with store.lock:
+                # One that does not wait stands behind nobody.
+                store.putters.insert(0 if left == 0 else len(store.putters), call)
             more = True
             while more:
                 with store.lock:
@@ -245,7 +233,7 @@ class LocalQueue(Queue[T]):
             raise
         finally:
             with store.lock:
-                if not call.done:
+                if call in store.putters:
                     store.putters.remove(call)
                 store.serve()
         return call.accepted

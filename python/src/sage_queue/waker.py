@@ -7,8 +7,13 @@ import threading
 from collections.abc import Callable
 
 
+#: The longest that a thread sleeps at a time. A signal may be taken by another thread, gRPC's for one, which does not wake the main
+#: thread, where its handler has to run.
+SLICE = 0.1
+
+
 class ThreadWaker:
-    """Wakes a thread, also for a look around: who is woken looks whether its call is done. A signal's handler may raise in `wait`."""
+    """Wakes a thread, also for a look around: who wakes looks whether its call is done. A signal's handler may raise in `wait`."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
@@ -17,7 +22,8 @@ class ThreadWaker:
         self._event.set()
 
     def wait(self, seconds: float | None) -> None:
-        self._event.wait(seconds)
+        """At most a slice."""
+        self._event.wait(SLICE if seconds is None else min(SLICE, seconds))
         self._event.clear()
 
 

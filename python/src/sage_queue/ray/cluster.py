@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import os
+import time
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
@@ -16,6 +17,7 @@ from ..errors import (
     QueueNotFoundError,
     SerializationError,
 )
+from ..waker import SLICE
 from .actor_source import NAME, SOURCE
 
 R = TypeVar("R")
@@ -141,13 +143,25 @@ def explained(what: str, error: BaseException, *, unknown: bool) -> BaseExceptio
     return found
 
 
+def result_of(future: concurrent.futures.Future[Any], within: float) -> Any:
+    """@raise TimeoutError when there is none in time"""
+    end = time.monotonic() + within
+    while True:
+        left = end - time.monotonic()
+        try:
+            return future.result(max(0.0, min(SLICE, left)))
+        except concurrent.futures.TimeoutError:
+            if left <= SLICE or future.done():
+                raise
+
+
 def run(steps: Steps[R]) -> R:
     """In a thread. What a signal's handler raises ends it, as the steps provide."""
     try:
         ask = next(steps)
         while True:
             try:
-                answer = ask.future.result(ask.within)
+                answer = result_of(ask.future, ask.within)
             except BaseException as error:
                 ask = _failed(steps, ask, error)
             else:

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Any
 
 from ..errors import QueueConnectionError
-from .cluster import ANSWER_WITHIN, explained, load, submit
+from .cluster import ANSWER_WITHIN, explained, load, result_of, submit
 
 #: The longest that one call blocks in the actor, so that a get whose program is gone soon ends.
 _LONGEST = 1.0
@@ -51,7 +51,7 @@ class ForeignActor:
     def _ask(self, method: str, *arguments: Any, wait: float = 0.0, keep: bool = False, **named: Any) -> Any:
         future = submit(self._actor, method, *arguments, **named)
         try:
-            return future.result(wait + 10 * ANSWER_WITHIN)
+            return result_of(future, wait + 10 * ANSWER_WITHIN)
         except BaseException as error:
             if keep and not future.done():
                 future.add_done_callback(self._keep)

@@ -68,11 +68,13 @@ class RpcClient:
         if self.closing:
             raise QueueClosedError(CLOSED)
 
-    def wait(self, call: PendingCall) -> Any:
+    def wait(self, call: PendingCall, *, started: bool = False) -> Any:
         """In a thread. What a signal's handler raises aborts the call."""
         waker = call.waker
         assert isinstance(waker, ThreadWaker)
         try:
+            if not started:
+                self._start(call)
             while not call.done:
                 waker.wait(self.left(call))
             return self._result(call)
@@ -84,12 +86,19 @@ class RpcClient:
         waker = call.waker
         assert isinstance(waker, LoopWaker)
         try:
+            self._start(call)
             while not call.done:
                 await waker.wait(self.left(call))
             return self._result(call)
         except BaseException as error:
             self._interrupted(call, error)
             raise
+
+    def _start(self, call: PendingCall) -> None:
+        self.check_open()  # of a forked child's copy nobody may be there to release the lock
+        with self.lock:
+            self.check_open()
+            call.start()
 
     def left(self, call: PendingCall) -> float | None:
         """Seconds until its limit; one whose limit has come expires."""

@@ -39,6 +39,9 @@ class GetCall(PendingCall):
         #: There was more than one delivery of a lease may bring.
         self.more = False
 
+    def start(self) -> None:
+        self._gets.add(self)
+
     def expire(self) -> None:
         self._gets.expire(self)
 
@@ -61,11 +64,9 @@ class Gets:
     def busy(self) -> bool:
         return bool(self._calls)
 
-    def get(self, most: int, timeout: float | None, waker: Waker, *, lease: bool = False) -> GetCall:
-        call = GetCall(self, most, lease, timeout, waker)
+    def add(self, call: GetCall) -> None:
         self._calls.append(call)
         self._client.connection.flush()
-        return call
 
     def take(self, call: GetCall, count: int | None = None) -> None:
         """The program has the first `count` items; the others go back."""
@@ -89,7 +90,8 @@ class Gets:
     def _give_back(self, parts: list[tuple[int, list[Encoded]]], ours: bool) -> None:
         for tag, items in reversed(parts):
             if ours:  # nobody could tell whether the program had it: it is put again, ahead of everything
-                self._client.puts.put(items, None, None, front=True)
+                puts = self._client.puts
+                puts.add(puts.call(items, None, None, front=True))
             else:
                 self._client.settles.settle(tag, len(items), True)
 
@@ -181,7 +183,7 @@ class Gets:
     def abort(self, call: GetCall) -> None:
         """The program stops waiting. What is on its way to it goes back, and so does what it had not taken."""
         if call.done and call not in self._held:
-            return
+            return  # taken, or it had failed
         self._cancel(call)
         if call in self._held:
             self._held.discard(call)

@@ -73,6 +73,9 @@ class PendingCall:
         if self.waker is not None:
             self.waker.wake()
 
+    def start(self) -> None:
+        """It takes its place among the others. What makes it has no effect yet, so that a signal's handler may raise in between."""
+
     def expire(self) -> None:
         """Its limit has come: it ends, or has another limit afterwards."""
         raise NotImplementedError

@@ -37,6 +37,9 @@ class PutCall(PendingCall):
         self.chunks = 0
         self.failing: BaseException | None = None
 
+    def start(self) -> None:
+        self._puts.add(self)
+
     def fail_with(self, error: BaseException) -> None:
         """Nothing more of it is sent; the first reason counts."""
         if self.failing is None:

@@ -66,15 +66,19 @@ class Puts:
         """Every put up to this number has a known outcome."""
         return (self._chunks[0].sequence if self._chunks else self._next) - 1
 
-    def put(
-        self, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, front: bool = False, many: bool = False
-    ) -> PutCall:
-        self._groups += many
-        call = PutCall(self, items, timeout, waker, group=self._groups if many else 0, front=front)
-        call.reads = many
+    def call(self, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, front: bool = False) -> PutCall:
+        return PutCall(self, items, timeout, waker, group=0, front=front)
+
+    def call_of_many(self, timeout: float | None, waker: Waker) -> PutCall:
+        """Its items are to be fed. They stand and fall in order."""
+        self._groups += 1
+        call = PutCall(self, (), timeout, waker, group=self._groups, front=False)
+        call.reads = True
+        return call
+
+    def add(self, call: PutCall) -> None:
         self._line.append(call)
         self._client.connection.flush()
-        return call
 
     def feed(self, call: PutCall, items: Sequence[Encoded], more: bool) -> None:
         if call.failing is None:

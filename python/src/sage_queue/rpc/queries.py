@@ -14,8 +14,10 @@ from .wire import CANNOT_KNOW
 QUERY, SHUTDOWN, JOIN = "query", "shutdown", "join"
 
 
-class _Question(PendingCall):
-    def __init__(self, owner: Queries, kind: str, timeout: float | None, immediate: bool, waker: Waker) -> None:
+class Question(PendingCall):
+    def __init__(
+        self, owner: Queries, kind: str, waker: Waker, timeout: float | None = 0, immediate: bool = False
+    ) -> None:
         super().__init__(timeout, waker)
         self.kind = kind
         #: Of a shutdown.
@@ -24,6 +26,9 @@ class _Question(PendingCall):
         self.sent = False
         self._owner = owner
         self.arm(late=True)
+
+    def start(self) -> None:
+        self._owner.add(self)
 
     def expire(self) -> None:
         connection = self._owner.client.connection
@@ -45,20 +50,18 @@ class _Question(PendingCall):
 class Queries:
     def __init__(self, client: Any) -> None:
         self.client = client
-        self._calls: dict[int, _Question] = {}
-        self._unsent: list[_Question] = []
+        self._calls: dict[int, Question] = {}
+        self._unsent: list[Question] = []
         self._cancels: list[int] = []
 
     @property
     def busy(self) -> bool:
         return bool(self._calls)
 
-    def ask(self, kind: str, waker: Waker, timeout: float | None = 0, immediate: bool = False) -> PendingCall:
-        call = _Question(self, kind, timeout, immediate, waker)
+    def add(self, call: Question) -> None:
         self._calls[call.request] = call
         self._unsent.append(call)
         self.client.connection.flush()
-        return call
 
     def collect(self, frame: Any) -> None:
         for request in self._cancels:
@@ -103,14 +106,14 @@ class Queries:
         for call in list(self._calls.values()):
             self._finish(call, None, error)
 
-    def give_up(self, call: _Question, error: QueueError) -> None:
+    def give_up(self, call: Question, error: QueueError) -> None:
         """The answer is not waited for any more."""
         if call.request in self._calls and call.kind == JOIN and call.sent and self.client.connection.is_open:
             self._cancels.append(call.request)
             self.client.connection.flush()
         self._finish(call, None, error)
 
-    def _finish(self, call: _Question, outcome: Any, error: BaseException | None = None) -> None:
+    def _finish(self, call: Question, outcome: Any, error: BaseException | None = None) -> None:
         self._calls.pop(call.request, None)
         if call in self._unsent:
             self._unsent.remove(call)

@@ -15,7 +15,7 @@ from ..waker import LoopWaker, ThreadWaker, Waker
 from .client import RpcClient
 from .gets import GetCall
 from .pending import PendingCall
-from .queries import JOIN, QUERY, SHUTDOWN
+from .queries import JOIN, QUERY, SHUTDOWN, Question
 from .remote import read_remote
 from .wire import MOST_ASKED, Encoded
 
@@ -80,33 +80,23 @@ class RpcQueue(Queue[T]):
         data, codec = self._encode_any(item)
         return (data if type(data) is bytes else bytes(data)), codec
 
-    def _begin(self, make: Callable[[Waker], PendingCall], waker: Waker) -> PendingCall:
-        with self._client.lock:
-            self._client.check_open()
-            return make(waker)
-
-    def _run(self, make: Callable[[Waker], PendingCall]) -> Any:
-        self._client.check_open()
-        return self._client.wait(self._begin(make, ThreadWaker()))
-
-    async def _arun(self, make: Callable[[Waker], PendingCall]) -> Any:
-        self._client.check_open()
+    async def _await(self, make: Callable[[Waker], PendingCall]) -> Any:
         client = self._client
-        call = self._begin(make, LoopWaker(lambda: client.abort(call)))
+        call = make(LoopWaker(lambda: client.abort(call)))
         return await client.await_(call)
 
     # ── puts ─────────────────────────────────────────────────────────────────
 
     def _putting(self, item: T, timeout: float | None) -> Callable[[Waker], PendingCall]:
         encoded = self._encode(item)
-        return lambda waker: self._client.puts.put([encoded], timeout, waker)
+        return lambda waker: self._client.puts.call([encoded], timeout, waker)
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """@raise QueueConnectionError with `outcome` 'unknown' when the item may be in the queue"""
-        self._run(self._putting(item, timeout_of(block, timeout)))
+        self._client.wait(self._putting(item, timeout_of(block, timeout))(ThreadWaker()))
 
     async def aput(self, item: T, timeout: float | None = None) -> None:
-        await self._arun(self._putting(item, timeout_of(True, timeout)))
+        await self._await(self._putting(item, timeout_of(True, timeout)))
 
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
         """One call in the line: puts made later through this handle wait until its items are sent, or its source is silent."""
@@ -115,11 +105,12 @@ class RpcQueue(Queue[T]):
         client.check_open()
         source = iter(items)
         waker = ThreadWaker()
-        with client.lock:
-            client.check_open()
-            call = client.puts.put([], left, waker, many=True)
+        call = client.puts.call_of_many(left, waker)
         failure: Exception | None = None
         try:
+            with client.lock:
+                client.check_open()
+                call.start()
             more = True
             while more and not call.done and call.failing is None:
                 with client.lock:
@@ -131,7 +122,7 @@ class RpcQueue(Queue[T]):
                     waker.wait(client.left(call))
             with client.lock:
                 client.puts.feed(call, [], False)
-            client.wait(call)
+            client.wait(call, started=True)
             if failure is not None:
                 raise failure
         except QueueError as error:
@@ -144,8 +135,8 @@ class RpcQueue(Queue[T]):
 
     # ── gets ─────────────────────────────────────────────────────────────────
 
-    def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], PendingCall]:
-        return lambda waker: self._client.gets.get(min(most, MOST_ASKED), timeout, waker, lease=lease)
+    def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], GetCall]:
+        return lambda waker: GetCall(self._client.gets, min(most, MOST_ASKED), lease, timeout, waker)
 
     def _taken(self, call: GetCall) -> list[T]:
         """The values, up to the first that cannot be read; that one is removed and reported by the get that meets it first."""
@@ -175,18 +166,16 @@ class RpcQueue(Queue[T]):
             return []
         return self._taken(self._got(self._getting(max, timeout_of(block, timeout))))
 
-    def _got(self, make: Callable[[Waker], PendingCall]) -> GetCall:
-        self._client.check_open()
-        call = self._begin(make, ThreadWaker())
+    def _got(self, make: Callable[[Waker], GetCall]) -> GetCall:
+        call = make(ThreadWaker())
         self._client.wait(call)
-        return cast(GetCall, call)
+        return call
 
-    async def _agot(self, make: Callable[[Waker], PendingCall]) -> GetCall:
-        self._client.check_open()
+    async def _agot(self, make: Callable[[Waker], GetCall]) -> GetCall:
         client = self._client
-        call = self._begin(make, LoopWaker(lambda: client.abort(call)))
+        call = make(LoopWaker(lambda: client.abort(call)))
         await client.await_(call)
-        return cast(GetCall, call)
+        return call
 
     async def aget(self, timeout: float | None = None) -> T:
         return self._taken(await self._agot(self._getting(1, timeout_of(True, timeout))))[0]
@@ -253,7 +242,10 @@ class RpcQueue(Queue[T]):
     # ── questions, and the end ───────────────────────────────────────────────
 
     def _state(self) -> Any:
-        return self._run(lambda waker: self._client.queries.ask(QUERY, waker))
+        return self._ask(QUERY)
+
+    def _ask(self, kind: str, timeout: float | None = 0, immediate: bool = False) -> Any:
+        return self._client.wait(Question(self._client.queries, kind, ThreadWaker(), timeout, immediate))
 
     def qsize(self) -> int:
         return int(self._state().qsize)
@@ -271,11 +263,10 @@ class RpcQueue(Queue[T]):
         return found
 
     def join(self, timeout: float | None = None) -> None:
-        wait = timeout_of(True, timeout)
-        self._run(lambda waker: self._client.queries.ask(JOIN, waker, wait))
+        self._ask(JOIN, timeout_of(True, timeout))
 
     def shutdown(self, immediate: bool = False) -> None:
-        self._run(lambda waker: self._client.queries.ask(SHUTDOWN, waker, 0, immediate))
+        self._ask(SHUTDOWN, 0, immediate)
 
     def close(self) -> None:
         self._client.close()

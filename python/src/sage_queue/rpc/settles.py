@@ -105,7 +105,7 @@ class Leases:
             call = _End(0, ThreadWaker())
             client.settles.settle(tag, count, not ack, call.end)
             call.expire_in(ANSWER_WITHIN)
-        result = client.wait(call)
+        result = client.wait(call, started=True)
         if result != DONE:
             self._gone(result, ack)
 
