@@ -151,6 +151,33 @@ def test_a_schema_goes_through(server, name):
             remote.put({"id": "no number"})
 
 
+def test_the_server_tells_the_schema(server, name):
+    """Who attaches without it reads the items, in a process that never saw it; what such a handle puts is not of the schema."""
+    code = (
+        "import sage_queue as sq\n"
+        f"with sq.resolve_descriptor({server.url + name!r}) as queue: print(queue.get(timeout=20), queue.lease(timeout=20).item)"
+    )
+    with owned(name, schema={"id": "u32"}) as owner:
+        owner.put_many([{"id": 8}, {"id": 9}])
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+        assert said == "{'id': 8} {'id': 9}\n"
+        assert owner.get(timeout=20) == {"id": 9}
+
+
+def test_an_item_of_a_schema_that_nobody_knows_stays(server, name):
+    from sage_queue.codec import SCHEMA
+
+    with owned(name) as owner, resolve_descriptor(server.queue(name)) as remote:
+        owner.put(1)
+        owner._handle.put(b"\x01\x02\x03\x04rest", SCHEMA, 0.0)
+        assert remote.get_many(5, timeout=20) == [1]
+        for call in (remote.get, lambda: remote.get_many(5), remote.lease, lambda: remote.lease_many(5)):
+            with pytest.raises(SerializationError, match="still in the queue"):
+                call()
+        until(lambda: owner.stats()["leased"] == 0)
+        assert owner.qsize() == 1
+
+
 def test_large_batches_and_items(server, name):
     with owned(name, maxsize=0, capacity_bytes=64 << 20) as owner, resolve_descriptor(server.queue(name)) as remote:
         big = os.urandom(6 << 20)
@@ -366,8 +393,9 @@ def test_a_lease_belongs_to_its_connection(through, proxy):
 
 def test_timeouts_and_room(server, name):
     with owned(name, maxsize=2) as _, resolve_descriptor(server.queue(name)) as remote:
+        assert remote.empty()  # connected: a short wait would be over before
         with pytest.raises(QueueFullError) as full:
-            remote.put_many(range(5), timeout=0.1)
+            remote.put_many(range(5), timeout=0.5)
         assert full.value.accepted == 2
         start = time.monotonic()
         with pytest.raises(QueueFullError):

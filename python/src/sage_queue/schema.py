@@ -91,6 +91,10 @@ def codec_of_schema(schema: Any) -> StructCodec:
     return codec
 
 
+class UnknownSchema(ValueError):
+    """Others may read the item."""
+
+
 def decode_item(data: bytes) -> Any:
     """@raise ValueError that says what is wrong with the bytes, or that nobody here knows their schema"""
     if len(data) < 4:
@@ -98,7 +102,7 @@ def decode_item(data: bytes) -> Any:
     number = LENGTH.unpack_from(data)[0]
     reader = _readers.get(number)
     if reader is None:
-        raise ValueError(f"its schema (id {number:08x}) is not known here: attach to its queue, or resolve it with the schema")
+        raise UnknownSchema(f"its schema (id {number:08x}) is not known here: attach to its queue, or resolve it with the schema")
     return reader.decode(data)
 
 

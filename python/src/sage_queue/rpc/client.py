@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 import secrets
 import threading
@@ -11,6 +12,7 @@ from typing import Any
 
 from ..errors import QueueClosedError, QueueConnectionError, QueueError
 from ..memory_store import CLOSED
+from ..schema import codec_of_schema
 from ..waker import LoopWaker, ThreadWaker
 from .connection import Connection
 from .failures import Failure
@@ -24,6 +26,14 @@ from .wire import PROTOCOL_VERSION, load
 
 #: How long close() waits for what is under way, and as long again for the server to let go.
 _CLOSE_WITHIN = 2.0
+
+
+def _learn_schema(text: bytes) -> None:
+    """From then on its items can be read in this process. One that is none is the server's mistake: whoever meets such an item says so."""
+    try:
+        codec_of_schema(json.loads(text))
+    except (ValueError, QueueError):
+        pass
 
 
 class RpcClient:
@@ -192,6 +202,8 @@ class RpcClient:
         same = self._instance == opened.server_instance
         self._instance = opened.server_instance
         self._remember = opened.remember_ms / 1000
+        for text in opened.schemas:
+            _learn_schema(text)
         again = self.puts.on_opened(opened, same)
         self.settles.on_opened(opened, same)
         self.gets.on_opened(opened)

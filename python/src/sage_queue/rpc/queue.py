@@ -11,6 +11,7 @@ from ..codec import decode, encoder
 from ..descriptor import QueueDescriptor
 from ..errors import InvalidDescriptorError, QueueError, SerializationError
 from ..queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from ..schema import UnknownSchema, codec_of_schema
 from ..waker import LoopWaker, ThreadWaker, Waker
 from .client import RpcClient
 from .gets import GetCall
@@ -20,6 +21,17 @@ from .remote import read_remote
 from .wire import MOST_ASKED, Encoded
 
 T = TypeVar("T")
+
+
+def _removed(error: SerializationError) -> int:
+    """Whether the item that nobody here can read is removed (1), or stays for others, who can (0)."""
+    return 0 if isinstance(error.__cause__, UnknownSchema) else 1
+
+
+def _left_in_queue(error: SerializationError) -> SerializationError:
+    if _removed(error):
+        return error
+    return SerializationError(f"The item cannot be decoded: {error.__cause__}. It is still in the queue.")
 
 
 _open_queues: weakref.WeakSet[RpcQueue[Any]] = weakref.WeakSet()
@@ -64,8 +76,6 @@ class RpcQueue(Queue[T]):
         self.descriptor = descriptor
         schema = descriptor.metadata.get("schema")
         if schema is not None:
-            from ..schema import codec_of_schema
-
             encode: Callable[[Any], tuple[Any, int]] = codec_of_schema(schema).encode
         else:
             encode = encoder(descriptor.metadata.get("codec") or "auto")
@@ -153,9 +163,9 @@ class RpcQueue(Queue[T]):
             client.abort(call)
             raise
         with client.lock:
-            client.gets.take(call, None if bad is None else max(1, len(values)))
+            client.gets.take(call, None if bad is None else len(values) or _removed(bad))
         if bad is not None and not values:
-            raise bad
+            raise _left_in_queue(bad)
         return values
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
@@ -192,15 +202,16 @@ class RpcQueue(Queue[T]):
             tag = part.tag + index
             try:
                 item = cast(T, decode(data, codec))
-            except SerializationError:
+            except SerializationError as error:
                 # One that cannot be read is removed and reported by the call that meets it first.
-                kept = index or 1
+                kept = index or _removed(error)
                 if kept < count:
                     client.leases.end(epoch, part.tag + kept, count - kept, False)
-                if index == 0:
+                if index > 0:
+                    break
+                if kept > 0:
                     client.leases.end(epoch, tag, 1, True)
-                    raise
-                break
+                raise _left_in_queue(error) from error
             leases.append(RpcLease(self, item, part.deliveries[index], part.crashes[index], tag, epoch))
         return leases
 
