@@ -83,10 +83,19 @@ export async function until(condition: () => boolean | Promise<boolean>, withinM
   }
 }
 
+/** What gRPC and Node say around what happened; none of it is for people. */
+export const DEBRIS =
+  /Resolution note|Last error|No connection established|(?:^|:) ?undefined\b|\[object|\n|\r| {2}|\.\s*\.|\d{4}-\d\d-\d\dT/;
+
+/** The error that a call ends with. Whatever is said of a connection is said without debris. */
 export const errorOf = (promise: Promise<unknown>): Promise<Error & { code?: string }> =>
   promise.then(
     (value) => {
       throw new Error(`expected an error, got ${JSON.stringify(value)}`);
     },
-    (error: Error) => error,
+    (error: Error & { code?: string }) => {
+      if (error.code === 'ERR_QUEUE_CONNECTION' && DEBRIS.test(error.message))
+        throw new Error(`debris in a message: ${JSON.stringify(error.message)}`);
+      return error;
+    },
   );

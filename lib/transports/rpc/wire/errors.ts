@@ -82,7 +82,7 @@ function explainTls(where: string, details: string): string | undefined {
     return `the server at ${where} does not speak TLS; give tls: 'off' if plain text is meant, or the right port`;
   if (/certificate|self.signed|unable to verify|unable to get (local )?issuer|altname|CERT_|ERR_TLS/i.test(details))
     return `TLS with ${where} failed: ${details}. Check the server's certificate, and the CA given in credentials.ca`;
-  return /SSL routines|ssl3?_|alert/i.test(details) ? `TLS with ${where} failed: ${details}` : undefined;
+  return /SSL:|SSL routines|ssl3?_|alert/i.test(details) ? `TLS with ${where} failed: ${details}` : undefined;
 }
 
 /** What the end of a stream to `where` (host:port) means. */
@@ -119,14 +119,14 @@ function explainStreamEnd(
   switch (status.code) {
     case grpc.status.UNAUTHENTICATED:
     case grpc.status.PERMISSION_DENIED:
-      return connection(`the server at ${where} refused the credentials: ${details}`, true);
+      return connection(`the server at ${where} refused the credentials: ${details || NO_REASON}`, true);
     case grpc.status.UNIMPLEMENTED:
       return connection(
         `what listens at ${where} speaks gRPC but offers no sagequeue.v1.QueueService; is the port right?`,
         true,
       );
     case grpc.status.RESOURCE_EXHAUSTED:
-      return connection(`the server at ${where} has no room: ${details}`, false);
+      return connection(`the server at ${where} has no room: ${details || NO_REASON}`, false);
   }
   const tls = explainTls(where, details);
   if (tls !== undefined) return connection(tls, true);
@@ -154,11 +154,14 @@ function explainStreamEnd(
   );
 }
 
-/** What gRPC says around what happened. */
+const NO_REASON = 'it gives no reason';
+
+/** What gRPC and OpenSSL say around what happened. */
 function withoutDebris(details: string): string {
   return details
     .replace(/^No connection established\. Last error: /, '')
     .replace(/\.? ?Resolution note:.*$/s, '')
+    .replace(/(?:[0-9A-F]+:)?error:[0-9A-F]+:SSL routines:[^:]*:([^:]*)(?::.*)?$/s, 'SSL: $1')
     .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)/g, '')
     .replace(/^(?:Error: |undefined$)/, '')
     .replace(/\s+/g, ' ')
