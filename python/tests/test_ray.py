@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import time
 import pytest
 
 from conftest import NODE, ROOT
+from test_page import blocks_run_by
 from sage_queue import (
     ConfigMismatchError,
     InvalidDescriptorError,
@@ -349,8 +349,7 @@ def test_an_actor_of_ones_own(name):
 
 
 def test_the_page(name, capsys):
-    text = (ROOT / "docs/python.md").read_text()
-    (block,) = re.findall(r"^```python elsewhere=python/tests/test_ray.py\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    (block,) = blocks_run_by('python/tests/test_ray.py')  # a literal: the documents' tests look for it
     for there, here in (('"jobs"', repr(name)), ('"ray://head:10001"', repr(ADDRESS))):
         assert there in block
         block = block.replace(there, here)
