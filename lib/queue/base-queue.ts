@@ -67,7 +67,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   abstract qsize(): Promise<number>;
 
   /** Takes back what a lease or a stream returns. A type that can put an item in front should; the default puts it at the end. */
-  protected giveBack(item: T, _deliveries: number): Awaitable<void> {
+  protected requeue(item: T, _deliveries: number): Awaitable<void> {
     return this.put(item);
   }
 
@@ -182,7 +182,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     return new (streams().QueueWritable)(this, options?.shutdown === true);
   }
 
-  /** A loan within this process: release gives the item back, the death of the process does not. */
+  /** A lease within this process: release gives the item back, the death of the process does not. */
   async lease(options?: WaitOptions): Promise<Lease<T>> {
     this[throwOwedError]();
     return this.lend(await this.get(options), 1);
@@ -191,7 +191,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   /** A lease that only this process knows of. */
   protected lend(item: T, deliveries: number): Lease<T> {
     const run = new LeaseRun(1, {
-      end: (_from, _to, acknowledge) => (acknowledge ? undefined : this.giveBack(item, deliveries)),
+      end: (_from, _to, acknowledge) => (acknowledge ? undefined : this.requeue(item, deliveries)),
       deliveries: () => deliveries,
       crashes: () => 0,
     });

@@ -160,7 +160,7 @@ export class BatchReadable<T> extends Readable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.leaving.abort();
-    const giveBack = async (): Promise<void> => {
+    const requeue = async (): Promise<void> => {
       this.settle();
       this.open = this.next = 0;
       this.hand = [];
@@ -168,7 +168,7 @@ export class BatchReadable<T> extends Readable {
       for (const { batch } of this.held.splice(0).reverse()) await batch.release();
       await this.taking;
     };
-    giveBack().then(
+    requeue().then(
       () => callback(error),
       (failure: Error) => callback(error ?? failure),
     );

@@ -72,7 +72,7 @@ class AsyncFeed<T> extends ItemFeed<T> {
   private iterator: AsyncIterator<T> | undefined;
   private state: 'none' | FeedState = 'none';
   private failure: { readonly error: unknown } | undefined;
-  private patience: NodeJS.Immediate | undefined;
+  private silence: NodeJS.Immediate | undefined;
 
   constructor(
     private readonly source: AsyncIterable<T>,
@@ -92,11 +92,11 @@ class AsyncFeed<T> extends ItemFeed<T> {
     this.iterator ??= this.source[Symbol.asyncIterator]();
     const asked = this.iterator.next();
     this.state = 'soon';
-    this.patience = setImmediate(() => this.heard('silent'));
+    this.silence = setImmediate(() => this.heard('silent'));
     Promise.resolve(asked).then(
       async ({ done, value }) => {
         // A source that always has an item at hand would never let the event loop go on.
-        clearImmediate(this.patience);
+        clearImmediate(this.silence);
         if (isTurnOver(1)) await nextTurn();
         this.item = value as T;
         this.heard(done === true ? 'done' : 'item');
@@ -109,7 +109,7 @@ class AsyncFeed<T> extends ItemFeed<T> {
   }
 
   private heard(state: FeedState): void {
-    clearImmediate(this.patience);
+    clearImmediate(this.silence);
     this.state = state;
     this.spoke();
   }
@@ -120,7 +120,7 @@ class AsyncFeed<T> extends ItemFeed<T> {
 
   async leave(): Promise<void> {
     const { state } = this;
-    clearImmediate(this.patience);
+    clearImmediate(this.silence);
     if (state === 'done') return;
     const left = (async (): Promise<unknown> => this.iterator?.return?.())();
     // A generator that is silent answers return() only when it speaks again.

@@ -94,12 +94,12 @@ export class QueueReadable<T> extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.leaving.abort();
     // Newest first, each ahead of everything not yet taken: the order is as it was.
-    const giveBack = async (): Promise<void> => {
+    const requeue = async (): Promise<void> => {
       this.settle();
       for (const lease of this.held.splice(0).reverse()) await lease.release();
       await this.taking;
     };
-    giveBack().then(
+    requeue().then(
       () => callback(error),
       (failure: Error) => callback(error ?? failure),
     );

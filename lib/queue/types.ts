@@ -45,7 +45,7 @@ export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, Asyn
   readable(): Readable;
   /** Object mode, honours backpressure. end() flushes; it shuts the queue down only with `shutdown: true`. */
   writable(options?: { shutdown?: boolean }): Writable;
-  /** Takes an item on loan: it comes again, ahead of every item not yet taken, if this process dies or the lease is released or disposed before ack(). */
+  /** Takes an item on lease: it comes again, ahead of every item not yet taken, if this process dies or the lease is released or disposed before ack(). */
   lease(options?: WaitOptions): Promise<Lease<T>>;
   /** Waits for one item, then leases what is there, up to max (rpc: and up to its message size): at-least-once at the speed of getMany. */
   leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>>;
@@ -109,7 +109,7 @@ export interface QueueStats {
   leased?: number;
 }
 
-/** An item on loan. Disposal before `ack()` gives it back. */
+/** An item on lease. Disposal before `ack()` gives it back. */
 export interface Lease<T> extends AsyncDisposable {
   /** The item; it stays in the queue until `ack()`. */
   readonly item: T;
@@ -123,7 +123,7 @@ export interface Lease<T> extends AsyncDisposable {
   release(): Promise<void>;
 }
 
-/** Items on loan together. Disposal gives back what is still on loan. */
+/** Items on lease together. Disposal gives back what is still on lease. */
 export interface LeaseBatch<T> extends AsyncDisposable {
   /** The items, in order. */
   readonly items: readonly T[];

@@ -120,7 +120,7 @@ export class PutStream {
     }
     if (this.client?.wasApplied(batch.sequence)) return this.accept(batch, 1);
     if (batch.front) {
-      this.served.restore(batch.items);
+      this.served.requeue(batch.items);
       return this.accept(batch, batch.items.count);
     }
     let count = batch.items.count;

@@ -125,7 +125,7 @@ export class ServedQueue {
   }
 
   /** Takes these back ahead of everything. */
-  restore(items: ItemBatch): void {
+  requeue(items: ItemBatch): void {
     this.front.unshift(items);
     for (const nudge of [...this.nudges]) nudge();
   }
@@ -190,7 +190,7 @@ export class ServedQueue {
     if (count < length) await endLeases(batch, count, length, 'undo');
     if (count === 0 && bad !== undefined) throw bad.error;
     this.likelyItems = Math.max(1, Math.min(MOST_LEASED, 2 * count, Math.floor((BATCH_BYTES * count) / (bytes + 1))));
-    const leased = lent(batch, ItemBatch.join(parts), (items) => this.restore(items));
+    const leased = lent(batch, ItemBatch.join(parts), (items) => this.requeue(items));
     return { leased, more: count < max && (count < length || count === asked) };
   }
 
@@ -199,7 +199,7 @@ export class ServedQueue {
     const items = batch.slice(0, Math.min(max, batch.count));
     if (items.count === batch.count) this.front.shift();
     else this.front[0] = batch.slice(items.count);
-    return { leased: this.restorable(items, 2), more: items.count < max };
+    return { leased: this.requeueable(items, 2), more: items.count < max };
   }
 
   private takeEncoded(queue: EncodedSource, max: number): Taken | undefined {
@@ -279,11 +279,11 @@ export class ServedQueue {
   }
 
   /** Items that the queue itself does not know any more. @param deliveries of each of them, this one with them */
-  private restorable(items: ItemBatch, deliveries: number): LeasedBatch {
+  private requeueable(items: ItemBatch, deliveries: number): LeasedBatch {
     this.lentOutside += items.count;
     const run = new LeaseRun(items.count, {
       end: (from, to, acknowledge) => {
-        if (!acknowledge) this.restore(items.slice(from, to));
+        if (!acknowledge) this.requeue(items.slice(from, to));
         this.endedOutside(to - from);
       },
       deliveries: () => deliveries,
@@ -303,7 +303,7 @@ export class ServedQueue {
   private undecodable(error: unknown): LeasedBatch | undefined {
     if (!(error instanceof SerializationError) || error.bytes === undefined || error.codecId === undefined)
       return undefined;
-    return this.restorable(ItemBatch.single({ codecId: error.codecId, bytes: error.bytes }), 1);
+    return this.requeueable(ItemBatch.single({ codecId: error.codecId, bytes: error.bytes }), 1);
   }
 }
 
@@ -354,8 +354,8 @@ function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
   return { items, run };
 }
 
-/** @param restore for items that were taken for good and are not wanted */
-function lent(batch: LeaseBatch<unknown>, items: ItemBatch, restore: (items: ItemBatch) => void): LeasedBatch {
+/** @param requeue for items that were taken for good and are not wanted */
+function lent(batch: LeaseBatch<unknown>, items: ItemBatch, requeue: (items: ItemBatch) => void): LeasedBatch {
   const { leases } = batch;
   const ack = async (from: number, to: number): Promise<void> => {
     const outcomes = await Promise.allSettled(leases.slice(from, to).map((lease) => lease.ack()));
@@ -363,7 +363,7 @@ function lent(batch: LeaseBatch<unknown>, items: ItemBatch, restore: (items: Ite
     if (failed === undefined) return;
     // They stand or fall together: the client will have none of them.
     for (let index = to - 1; index >= from; index--)
-      if (outcomes[index - from]!.status === 'fulfilled') restore(items.slice(index, index + 1));
+      if (outcomes[index - from]!.status === 'fulfilled') requeue(items.slice(index, index + 1));
     throw failed.reason;
   };
   const run = new LeaseRun(items.count, {

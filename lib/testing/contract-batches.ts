@@ -1,4 +1,4 @@
-/** Items on loan together, and the end of work. */
+/** Items on lease together, and the end of work. */
 import assert from 'node:assert/strict';
 import type { Tests } from './harness';
 import type { Queue } from '../queue/types';

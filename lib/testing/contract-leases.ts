@@ -1,4 +1,4 @@
-/** Items on loan. */
+/** Items on lease. */
 import assert from 'node:assert/strict';
 import { asyncDispose } from '../util/dispose';
 import type { Tests } from './harness';

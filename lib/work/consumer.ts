@@ -80,7 +80,7 @@ export class QueueConsumer<T> implements Consumer {
     this.running = new HandlerRuns(queue.descriptor, handler, options, {
       succeeded: ({ items }) => this.settlements.acknowledge(items),
       failed: (run, error) => this.attemptFailed(run, error),
-      broken: ({ items }) => items.forEach((held) => this.settlements.giveBack(held)),
+      broken: ({ items }) => items.forEach((held) => this.settlements.requeue(held)),
       changed: () => this.advance(),
     });
     this.settlements = new Settlements(queue, options, this.reports, {
@@ -106,7 +106,7 @@ export class QueueConsumer<T> implements Consumer {
     const { graceMs = DEFAULT_GRACE_MS } = options;
     if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
     this.endTaking();
-    for (const held of this.ready.splice(0)) this.settlements.giveBack(held);
+    for (const held of this.ready.splice(0)) this.settlements.requeue(held);
     this.grace.set(performance.now() + graceMs);
     this.advance();
     await this.done.catch(() => {});
@@ -214,9 +214,9 @@ export class QueueConsumer<T> implements Consumer {
   private endTaking(): void {
     this.ending = true;
     this.takes.abort(CALLED_OFF);
-    for (const held of this.waiting.clear()) this.settlements.giveBack(held);
+    for (const held of this.waiting.clear()) this.settlements.requeue(held);
     if (this.suspect !== undefined && this.mode === 'open') {
-      this.settlements.giveBack(this.suspect);
+      this.settlements.requeue(this.suspect);
       this.suspect = undefined;
     }
   }
@@ -224,7 +224,7 @@ export class QueueConsumer<T> implements Consumer {
   /** False: it went to the back of the queue, its time has not come. */
   private admit(held: HeldItem<T>): boolean {
     if (this.ending) {
-      this.settlements.giveBack(held);
+      this.settlements.requeue(held);
       return true;
     }
     if (held.deliveries > this.options.maxDeliveries) {
@@ -297,7 +297,7 @@ export class QueueConsumer<T> implements Consumer {
       this.reports.tell(error, held.item, job);
       if (held.deliveries >= this.options.maxDeliveries || !this.options.retries)
         void this.settlements.bury(held, error, held.deliveries);
-      else this.settlements.giveBack(held);
+      else this.settlements.requeue(held);
     }
   }
 
@@ -324,7 +324,7 @@ export class QueueConsumer<T> implements Consumer {
     let held: HeldItem<T> | undefined = suspect;
     while (held !== undefined) {
       this.suspect = undefined;
-      if (this.ending) this.settlements.giveBack(held);
+      if (this.ending) this.settlements.requeue(held);
       else this.running.start([held]);
       await this.becomesQuiet();
       held = performance.now() < until ? await this.nextAfterAlone() : undefined;

@@ -45,7 +45,7 @@ export class Settlements<T> {
     for (const held of items) this.acknowledgements.add(held);
   }
 
-  giveBack(held: HeldItem<T>): void {
+  requeue(held: HeldItem<T>): void {
     void this.settle(held.lease.release(), [held]);
   }
 
@@ -57,7 +57,7 @@ export class Settlements<T> {
       if (this.options.retries) this.dead++;
     };
     // What could not be put comes again, and is tried again after its pause.
-    if (!(await this.settle(put(), [held]))) this.giveBack(held);
+    if (!(await this.settle(put(), [held]))) this.requeue(held);
   }
 
   /** Nothing is on lease: the queue has removed the item, and gave its bytes with the error. */
@@ -96,7 +96,7 @@ export class Settlements<T> {
       [held],
     );
     if (moved) return;
-    if (this.owner.isEnding()) this.giveBack(held);
+    if (this.owner.isEnding()) this.requeue(held);
     else this.owner.keep(held, pauseMs);
   }
 

@@ -21,21 +21,21 @@ Entry& entry_of(const Napi::CallbackInfo& info) {
   return *entry;
 }
 
-Napi::Value set_pool(const Napi::CallbackInfo& info) {
+Napi::Value set_receive_buffer(const Napi::CallbackInfo& info) {
   Entry& entry = entry_of(info);
-  auto pool = info[0].As<Napi::Uint8Array>();
-  entry.pool_reference = Napi::Persistent(pool);
-  entry.pool = pool.Data();
-  entry.pool_bytes = static_cast<uint32_t>(pool.ByteLength());
+  auto buffer = info[0].As<Napi::Uint8Array>();
+  entry.receive_reference = Napi::Persistent(buffer);
+  entry.receive_buffer = buffer.Data();
+  entry.receive_bytes = static_cast<uint32_t>(buffer.ByteLength());
   return info.Env().Undefined();
 }
 
-Napi::Value set_outbox(const Napi::CallbackInfo& info) {
+Napi::Value set_send_buffer(const Napi::CallbackInfo& info) {
   Entry& entry = entry_of(info);
-  auto outbox = info[0].As<Napi::Uint8Array>();
-  entry.outbox_reference = Napi::Persistent(outbox);
-  entry.outbox = outbox.Data();
-  entry.outbox_bytes = static_cast<uint32_t>(outbox.ByteLength());
+  auto buffer = info[0].As<Napi::Uint8Array>();
+  entry.send_reference = Napi::Persistent(buffer);
+  entry.send_buffer = buffer.Data();
+  entry.send_bytes = static_cast<uint32_t>(buffer.ByteLength());
   return info.Env().Undefined();
 }
 
@@ -310,8 +310,8 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
   add_waiting(env, object, entry);
   add_calls(env, object, entry,
             {
-                {"setPool", cold_call<set_pool>},
-                {"setOutbox", cold_call<set_outbox>},
+                {"setReceiveBuffer", cold_call<set_receive_buffer>},
+                {"setSendBuffer", cold_call<set_send_buffer>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
                 {"join", cold_call<join>},

@@ -31,16 +31,17 @@ constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
 struct Entry {
   std::unique_ptr<sage::Queue> queue;
   Napi::Reference<Napi::Int32Array> registers_reference;
-  Napi::Reference<Napi::Uint8Array> pool_reference;
-  Napi::Reference<Napi::Uint8Array> outbox_reference;
+  Napi::Reference<Napi::Uint8Array> receive_reference;
+  Napi::Reference<Napi::Uint8Array> send_reference;
   int32_t* registers = nullptr;
-  uint8_t* pool = nullptr;
-  uint32_t pool_bytes = 0;
-  const uint8_t* outbox = nullptr;
-  uint32_t outbox_bytes = 0;
+  uint8_t* receive_buffer = nullptr;
+  uint32_t receive_bytes = 0;
+  const uint8_t* send_buffer = nullptr;
+  uint32_t send_bytes = 0;
 
   OwnedTable<sage::Item> claims;  // to be filled
-  OwnedTable<sage::Hand> hands;   // taken, and not finished yet: read in place, decoded, or too large for the pool
+  OwnedTable<sage::Hand>
+      hands;  // taken, and not finished yet: read in place, decoded, or too large for the receive buffer
   OwnedTable<sage::Item> leases;
   uint32_t holders = 0;  // the highest number that was given out
   std::vector<uint32_t> free_holders;

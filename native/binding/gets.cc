@@ -14,7 +14,8 @@ using sage::Piece;
 /// The hand whose number is an argument; null: it went back with its holder.
 Hand* hand_of(Entry& entry, uint32_t id) { return entry.hands.has(id) ? &entry.hands.at(id) : nullptr; }
 
-/// What does not fit into the pool stays in that hand: copyFirst() has it, and finishFirst() or endHand() follows.
+/// What does not fit into the receive buffer stays in that hand: copyFirst() has it, and finishFirst() or endHand()
+/// follows.
 int32_t keep_large(Entry& entry, uint32_t hand, const Item& item) {
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
   entry.registers[kLength] = static_cast<int32_t>(item.length);
@@ -22,7 +23,8 @@ int32_t keep_large(Entry& entry, uint32_t hand, const Item& item) {
   return kLarge;
 }
 
-/// One try of get(): copies the next item into the pool at `offset`. `holder()` is asked where it is too large for it.
+/// One try of get(): copies the next item into the receive buffer at `offset`. `holder()` is asked where it is too
+/// large for it.
 template <class Holder>
 int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
   Item item;
@@ -31,18 +33,18 @@ int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
   if (outcome != Outcome::kOk) return status_of(outcome);
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
   const uint8_t* data = entry.queue->data(item);
-  if (offset > entry.pool_bytes || item.length > entry.pool_bytes - offset) {
+  if (offset > entry.receive_bytes || item.length > entry.receive_bytes - offset) {
     const uint32_t id = entry.hands.add(holder());
     entry.hands.at(id).hold(item);
     return keep_large(entry, id, item);
   }
-  std::memcpy(entry.pool + offset, data, item.length);
+  std::memcpy(entry.receive_buffer + offset, data, item.length);
   entry.queue->finish(&item, 1);
   return static_cast<int32_t>(item.length);
 }
 
-/// get(offset, waitMs, holder): the length of the item now in the pool at `offset`, or a status. kLarge: the item is in
-/// a hand, its number and length are in the registers.
+/// get(offset, waitMs, holder): the length of the item now in the receive buffer at `offset`, or a status. kLarge: the
+/// item is in a hand, its number and length are in the registers.
 napi_value get(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
@@ -61,8 +63,9 @@ napi_value get_now(napi_env env, napi_callback_info info) {
   });
 }
 
-/// Copies items that were taken together into the pool at `offset`, one after the other, and writes down their lengths
-/// and codecs. Returns whether all of them are raw. Neighbours of whole units lie in one piece in the segment, too.
+/// Copies items that were taken together into the receive buffer at `offset`, one after the other, and writes down
+/// their lengths and codecs. Returns whether all of them are raw. Neighbours of whole units lie in one piece in the
+/// segment, too.
 bool copy_run(Entry& entry, const Item* items, uint32_t count, uint32_t offset) {
   int32_t* table = entry.registers + kTable;
   bool raw = true;
@@ -76,23 +79,23 @@ bool copy_run(Entry& entry, const Item* items, uint32_t count, uint32_t offset) 
       bytes += items[index].length;
       ++index;
     } while (index < count && entry.queue->data(items[index]) == data + bytes);
-    std::memcpy(entry.pool + offset, data, bytes);
+    std::memcpy(entry.receive_buffer + offset, data, bytes);
     offset += bytes;
   }
   return raw;
 }
 
-/// getMany(offset, max, waitMs, holder): how many items now lie one after the other in the pool; lengths and codecs in
-/// the registers from kTable on. Or a status; kLarge as for get(). Where kCodec says raw they all are, and done with;
-/// otherwise they are in the hand of kHeld, and endHand() follows, once they are decoded.
+/// getMany(offset, max, waitMs, holder): how many items now lie one after the other in the receive buffer; lengths and
+/// codecs in the registers from kTable on. Or a status; kLarge as for get(). Where kCodec says raw they all are, and
+/// done with; otherwise they are in the hand of kHeld, and endHand() follows, once they are decoded.
 napi_value get_many(napi_env env, napi_callback_info info) {
   const Call<4> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const uint32_t offset = std::min(call.number(env, 0), entry.pool_bytes);
+    const uint32_t offset = std::min(call.number(env, 0), entry.receive_bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
-                     const uint64_t room = entry.pool_bytes - offset;
+                     const uint64_t room = entry.receive_bytes - offset;
                      const uint32_t id = entry.hands.add(call.number(env, 3));
                      Hand& hand = entry.hands.at(id);
                      const Outcome outcome = hand.take(*entry.queue, max, room);
@@ -238,20 +241,20 @@ napi_value lease(napi_env env, napi_callback_info info) {
   });
 }
 
-/// leaseMany(offset, max, waitMs, holder): how many items are on lease and lie one after the other in the pool;
-/// (length, codec) pairs in the registers from kTable on, then ids, deliveries and crashes. Or a status; kLarge: one
-/// item is on lease that did not fit, and copyLease() has it.
+/// leaseMany(offset, max, waitMs, holder): how many items are on lease and lie one after the other in the receive
+/// buffer; (length, codec) pairs in the registers from kTable on, then ids, deliveries and crashes. Or a status;
+/// kLarge: one item is on lease that did not fit, and copyLease() has it.
 napi_value lease_many(napi_env env, napi_callback_info info) {
   const Call<4> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const uint32_t offset = std::min(call.number(env, 0), entry.pool_bytes);
+    const uint32_t offset = std::min(call.number(env, 0), entry.receive_bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
                      Item items[sage::kMaxBatch];
                      uint32_t leased = 0;
                      const uint32_t holder = call.number(env, 3);
-                     const uint64_t room = entry.pool_bytes - offset;
+                     const uint64_t room = entry.receive_bytes - offset;
                      const Outcome outcome = entry.queue->lease(max, items, &leased, room);
                      if (outcome != Outcome::kOk) return status_of(outcome);
                      for (uint32_t index = 0; index < leased; ++index) {

@@ -46,21 +46,21 @@ napi_value put_raw(napi_env env, napi_callback_info info) {
   });
 }
 
-/// putManyOut(from, count, waitMs): putMany() of items of the outbox, which begins with a table of kMaxBatch (length,
-/// codec) pairs.
+/// putManyOut(from, count, waitMs): putMany() of items of the send buffer, which begins with a table of kMaxBatch
+/// (length, codec) pairs.
 napi_value put_many_out(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     const Entry& entry = *call.entry;
-    const auto* table = reinterpret_cast<const uint32_t*>(entry.outbox);
+    const auto* table = reinterpret_cast<const uint32_t*>(entry.send_buffer);
     Piece pieces[sage::kMaxBatch];
     const uint32_t from = std::min(call.number(env, 0), sage::kMaxBatch);
     const uint32_t count = std::min(call.number(env, 1), sage::kMaxBatch - from);
     uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxBatch;
     for (uint32_t index = 0; index < from + count; ++index) {
       const uint32_t length = table[2 * index];
-      if (offset + length > entry.outbox_bytes || too_large(entry, length)) return integer(env, kTooLarge);
-      if (index >= from) pieces[index - from] = {entry.outbox + offset, length, table[2 * index + 1]};
+      if (offset + length > entry.send_bytes || too_large(entry, length)) return integer(env, kTooLarge);
+      if (index >= from) pieces[index - from] = {entry.send_buffer + offset, length, table[2 * index + 1]};
       offset += length;
     }
     return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 2), [&]() -> int32_t {

@@ -97,7 +97,7 @@ test('an item that came back after it was settled is not finished', async () => 
   const { backing } = await fixture.serve();
   const served = new ServedQueue('q', backing, false, new ClientStates(1000, 10, 1000));
   const { signal } = new AbortController();
-  served.restore(ItemBatch.single(encodeItem('a')));
+  served.requeue(ItemBatch.single(encodeItem('a')));
   expect((await errorOf(served.join(20, signal))).message).toContain('time was over');
   const joins = [served.join(Infinity, signal), served.join(Infinity, signal)];
   const { leased } = served.takeNow(1)!;

@@ -10,7 +10,7 @@ afterEach(async () => {
   await fixture.end();
 });
 
-test('an item on loan to a killed process comes again, ahead of the others', async () => {
+test('an item on lease to a killed process comes again, ahead of the others', async () => {
   const { port } = await fixture.serve();
   const queue = fixture.client(port);
   await queue.putMany(['first', 'second']);

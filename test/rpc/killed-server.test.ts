@@ -75,7 +75,7 @@ test('killed and restarted in mid-stream: nothing acknowledged is lost, repetiti
   expect(Math.max(...seen.values())).toBeLessThanOrEqual(1 + 2 * deaths);
 }, 60_000);
 
-test('an item that a client of the killed server had on loan comes again', async () => {
+test('an item that a client of the killed server had on lease comes again', async () => {
   const name = freshName();
   const { child, port } = await startServer(0, name);
   const queue = fixture.client<string>(port);

@@ -46,7 +46,7 @@ test('a lease is lost with its connection, and ack says so', async () => {
   expect(await queue.get()).toBe(2);
 });
 
-test('an item on loan holds its place: a bounded queue takes no more than maxsize', async () => {
+test('an item on lease holds its place: a bounded queue takes no more than maxsize', async () => {
   const { port, backing } = await fixture.serve({ maxsize: 1 });
   const queue = fixture.client(port);
   await queue.put('a');

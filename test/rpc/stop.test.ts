@@ -32,7 +32,7 @@ test('waiting calls get a clear error, and nothing that was acknowledged is lost
   expect(await errorOf(waiting.get({ timeoutMs: 200 }))).toBeInstanceOf(QueueConnectionError);
 });
 
-test('a waiting get fails; an item on loan may still be acknowledged within the grace time', async () => {
+test('a waiting get fails; an item on lease may still be acknowledged within the grace time', async () => {
   const { server, port, backing } = await fixture.serve();
   const queue = fixture.client(port);
   await queue.putMany(['a', 'b', 'c']);

@@ -131,7 +131,7 @@ if (missing !== undefined && process.env.CI !== 'true') {
     expect(received).toEqual(Array.from({ length: total }, (_, number) => `ITEM ${number}`));
   }, 60_000);
 
-  test('a host that is gone without a word: what it had on loan comes again once keepalive has noticed', async () => {
+  test('a host that is gone without a word: what it had on lease comes again once keepalive has noticed', async () => {
     const { owner, descriptor } = await serveTwo(authority);
     const child = startThere('support/namespace-client.cjs', JSON.stringify(descriptor), authority.ca, 'lease');
     await said(child);

@@ -1,6 +1,6 @@
 /** How a thread hears the rings of others: its pipe, the tags in it, and the looks where there is no pipe or nobody watches. */
 import type { NativeEntry } from '../../lib/transports/shm/addon';
-import { BellPull } from '../../lib/transports/shm/doorbell';
+import { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 
 /** What the addon and the event loop were asked for, in order. */
 const steps: unknown[] = [];
@@ -55,14 +55,14 @@ class Place {
   tag = 0;
   bell = 0;
   mustPoll = false;
-  readonly pull: BellPull;
+  readonly pull: EntryDoorbell;
 
   constructor(permissions = 0o600, group = 7) {
     const entry = {
       setBell: (bell: number, tag: number) => ([this.bell, this.tag] = [bell, tag]),
       mustPoll: () => this.mustPoll,
     } as unknown as NativeEntry;
-    this.pull = new BellPull(entry, { permissions, group }, { rung: () => this.rung++ });
+    this.pull = new EntryDoorbell(entry, { permissions, group }, { rung: () => this.rung++ });
     places.push(this);
   }
 }

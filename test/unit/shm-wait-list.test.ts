@@ -4,7 +4,7 @@
  */
 import type { NativeEntry } from '../../lib/transports/shm/addon';
 import { GETTERS, SLEEP, TRY } from '../../lib/transports/shm/addon';
-import type { BellPull } from '../../lib/transports/shm/doorbell';
+import type { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 import { LookAgain } from '../../lib/transports/shm/look-again';
 import { WaitList } from '../../lib/transports/shm/wait-list';
 import { CallGroup, HOLDS } from '../../lib/wait/call-line';
@@ -46,7 +46,7 @@ beforeEach(() => {
     attach: () => steps.push('attach'),
     watch: () => steps.push('watch'),
     rest: () => steps.push('rest'),
-  } as unknown as BellPull;
+  } as unknown as EntryDoorbell;
   list = new WaitList(native, GETTERS, bell);
   group = new CallGroup();
 });

@@ -17,7 +17,7 @@ import { tellIfNobodyListens } from '../io/waiting';
 
 /** A queue that is not there yet is looked for as often. */
 const LOOK_AGAIN_MS = 20;
-/** Items on loan at a time. */
+/** Items on lease at a time. */
 const MOST_LEASES = 64;
 
 export const get: Command = {
@@ -84,8 +84,8 @@ async function run(args: Arguments): Promise<number> {
     credentials: credentialsOf(args, descriptor),
   };
   const signal = interruption();
-  const patienceMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
-  const queue = await attach(name, descriptor, options, patienceMs, signal);
+  const attachWithinMs = timeoutMs ?? (args.flag('follow') ? Infinity : 0);
+  const queue = await attach(name, descriptor, options, attachWithinMs, signal);
   if (queue === undefined) {
     process.stderr.write(`sage-queue: there was no queue ${name} within ${timeoutMs} ms.\n`);
     return EXIT_TIMEOUT;
@@ -138,18 +138,18 @@ async function attach(
   name: string,
   descriptor: QueueDescriptor,
   options: ResolveOptions,
-  patienceMs: number,
+  attachWithinMs: number,
   signal: AbortSignal,
 ): Promise<Queue | undefined> {
-  const deadline = performance.now() + patienceMs;
+  const deadline = performance.now() + attachWithinMs;
   for (let told = false; ; told = true) {
     try {
       return resolveDescriptor(descriptor, options);
     } catch (error) {
-      if (!(error instanceof QueueNotFoundError) || patienceMs === 0) throw naming(name, error);
+      if (!(error instanceof QueueNotFoundError) || attachWithinMs === 0) throw naming(name, error);
     }
     if (performance.now() >= deadline) return undefined;
-    if (!told && patienceMs === Infinity)
+    if (!told && attachWithinMs === Infinity)
       process.stderr.write(`sage-queue: there is no queue ${name} yet; waiting for it.\n`);
     await delay(Math.min(LOOK_AGAIN_MS, Math.max(1, deadline - performance.now())), undefined, { signal }).catch(() => {
       throw signal.reason;

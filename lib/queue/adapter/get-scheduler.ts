@@ -232,12 +232,12 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
   }
 
   private putBack(outcome: Outcome<T>): void {
-    if (!('error' in outcome)) return void this.restore(outcome.item);
+    if (!('error' in outcome)) return void this.requeueInner(outcome.item);
     process.emitWarning(`An item that came after its handle was closed cannot be read: ${String(outcome.error)}`);
   }
 
   /** What all handles still had: the inner queue takes it back, as soon as it has room. */
-  async restore(item: T): Promise<void> {
+  async requeueInner(item: T): Promise<void> {
     const deadline = performance.now() + RESTORE_WITHIN_MS;
     for (;;) {
       try {

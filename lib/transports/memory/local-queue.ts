@@ -1,6 +1,6 @@
 /**
  * `local`: a queue in the memory of one thread. Items go through by reference, as in Python's `queue.Queue`: nothing is copied or
- * serialized, so functions and class instances are fine, and whoever changes an item after putting it changes what the getter sees.
+ * serialized, so functions and class instances are fine, and whoever changes an item after putting it changes what the consumer sees.
  */
 import { codecOfSchema } from '../../codec/struct/codec';
 import { checkCompatible, parseSchema } from '../../descriptor/schema';

@@ -166,7 +166,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     const item = await this.consume(wait, () => {
       const entry = store.tryLease();
       if (entry === undefined) return undefined;
-      store.finish(1);
+      store.ack(1);
       return { value: entry.item };
     });
     if (isTurnOver(1)) await nextTurn();
@@ -180,7 +180,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     const items = await this.consume(wait, () => {
       const taken = this.takeOpened(store, max);
       if (taken === undefined) return undefined;
-      store.finish(taken.entries.length);
+      store.ack(taken.entries.length);
       return { value: taken.items };
     });
     if (isTurnOver(items.length)) await nextTurn();
@@ -202,7 +202,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
         entries.push(entry);
       } catch (error) {
         if (items.length === 0) {
-          store.finish(1);
+          store.ack(1);
           throw error;
         }
         store.requeue([entry]);
@@ -218,7 +218,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     const store = this.attachment.store as MemoryStore<T>;
     return this.attachment.leases.lend(entries.length, {
       end: (from, to, acknowledge) =>
-        store.change(() => (acknowledge ? store.finish(to - from) : store.requeue(entries.slice(from, to)))),
+        store.change(() => (acknowledge ? store.ack(to - from) : store.requeue(entries.slice(from, to)))),
       undo: (from, to) => store.change(() => store.undo(entries.slice(from, to))),
       deliveries: (index) => entries[index]!.deliveries,
       crashes: (index) => entries[index]!.crashes,

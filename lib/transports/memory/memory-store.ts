@@ -106,7 +106,7 @@ export class MemoryStore<T> {
     return true;
   }
 
-  /** The next item, on lease until `finish` or `requeue`. Undefined: there is none yet. @throws QueueShutDownError when none will come */
+  /** The next item, on lease until `ack` or `requeue`. Undefined: there is none yet. @throws QueueShutDownError when none will come */
   tryLease(): Entry<T> | undefined {
     const entry = this.requeued.shift() ?? this.fresh.shift();
     if (entry !== undefined) {
@@ -120,7 +120,7 @@ export class MemoryStore<T> {
   }
 
   /** So many items were handled: their places are free. */
-  finish(count: number): void {
+  ack(count: number): void {
     this.leased -= count;
     this.getTotal += count;
   }

@@ -6,8 +6,8 @@ import { untilAborted } from '../../wait/abort-listeners';
 import { answerWithin, deadlineOf, restOf } from '../../wait/deadline';
 import type { Wait } from '../../wait/options';
 import type { Backend } from './actor/backend';
-import { PlainBackend } from './actor/foreign-backend';
-import { LeasedBackend } from './actor/leased-backend';
+import { ForeignBackend } from './actor/foreign-backend';
+import { QueueActorBackend } from './actor/queue-actor-backend';
 import { unanswered } from './actor/pending-call';
 import { QUEUE_ACTOR_NAME, QUEUE_ACTOR_SOURCE } from './actor/queue-actor-source';
 import { type RayActor, RayClient } from './client/ray-client';
@@ -16,7 +16,7 @@ import { RayTaskError } from './errors';
 const DEFAULT_LEASE_MS = 20_000;
 /**
  * How long a broken connection is waited for. When the server's process of this client dies, Ray says so only after this time.
- * Short, because a queue loses nothing with a session; `ActorConnection` goes on trying for new ones.
+ * Short, because a queue loses nothing with a session; `ActorSession` goes on trying for new ones.
  */
 const GRACE_MS = 5000;
 /** How long an actor that is being made may take: a Python process has to start for it. */
@@ -188,7 +188,7 @@ export class Attachment {
 
   private async backendOf(actor: RayActor): Promise<Backend> {
     const { lease_ms: leaseMs } = this.descriptor.metadata;
-    const leased = new LeasedBackend(
+    const leased = new QueueActorBackend(
       this.client,
       actor,
       typeof leaseMs === 'number' && leaseMs > 0 ? leaseMs : DEFAULT_LEASE_MS,
@@ -200,7 +200,7 @@ export class Attachment {
     } catch (error) {
       if (!(error instanceof RayTaskError) || error.pythonType !== 'builtins.AttributeError') throw error;
     }
-    const plain = await PlainBackend.attach(this.client, actor, this.answerMs);
+    const plain = await ForeignBackend.attach(this.client, actor, this.answerMs);
     this.foundMaxsize = plain.maxsize ?? this.askedMaxsize;
     return plain;
   }

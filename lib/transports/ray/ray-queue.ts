@@ -144,7 +144,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async get(options?: WaitOptions): Promise<T> {
     const [delivery] = await this.take('get', 1, readWait(options));
-    delivery!.acknowledge();
+    delivery!.ack();
     return valueOf<T>(delivery!);
   }
 
@@ -153,7 +153,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const most = readMax(max);
     if (most === 0) return [];
     const good = upToUnreadable(await this.take('getMany', most, wait));
-    for (const delivery of good) delivery.acknowledge();
+    for (const delivery of good) delivery.ack();
     return good.map((delivery) => valueOf<T>(delivery));
   }
 
@@ -171,7 +171,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   /** @throws SerializationError when the first item cannot be read; then it is gone */
   private batchOn(held: readonly Delivery[]): HeldBatch<T> {
-    if (held[0] !== undefined && 'error' in held[0].item) held[0].acknowledge();
+    if (held[0] !== undefined && 'error' in held[0].item) held[0].ack();
     const items = held.map((delivery) => valueOf<T>(delivery));
     const run = this.leases.lend(held.length, {
       end: (from, to, acknowledge) => this.endLeases(held.slice(from, to), acknowledge),
@@ -185,12 +185,12 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   private async endLeases(held: readonly Delivery[], acknowledge: boolean): Promise<void> {
     if (this.attachment.isLeaving) {
-      for (const delivery of held) delivery.requeue();
+      for (const delivery of held) delivery.release();
       return;
     }
     const how = acknowledge ? 'ack' : 'release';
     try {
-      await Promise.all(held.map((delivery) => delivery[how]()));
+      await Promise.all(held.map((delivery) => delivery[`${how}Now`]()));
     } catch (error) {
       throw this.explained(how, error, undefined);
     }
@@ -253,7 +253,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 function upToUnreadable(deliveries: readonly Delivery[]): readonly Delivery[] {
   const bad = deliveries.findIndex((delivery) => 'error' in delivery.item);
   const good = bad === -1 ? deliveries : deliveries.slice(0, Math.max(bad, 1));
-  for (const delivery of deliveries.slice(good.length)) void delivery.release().catch(() => {});
+  for (const delivery of deliveries.slice(good.length)) delivery.release();
   return good;
 }
 

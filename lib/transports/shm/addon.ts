@@ -10,7 +10,7 @@ export const EMPTY = -1;
 export const FULL = -2;
 export const SHUT = -3;
 export const TOO_LARGE = -4;
-/** The item is taken, and in a hand: it did not fit into the pool, and copyFirst() has it. */
+/** The item is taken, and in a hand: it did not fit into the receive buffer, and copyFirst() has it. */
 export const LARGE = -5;
 /** Shut down as SHUT says, and one of its producers died before. */
 export const PRODUCER_LOST = -6;
@@ -51,7 +51,7 @@ export interface NativeEntry {
   put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
   /** put() of a whole raw item, without waiting. */
   putRaw(bytes: Uint8Array): number;
-  /** putMany() of items of the outbox: MAX_BATCH (length, codec) pairs, then the items one after the other. */
+  /** putMany() of items of the send buffer: MAX_BATCH (length, codec) pairs, then the items one after the other. */
   putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
@@ -59,12 +59,12 @@ export interface NativeEntry {
   claim(bytes: number, codec: number, waitMs: number, holder: number): number;
   /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
   endClaim(claim: number, commit: boolean, bytes?: Uint8Array): number;
-  /** Length of the item, now at `offset` of the pool, or a status. LARGE: it is in the hand of REGISTER_HELD. */
+  /** Length of the item, now at `offset` of the receive buffer, or a status. LARGE: it is in the hand of REGISTER_HELD. */
   get(offset: number, waitMs: number, holder: number): number;
   /** get() without waiting. */
   getNow(offset: number, holder: number): number;
   /**
-   * How many items now lie one after the other from `offset` of the pool on; (length, codec) pairs from REGISTER_TABLE on. They are
+   * How many items now lie one after the other from `offset` of the receive buffer on; (length, codec) pairs from REGISTER_TABLE on. They are
    * done with when REGISTER_CODEC says that all are raw; otherwise they are in the hand of REGISTER_HELD, and endHand() follows.
    */
   getMany(offset: number, max: number, waitMs: number, holder: number): number;
@@ -81,7 +81,7 @@ export interface NativeEntry {
   copyLease(id: number, into: Uint8Array): void;
   endLease(id: number, acknowledge: boolean): void;
   /**
-   * How many items are on lease and lie one after the other from `offset` of the pool on, with their ids, deliveries and crashes in the
+   * How many items are on lease and lie one after the other from `offset` of the receive buffer on, with their ids, deliveries and crashes in the
    * registers. Or a status; LARGE: the one at the first id did not fit, and copyLease() has it.
    */
   leaseMany(offset: number, max: number, waitMs: number, holder: number): number;
@@ -99,8 +99,8 @@ export interface NativeEntry {
   rung(direction: Direction): number;
   /** Nobody waits any more. */
   stopWaiting(direction: Direction): void;
-  setPool(pool: Uint8Array): void;
-  setOutbox(outbox: Uint8Array): void;
+  setReceiveBuffer(buffer: Uint8Array): void;
+  setSendBuffer(buffer: Uint8Array): void;
   /** Rings for this entry go to that doorbell, by that tag. */
   setBell(bell: number, tag: number): void;
   /** Nobody else looks after its peers. */
@@ -237,8 +237,8 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   tried: undefined,
   rung: undefined,
   stopWaiting: undefined,
-  setPool: undefined,
-  setOutbox: undefined,
+  setReceiveBuffer: undefined,
+  setSendBuffer: undefined,
   setBell: undefined,
   mustPoll: undefined,
   mapping: undefined,

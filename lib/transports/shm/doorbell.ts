@@ -119,8 +119,8 @@ function doorbellFor({ permissions, group }: Audience): Doorbell {
   return doorbell;
 }
 
-/** One entry's place at the bell. */
-export class BellPull {
+/** One entry's place at the thread's doorbell. */
+export class EntryDoorbell {
   private doorbell: Doorbell | undefined;
   private tag = 0;
   private poll: NodeJS.Timeout | undefined;

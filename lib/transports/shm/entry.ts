@@ -19,10 +19,10 @@ import { QueueClosedError } from '../../errors';
 import type { CallGroup } from '../../wait/call-line';
 import { GETTERS, JOINERS, PUTTERS, fromNative, loadAddon, native, openEntry } from './addon';
 import type { NativeEntry, NativeOpenOptions } from './addon';
-import { BellPull } from './doorbell';
-import { Pool } from './receive-buffer';
+import { EntryDoorbell } from './doorbell';
+import { ReceiveBuffer } from './receive-buffer';
 import { RecoveryWatch } from './recovery-channel';
-import { outboxMemory } from './send-buffer';
+import { sendBufferMemory } from './send-buffer';
 import { WaitList } from './wait-list';
 
 /** This thread's, by the file of the segment. */
@@ -30,14 +30,14 @@ const entries = new Map<string, SegmentEntry>();
 
 export class SegmentEntry {
   readonly configuration: ReturnType<NativeEntry['configuration']>;
-  readonly pool: Pool;
+  readonly receiveBuffer: ReceiveBuffer;
   readonly consumers: WaitList;
   readonly producers: WaitList;
   readonly joiners: WaitList;
   private readonly lists: readonly WaitList[];
-  private readonly bell: BellPull;
+  private readonly bell: EntryDoorbell;
   private handles = 0;
-  private knowsOutbox = false;
+  private knowsSendBuffer = false;
   private recoveries: RecoveryWatch | undefined;
 
   constructor(
@@ -45,8 +45,8 @@ export class SegmentEntry {
     readonly name: string,
   ) {
     this.configuration = native.configuration();
-    this.pool = new Pool(native);
-    this.bell = new BellPull(native, this.configuration, this);
+    this.receiveBuffer = new ReceiveBuffer(native);
+    this.bell = new EntryDoorbell(native, this.configuration, this);
     this.consumers = new WaitList(native, GETTERS, this.bell);
     this.producers = new WaitList(native, PUTTERS, this.bell);
     this.joiners = new WaitList(native, JOINERS, this.bell);
@@ -72,10 +72,10 @@ export class SegmentEntry {
   }
 
   /** Before items are put from the send buffer. */
-  useOutbox(): void {
-    if (this.knowsOutbox) return;
-    native(() => this.native.setOutbox(outboxMemory()));
-    this.knowsOutbox = true;
+  useSendBuffer(): void {
+    if (this.knowsSendBuffer) return;
+    native(() => this.native.setSendBuffer(sendBufferMemory()));
+    this.knowsSendBuffer = true;
   }
 
   /** One more handle; its number. */

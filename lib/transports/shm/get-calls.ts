@@ -13,7 +13,7 @@ import type { NativeEntry } from './addon';
 import { block } from './blocking';
 import type { AttachedQueue } from './attachment';
 import { LeasedItems, lendEncoded, tryLease } from './leases';
-import type { Pool } from './receive-buffer';
+import type { ReceiveBuffer } from './receive-buffer';
 import { emptyError, refuseGet } from './status-errors';
 import type { WaitList } from './wait-list';
 
@@ -26,14 +26,14 @@ const answered = <R>(value: R, moved: number): Promise<R> =>
 
 export class GetCalls<T> {
   private readonly native: NativeEntry;
-  private readonly pool: Pool;
+  private readonly receiveBuffer: ReceiveBuffer;
   private readonly line: WaitList;
   private readonly holder: number;
 
   constructor(private readonly queue: AttachedQueue) {
     const { entry, holder } = queue.attachment;
     this.native = entry.native;
-    this.pool = entry.pool;
+    this.receiveBuffer = entry.receiveBuffer;
     this.line = entry.consumers;
     this.holder = holder;
   }
@@ -43,13 +43,14 @@ export class GetCalls<T> {
   getSync(options?: SyncWaitOptions): T {
     if (options === undefined && this.queue.attachment.isOpen) {
       // The way of most calls, without a closure: something is there.
-      this.pool.ready();
-      const status = native(() => this.native.getNow(this.pool.offset, this.holder));
-      if (status >= 0) return this.pool.take(status, this.native.registers[REGISTER_CODEC]!);
-      const outcome = this.pool.received<T>(this.queue, status);
+      this.receiveBuffer.ready();
+      const status = native(() => this.native.getNow(this.receiveBuffer.offset, this.holder));
+      if (status >= 0) return this.receiveBuffer.take(status, this.native.registers[REGISTER_CODEC]!);
+      const outcome = this.receiveBuffer.received<T>(this.queue, status);
       if (outcome !== undefined) return outcome.value;
     }
-    return block(this.queue, 'get', options, emptyError, (waitMs) => this.pool.get<T>(this.queue, waitMs)).value;
+    return block(this.queue, 'get', options, emptyError, (waitMs) => this.receiveBuffer.get<T>(this.queue, waitMs))
+      .value;
   }
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
@@ -82,25 +83,25 @@ export class GetCalls<T> {
       const wait = readWait(options);
       status = EMPTY;
       if (!this.line.isTaken) {
-        this.pool.ready();
-        status = this.native.getNow(this.pool.offset, this.holder);
+        this.receiveBuffer.ready();
+        status = this.native.getNow(this.receiveBuffer.offset, this.holder);
       }
       if (status < 0) return this.getLater(status, wait);
       const codec = this.native.registers[REGISTER_CODEC]!;
-      if (codec !== CODEC_RAW) return answered<T>(this.pool.take(status, codec), 1);
+      if (codec !== CODEC_RAW) return answered<T>(this.receiveBuffer.take(status, codec), 1);
     } catch (error) {
       return refused(fromNative(error));
     }
     // Outside the try block, as in block().
-    return answered<T>(this.pool.take(status, CODEC_RAW), 1);
+    return answered<T>(this.receiveBuffer.take(status, CODEC_RAW), 1);
   }
 
   private getLater(status: number, wait: Wait): Promise<T> {
-    const outcome = this.pool.received<T>(this.queue, status);
+    const outcome = this.receiveBuffer.received<T>(this.queue, status);
     if (outcome !== undefined) return answered(outcome.value, 1);
     if (wait.timeoutMs === 0) throw emptyError();
     return this.line
-      .add(this.queue.attachment.calls, wait, emptyError, () => this.pool.get<T>(this.queue, 0))
+      .add(this.queue.attachment.calls, wait, emptyError, () => this.receiveBuffer.get<T>(this.queue, 0))
       .then((item) => answered(item, 1));
   }
 
@@ -161,10 +162,10 @@ export class GetCalls<T> {
     const held = new LeasedItems(this.queue, this.native);
     if (readMax(max, 'leaseMany') === 0) return new HeldBatch(items, new LeaseRun(items.length, held));
     const attempt = (): { value: number } | undefined => {
-      const status = this.pool.leaseMany(this.queue, items, held, max, 0);
+      const status = this.receiveBuffer.leaseMany(this.queue, items, held, max, 0);
       refuseGet(status);
       if (status <= 0) return undefined;
-      while (items.length < max && this.pool.leaseMany(this.queue, items, held, max, 0) > 0);
+      while (items.length < max && this.receiveBuffer.leaseMany(this.queue, items, held, max, 0) > 0);
       return { value: items.length };
     };
     try {
@@ -186,13 +187,17 @@ export class GetCalls<T> {
 
   /** Adds what is there, up to `max` items in all. False: nothing was added. */
   private tryGetMany(items: T[], max: number, waitMs: number): boolean {
-    const status = this.pool.addMany(this.queue, items, max, waitMs);
+    const status = this.receiveBuffer.addMany(this.queue, items, max, waitMs);
     refuseGet(status);
     return status > 0;
   }
 
   /** Adds what is there without waiting, up to `max` items in all. That the queue is shut down is for the next call to say. */
   private fillUp(items: T[], max: number): void {
-    while (items.length < max && this.queue.attachment.isOpen && this.pool.addMany(this.queue, items, max, 0) > 0);
+    while (
+      items.length < max &&
+      this.queue.attachment.isOpen &&
+      this.receiveBuffer.addMany(this.queue, items, max, 0) > 0
+    );
   }
 }

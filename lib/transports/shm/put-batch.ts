@@ -16,7 +16,7 @@ interface Batch {
   readonly failure?: { readonly error: unknown };
 }
 
-export class Batches {
+export class BatchPacker {
   private readonly capacityBytes: number;
 
   constructor(
@@ -74,7 +74,7 @@ export class Batches {
   put({ count, items }: Batch, from: number, waitMs: number): number | undefined {
     this.queue.check(); // the encoding may have closed it
     const { entry } = this.queue.attachment;
-    if (items === undefined) entry.useOutbox();
+    if (items === undefined) entry.useSendBuffer();
     const outcome = native(() =>
       items === undefined
         ? entry.native.putManyOut(from, count - from, waitMs)
@@ -95,7 +95,7 @@ export class ArrayPut {
   private done = 0;
 
   constructor(
-    private readonly batches: Batches,
+    private readonly packer: BatchPacker,
     private readonly items: readonly unknown[],
   ) {}
 
@@ -107,7 +107,7 @@ export class ArrayPut {
   step(waitMs: number): number {
     const batch = this.current();
     if (this.done === batch.count && batch.failure !== undefined) throw batch.failure.error;
-    const moved = this.batches.put(batch, this.done, waitMs);
+    const moved = this.packer.put(batch, this.done, waitMs);
     if (moved === undefined) return 0;
     this.done += moved;
     this.accepted += moved;
@@ -119,13 +119,13 @@ export class ArrayPut {
     const { batch, done } = this;
     if (batch !== undefined && (done < batch.count || batch.failure !== undefined)) return batch;
     this.done = 0;
-    return (this.batch = this.batches.next(this.items, this.accepted, batch?.next));
+    return (this.batch = this.packer.next(this.items, this.accepted, batch?.next));
   }
 
   /** Before others may use the send buffer, or the program its bytes. */
   own(): void {
     if (this.batch === undefined) return;
-    this.batch = this.batches.own(this.batch, this.done);
+    this.batch = this.packer.own(this.batch, this.done);
     this.done = 0;
   }
 }

@@ -14,7 +14,7 @@ import { TOO_LARGE, fromNative, native } from './addon';
 import type { NativeEntry } from './addon';
 import { blockUntil } from './blocking';
 import type { SegmentEntry } from './entry';
-import { ArrayPut, Batches } from './put-batch';
+import { ArrayPut, BatchPacker } from './put-batch';
 import { owned } from './send-buffer';
 import { fullError, refusePut } from './status-errors';
 import type { WaitList } from './wait-list';
@@ -26,7 +26,7 @@ export class PutCalls<T> {
   private readonly entry: SegmentEntry;
   private readonly native: NativeEntry;
   private readonly line: WaitList;
-  private readonly batches: Batches;
+  private readonly packer: BatchPacker;
   private readonly capacityBytes: number;
 
   constructor(
@@ -37,7 +37,7 @@ export class PutCalls<T> {
     this.entry = entry;
     this.native = entry.native;
     this.line = entry.producers;
-    this.batches = new Batches(queue, codec);
+    this.packer = new BatchPacker(queue, codec);
     this.capacityBytes = entry.configuration.capacityBytes;
   }
 
@@ -95,7 +95,7 @@ export class PutCalls<T> {
       throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
     }
     const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
-    const put = new ArrayPut(this.batches, items);
+    const put = new ArrayPut(this.packer, items);
     const attempt = (waitMs: number): number | undefined => put.step(waitMs) || undefined;
     try {
       while (!put.isDone) {
@@ -161,7 +161,7 @@ export class PutCalls<T> {
       return line.enter({ ...request, group }, outcome);
     };
     if (Array.isArray(items)) {
-      const put = new ArrayPut(this.batches, items);
+      const put = new ArrayPut(this.packer, items);
       const step = (): PutStep => {
         check();
         return put.isDone ? 'done' : put.step(0);

@@ -25,10 +25,10 @@ import { refuseGet } from './status-errors';
 
 const NOTHING = Buffer.alloc(0);
 const POOL_BYTES = 64 * 1024;
-/** With less room than this a new pool is begun. */
+/** With less room than this a new one is begun. */
 const LEAST_ROOM = 4 * 1024;
 
-export class Pool {
+export class ReceiveBuffer {
   private buffer = NOTHING;
   private memory: ArrayBufferLike = NOTHING.buffer;
   /** Where the next item goes. */
@@ -45,7 +45,7 @@ export class Pool {
     this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
     this.memory = this.buffer.buffer;
     this.offset = 0;
-    this.entry.setPool(this.buffer);
+    this.entry.setReceiveBuffer(this.buffer);
   }
 
   /** The next item, if one comes within `waitMs`. */
@@ -75,7 +75,7 @@ export class Pool {
     return decodeItem(codec, this.buffer.subarray(start, end)) as T;
   }
 
-  /** An item too large for the pool. Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
+  /** An item too large for it. Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
   private fetchLarge<T>(queue: Holder, remove: boolean): { value: T } | undefined {
     const { entry } = this;
     const { registers } = entry;
@@ -136,14 +136,14 @@ export class Pool {
     return count;
   }
 
-  /** The bytes of a lease that did not fit into the pool. */
+  /** The bytes of a lease that did not fit into the receive buffer. */
   private copyLeased(): Buffer {
     const bytes = Buffer.allocUnsafeSlow(this.entry.registers[REGISTER_LENGTH]!);
     native(() => this.entry.copyLease(this.entry.registers[REGISTER_LEASE_IDS]!, bytes));
     return bytes;
   }
 
-  /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in the pool. */
+  /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in it. */
   private decodeLeased<T>(queue: Holder, items: T[], held: LeasedItems, count: number, large?: Buffer): number {
     const { entry } = this;
     let { registers } = entry;

@@ -9,21 +9,21 @@ import { MAX_BATCH } from './addon';
 /** First a table of (length, codec) pairs, then the items one after the other. */
 const TABLE_WORDS = 2 * MAX_BATCH;
 const FIRST_BYTE = TABLE_WORDS * Int32Array.BYTES_PER_ELEMENT;
-const OUTBOX_BYTES = 64 * 1024;
+const SEND_BUFFER_BYTES = 64 * 1024;
 /** Larger items are not worth the copy. */
 const SMALL_BYTES = 1024;
 
 /** One for all queues of a thread: what is packed is put before anything else is packed. */
-let outbox: { memory: Buffer; table: Int32Array } | undefined;
+let sendBuffer: { memory: Buffer; table: Int32Array } | undefined;
 /** What is put from within, by an item's getters or a codec, has to go another way. */
 let packing = false;
 
 function open(): { memory: Buffer; table: Int32Array } {
-  if (outbox === undefined) {
-    const memory = Buffer.allocUnsafeSlow(OUTBOX_BYTES);
-    outbox = { memory, table: new Int32Array(memory.buffer, 0, TABLE_WORDS) };
+  if (sendBuffer === undefined) {
+    const memory = Buffer.allocUnsafeSlow(SEND_BUFFER_BYTES);
+    sendBuffer = { memory, table: new Int32Array(memory.buffer, 0, TABLE_WORDS) };
   }
-  return outbox;
+  return sendBuffer;
 }
 
 /** For whole arrays; loaded once, since V8 looks methods of typed arrays up at each call. */
@@ -32,7 +32,7 @@ const { set } = Uint8Array.prototype;
 const { copy } = Buffer.prototype;
 
 /** For a handle to be told of. */
-export const outboxMemory = (): Buffer => open().memory;
+export const sendBufferMemory = (): Buffer => open().memory;
 
 export interface Packed {
   /** How many lie here. */
@@ -56,7 +56,7 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
   let packed = 0;
   packing = true;
   // Most batches are bytes only. No try block lies around them: V8 works on typed arrays half as fast in one.
-  for (; codec === 'auto' && packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
+  for (; codec === 'auto' && packed < count && offset <= SEND_BUFFER_BYTES - SMALL_BYTES; packed++) {
     const item = items[from + packed];
     if (!isPlainBytes(item)) break;
     const { length } = item;
@@ -67,7 +67,7 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
     offset += length;
   }
   try {
-    for (; packed < count && offset <= OUTBOX_BYTES - SMALL_BYTES; packed++) {
+    for (; packed < count && offset <= SEND_BUFFER_BYTES - SMALL_BYTES; packed++) {
       const span = encodeItemSpan(items[from + packed], codec);
       const { codecId, buffer, start, end } = span;
       if (end - start > largest) return { count: packed, next: kept(span) };

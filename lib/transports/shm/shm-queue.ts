@@ -217,7 +217,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   /** A stream that is destroyed with items in hand; they were taken for good, so they go in again at the end. */
-  protected override giveBack(item: T): Promise<void> {
+  protected override requeue(item: T): Promise<void> {
     return this.put(item);
   }
 }

@@ -4,7 +4,7 @@ import type { Direction, NativeEntry } from './addon';
 import { CallLine } from '../../wait/call-line';
 import type { Attempt, CallGroup, LineRequest, LineState } from '../../wait/call-line';
 import type { Wait } from '../../wait/options';
-import type { BellPull } from './doorbell';
+import type { EntryDoorbell } from './doorbell';
 import { LookAgain } from './look-again';
 
 const WAITING = { [GETTERS]: 'get', [PUTTERS]: 'put', [JOINERS]: 'join' } as const;
@@ -24,7 +24,7 @@ export class WaitList {
   constructor(
     private readonly native: NativeEntry,
     private readonly direction: Direction,
-    private readonly bell: BellPull,
+    private readonly bell: EntryDoorbell,
   ) {}
 
   /** Whether one more call has to stand behind others. */

@@ -22,7 +22,7 @@ interface Settlement {
 const none = (): Settlement => ({ acks: [], releases: [], unseen: [] });
 const SETTLE_AFTER_MS = 5;
 /** How long a call goes on trying for a new session after its first one was lost. */
-const PATIENCE_MS = 15_000;
+const SESSION_WITHIN_MS = 15_000;
 const PAUSE_MS = 300;
 const MAX_STALE = 3;
 /**
@@ -31,7 +31,7 @@ const MAX_STALE = 3;
  */
 const SILENT_MS = 40_000;
 
-export class ActorConnection {
+export class ActorSession {
   private readonly owner = randomUUID();
   private epoch = 0;
   private lastCall = 0;
@@ -41,7 +41,7 @@ export class ActorConnection {
   private settlement = none();
   private settleTimer: NodeJS.Timeout | undefined;
   private beat: NodeJS.Timeout | undefined;
-  /** Leases that are neither acknowledged nor given back. */
+  /** Leases that are neither acknowledged nor released. */
   private readonly held = new Set<number>();
   private leaving = false;
   private asking: Promise<unknown> | undefined;
@@ -143,7 +143,7 @@ export class ActorConnection {
           lostAt !== undefined &&
           error instanceof QueueConnectionError &&
           !(error instanceof RayActorDiedError);
-        if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > PATIENCE_MS) {
+        if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > SESSION_WITHIN_MS) {
           this.settlement = merge(riding, this.settlement);
           // What became of the call is not known: the next one starts from what the queue knows.
           if (!connecting) this.forgetGreeting();

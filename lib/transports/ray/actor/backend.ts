@@ -7,13 +7,13 @@ export interface Delivery {
   /** 1 the first time. */
   readonly deliveries: number;
   /** It was handled; rides on the next call. */
-  acknowledge(): void;
-  /** As acknowledge, but resolves once the queue knows. */
-  ack(): Promise<void>;
+  ack(): void;
+  /** As ack, but resolves once the queue knows. */
+  ackNow(): Promise<void>;
   /** It goes back to the queue, in front where the queue can do that; rides on the next call. */
-  requeue(): void;
-  /** As requeue, but resolves once the queue knows. */
-  release(): Promise<void>;
+  release(): void;
+  /** As release, but resolves once the queue knows. */
+  releaseNow(): Promise<void>;
 }
 
 export interface BackendState {

@@ -34,11 +34,11 @@ interface Taken {
   place: number;
 }
 
-export class PlainBackend implements Backend {
+export class ForeignBackend implements Backend {
   readonly promises: Promises;
   private readonly putting: Turns;
   private readonly taking: Turns;
-  /** Taken for a getter that had left, or given back by one: first to go out again. */
+  /** Taken for a consumer that had left, or released by one: first to go out again. */
   private readonly returned: Taken[] = [];
   private places = 0;
   private owed: { readonly error: unknown } | undefined;
@@ -61,7 +61,7 @@ export class PlainBackend implements Backend {
   }
 
   /** @throws QueueConnectionError when the actor lacks a method that a queue needs. */
-  static async attach(client: RayClient, actor: RayActor, answerMs: number): Promise<PlainBackend> {
+  static async attach(client: RayClient, actor: RayActor, answerMs: number): Promise<ForeignBackend> {
     const methods = (await client.callExpression(actor, INSPECT)) as Methods;
     const missing = ['put', 'get', 'empty', 'qsize'].filter((name) => methods[name] === undefined);
     if (missing.length > 0) {
@@ -70,7 +70,7 @@ export class PlainBackend implements Backend {
       );
     }
     const maxsize = await client.callExpression(actor, MAXSIZE);
-    return new PlainBackend(client, actor, methods, typeof maxsize === 'number' ? maxsize : undefined, answerMs);
+    return new ForeignBackend(client, actor, methods, typeof maxsize === 'number' ? maxsize : undefined, answerMs);
   }
 
   private has(method: string, parameter: string): boolean {
@@ -133,7 +133,7 @@ export class PlainBackend implements Backend {
     }
   }
 
-  // ── gets: one at a time; an item that comes too late for its getter waits here for the next
+  // ── gets: one at a time; an item that comes too late for its consumer waits here for the next
 
   take(max: number, wait: Wait): Promise<Delivery[]> {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
@@ -205,10 +205,10 @@ export class PlainBackend implements Backend {
     return {
       item: { value: entry.item },
       deliveries: entry.deliveries,
-      acknowledge: () => settle(false),
-      ack: async () => settle(false),
-      requeue: () => settle(true),
-      release: async () => settle(true),
+      ack: () => settle(false),
+      ackNow: async () => settle(false),
+      release: () => settle(true),
+      releaseNow: async () => settle(true),
     };
   }
 
@@ -252,7 +252,7 @@ export class PlainBackend implements Backend {
       for (const { item } of this.returned.splice(0)) await this.putOnce(encodeItem(item), 0).catch(() => {});
     });
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
-    this.putting.abandon();
+    this.putting.abort();
   }
 
   forget(): void {

@@ -8,7 +8,7 @@ import {
 } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import { withoutOutcome, withUnknownOutcome } from '../errors';
-import { type ActorConnection, statusOf } from './actor-session';
+import { type ActorSession, statusOf } from './actor-session';
 import { ActorCall, type CallOwner, unanswered } from './pending-call';
 import { PickleError, PyFloat, type PyFragment } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
@@ -54,7 +54,7 @@ export function encodeItem(item: unknown): PyFragment {
   }
 }
 
-export class Writer implements CallOwner {
+export class Putter implements CallOwner {
   readonly what = 'put';
   private line: ActorPut[] = [];
   /** Those of the call under way, which are not in the line. */
@@ -66,7 +66,7 @@ export class Writer implements CallOwner {
   private closed = false;
 
   constructor(
-    private readonly connection: ActorConnection,
+    private readonly connection: ActorSession,
     readonly answerMs: number,
   ) {}
 
@@ -196,7 +196,7 @@ export class Writer implements CallOwner {
   }
 
   /** What is still under way ends without an answer. */
-  abandon(): void {
+  abort(): void {
     for (const put of this.batch) if (!put.settled) put.fail(unanswered('put', this.answerMs, { outcome: 'unknown' }));
   }
 }

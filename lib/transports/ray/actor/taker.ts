@@ -1,8 +1,8 @@
-/** Takes, in order: one waiting call under way, for as many items as there are getters; those who do not wait ask beside it. */
+/** Takes, in order: one waiting call under way, for as many items as there are consumers; those who do not wait ask beside it. */
 import { QueueClosedError, QueueEmptyError, QueueShutDownError, SerializationError } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import type { Delivery } from './backend';
-import { type ActorConnection, statusOf } from './actor-session';
+import { type ActorSession, statusOf } from './actor-session';
 import { ActorCall, type CallOwner } from './pending-call';
 import { withoutOutcome } from '../errors';
 import { convertNode } from '../pickle/convert';
@@ -33,7 +33,7 @@ class Take extends ActorCall<Delivery[]> {
   }
 }
 
-export class Reader implements CallOwner {
+export class Taker implements CallOwner {
   readonly what = 'get';
   private line: Take[] = [];
   private asking: Take[] = [];
@@ -44,7 +44,7 @@ export class Reader implements CallOwner {
   private closed = false;
 
   constructor(
-    private readonly connection: ActorConnection,
+    private readonly connection: ActorSession,
     readonly answerMs: number,
   ) {}
 
@@ -167,13 +167,13 @@ export class Reader implements CallOwner {
       id,
       item,
       deliveries,
-      acknowledge: () => connection.settle(id, 'acks'),
-      ack: async () => {
+      ack: () => connection.settle(id, 'acks'),
+      ackNow: async () => {
         connection.settle(id, 'acks');
         await connection.settleNow('ack');
       },
-      requeue: () => connection.settle(id, 'releases'),
-      release: async () => {
+      release: () => connection.settle(id, 'releases'),
+      releaseNow: async () => {
         connection.settle(id, 'releases');
         await connection.settleNow('release');
       },

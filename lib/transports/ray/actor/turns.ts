@@ -54,7 +54,7 @@ export class Turns implements CallOwner {
   }
 
   /** That one leaves too: there was no answer in time. */
-  abandon(): void {
+  abort(): void {
     for (const call of this.waiting)
       if (!call.settled) call.fail(unanswered(this.what, this.answerMs, { outcome: 'unknown' }));
   }

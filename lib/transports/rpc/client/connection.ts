@@ -106,8 +106,8 @@ export class Connection {
     this.fail({ error, permanent: false }, false);
   }
 
-  /** Says good-bye if there is anybody to say it to. Resolves when the server has let go, or after `patienceMs`. */
-  async close(patienceMs: number): Promise<void> {
+  /** Says good-bye if there is anybody to say it to. Resolves when the server has let go, or after `withinMs`. */
+  async close(withinMs: number): Promise<void> {
     if (this.state === 'closed') return;
     const { call } = this;
     const polite = this.state === 'open';
@@ -115,7 +115,7 @@ export class Connection {
     this.drop('closed');
     if (polite) {
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, patienceMs);
+        const timer = setTimeout(resolve, withinMs);
         call!.once('status', () => {
           clearTimeout(timer);
           resolve();

@@ -46,7 +46,7 @@ export class LeasedItems {
       new QueueConnectionError(
         `lease: the connection to ${connection.where} broke while the item was on lease; ${why}`,
       );
-    const wentBack = 'it went back to the queue';
+    const requeued = 'it went back to the queue';
     await new Promise<void>((resolve, reject) => {
       const deadline = new CallTimeout(0, connection);
       const gone = (why: string): void => {
@@ -54,10 +54,10 @@ export class LeasedItems {
         if (acknowledge) reject(lost(why));
         else resolve();
       };
-      if (epoch !== this.epoch || !connection.isOpen) return gone(wentBack);
+      if (epoch !== this.epoch || !connection.isOpen) return gone(requeued);
       deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
       this.settles.settle(tag, count, !acknowledge, (result) => {
-        if (result !== 'done') return gone(result === 'lost' ? wentBack : OUTCOME_UNKNOWN);
+        if (result !== 'done') return gone(result === 'lost' ? requeued : OUTCOME_UNKNOWN);
         deadline.clear();
         resolve();
       });

@@ -47,9 +47,9 @@ export class PendingGets {
     private readonly settles: PendingSettles,
     private readonly ahead: ReadAhead,
     /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
-    restore: (items: ItemBatch) => void,
+    requeue: (items: ItemBatch) => void,
   ) {
-    this.shown = new ShownItems(connection, settles, ahead, () => this.serveFromAhead(), restore);
+    this.shown = new ShownItems(connection, settles, ahead, () => this.serveFromAhead(), requeue);
   }
 
   get busy(): boolean {
@@ -91,7 +91,7 @@ export class PendingGets {
   }
 
   /** Of a delivery that no call wants, or of what was read ahead. */
-  giveBack(tag: number, count: number): void {
+  requeue(tag: number, count: number): void {
     this.settles.settle(tag, count, true, () => {});
   }
 
@@ -129,7 +129,7 @@ export class PendingGets {
 
   /** All that was read ahead and not shown goes back. */
   returnAhead(): void {
-    for (const { tag, count } of this.ahead.clear()) this.giveBack(tag, count);
+    for (const { tag, count } of this.ahead.clear()) this.requeue(tag, count);
     if (this.unsent.length > 0) this.connection.scheduleFlush();
   }
 
@@ -201,7 +201,7 @@ export class PendingGets {
     const call = this.sent.get(request);
     const ahead = this.asked?.request === request ? this.asked : undefined;
     if (call === undefined && ahead === undefined) {
-      if (items.count > 0) this.giveBack(tag, items.count);
+      if (items.count > 0) this.requeue(tag, items.count);
       return;
     }
     const own = call === undefined ? 0 : Math.min(items.count, ahead === undefined ? items.count : call.options.max);
@@ -220,7 +220,7 @@ export class PendingGets {
 
   private readAhead(tag: number, items: ItemBatch): void {
     if (items.count === 0) return;
-    if (this.readers === 0) this.giveBack(tag, items.count);
+    if (this.readers === 0) this.requeue(tag, items.count);
     else this.ahead.add(tag, items);
   }
 
@@ -245,7 +245,7 @@ export class PendingGets {
     }
     this.confirmAll(tag + from, items.count - from);
     // The newest first, each ahead of everything: so they keep their order.
-    for (const back of unwanted.reverse()) this.giveBack(back, 1);
+    for (const back of unwanted.reverse()) this.requeue(back, 1);
   }
 
   /** They are the program's. */
@@ -338,7 +338,7 @@ export class PendingGets {
   /** The program stops waiting. What is on its way to it goes back. */
   private abort(call: GetCall, reason: unknown): void {
     this.cancel(call);
-    for (const { tag, items } of call.parts.reverse()) this.giveBack(tag, items.count);
+    for (const { tag, items } of call.parts.reverse()) this.requeue(tag, items.count);
     this.finish(call, () => call.reject(reason));
     this.connection.scheduleFlush();
   }

@@ -121,7 +121,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       gets.confirmAll(tag, mine);
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
-    for (const [tag, count] of back.reverse()) gets.giveBack(tag, count);
+    for (const [tag, count] of back.reverse()) gets.requeue(tag, count);
     if (bad !== undefined && values.length === 0) throw leftInQueue(bad.error);
     return values;
   }

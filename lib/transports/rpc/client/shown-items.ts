@@ -38,7 +38,7 @@ export class ShownItems {
     /** More may be shown. */
     private readonly onMore: () => void,
     /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
-    private readonly restore: (items: ItemBatch) => void,
+    private readonly requeue: (items: ItemBatch) => void,
   ) {}
 
   /** The program has one that was read ahead. */
@@ -58,12 +58,12 @@ export class ShownItems {
       else this.settles.settle(tag, 1, release, ahead ? this.confirmed : () => {});
     }
     // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
-    else if (release) this.restore(held.items.slice(held.index, held.index + 1));
+    else if (release) this.requeue(held.items.slice(held.index, held.index + 1));
   }
 
   /** Items that the program was given and cannot read, though others can: they come first again. */
   comeAgain(items: ItemBatch): void {
-    this.restore(items);
+    this.requeue(items);
   }
 
   private confirmation(): (result: SettleResult, count: number) => void {

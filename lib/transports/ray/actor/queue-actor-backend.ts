@@ -3,11 +3,11 @@ import { QueueTimeoutError } from '../../../errors';
 import { answerWithin, deadlineOf, remainingMs } from '../../../wait/deadline';
 import type { Wait } from '../../../wait/options';
 import type { RayActor, RayClient } from '../client/ray-client';
-import { ActorConnection } from './actor-session';
+import { ActorSession } from './actor-session';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
-import { Reader } from './taker';
+import { Taker } from './taker';
 import { unanswered } from './pending-call';
-import { LONGEST_CALL_MS, Writer } from './putter';
+import { LONGEST_CALL_MS, Putter } from './putter';
 
 interface ActorState {
   qsize: number;
@@ -20,7 +20,7 @@ interface ActorState {
   putters: number;
 }
 
-export class LeasedBackend implements Backend {
+export class QueueActorBackend implements Backend {
   readonly promises: Promises = {
     delivery: 'at-least-once',
     idempotentPuts: true,
@@ -28,9 +28,9 @@ export class LeasedBackend implements Backend {
     blocking: 'waits',
     totals: 'queue',
   };
-  private readonly connection: ActorConnection;
-  private readonly writer: Writer;
-  private readonly reader: Reader;
+  private readonly connection: ActorSession;
+  private readonly putter: Putter;
+  private readonly taker: Taker;
 
   constructor(
     client: RayClient,
@@ -38,9 +38,9 @@ export class LeasedBackend implements Backend {
     leaseMs: number,
     private readonly answerMs: number,
   ) {
-    this.connection = new ActorConnection(client, actor, leaseMs, answerMs);
-    this.writer = new Writer(this.connection, answerMs);
-    this.reader = new Reader(this.connection, answerMs);
+    this.connection = new ActorSession(client, actor, leaseMs, answerMs);
+    this.putter = new Putter(this.connection, answerMs);
+    this.taker = new Taker(this.connection, answerMs);
   }
 
   /** The maxsize that the queue has. */
@@ -50,11 +50,11 @@ export class LeasedBackend implements Backend {
   }
 
   put(item: unknown, wait: Wait): Promise<void> {
-    return this.writer.put(item, wait);
+    return this.putter.put(item, wait);
   }
 
   take(max: number, wait: Wait): Promise<Delivery[]> {
-    return this.reader.take(max, wait);
+    return this.taker.take(max, wait);
   }
 
   async state(): Promise<BackendState> {
@@ -86,10 +86,10 @@ export class LeasedBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    const leaving = Promise.all([this.writer.close(), this.reader.close()]).then(() => this.connection.leave());
+    const leaving = Promise.all([this.putter.close(), this.taker.close()]).then(() => this.connection.leave());
     // A handle whose actor does not answer is given up; its leases then run out.
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
-    this.writer.abandon();
+    this.putter.abort();
     this.connection.forget();
   }
 
