@@ -71,7 +71,8 @@ With a type of Ray's, half of the workers are Ray tasks in Python, which take fr
   run,
 };
 
-async function run(args: Arguments): Promise<number> {
+/** What is asked for. @throws UsageError for what does not go together */
+function settingsOf(args: Arguments) {
   const type = args.text('type') ?? 'shm';
   const makeQueues = makerOf(type);
   const onRay = type.startsWith('ray_');
@@ -81,18 +82,30 @@ async function run(args: Arguments): Promise<number> {
   }
   if (onRay) clusterAddress(type, args.text('address'));
   const workers = args.integer('workers', 1) ?? (onRay ? DEFAULT_RAY_WORKERS : defaultWorkers());
-  const batchRecords = args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH);
-  const rayTasks = args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS;
   const killAWorker = args.flag('kill-a-worker');
   if (killAWorker && workers < 2)
     throw new UsageError('--kill-a-worker needs --workers 2 or more: somebody has to go on.');
   const languages = otherLanguages(type, workers, args.flag('with-python'), args.text('with-cpp'));
-  const source = findSource(
-    args.text('file'),
-    args.text('group'),
-    args.text('value'),
-    !onRay && languages.workers.length === 0,
-  );
+  return {
+    type,
+    makeQueues,
+    onRay,
+    workers,
+    batchRecords: args.integer('batch', 1) ?? (onRay ? DEFAULT_RAY_BATCH : DEFAULT_BATCH),
+    rayTasks: args.integer('ray-tasks') ?? DEFAULT_RAY_WORKERS,
+    killAWorker,
+    languages,
+    source: findSource(
+      args.text('file'),
+      args.text('group'),
+      args.text('value'),
+      !onRay && languages.workers.length === 0,
+    ),
+  };
+}
+
+async function run(args: Arguments): Promise<number> {
+  const { type, makeQueues, onRay, workers, batchRecords, rayTasks, killAWorker, languages, source } = settingsOf(args);
   const alone = await inOneProcess(source);
   const signal = interruption();
   const queues = await makeQueues(`demo-${process.pid}`, { address: args.text('address'), rayTasks });

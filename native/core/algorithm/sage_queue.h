@@ -7,6 +7,8 @@
 //   next claimant first writes the loser-proof fact "owner, batch", the owner tag, into the claim's first slot, then
 //   overwrites tail. head does the same for takes. So at every instant the memory itself says who holds what, and
 //   recovery needs no witness: it turns a dead owner's claims into aborted slots and its takes into requeued items.
+//
+// Past 400 lines: one algorithm, whose steps are argued together.
 #pragma once
 
 #include <algorithm>

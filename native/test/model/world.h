@@ -1,4 +1,5 @@
 // One small queue under the model checker, what its threads do with it, and what must be true of it in the end.
+// Past 400 lines: one class, which every history uses.
 #pragma once
 
 #include "model/memory.h"

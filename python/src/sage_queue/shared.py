@@ -1,4 +1,7 @@
-"""`shm` and `sage_queue`: queues in shared memory, for every process of this host, in Python, Node, C and C++."""
+"""`shm` and `sage_queue`: queues in shared memory, for every process of this host, in Python, Node, C and C++.
+
+Past 400 lines: one class with every method of the protocol, as a program finds it.
+"""
 
 from __future__ import annotations
 
