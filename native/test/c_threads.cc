@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <chrono>
+#include <fstream>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "check.h"
@@ -117,16 +119,30 @@ TEST(threads_share_a_handle) {
   CHECK(got == all && sum == all * (all - 1) / 2 && queue.size() == 0);
 }
 
+/// Until that thread of this process has come and has slept for a while: longer than it does on its way.
+static void until_asleep(const std::atomic<pid_t>& id) {
+  for (int looks = 0; looks < 20;) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    std::ifstream file("/proc/self/task/" + std::to_string(id) + "/stat");
+    std::string text;
+    std::getline(file, text);
+    const size_t name_ends = text.rfind(')');
+    looks = name_ends != std::string::npos && text[name_ends + 2] == 'S' ? looks + 1 : 0;
+  }
+}
+
 TEST(those_who_wait_are_served_in_order) {
   Queue queue(options_for(__func__));
   std::vector<std::thread> threads;
   threads.reserve(4);
   for (int thread = 0; thread < 4; ++thread) {
-    threads.emplace_back([&, thread] {
+    std::atomic<pid_t> id{0};
+    threads.emplace_back([&queue, &id, thread] {
+      id = gettid();
       const auto one = queue.get();
       CHECK(one && one->text() == std::to_string(thread));
     });
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));  // it stands in line by then
+    until_asleep(id);  // in line
   }
   for (int thread = 0; thread < 4; ++thread) queue.put(std::to_string(thread));
   for (std::thread& thread : threads) thread.join();

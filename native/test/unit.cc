@@ -23,6 +23,18 @@ TEST(items_come_out_in_order) {
   }
 }
 
+TEST(a_put_takes_64_pieces_and_says_so) {
+  auto queue = make(__func__, 0, 65536);
+  const std::string text = "a";
+  const std::vector<Piece> pieces(100, Piece{reinterpret_cast<const uint8_t*>(text.data()), 1, 7});
+  uint32_t accepted = 0;
+  CHECK(queue->put(pieces.data(), 100, &accepted) == Outcome::kOk && accepted == kMaxBatch && queue->size() == 64);
+  queue->shut_down(true);
+  std::vector<uint8_t> bytes;
+  uint32_t codec = 0;
+  CHECK(!queue->peek(&bytes, &codec));
+}
+
 TEST(maxsize_is_exact) {
   for (const int maxsize : {1, 2, 3, 7, 64, 100}) {
     auto queue = make(__func__, maxsize, 65536);
