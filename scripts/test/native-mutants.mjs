@@ -92,7 +92,10 @@ function write(file, text) {
 }
 
 function build(mutations, chosen) {
-  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', 'test/history', 'python/tests/mixed'];
+  // What the tests' own list of programs takes from elsewhere, too.
+  const programs = readFileSync(join(root, 'native/test/CMakeLists.txt'), 'utf8');
+  const elsewhere = [...programs.matchAll(/\$\{PROJECT_SOURCE_DIR\}\/([\w./-]+)/g)].map(([, path]) => dirname(path));
+  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', ...elsewhere];
   for (const file of execFileSync('git', listed, { cwd: root, encoding: 'utf8' }).trim().split('\n')) {
     const source = readFileSync(join(root, file), 'utf8');
     const mine = mutations.filter((mutation) => mutation.file === file);
@@ -113,9 +116,9 @@ inline bool always(int mutant, bool value) { return is(mutant) || value; }
   const flags = ['-DSAGE_BUILD_ADDON=OFF', '-DSAGE_BUILD_TESTS=ON', '-DSAGE_FAILPOINTS=ON'];
   const quiet = { stdio: ['ignore', 'ignore', 'inherit'] };
   execFileSync('cmake', ['-S', copy, '-B', join(copy, 'build'), ...flags, '-DCMAKE_CXX_FLAGS=-w'], quiet);
-  const programs = new Set(chosen.flatMap((mutation) => testsOf(mutation).map(({ command }) => command[0])));
-  if (programs.size === 0) return;
-  execFileSync('cmake', ['--build', join(copy, 'build'), '--parallel', '2', '--target', ...programs], quiet);
+  const targets = new Set(chosen.flatMap((mutation) => testsOf(mutation).map(({ command }) => command[0])));
+  if (targets.size === 0) return;
+  execFileSync('cmake', ['--build', join(copy, 'build'), '--parallel', '2', '--target', ...targets], quiet);
 }
 
 /** Runs a test with one mutation on. Undefined: it noticed nothing. */
