@@ -1,7 +1,8 @@
 /**
  * Whoever awaits one call after the other leaves the event loop its turns, also where each is answered at once: timers run, signals and
- * sockets are heard. Counted against the CPU time of this process, since a machine that is busy takes both alike.
+ * sockets are heard. Counted against the CPU time of the loop's thread, since a machine that is busy takes both alike.
  */
+import { readFileSync } from 'node:fs';
 import { QueueDescriptor, registerQueueImplementation, resolveDescriptor } from '../../lib';
 import type { NativeQueue, Queue, QueueLike } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
@@ -48,8 +49,9 @@ afterEach(async () => {
   for (const end of ends.splice(0)) await end();
 });
 const name = (): string => `fairness.${process.pid}.${made++}`;
+const isRemote = (type: string): boolean => type.startsWith('rpc');
 /** More than a loop takes in its time: over the network a hundredth of what memory gives. */
-const itemsFor = (type: string): number[] => Array.from({ length: type.startsWith('rpc') ? 5_000 : 150_000 }, () => 1);
+const itemsFor = (type: string): number[] => Array.from({ length: isRemote(type) ? 5_000 : 400_000 }, () => 1);
 
 const local = (): Queue => resolveDescriptor(QueueDescriptor.createLocalQueue(name())) as Queue;
 function native(descriptor: QueueDescriptor): Bench {
@@ -125,18 +127,44 @@ const refused: Record<string, (queue: Queue) => Promise<unknown>> = {
   join: (queue) => queue.join(),
 };
 
-const CPU_MS = 60;
+/** Cold code, and the collector after what was put in, make the first turns long. */
+const WARM_MS = 40;
+const CPU_MS = 120;
 /** A turn at least so often. */
 const TURN_MS = 20;
-/** The question how much it was costs more than most calls do: it is asked after so long. */
+/** The question how much time it was costs more than most calls do: it is asked after so long. */
 const LOOK_MS = 0.5;
-const cpuMs = (since?: NodeJS.CpuUsage): number => {
-  const { user, system } = process.cpuUsage(since);
-  return (user + system) / 1000;
+/** What the thread of the loop took, where the system says it: the collector's and the compiler's own threads are no part of a turn. */
+const cpuMs = (): number => {
+  try {
+    return Number(readFileSync('/proc/self/schedstat', 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
 };
 
+/** Awaits one call after the other for so long. @returns the time it took */
+async function callFor(next: () => Promise<unknown>, ms: number): Promise<number> {
+  const start = cpuMs();
+  const until = performance.now() + 20_000;
+  for (let look = 0; ;) {
+    const now = performance.now();
+    if (now >= look) {
+      if (cpuMs() - start >= ms || now >= until) break;
+      look = now + LOOK_MS;
+    }
+    if ((await next()) === 'enough') break;
+  }
+  return cpuMs() - start;
+}
+
 /** Awaits one call after the other for a while, and counts the turns of timers and of immediates. */
-async function turnsOf(next: () => Promise<unknown>): Promise<{ timers: number; immediates: number; due: number }> {
+async function turnsOf(
+  next: () => Promise<unknown>,
+  warmMs: number,
+): Promise<{ timers: number; immediates: number; due: number }> {
+  await callFor(next, warmMs);
   let timers = 0;
   let immediates = 0;
   let running = true;
@@ -146,41 +174,35 @@ async function turnsOf(next: () => Promise<unknown>): Promise<{ timers: number; 
     if (running) setImmediate(again);
   };
   setImmediate(again);
-  const start = process.cpuUsage();
-  const until = performance.now() + 20_000;
   try {
-    for (let look = 0; ;) {
-      const now = performance.now();
-      if (now >= look) {
-        if (cpuMs(start) >= CPU_MS || now >= until) break;
-        look = now + LOOK_MS;
-      }
-      if ((await next()) === 'enough') break;
-    }
+    const due = Math.floor((await callFor(next, CPU_MS)) / TURN_MS);
+    return { timers, immediates, due };
   } finally {
     running = false;
     clearInterval(timer);
   }
-  return { timers, immediates, due: Math.floor(cpuMs(start) / TURN_MS) };
 }
 
 describe.each(Object.entries(types))('%s', (type, make) => {
   const expectTurns = async (next: () => Promise<unknown>): Promise<void> => {
-    const { timers, immediates, due } = await turnsOf(next);
+    // Over the network there are turns in every call, and few items.
+    const { timers, immediates, due } = await turnsOf(next, isRemote(type) ? 0 : WARM_MS);
+    if (!isRemote(type)) expect(due).toBeGreaterThan(0); // else there was too little to take
     expect(Math.min(timers, immediates)).toBeGreaterThanOrEqual(due);
   };
   const items = itemsFor(type);
-  /** With items in it for as long as it takes. */
-  const full = async (): Promise<Bench> => {
+  /** With items in it for as long as it takes. @param times so often as many for calls that take several */
+  const full = async (times = 1): Promise<Bench> => {
     const bench = await make();
     if (bench.fill !== undefined) bench.fill();
-    else if (!type.startsWith('four')) await bench.queue.putMany(items);
+    else if (!type.startsWith('four')) for (let left = times; left > 0; left--) await bench.queue.putMany(items);
     return bench;
   };
 
   test.each(Object.entries(takes))('%s', async (what, call) => {
-    const { queue, fill } = await full();
     const each = what.includes('16') ? 16 : 1;
+    const times = each > 1 && !isRemote(type) ? 4 : 1;
+    const { queue, fill } = await full(times);
     let taken = 0;
     await expectTurns(() => {
       if (!what.includes('release')) taken += each;
@@ -188,7 +210,7 @@ describe.each(Object.entries(types))('%s', (type, make) => {
         fill();
         taken = 0;
       }
-      return fill === undefined && taken > items.length - 100 ? Promise.resolve('enough') : call(queue);
+      return fill === undefined && taken > times * items.length - 100 ? Promise.resolve('enough') : call(queue);
     });
   });
 
