@@ -8,7 +8,7 @@ import { root } from '../build/zig.mjs';
 
 const MAX_BYTES = 4 * 1024 * 1024;
 const ALLOWED =
-  /^(package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING|SECURITY)\.md|docs\/.+\.(md|svg)|examples\/.+\.(mjs|md|json|yaml)|binding\.gyp|CMakeLists\.txt|dist\/.+|proto\/.+\.proto|prebuilds\/[\w-]+\/[\w.]+\.node|native\/.+\.(cc|h)|native\/sources\.gypi|native\/exports\.ver|scripts\/build\/install\.cjs)$/;
+  /^(package\.json|README\.md|LICENSE|(CHANGELOG|CONTRIBUTING|SECURITY)\.md|docs\/.+\.(md|svg)|examples\/.+\.(mjs|py|md|json|yaml)|binding\.gyp|CMakeLists\.txt|dist\/.+|proto\/.+\.proto|prebuilds\/[\w-]+\/[\w.]+\.node|native\/.+\.(cc|h)|native\/sources\.gypi|native\/exports\.ver|scripts\/build\/install\.cjs)$/;
 const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
 const complaints = [];
 const scratch = mkdtempSync(join(tmpdir(), 'sage-queue-pack-'));
