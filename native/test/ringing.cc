@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -47,14 +48,22 @@ class Blocked {
     return within(kSoonMs, [&] { return tries_ > before_; });
   }
   void stop() { over_ = true; }
+  /// Other threads may use its handle while it sleeps in there.
+  void interrupt(Queue& queue) {
+    const std::lock_guard<std::mutex> locked(lock_);
+    queue.interrupt(kGetters);
+  }
 
  private:
   void run(Queue& queue) {
-    queue.wait(kGetters, 60000, [&] {
+    const std::lock_guard<std::mutex> locked(lock_);
+    const auto attempt = [&] {
       ++tries_;
       return over_ || get(queue) != "<none>";
-    });
+    };
+    queue.wait(kGetters, 60000, attempt, lock_);
   }
+  std::mutex lock_;
   std::atomic<bool> over_{false};
   std::atomic<int> tries_{0};
   int before_ = 0;
@@ -219,6 +228,6 @@ TEST(who_is_interrupted_tries_again) {
   auto getter = make(__func__);
   Blocked blocked(*getter);
   blocked.stop();
-  getter->interrupt(kGetters);
+  blocked.interrupt(*getter);
   CHECK(blocked.is_woken());
 }
