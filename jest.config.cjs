@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/scripts/test/environment.cjs',
   testMatch: ['<rootDir>/test/**/*.test.ts'],
   // They need a cluster: see jest.ray.config.cjs.
   testPathIgnorePatterns: ['/node_modules/', '<rootDir>/test/ray-cluster/', '<rootDir>/test/ray-secured/'],
