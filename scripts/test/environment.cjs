@@ -11,8 +11,8 @@ module.exports = class extends TestEnvironment {
     super(...given);
     if (listens || process.send === undefined) return;
     listens = true;
-    process.on('message', ([kind]) => {
-      if (kind === CHILD_MESSAGE_END) setImmediate(() => process.exit());
+    process.on('message', (message) => {
+      if (Array.isArray(message) && message[0] === CHILD_MESSAGE_END) setImmediate(() => process.exit());
     });
   }
 };
