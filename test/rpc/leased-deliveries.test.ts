@@ -1,37 +1,11 @@
 /** Deliveries out of a queue that lends no encoded items, as one of somebody's own or on Ray: by the batch, no larger than a delivery may be. */
-import {
-  QueueDescriptor,
-  QueueEmptyError,
-  registerQueueImplementation,
-  resolveDescriptor,
-  SerializationError,
-} from '../../lib';
-import type { LeaseBatch, Queue, QueueLike } from '../../lib';
+import { QueueDescriptor, registerQueueImplementation, resolveDescriptor, SerializationError } from '../../lib';
+import type { LeaseBatch, Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import { BATCH_BYTES } from '../../lib/transports/rpc/wire/protocol';
+import { Impatient } from '../adapter/queues';
 
-class FourMethods implements QueueLike {
-  private readonly items: unknown[] = [];
-
-  put(item: unknown): void {
-    this.items.push(item);
-  }
-
-  get(): unknown {
-    if (this.items.length === 0) throw new QueueEmptyError();
-    return this.items.shift();
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
-  }
-}
-
-registerQueueImplementation('four_methods', FourMethods);
+registerQueueImplementation('four_methods', Impatient);
 
 let backing: Queue;
 let server: QueueServer;

@@ -1,33 +1,12 @@
 /** A queue of each type that work runs on, fresh for each test. */
-import { QueueDescriptor, QueueEmptyError, registerQueueImplementation, resolveDescriptor } from '../../lib';
-import type { NativeQueue, Queue, QueueLike } from '../../lib';
+import { QueueDescriptor, registerQueueImplementation, resolveDescriptor } from '../../lib';
+import type { NativeQueue, Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import type { Consumer } from '../../lib/work';
 import { StubQueue } from '../../lib/testing';
+import { Impatient } from '../adapter/queues';
 
-/** Somebody's own queue: the four methods, nothing that counts. */
-class FourMethods implements QueueLike {
-  private readonly items: unknown[] = [];
-
-  put(item: unknown): void {
-    this.items.push(item);
-  }
-
-  get(): unknown {
-    if (this.items.length === 0) throw new QueueEmptyError();
-    return this.items.shift();
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
-  }
-}
-
-registerQueueImplementation('four_methods', FourMethods);
+registerQueueImplementation('four_methods', Impatient);
 
 let count = 0;
 const consumers: Consumer[] = [];
