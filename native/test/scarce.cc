@@ -274,23 +274,35 @@ TEST(a_child_goes_on_with_a_queue_whose_name_was_taken_away) {
   CHECK(take(*queue));
 }
 
-TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parents_was_due) {
-  const SegmentOptions options = options_for("due");
-  auto first = Queue::open(options, Create::kIfMissing);
-  auto second = Queue::open(options, Create::kIfMissing);
-  auto putter = Queue::open(options, Create::kIfMissing);
-  const auto sleep = [&] {  // the first is rung and does not come to it
+/// Two getters of this process, of which the first is rung and does not come to it; the second is due to a follow-up.
+struct TwoSleepers {
+  std::unique_ptr<Queue> first;
+  std::unique_ptr<Queue> second;
+  explicit TwoSleepers(const SegmentOptions& options)
+      : first(Queue::open(options, Create::kIfMissing)), second(Queue::open(options, Create::kIfMissing)) {}
+  ~TwoSleepers() {
+    for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
+    while (take(*first)) {
+    }
+  }
+  void sleep() {
     for (auto* getter : {first.get(), second.get()}) {
       getter->rung(kGetters);
       getter->begin_waiting(kGetters);
     }
-  };
-  const auto followed_up = [&] {
+  }
+  bool followed_up() {
     return within(kStuckSeconds * 1000, [&] { return second->bell(kGetters) == Bell::kRungWithAll; });
-  };
+  }
+};
+
+TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parents_was_due) {
+  const SegmentOptions options = options_for("due");
+  TwoSleepers sleepers(options);
+  auto putter = Queue::open(options, Create::kIfMissing);
   int word[2];
   CHECK(pipe(word) == 0);
-  sleep();
+  sleepers.sleep();
   CHECK(put(*putter));
   const pid_t child = in_child([&] {
     char byte = 0;
@@ -299,16 +311,41 @@ TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parent
     CHECK(read(word[0], &byte, 1) == 1);
     putter->close();
   });
-  CHECK(followed_up());
-  sleep();
+  CHECK(sleepers.followed_up());
+  sleepers.sleep();
   CHECK(write(word[1], "c", 1) == 1);
-  CHECK(followed_up());
+  CHECK(sleepers.followed_up());
   CHECK(write(word[1], "c", 1) == 1);
   CHECK(ends_well(child));
-  for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
-  while (take(*first)) {
-  }
   for (const int end : word) close(end);
+}
+
+TEST(who_could_not_follow_up_a_wake_for_lack_of_a_thread_follows_up_the_next) {
+  const SegmentOptions options = options_for("no+thread");
+  TwoSleepers sleepers(options);
+  int word[2];
+  int answer[2];
+  CHECK(pipe(word) == 0 && pipe(answer) == 0);
+  char byte = 0;
+  sleepers.sleep();
+  const pid_t child = in_child([&] {
+    auto putter = Queue::open(options, Create::kIfMissing);
+    no_threads = true;
+    CHECK(put(*putter));
+    no_threads = false;
+    CHECK(write(word[1], "p", 1) == 1 && read(answer[0], &byte, 1) == 1);
+    CHECK(put(*putter));
+    CHECK(read(answer[0], &byte, 1) == 1);
+    putter->close();
+  });
+  CHECK(read(word[0], &byte, 1) == 1);
+  CHECK(sleepers.second->bell(kGetters) == Bell::kParked);
+  sleepers.sleep();
+  CHECK(write(answer[1], "a", 1) == 1);
+  CHECK(sleepers.followed_up());
+  CHECK(write(answer[1], "a", 1) == 1);
+  CHECK(ends_well(child));
+  for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }
