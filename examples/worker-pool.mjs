@@ -24,7 +24,7 @@ async function work(name) {
       if (number % 10 === 3 && deliveries === 1) throw new Error('Not at the first attempt');
       await results.put({ number, square: number ** 2 });
     },
-    { concurrency: 4, maxDeliveries: 5, deadLetter: dead, backoffMs: () => 20, onError: () => {} },
+    { concurrency: 4, maxDeliveries: 3, deadLetter: dead, backoffMs: () => 20, onError: () => {} },
   );
   // What is under way ends, or goes back to the queue: Kubernetes kills 30 s after SIGTERM, `docker stop` after 10.
   process.once('SIGTERM', () => void consumer.stop({ graceMs: 8000 }));

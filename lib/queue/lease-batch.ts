@@ -2,6 +2,7 @@
 import { asyncDispose } from '../util/dispose';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import { LeaseRun } from './lease-table';
+import type { LeaseEnd } from './lease-table';
 import type { Lease, LeaseBatch } from './types';
 
 export type { HeldItems } from './lease-table';
@@ -9,15 +10,12 @@ export type { HeldItems } from './lease-table';
 /** How a batch ends of which the program saw nothing. The property's name; no part of what programs see. */
 export const leaseRun: unique symbol = Symbol('leaseRun');
 
-/**
- * Ends the leases from … to - 1 of a batch. @param how undo: nobody saw the items, which go back as if they had not been lent where their
- * queue can do that
- */
+/** Ends the leases from … to - 1 of a batch. An undo is a release where their queue knows no better. */
 export async function endLeases(
   batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun },
   from: number,
   to: number,
-  how: 'ack' | 'release' | 'undo',
+  how: LeaseEnd,
 ): Promise<void> {
   const run = batch[leaseRun];
   if (run !== undefined) return how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack');

@@ -4,6 +4,9 @@ import { asyncDispose } from '../util/dispose';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import type { Awaitable, Lease } from './types';
 
+/** How a lease ends. undo: nobody saw the item, which goes back as if it had not been lent. */
+export type LeaseEnd = 'ack' | 'release' | 'undo';
+
 /** Items on lease together, as their queue keeps them. */
 export interface HeldItems {
   /** Ends the leases from … to - 1, all of them open until now; the items that go back come again in the order they had. */

@@ -1,7 +1,7 @@
 /** What a server remembers of its clients, so that a put sent again is applied once and a settle sent again is answered. */
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Range, Settle } from '../transports/rpc/wire/protocol';
-import { DeliveryTable, release } from './delivery-table';
+import { DeliveryTable, endOf, release } from './delivery-table';
 import type { Delivery } from './delivery-table';
 
 /** A client that never says what it knows must not grow its state without end. */
@@ -45,7 +45,7 @@ export class ClientState {
     for (const settle of settles) {
       const number = toNumber(settle.settle);
       if (!this.settled.has(number)) {
-        const settled = this.kept.settle(toNumber(settle.tag), toNumber(settle.count), settle.release === true);
+        const settled = this.kept.settle(toNumber(settle.tag), toNumber(settle.count), endOf(settle));
         if (settled === undefined) continue;
         try {
           await settled.ended;

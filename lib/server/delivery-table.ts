@@ -2,8 +2,9 @@
  * What one client has, by tag, kept as the deliveries in which it went out. Which of the leases have ended is their run's to know: a settle
  * that names one which has ended is refused as a whole.
  */
-import type { LeaseRun } from '../queue/lease-table';
+import type { LeaseEnd, LeaseRun } from '../queue/lease-table';
 import type { Awaitable } from '../queue/types';
+import type { Settle } from '../transports/rpc/wire/protocol';
 
 /**
  * lease: the program works on it, and it goes back with the stream. given: the program may have it, so it is kept for the client when the
@@ -38,10 +39,11 @@ export class DeliveryTable {
   }
 
   /**
-   * Ends the leases with the tags first … first + count - 1, of one delivery or of several: their items are the client's, or go back.
+   * Ends the leases with the tags first … first + count - 1, of one delivery or of several: their items are the client's, or go back. Of
+   * what goes back only a lease was seen by the program, unless its client says that it was not.
    * @returns undefined when one of them is not here or has ended; else `ended`, which is over when their queue has been told
    */
-  settle(first: number, count: number, back: boolean): { ended: Awaitable<void> } | undefined {
+  settle(first: number, count: number, how: LeaseEnd): { ended: Awaitable<void> } | undefined {
     if (count < 1) return undefined;
     const start = this.deliveries.findIndex((one) => one.first <= first && first < one.first + sizeOf(one));
     const parts: Delivery[] = [];
@@ -54,10 +56,10 @@ export class DeliveryTable {
       tag += part.to - part.from;
     }
     let ended: Awaitable<void> = undefined;
-    for (const { run, from, to, use } of back ? parts.reverse() : parts) {
+    for (const { run, from, to, use } of how === 'ack' ? parts : parts.reverse()) {
       if (use === 'ahead') this.ahead -= to - from;
-      // What goes back was not shown, but for a lease that the program releases.
-      ended = back && use !== 'lease' ? run.undo(from, to, ended) : run.end(from, to, !back, ended);
+      const undone = how === 'undo' || (how === 'release' && use !== 'lease');
+      ended = undone ? run.undo(from, to, ended) : run.end(from, to, how === 'ack', ended);
     }
     this.forgetEnded(start, parts.length);
     return { ended };
@@ -78,6 +80,12 @@ export class DeliveryTable {
         .map(([from, to]) => sliceOf(delivery, from - delivery.from, to - delivery.from)),
     );
   }
+}
+
+/** How a settle ends its leases. */
+export function endOf({ release, unseen }: Settle): LeaseEnd {
+  if (release !== true) return 'ack';
+  return unseen === true ? 'undo' : 'release';
 }
 
 const isAnyOpen = ({ run, from, to }: Delivery): boolean => run.isAnyOpen(from, to);

@@ -10,7 +10,7 @@ import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Get, Settle } from '../transports/rpc/wire/protocol';
 import type { ClientState } from './client-state';
-import { DeliveryTable, release, split } from './delivery-table';
+import { DeliveryTable, endOf, release, split } from './delivery-table';
 import type { Delivery } from './delivery-table';
 import type { FrameWriter } from './frame-writer';
 import { countsOf } from './leased-batch';
@@ -131,7 +131,7 @@ export class GetStream implements Holder {
     this.client?.knownSettles(toNumber(settle.knownSettles));
     if (toNumber(settle.count) === 0) return this.concluded(number, true);
     const { ahead } = this.deliveries;
-    const settled = this.deliveries.settle(toNumber(settle.tag), toNumber(settle.count), settle.release === true);
+    const settled = this.deliveries.settle(toNumber(settle.tag), toNumber(settle.count), endOf(settle));
     if (settled === undefined) return this.concluded(number, false);
     if (this.deliveries.ahead !== ahead) this.aheadChanged();
     const { ended } = settled;

@@ -8,7 +8,7 @@
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
-import type { Awaitable, Queue } from '../queue/types';
+import type { Awaitable, Queue, WaitOptions } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
@@ -106,7 +106,7 @@ export class QueueConsumer<T> implements Consumer {
     const { graceMs = DEFAULT_GRACE_MS } = options;
     if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
     this.endTaking();
-    for (const held of this.ready.splice(0)) this.settlements.requeue(held);
+    this.settlements.giveBack(this.ready.splice(0));
     this.grace.set(performance.now() + graceMs);
     this.advance();
     await this.done.catch(() => {});
@@ -178,8 +178,7 @@ export class QueueConsumer<T> implements Consumer {
     this.taking = true;
     try {
       const places = this.options.concurrency - this.running.size;
-      const batch = await this.queue.leaseMany(places * (this.options.batch ?? 1), { signal: this.takes.signal });
-      const items = holdItems<T>(batch);
+      const items = await this.lease(places * (this.options.batch ?? 1), { signal: this.takes.signal });
       let moved = 0;
       for (const held of items) if (!this.admit(held)) moved++;
       this.restUntil = moved === items.length ? performance.now() + REST_MS : 0;
@@ -191,6 +190,14 @@ export class QueueConsumer<T> implements Consumer {
     }
     this.taking = false;
     this.advance();
+  }
+
+  /** None when the consumer came to its end meanwhile. */
+  private async lease(max: number, options: WaitOptions): Promise<HeldItem<T>[]> {
+    const items = holdItems<T>(await this.queue.leaseMany(max, options));
+    if (!this.ending) return items;
+    this.settlements.giveBack(items);
+    return [];
   }
 
   private cannotTake(error: unknown): void {
@@ -214,19 +221,15 @@ export class QueueConsumer<T> implements Consumer {
   private endTaking(): void {
     this.ending = true;
     this.takes.abort(CALLED_OFF);
-    for (const held of this.waiting.clear()) this.settlements.requeue(held);
+    this.settlements.giveBack(this.waiting.clear());
     if (this.suspect !== undefined && this.mode === 'open') {
-      this.settlements.requeue(this.suspect);
+      this.settlements.giveBack([this.suspect]);
       this.suspect = undefined;
     }
   }
 
   /** False: it went to the back of the queue, its time has not come. */
   private admit(held: HeldItem<T>): boolean {
-    if (this.ending) {
-      this.settlements.requeue(held);
-      return true;
-    }
     if (held.deliveries > this.options.maxDeliveries) {
       void this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
       return true;
@@ -324,7 +327,7 @@ export class QueueConsumer<T> implements Consumer {
     let held: HeldItem<T> | undefined = suspect;
     while (held !== undefined) {
       this.suspect = undefined;
-      if (this.ending) this.settlements.requeue(held);
+      if (this.ending) this.settlements.giveBack([held]);
       else this.running.start([held]);
       await this.becomesQuiet();
       held = performance.now() < until ? await this.nextAfterAlone() : undefined;
@@ -342,8 +345,9 @@ export class QueueConsumer<T> implements Consumer {
     this.taking = true;
     try {
       for (let looks = 0; looks < LOOKS_ALONE && !this.ending; looks++) {
-        const [held] = holdItems<T>(await this.queue.leaseMany(1, { block: false }));
-        this.admit(held!);
+        const [held] = await this.lease(1, { block: false });
+        if (held === undefined) return undefined;
+        this.admit(held);
         const next = this.suspect ?? this.ready.shift();
         if (next !== undefined) return next;
       }

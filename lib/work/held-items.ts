@@ -14,6 +14,8 @@ export interface HeldItem<T> {
   readonly item: T;
   readonly lease: Lease<unknown>;
   readonly origin: Origin;
+  /** Its place in that batch. */
+  readonly index: number;
   /** Of this delivery and those before the item was put again. */
   readonly deliveries: number;
   readonly crashes: number;
@@ -23,12 +25,13 @@ export interface HeldItem<T> {
 
 export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
   const origin: Origin = { batch, count: batch.items.length, finished: [] };
-  return batch.leases.map((lease) => {
+  return batch.leases.map((lease, index) => {
     const found = readRecord(lease.item);
     return {
       item: (found === undefined ? lease.item : found.item) as T,
       lease,
       origin,
+      index,
       deliveries: lease.deliveries + (found?.record.deliveries ?? 0),
       crashes: lease.crashes + (found?.record.crashes ?? 0),
       dueAtMs: found !== undefined && lease.deliveries === 1 ? found.record.dueAtMs : undefined,

@@ -1,5 +1,6 @@
 /** How leases end: acknowledged, given back, buried as dead letters, or moved to the back of the queue. */
 import { QueueClosedError, QueueFullError, QueueShutDownError, SerializationError } from '../errors';
+import { endLeases } from '../queue/lease-batch';
 import type { Queue } from '../queue/types';
 import type { FailureReports } from './failure-reports';
 import { Acknowledgements } from './held-items';
@@ -45,8 +46,15 @@ export class Settlements<T> {
     for (const held of items) this.acknowledgements.add(held);
   }
 
+  /** Back into the queue, which counts the delivery. */
   requeue(held: HeldItem<T>): void {
     void this.settle(held.lease.release(), [held]);
+  }
+
+  /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
+  giveBack(items: readonly HeldItem<T>[]): void {
+    for (const held of [...items].reverse())
+      void this.settle(endLeases(held.origin.batch, held.index, held.index + 1, 'undo'), [held]);
   }
 
   /** @param deliveries attempts */
@@ -96,7 +104,7 @@ export class Settlements<T> {
       [held],
     );
     if (moved) return;
-    if (this.owner.isEnding()) this.requeue(held);
+    if (this.owner.isEnding()) this.giveBack([held]);
     else this.owner.keep(held, pauseMs);
   }
 

@@ -213,6 +213,8 @@ export const silence = (): Promise<never> => new Promise(() => {});
 export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } {
   const items: unknown[] = [];
   const leased = new Map<number, unknown>();
+  /** By the item: those of a test differ. */
+  const deliveries = new Map<unknown, number>();
   let leases = 0;
   let applied = 0;
   const incarnation = `${Math.random()}`;
@@ -236,7 +238,12 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
   const cancels = new Map<number, () => void>();
   const settle = (request: readonly unknown[]): null => {
     const [acks, releases, unseen] = (request[2] as PyList).items as PyList[];
-    for (const id of acks!.items) leased.delete(id as number);
+    for (const id of acks!.items as number[]) {
+      deliveries.delete(leased.get(id));
+      leased.delete(id);
+    }
+    for (const id of unseen!.items as number[])
+      if (leased.has(id)) deliveries.set(leased.get(id), deliveries.get(leased.get(id))! - 1);
     for (const id of [...releases!.items, ...unseen!.items].reverse() as number[]) {
       if (leased.has(id)) items.unshift(leased.get(id));
       leased.delete(id);
@@ -269,7 +276,8 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
       await waitFor(call, seconds(wait), () => items.length > 0);
       const taken = items.splice(0, most).map((item) => {
         leased.set(++leases, item);
-        return [leases, 1, item];
+        deliveries.set(item, (deliveries.get(item) ?? 0) + 1);
+        return [leases, deliveries.get(item)!, item];
       });
       return ['ok', taken];
     },

@@ -1,6 +1,7 @@
 /** Leases of a Ray queue end once; what is on lease when its handle closes goes back, and an ack that comes after that says so. */
 import { QueueClosedError, QueueDescriptor, QueueEmptyError, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
+import { endLeases } from '../../lib/queue/lease-batch';
 import { RayActorDiedError } from '../../lib/ray';
 import type { PyList, PyObject } from '../../lib/transports/ray/pickle/types';
 import { FakeRay, fakeQueueActor, type Methods, Raised } from './fake-ray';
@@ -80,6 +81,22 @@ test.each<[string, () => () => Queue<unknown>]>([
   await batch.leases[1]!.ack();
   await batch.release();
   expect(await queue.getMany(10)).toEqual([1, 3, 4, 5]);
+});
+
+test.each<[string, () => () => Queue<unknown>]>([
+  ['a queue actor', () => onQueue],
+  ['a foreign actor', () => onForeign([])],
+])('%s: a release counts as a delivery, an undo does not', async (_name, make) => {
+  const queue = make()();
+  await queue.putMany([1, 2]);
+  const batch = await queue.leaseMany(2);
+  await endLeases(batch, 1, 2, 'undo');
+  await batch.leases[0]!.release();
+  const again = await queue.leaseMany(2);
+  expect(again.leases.map(({ item, deliveries }) => [item, deliveries])).toEqual([
+    [1, 2],
+    [2, 1],
+  ]);
 });
 
 test('once their actor is gone, the ack of each says that', async () => {

@@ -1,7 +1,7 @@
 /** What a client has, by tag: a lease ends once and only for itself, and the run that was lent is the one who knows. */
 import { LeaseTable } from '../../lib/queue/lease-table';
 import type { HeldItems, LeaseRun } from '../../lib/queue/lease-table';
-import { DeliveryTable, release } from '../../lib/server/delivery-table';
+import { DeliveryTable, endOf, release } from '../../lib/server/delivery-table';
 import type { Use } from '../../lib/server/delivery-table';
 
 const calls: string[] = [];
@@ -37,17 +37,32 @@ function deliver(use: Use, count: number, of: HeldItems): LeaseRun {
 
 test('what was settled is settled no more, and a settle that names one of it is refused as a whole', () => {
   deliver('lease', 5, held('a'));
-  expect(table.settle(2, 2, false)).toEqual({ ended: undefined });
-  expect(table.settle(2, 2, true)).toBeUndefined();
-  expect(table.settle(1, 5, true)).toBeUndefined();
-  expect(table.settle(3, 2, false)).toBeUndefined();
+  expect(table.settle(2, 2, 'ack')).toEqual({ ended: undefined });
+  expect(table.settle(2, 2, 'release')).toBeUndefined();
+  expect(table.settle(1, 5, 'release')).toBeUndefined();
+  expect(table.settle(3, 2, 'ack')).toBeUndefined();
   expect(told()).toEqual(['a ack 1-3']);
-  expect(table.settle(4, 2, true)).toBeDefined();
-  expect(table.settle(1, 1, false)).toBeDefined();
+  expect(table.settle(4, 2, 'release')).toBeDefined();
+  expect(table.settle(1, 1, 'ack')).toBeDefined();
   expect(told()).toEqual(['a back 3-5', 'a ack 0-1']);
   expect(table.isEmpty).toBe(true);
-  expect(table.settle(1, 1, false)).toBeUndefined();
+  expect(table.settle(1, 1, 'ack')).toBeUndefined();
 });
+
+test('of what goes back only a lease counts, and that only if its program saw it', () => {
+  for (const use of ['lease', 'given', 'ahead'] as const) deliver(use, 2, held(use));
+  expect(table.settle(1, 1, 'release')).toBeDefined();
+  expect(table.settle(2, 1, 'undo')).toBeDefined();
+  expect(table.settle(3, 4, 'release')).toBeDefined();
+  expect(told()).toEqual(['lease back 0-1', 'lease undo 1-2', 'ahead undo 0-2', 'given undo 0-2']);
+});
+
+test.each([
+  [{ tag: 1 }, 'ack'],
+  [{ release: true }, 'release'],
+  [{ release: true, unseen: true }, 'undo'],
+  [{ unseen: true }, 'ack'],
+] as const)('the settle %p says %s', (settle, how) => expect(endOf(settle)).toBe(how));
 
 test('tags that were never given, and none at all, are refused', () => {
   deliver('given', 2, held('a'));
@@ -59,7 +74,7 @@ test('tags that were never given, and none at all, are refused', () => {
     [0, 3],
   ] as const)
     // prettier-ignore
-    expect(table.settle(first, count, false)).toBeUndefined();
+    expect(table.settle(first, count, 'ack')).toBeUndefined();
   expect(told()).toEqual([]);
   expect(table.isEmpty).toBe(false);
 });
@@ -67,12 +82,12 @@ test('tags that were never given, and none at all, are refused', () => {
 test('over several deliveries: what goes back goes newest first, and only a lease was seen', () => {
   const [a, b, c] = [deliver('lease', 2, held('a')), deliver('given', 2, held('b')), deliver('ahead', 2, held('c'))];
   expect(table.ahead).toBe(2);
-  expect(table.settle(2, 4, true)).toBeDefined();
+  expect(table.settle(2, 4, 'release')).toBeDefined();
   expect(told()).toEqual(['c undo 0-1', 'b undo 0-2', 'a back 1-2']);
   expect([a.open, b.open, c.open, table.ahead]).toEqual([1, 0, 1, 1]);
-  expect(table.settle(6, 1, false)).toBeDefined();
-  expect(table.settle(3, 1, false)).toBeUndefined();
-  expect(table.settle(1, 1, false)).toBeDefined();
+  expect(table.settle(6, 1, 'ack')).toBeDefined();
+  expect(table.settle(3, 1, 'ack')).toBeUndefined();
+  expect(table.settle(1, 1, 'ack')).toBeDefined();
   expect(table.isEmpty).toBe(true);
 });
 
@@ -80,8 +95,8 @@ test('all of it has ended when settle returns, while the queue of the first is s
   let done = (): void => {};
   deliver('given', 1, held('slow', new Promise((resolve) => (done = resolve))));
   deliver('given', 1, held('b'));
-  const settled = table.settle(1, 2, false);
-  expect(table.settle(2, 1, true)).toBeUndefined();
+  const settled = table.settle(1, 2, 'ack');
+  expect(table.settle(2, 1, 'release')).toBeUndefined();
   done();
   await settled!.ended;
   expect(told()).toEqual(['slow ack 0-1', 'b ack 0-1']);
@@ -98,7 +113,7 @@ test('a queue that fails is told of, and keeps no other from its turn', async ()
   deliver('given', 1, held('b'));
   deliver('given', 1, failing());
   deliver('given', 1, held('d'));
-  await expect(table.settle(1, 4, false)!.ended).rejects.toThrow('no');
+  await expect(table.settle(1, 4, 'ack')!.ended).rejects.toThrow('no');
   expect(told()).toEqual(['b ack 0-1', 'd ack 0-1']);
   expect(table.isEmpty).toBe(true);
 });
@@ -108,15 +123,15 @@ test('what went with its queue is not here any more', () => {
   leases.loseNow();
   expect(told()).toEqual(['a back 0-2']);
   expect(table.isEmpty).toBe(true);
-  expect(table.settle(1, 1, false)).toBeUndefined();
+  expect(table.settle(1, 1, 'ack')).toBeUndefined();
   expect(table.takeAll()).toEqual([]);
 });
 
 test('what is left is handed over in the order of its tags, and ends as what it was lent as', async () => {
   deliver('lease', 4, held('a'));
   const run = deliver('given', 3, held('b'));
-  table.settle(2, 1, false);
-  table.settle(6, 1, false);
+  table.settle(2, 1, 'ack');
+  table.settle(6, 1, 'ack');
   told();
   const left = table.takeAll();
   expect(left.map(({ first, use, from, to }) => [first, use, from, to])).toEqual([
@@ -130,7 +145,7 @@ test('what is left is handed over in the order of its tags, and ends as what it 
   for (const delivery of left.splice(2)) kept.add(delivery);
   await release(left, ({ from }) => from === 0);
   expect(told()).toEqual(['a undo 2-4', 'a back 0-1']);
-  expect(kept.settle(7, 1, false)).toBeDefined();
-  expect(kept.settle(6, 1, false)).toBeUndefined();
+  expect(kept.settle(7, 1, 'ack')).toBeDefined();
+  expect(kept.settle(6, 1, 'ack')).toBeUndefined();
   expect(run.open).toBe(1);
 });

@@ -145,6 +145,32 @@ describe.each(Object.entries(queueTypes))('%s', (_type, make) => {
     expect((await queue.getMany(10)).sort()).toEqual(['bad', 'untouched']);
   });
 
+  test('what a consumer gives back untried costs no attempt, however often that happens, and keeps its order', async () => {
+    const queue = await make();
+    const items = ['a', 'b', 'c'];
+    await queue.putMany(items);
+    const failing = (): void => {
+      throw new Error('not yet');
+    };
+    for (let round = 0; round < 4; round++) {
+      const consumer = track(consume(queue, failing, { concurrency: 3, backoffMs: () => 60_000, onError: ignore }));
+      await until('all pause', () => consumer.stats().waitingRetry === 3);
+      expect(consumer.stats().failed).toBe(round === 0 ? 3 : 0);
+      await consumer.stop();
+    }
+    const tried: [unknown, number][] = [];
+    const last = track(
+      consume(queue, (item, { deliveries }) => void tried.push([item, deliveries]), {
+        ...soon,
+        maxDeliveries: 2,
+        drop: true,
+        backoffMs: () => 0,
+      }),
+    );
+    await until('each had its second attempt', () => last.stats().done + last.stats().dead === 3);
+    expect(tried).toEqual(items.map((item) => [item, 2]));
+  });
+
   test('what outlasts the grace is told, and goes back', async () => {
     const queue = await make();
     await queue.put('slow');

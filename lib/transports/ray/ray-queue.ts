@@ -6,6 +6,7 @@ import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../.
 import { interruptible } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
+import type { LeaseEnd } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { answerWithin, deadlineOf, remainingMs } from '../../wait/deadline';
@@ -144,7 +145,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   override async get(options?: WaitOptions): Promise<T> {
     const [delivery] = await this.take('get', 1, readWait(options));
-    delivery!.ack();
+    delivery!.end('ack');
     return valueOf<T>(delivery!);
   }
 
@@ -153,7 +154,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const most = readMax(max);
     if (most === 0) return [];
     const good = upToUnreadable(await this.take('getMany', most, wait));
-    for (const delivery of good) delivery.ack();
+    for (const delivery of good) delivery.end('ack');
     return good.map((delivery) => valueOf<T>(delivery));
   }
 
@@ -171,10 +172,11 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   /** @throws SerializationError when the first item cannot be read; then it is gone */
   private batchOn(held: readonly Delivery[]): HeldBatch<T> {
-    if (held[0] !== undefined && 'error' in held[0].item) held[0].ack();
+    if (held[0] !== undefined && 'error' in held[0].item) held[0].end('ack');
     const items = held.map((delivery) => valueOf<T>(delivery));
     const run = this.leases.lend(held.length, {
-      end: (from, to, acknowledge) => this.endLeases(held.slice(from, to), acknowledge),
+      end: (from, to, acknowledge) => this.endLeases(held.slice(from, to), acknowledge ? 'ack' : 'release'),
+      undo: (from, to) => this.endLeases(held.slice(from, to), 'undo'),
       deliveries: (index) => held[index]!.deliveries,
       crashes: () => 0,
     });
@@ -183,14 +185,13 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     return batch;
   }
 
-  private async endLeases(held: readonly Delivery[], acknowledge: boolean): Promise<void> {
+  private async endLeases(held: readonly Delivery[], how: LeaseEnd): Promise<void> {
     if (this.attachment.isLeaving) {
-      for (const delivery of held) delivery.release();
+      for (const delivery of held) delivery.end(how);
       return;
     }
-    const how = acknowledge ? 'ack' : 'release';
     try {
-      await Promise.all(held.map((delivery) => delivery[`${how}Now`]()));
+      await Promise.all(held.map((delivery) => delivery.endNow(how)));
     } catch (error) {
       throw this.explained(how, error, undefined);
     }
@@ -253,7 +254,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 function upToUnreadable(deliveries: readonly Delivery[]): readonly Delivery[] {
   const bad = deliveries.findIndex((delivery) => 'error' in delivery.item);
   const good = bad === -1 ? deliveries : deliveries.slice(0, Math.max(bad, 1));
-  for (const delivery of deliveries.slice(good.length)) delivery.release();
+  for (const delivery of deliveries.slice(good.length)) delivery.end('undo');
   return good;
 }
 

@@ -1,7 +1,7 @@
 /** Items on lease: one by one, or as they lie. */
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { LeaseRun, leaseLostError } from '../../queue/lease-table';
-import type { HeldItems } from '../../queue/lease-table';
+import type { HeldItems, LeaseEnd } from '../../queue/lease-table';
 import { decodeItem } from '../../codec/registry';
 import { asyncDispose, syncDispose } from '../../util/dispose';
 import {
@@ -69,13 +69,7 @@ export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): 
 }
 
 /** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
-function endLeases(
-  entry: NativeEntry,
-  ids: readonly number[],
-  from: number,
-  to: number,
-  how: 'ack' | 'release' | 'undo',
-): void {
+function endLeases(entry: NativeEntry, ids: readonly number[], from: number, to: number, how: LeaseEnd): void {
   const { registers } = entry;
   for (let start = from; start < to; start += MAX_BATCH) {
     const count = Math.min(MAX_BATCH, to - start);

@@ -1,6 +1,7 @@
 /** One handle's link to a queue actor of ours: the owner id, what it holds, and the way back after a lost session. */
 import { randomUUID } from 'node:crypto';
 import { QueueConnectionError, QueueShutDownError } from '../../../errors';
+import type { LeaseEnd } from '../../../queue/lease-table';
 import { onAbort, untilAborted } from '../../../wait/abort-listeners';
 import { answerWithin } from '../../../wait/deadline';
 import type { RayActor, RayClient } from '../client/ray-client';
@@ -12,14 +13,9 @@ import { writeFragment } from '../pickle/write';
 import { parseResult } from '../client/pickled-calls';
 
 /** What settles leases; it rides on the next call. */
-interface Settlement {
-  acks: number[];
-  releases: number[];
-  /** Given back without having been seen by anyone: not a delivery. */
-  unseen: number[];
-}
+type Settlement = Record<LeaseEnd, number[]>;
 
-const none = (): Settlement => ({ acks: [], releases: [], unseen: [] });
+const none = (): Settlement => ({ ack: [], release: [], undo: [] });
 const SETTLE_AFTER_MS = 5;
 /** How long a call goes on trying for a new session after its first one was lost. */
 const SESSION_WITHIN_MS = 15_000;
@@ -75,8 +71,8 @@ export class ActorSession {
     let answer: unknown = silence;
     while (answer === silence) {
       const epoch = ++this.epoch;
-      const { acks, releases, unseen } = this.settlement;
-      const held = [...this.held, ...acks, ...releases, ...unseen];
+      const { ack, release, undo } = this.settlement;
+      const held = [...this.held, ...ack, ...release, ...undo];
       const args = [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)];
       answer = await orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
       if (this.leaving) return;
@@ -122,7 +118,7 @@ export class ActorSession {
         // Taken again after each loss: what rode on a lost call rides again, and settling twice does nothing.
         riding = merge(riding, this.takeSettlement());
         const { epoch } = this;
-        const fragment = writeFragment([riding.acks, riding.releases, riding.unseen]);
+        const fragment = writeFragment([riding.ack, riding.release, riding.undo]);
         const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
         const data = await orSilence(call, undefined);
         if (data === undefined) {
@@ -174,7 +170,7 @@ export class ActorSession {
     this.beat ??= setInterval(() => void this.settleNow('settle').catch(() => {}), this.leaseMs / 3).unref();
   }
 
-  settle(lease: number, how: keyof Settlement): void {
+  settle(lease: number, how: LeaseEnd): void {
     if (!this.held.delete(lease)) return;
     if (this.held.size === 0) {
       clearInterval(this.beat);
@@ -239,9 +235,9 @@ function orSilence<V, S>(call: Promise<V>, silence: S): Promise<V | S> {
 
 function merge(first: Settlement, second: Settlement): Settlement {
   return {
-    acks: [...first.acks, ...second.acks],
-    releases: [...first.releases, ...second.releases],
-    unseen: [...first.unseen, ...second.unseen],
+    ack: [...first.ack, ...second.ack],
+    release: [...first.release, ...second.release],
+    undo: [...first.undo, ...second.undo],
   };
 }
 

@@ -1,19 +1,16 @@
+import type { LeaseEnd } from '../../../queue/lease-table';
 import type { Wait } from '../../../wait/options';
 
-/** An item as it was taken; whoever takes it settles it once. */
+/** An item as it was taken; whoever takes it ends that once. */
 export interface Delivery {
   /** The value, or why it could not be read. */
   readonly item: { value: unknown } | { error: Error };
   /** 1 the first time. */
   readonly deliveries: number;
-  /** It was handled; rides on the next call. */
-  ack(): void;
-  /** As ack, but resolves once the queue knows. */
-  ackNow(): Promise<void>;
-  /** It goes back to the queue, in front where the queue can do that; rides on the next call. */
-  release(): void;
-  /** As release, but resolves once the queue knows. */
-  releaseNow(): Promise<void>;
+  /** What goes back comes first where the queue can do that. Rides on the next call. */
+  end(how: LeaseEnd): void;
+  /** As end, but resolves once the queue knows. */
+  endNow(how: LeaseEnd): Promise<void>;
 }
 
 export interface BackendState {

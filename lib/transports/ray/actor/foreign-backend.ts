@@ -1,5 +1,6 @@
 /** A queue in somebody else's actor: what can be promised depends on the methods that it has. */
 import { QueueClosedError, QueueConnectionError, QueueEmptyError, QueueFullError } from '../../../errors';
+import type { LeaseEnd } from '../../../queue/lease-table';
 import type { Wait } from '../../../wait/options';
 import { onAbort } from '../../../wait/abort-listeners';
 import { Alarm, answerWithin, remainingMs } from '../../../wait/deadline';
@@ -195,20 +196,18 @@ export class ForeignBackend implements Backend {
   private deliver(entry: Taken): Delivery {
     let open = true;
     this.leased++;
-    const settle = (release: boolean): void => {
+    const end = (how: LeaseEnd): void => {
       if (!open) return;
       open = false;
       this.leased--;
-      if (release) this.requeue([{ ...entry, deliveries: entry.deliveries + 1 }]);
-      else this.getTotal++;
+      if (how === 'ack') this.getTotal++;
+      else this.requeue([how === 'undo' ? entry : { ...entry, deliveries: entry.deliveries + 1 }]);
     };
     return {
       item: { value: entry.item },
       deliveries: entry.deliveries,
-      ack: () => settle(false),
-      ackNow: async () => settle(false),
-      release: () => settle(true),
-      releaseNow: async () => settle(true),
+      end,
+      endNow: async (how) => end(how),
     };
   }
 

@@ -167,15 +167,10 @@ export class Taker implements CallOwner {
       id,
       item,
       deliveries,
-      ack: () => connection.settle(id, 'acks'),
-      ackNow: async () => {
-        connection.settle(id, 'acks');
-        await connection.settleNow('ack');
-      },
-      release: () => connection.settle(id, 'releases'),
-      releaseNow: async () => {
-        connection.settle(id, 'releases');
-        await connection.settleNow('release');
+      end: (how) => connection.settle(id, how),
+      endNow: async (how) => {
+        connection.settle(id, how);
+        await connection.settleNow(how);
       },
     };
   }
@@ -198,7 +193,7 @@ export class Taker implements CallOwner {
       take.resolve(deliveries.slice(at, at + take.max));
       at += take.max;
     }
-    for (const delivery of deliveries.slice(at)) this.connection.settle(delivery.id, 'unseen');
+    for (const delivery of deliveries.slice(at)) this.connection.settle(delivery.id, 'undo');
   }
 
   private fail(line: Take[], error: unknown): void {

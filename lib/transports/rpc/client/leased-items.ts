@@ -1,6 +1,7 @@
 /** Items on lease from the server, ended one by one or many at a time. A lease belongs to its stream: when that breaks, its item goes back. */
 import { QueueClosedError, QueueConnectionError } from '../../../errors';
 import { LeaseRun } from '../../../queue/lease-table';
+import type { LeaseEnd } from '../../../queue/lease-table';
 import { CallTimeout, OUTCOME_UNKNOWN } from './call-timeout';
 import type { Connection } from './connection';
 import type { Part } from './get-call';
@@ -25,18 +26,21 @@ export class LeasedItems {
   lend({ tag, items, deliveries, crashes }: Part): LeaseRun {
     const { epoch } = this;
     this.open += items.count;
+    const end = (from: number, to: number, how: LeaseEnd): Promise<void> => {
+      this.open -= to - from;
+      return this.end(epoch, tag + from, to - from, how);
+    };
     return new LeaseRun(items.count, {
-      end: (from, to, acknowledge) => {
-        this.open -= to - from;
-        return this.end(epoch, tag + from, to - from, acknowledge);
-      },
+      end: (from, to, acknowledge) => end(from, to, acknowledge ? 'ack' : 'release'),
+      undo: (from, to) => end(from, to, 'undo'),
       deliveries: (index) => deliveries?.[index] ?? 1,
       crashes: (index) => crashes?.[index] ?? 0,
     });
   }
 
-  private async end(epoch: number, tag: number, count: number, acknowledge: boolean): Promise<void> {
+  private async end(epoch: number, tag: number, count: number, how: LeaseEnd): Promise<void> {
     const { connection } = this;
+    const acknowledge = how === 'ack';
     // close() gives it back.
     if (connection.closing) {
       if (acknowledge) throw new QueueClosedError();
@@ -56,7 +60,7 @@ export class LeasedItems {
       };
       if (epoch !== this.epoch || !connection.isOpen) return gone(requeued);
       deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
-      this.settles.settle(tag, count, !acknowledge, (result) => {
+      this.settles.settle(tag, count, how, (result) => {
         if (result !== 'done') return gone(result === 'lost' ? requeued : OUTCOME_UNKNOWN);
         deadline.clear();
         resolve();

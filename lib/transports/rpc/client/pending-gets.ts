@@ -92,7 +92,7 @@ export class PendingGets {
 
   /** Of a delivery that no call wants, or of what was read ahead. */
   requeue(tag: number, count: number): void {
-    this.settles.settle(tag, count, true, () => {});
+    this.settles.settle(tag, count, 'undo', () => {});
   }
 
   /** Those that wait first get what was read ahead; whoever wants more than one item, or a lease, gets it from the queue, and all in order. */
@@ -250,7 +250,7 @@ export class PendingGets {
 
   /** They are the program's. */
   confirmAll(tag: number, count: number): void {
-    if (count > 0) this.settles.settle(tag, count, false, () => {});
+    if (count > 0) this.settles.settle(tag, count, 'ack', () => {});
   }
 
   /** With what came. */

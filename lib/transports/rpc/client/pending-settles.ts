@@ -2,6 +2,7 @@
  * What the server is told of the items it delivered: that they are the program's, or go back. Kept until it has answered, and told again
  * when the connection breaks before that.
  */
+import type { LeaseEnd } from '../../../queue/lease-table';
 import { toNumber } from '../wire/protocol';
 import type { ClientFrame, Opened, Settle, Settled } from '../wire/protocol';
 import type { Connection } from './connection';
@@ -33,8 +34,9 @@ export class PendingSettles {
     return [...this.open.values()].map(({ message }) => message);
   }
 
-  settle(tag: number, count: number, release: boolean, answered: (result: SettleResult, count: number) => void): void {
-    const settle = { message: { settle: this.next++, tag, count, release }, answered, sentAt: 0 };
+  settle(tag: number, count: number, how: LeaseEnd, answered: (result: SettleResult, count: number) => void): void {
+    const message = { settle: this.next++, tag, count, release: how !== 'ack', unseen: how === 'undo' };
+    const settle = { message, answered, sentAt: 0 };
     this.open.set(settle.message.settle, settle);
     this.unsent.push(settle);
     this.connection.scheduleFlush();
@@ -45,12 +47,12 @@ export class PendingSettles {
     const last = this.unsent[this.unsent.length - 1];
     if (last?.answered === answered && (last.message.tag as number) + (last.message.count as number) === tag)
       (last.message.count as number)++;
-    else this.settle(tag, 1, false, answered);
+    else this.settle(tag, 1, 'ack', answered);
   }
 
   /** Calls back once the server has handled everything that was sent before. */
   barrier(reached: () => void): void {
-    this.settle(0, 0, false, (result) => result === 'done' && reached());
+    this.settle(0, 0, 'ack', (result) => result === 'done' && reached());
   }
 
   collect(frame: ClientFrame): void {

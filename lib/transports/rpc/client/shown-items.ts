@@ -55,7 +55,7 @@ export class ShownItems {
     const { tag, ahead } = held;
     if (this.held.delete(held)) {
       if (ahead && !release) this.confirm(tag);
-      else this.settles.settle(tag, 1, release, ahead ? this.confirmed : () => {});
+      else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
     }
     // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
     else if (release) this.requeue(held.items.slice(held.index, held.index + 1));
@@ -127,7 +127,7 @@ export class ShownItems {
   /** The stream is gone: what was agreed on is void, and what lies in streams is the program's. */
   onDown(): void {
     this.confirmed = this.confirmation();
-    for (const { tag } of this.held) this.settles.settle(tag, 1, false, () => {});
+    for (const { tag } of this.held) this.settles.settle(tag, 1, 'ack', () => {});
     this.held.clear();
     this.ahead.reset();
     this.stop();

@@ -206,7 +206,7 @@ class RpcQueue(Queue[T]):
                 # One that cannot be read is removed and reported by the call that meets it first.
                 kept = index or _removed(error)
                 if kept < count:
-                    client.leases.end(epoch, part.tag + kept, count - kept, False)
+                    client.leases.end(epoch, part.tag + kept, count - kept, False, unseen=True)
                 if index > 0:
                     break
                 if kept > 0:

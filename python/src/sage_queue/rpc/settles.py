@@ -35,8 +35,10 @@ class Settles:
         """For Open."""
         return [message for message, _ in self._open.values()]
 
-    def settle(self, tag: int, count: int, release: bool, answered: Answered | None = None) -> None:
-        message = self._messages.Settle(settle=self._next, tag=tag, count=count, release=release)
+    def settle(
+        self, tag: int, count: int, release: bool, answered: Answered | None = None, *, unseen: bool = False
+    ) -> None:
+        message = self._messages.Settle(settle=self._next, tag=tag, count=count, release=release, unseen=unseen)
         self._next += 1
         self._open[message.settle] = (message, answered)
         self._unsent.append(message)
@@ -90,8 +92,8 @@ class Leases:
         """The stream is gone, and what was on lease with it."""
         self.epoch += 1
 
-    def end(self, epoch: int, tag: int, count: int, ack: bool) -> None:
-        """Waits for the server's word. @raise QueueConnectionError when items that are acknowledged went back; QueueClosedError"""
+    def end(self, epoch: int, tag: int, count: int, ack: bool, *, unseen: bool = False) -> None:
+        """Waits for the server's word. unseen: what goes back does so as if it had not been delivered. @raise QueueConnectionError when items that are acknowledged went back; QueueClosedError"""
         client = self._client
         with client.lock:
             self.open -= count
@@ -103,7 +105,7 @@ class Leases:
             if epoch != self.epoch or not client.connection.is_open:
                 return self._gone(LOST, ack)
             call = _End(0, ThreadWaker())
-            client.settles.settle(tag, count, not ack, call.end)
+            client.settles.settle(tag, count, not ack, call.end, unseen=unseen)
             call.expire_in(ANSWER_WITHIN)
         result = client.wait(call, started=True)
         if result != DONE:
