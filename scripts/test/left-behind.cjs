@@ -3,7 +3,7 @@
 //
 //   node scripts/test/left-behind.cjs list              what is there, a name and an inode to the line
 //   node scripts/test/left-behind.cjs check FILE WHAT   status 1 when there is more than FILE lists, after WHAT
-const { closeSync, constants, lstatSync, openSync, readFileSync, readdirSync } = require('node:fs');
+const { closeSync, constants, lstatSync, openSync, readFileSync, readdirSync, rmSync } = require('node:fs');
 const { join } = require('node:path');
 
 const DIRECTORY = '/dev/shm';
@@ -40,7 +40,15 @@ const leftSince = (before) =>
 
 const said = (left, after) => `left behind in ${DIRECTORY} ${after}:\n${left.map((line) => `  ${line}\n`).join('')}`;
 
+/** Takes away what was left since `before`, by programs that were made to fail. */
+function sweep(before) {
+  for (const line of leftSince(before)) quietly(() => rmSync(join(DIRECTORY, line.split(' ')[0])), undefined);
+}
+
 module.exports = class LeftBehind {
+  static list = list;
+  static sweep = sweep;
+
   onRunStart() {
     this.before = list();
   }

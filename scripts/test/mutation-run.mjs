@@ -16,6 +16,7 @@
  * A mutation that nothing may notice stands in the book with the argument why (`redundant`), and so does one that no test notices yet (`open`).
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import LeftBehind from './left-behind.cjs';
 
 /**
  * The mutations that are always tried, and some of the others of which a test is known to say what is wrong. Those that end in a crash or
@@ -96,6 +97,7 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
     ? sample(mutations, known, always, drawn, tests, Number(after('--short') ?? 1))
     : mutations.filter(({ name }) => name.includes(only) && (!has('--new') || known[name] === undefined));
   await build?.(mutations, chosen);
+  const segments = LeftBehind.list();
 
   /** The first of the tests that notices. */
   const hunt = async (mutation, before) => {
@@ -136,6 +138,7 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
       }
     }),
   );
+  LeftBehind.sweep(segments); // what a mutation leaves is nobody's fault
   console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
   for (const name of survivors) console.log(`  ${name}`);
   const forgotten = only === '' && !has('--short') && !has('--new') ? gone : [];

@@ -42,7 +42,6 @@ case "${1:-}" in
     run asan
     build tsan -DSAGE_SANITIZE=thread -DCMAKE_BUILD_TYPE=Debug
     run tsan
-    # Without the directory of segments of others: what a mutation leaves there is nobody's.
     node scripts/test/native-mutants.mjs --short ;;
   campaign)
     out/failpoints/native/test/kill "${2:-100000}" ;;

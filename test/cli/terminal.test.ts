@@ -40,7 +40,7 @@ describe('top', () => {
 
   test('shortens a name rather than hide what is beside it', async () => {
     const shown = await screen(['top', '--count', '1'], { rows: 500, columns: 80 });
-    const line = shown.find((text) => text.includes('…'))!;
+    const line = shown.find((text) => /^shm:\S*…x+ /.test(text))!; // others may have queues here, too
     expect(line.length).toBeLessThanOrEqual(80);
     expect(line).toMatch(/^\S+…\S+ +\d+ +\d+% +\S+ +\d+\/\d+ /);
   });
