@@ -209,15 +209,8 @@ export class FakeRay {
 /** Never answers. */
 export const silence = (): Promise<never> => new Promise(() => {});
 
-/** What the queue actor of sage-queue does, without leases that run out. */
-export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } {
-  const items: unknown[] = [];
-  const leased = new Map<number, unknown>();
-  /** By the item: those of a test differ. */
-  const deliveries = new Map<unknown, number>();
-  let leases = 0;
-  let applied = 0;
-  const incarnation = `${Math.random()}`;
+/** The calls of an actor that wait for something to be there, by their numbers. */
+function waitingCalls() {
   const waiters = new Map<number, () => void>();
   const wake = (): void => {
     for (const wakeUp of [...waiters.values()]) wakeUp();
@@ -236,6 +229,19 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
     }
   };
   const cancels = new Map<number, () => void>();
+  return { wake, waitFor, cancel: (call: number): void => cancels.get(call)?.() };
+}
+
+/** What the queue actor of sage-queue does, without leases that run out. */
+export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } {
+  const items: unknown[] = [];
+  const leased = new Map<number, unknown>();
+  /** By the item: those of a test differ. */
+  const deliveries = new Map<unknown, number>();
+  let leases = 0;
+  let applied = 0;
+  const incarnation = `${Math.random()}`;
+  const { wake, waitFor, cancel } = waitingCalls();
   const settle = (request: readonly unknown[]): null => {
     const [acks, releases, unseen] = (request[2] as PyList).items as PyList[];
     for (const id of acks!.items as number[]) {
@@ -286,7 +292,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
       return { qsize: items.length, leased: leased.size, maxsize, put_total: applied, get_total: 0, redelivered: 0, getters: 0, putters: 0 }; // prettier-ignore
     },
     sage_cancel: (args: readonly unknown[]) => {
-      cancels.get(args[2] as number)?.();
+      cancel(args[2] as number);
       return null;
     },
     sage_shutdown: () => null,
