@@ -144,7 +144,7 @@ napi_value end_claim(napi_env env, napi_callback_info info) {
       entry.queue->commit(item);
       return integer(env, 0);
     }
-    entry.queue->abandon(item);
+    entry.queue->abort(item);
     return integer(env, commit ? kShut : 0);
   });
 }

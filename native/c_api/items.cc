@@ -118,7 +118,7 @@ sq_status sq_commit(sq_queue* handle, const sq_item* view) {
   if (view == nullptr) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {
     if (queue.drops()) {
-      queue.abandon(hidden(*view));
+      queue.abort(hidden(*view));
       return SQ_SHUT_DOWN;
     }
     queue.commit(hidden(*view));
@@ -129,7 +129,7 @@ sq_status sq_commit(sq_queue* handle, const sq_item* view) {
 sq_status sq_abort(sq_queue* handle, const sq_item* view) {
   if (view == nullptr) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {
-    queue.abandon(hidden(*view));
+    queue.abort(hidden(*view));
     return SQ_OK;
   });
 }

@@ -57,12 +57,12 @@ TEST(what_is_committed_after_an_immediate_shutdown_is_dropped) {
   check_over(handles, 3);
 }
 
-TEST(a_claim_given_up_after_an_immediate_shutdown_shows_nothing_behind_it) {
+TEST(an_aborted_claim_after_an_immediate_shutdown_shows_nothing_behind_it) {
   Handles handles;
   Item claim;
   CHECK(handles.path(1).claim(16, 1, &claim) == Outcome::kOk && handles.put(2) == Outcome::kOk);
   sleep_through_the_shutdown(handles, 3);
-  handles.path(1).abandon(claim);
+  handles.path(1).abort(claim);
   check_over(handles, 3);
 }
 

@@ -87,27 +87,27 @@ TEST(a_batch_fits_as_far_as_it_can) {
   CHECK(put(*queue, "x") == Outcome::kOk && get(*queue) == "x");
 }
 
-TEST(an_abandoned_claim_is_passed_over_and_costs_nothing) {
+TEST(an_aborted_claim_is_passed_over_and_costs_nothing) {
   auto queue = make(__func__, 3);
   CHECK(put(*queue, "a") == Outcome::kOk);
   Item claim;
   CHECK(queue->claim(10, 0, &claim) == Outcome::kOk);
   CHECK(queue->size() == 1);
-  queue->abandon(claim);
+  queue->abort(claim);
   CHECK(put(*queue, "b") == Outcome::kOk && put(*queue, "c") == Outcome::kOk && put(*queue, "d") == Outcome::kFull);
   CHECK(get(*queue) == "a" && get(*queue) == "b" && get(*queue) == "c");
   for (int index = 0; index < 50; ++index) {
     CHECK(queue->claim(10, 0, &claim) == Outcome::kOk);
-    queue->abandon(claim);
+    queue->abort(claim);
   }
   CHECK(put(*queue, "e") == Outcome::kOk && get(*queue) == "e" && queue->size() == 0);
 }
 
-TEST(peek_looks_past_what_was_given_up) {
+TEST(peek_looks_past_what_was_aborted) {
   auto queue = make(__func__);
   Item claim;
   CHECK(queue->claim(5, 1, &claim) == Outcome::kOk);
-  queue->abandon(claim);
+  queue->abort(claim);
   std::vector<uint8_t> bytes;
   uint32_t codec = 0;
   CHECK(!queue->peek(&bytes, &codec));

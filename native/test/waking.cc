@@ -271,7 +271,7 @@ TEST(an_open_claim_takes_no_more_room_than_its_own) {
   Item claim;
   CHECK(handles.path(1).claim(kUnitBytes, 1, &claim) == Outcome::kOk);
   CHECK(handles.put(2, kUnitBytes) == Outcome::kOk);
-  handles.path(1).abandon(claim);
+  handles.path(1).abort(claim);
   CHECK(handles.get(3) == Outcome::kOk);
 }
 

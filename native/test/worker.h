@@ -162,7 +162,7 @@ class Worker {
       Item claim;
       const uint32_t length = some_length();
       if (queue.claim(length, 1, &claim) != Outcome::kOk) return;
-      if (random_() % 2 == 0) return queue.abandon(claim);
+      if (random_() % 2 == 0) return queue.abort(claim);
       stream.attempted.store(next_ + 1);
       fill(queue.data(claim), static_cast<uint32_t>(life_), next_, length);
       queue.commit(claim);

@@ -127,7 +127,7 @@ class SageQueue {
   /// in front of it or within it, where it stepped past a lease.
   bool may_reveal_space() const { return state_.lease_high() > 0; }
 
-  /// Gives a claim up: its numbers hold nothing and are passed over.
+  /// Aborts a claim: its numbers hold nothing and are passed over.
   void abort(Actor& actor, const Item* items, uint32_t count) {
     state_.control->aborted.store(1, std::memory_order_seq_cst);
     describe(items, count);
@@ -358,7 +358,7 @@ class SageQueue {
     return true;
   }
 
-  /// Claims what lies up to `end` and gives it up at once, so that the next claim begins there.
+  /// Claims what lies up to `end` and aborts it at once, so that the next claim begins there.
   SAGE_COLD void skip_space(Actor& actor, Word tail, uint32_t start, uint32_t end) {
     if (!win_claim(actor, tail, 1, end)) return;
     const Item skipped{Cursor::number(tail), start, (end - start) * kUnitBytes, 0, 0, -1, 0};

@@ -31,7 +31,7 @@ class ItemPath {
     return Outcome::kOk;
   }
 
-  /// Room for one item, to be filled and then committed or abandoned.
+  /// Room for one item, to be filled and then committed or aborted.
   Outcome claim(uint32_t length, uint32_t codec, Item* item) {
     uint32_t claimed = 0;
     const Outcome outcome = claim_room(&length, &codec, 1, item, &claimed);
@@ -46,7 +46,7 @@ class ItemPath {
     publish(&item, 1, item.length);
   }
 
-  void abandon(const Item& item) {
+  void abort(const Item& item) {
     --held_;
     algorithm_.abort(actor_, &item, 1);
     claim_ended_empty();
@@ -261,7 +261,7 @@ class ItemPath {
     return outcome;
   }
 
-  /// A claim was given up, which shows the room in it and what was committed behind it.
+  /// A claim was aborted, which shows the room in it and what was committed behind it.
   SAGE_COLD void claim_ended_empty() {
     waking_.room_appeared();
     items_appeared();

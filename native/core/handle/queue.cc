@@ -60,7 +60,7 @@ Outcome Queue::claim(uint32_t length, uint32_t codec, Item* item) {
   return path_.claim(length, codec, item);
 }
 void Queue::commit(const Item& item) { path_.commit(item); }
-void Queue::abandon(const Item& item) { path_.abandon(item); }
+void Queue::abort(const Item& item) { path_.abort(item); }
 
 // ── gets ───────────────────────────────────────────────────────────────────
 

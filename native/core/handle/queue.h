@@ -66,10 +66,10 @@ class Queue final : public Watcher::Client {
   // Puts. kFull, kShut or kCorrupt when nothing was done.
   /// Copies up to kMaxBatch pieces in; `accepted` says how many.
   Outcome put(const Piece* pieces, uint32_t count, uint32_t* accepted);
-  /// Room for one item, to be filled at data(item) and committed or abandoned.
+  /// Room for one item, to be filled at data(item) and committed or aborted.
   Outcome claim(uint32_t length, uint32_t codec, Item* item);
   void commit(const Item& item);
-  void abandon(const Item& item);
+  void abort(const Item& item);
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
   /// Takes up to `max` items; each is read at data(item) and then finished or given back with all of its run.

@@ -105,13 +105,13 @@ struct Batch : Base<Batch, 3> {
   }
 };
 
-/// A claim given up in front of a put and under a get.
-struct Abandon : Base<Abandon, 3> {
-  static constexpr const char* kName = "claim, give up; put; get";
+/// An aborted claim in front of a put and under a get.
+struct Abort : Base<Abort, 3> {
+  static constexpr const char* kName = "claim, abort; put; get";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
   void run(int thread) {
     if (thread == 0) {
-      world->abandon(1, 60);
+      world->abort(1, 60);
     } else if (thread == 1) {
       world->put(2, 20);
     } else {

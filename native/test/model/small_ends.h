@@ -56,15 +56,15 @@ struct JoinBack : Base<JoinBack, 3> {
 };
 
 /// A claim that holds nothing in the end was all that was in the way.
-struct JoinAbandon : Base<JoinAbandon, 2> {
-  static constexpr const char* kName = "join; claim, give up";
+struct JoinAbort : Base<JoinAbort, 2> {
+  static constexpr const char* kName = "join; claim, abort";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
   void prepare() { world->path(2).claim(kUnitBytes, 60, &claim_); }
   void run(int thread) {
     if (thread == 0) {
       world->join(1);
     } else {
-      world->path(2).abandon(claim_);
+      world->path(2).abort(claim_);
     }
   }
 
@@ -175,7 +175,7 @@ struct DropBack : Base<DropBack, 3> {
   Item item_;
 };
 
-/// So is what is committed, and what lay behind a claim that is given up.
+/// So is what is committed, and what lay behind a claim that is aborted.
 struct DropPut : Base<DropPut, 2> {
   static constexpr const char* kName = "put; shut down at once";
   static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
@@ -189,7 +189,7 @@ struct DropPut : Base<DropPut, 2> {
 };
 
 struct DropBehind : Base<DropBehind, 2> {
-  static constexpr const char* kName = "give up a claim in front of an item; shut down at once";
+  static constexpr const char* kName = "abort a claim in front of an item; shut down at once";
   static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
   void prepare() {
     world->path(1).claim(kUnitBytes, 60, &claim_);
@@ -197,7 +197,7 @@ struct DropBehind : Base<DropBehind, 2> {
   }
   void run(int thread) {
     if (thread == 0) {
-      world->path(1).abandon(claim_);
+      world->path(1).abort(claim_);
     } else {
       world->shut_down_at_once(2);
     }

@@ -196,23 +196,23 @@ struct PutWaitFirst : Base<PutWaitFirst, 2> {
   }
 };
 
-/// A claim given up makes room.
-struct PutWaitAbandon : Base<PutWaitAbandon, 2> {
-  static constexpr const char* kName = "wait to put; claim, give up";
+/// An aborted claim makes room.
+struct PutWaitAbort : Base<PutWaitAbort, 2> {
+  static constexpr const char* kName = "wait to put; claim, abort";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
       w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
     } else {
-      w->abandon(2, 60);
+      w->abort(2, 60);
     }
   }
 };
 
-/// A claim given up shows what was committed behind it.
-struct WaitAbandon : Base<WaitAbandon, 2> {
-  static constexpr const char* kName = "wait; give up a claim in front of an item";
+/// An aborted claim shows what was committed behind it.
+struct WaitAbort : Base<WaitAbort, 2> {
+  static constexpr const char* kName = "wait; abort a claim in front of an item";
   static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
   void prepare() {
     world->path(2).claim(kUnitBytes, 60, &claim_);
@@ -223,7 +223,7 @@ struct WaitAbandon : Base<WaitAbandon, 2> {
     if (thread == 0) {
       w->wait(1, kGetters, [=] { return w->get(1); });
     } else {
-      w->path(2).abandon(claim_);
+      w->path(2).abort(claim_);
     }
   }
 

@@ -68,15 +68,15 @@ struct Laps : Base<Laps, 4> {
   }
 };
 
-/// The same with two items, and a producer that gives up what it claims now and then.
+/// The same with two items, and a producer that aborts what it claims now and then.
 struct LapsOfTwo : Base<LapsOfTwo, 3> {
-  static constexpr const char* kName = "laps of a queue of two, with claims given up";
+  static constexpr const char* kName = "laps of a queue of two, with aborted claims";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
   void run(int thread) {
     if (thread < 2) {
       uint32_t item = 0;
       for (int attempt = 0; attempt < 8 && item < 4; ++attempt) {
-        if (thread == 1 && attempt % 3 == 0) world->abandon(2, 60);
+        if (thread == 1 && attempt % 3 == 0) world->abort(2, 60);
         item += world->put(thread + 1, 10 * (thread + 1) + item);
       }
     } else {

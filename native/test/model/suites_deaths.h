@@ -148,7 +148,7 @@ struct Anything : Base<Anything, 4> {
           break;
         }
         case 5:
-          w->abandon(who, 60);
+          w->abort(who, 60);
           break;
         default:
           w->put(who, id, count, 1 + rl::rand(2));

@@ -99,12 +99,12 @@ class World {
     return static_cast<int>(claimed);
   }
 
-  /// Claims and gives up.
-  void abandon(int who, uint32_t id) {
+  /// Claims and aborts.
+  void abort(int who, uint32_t id) {
     Item item;
     if (path(who).claim(kUnitBytes, id, &item) != Outcome::kOk) return;
     write(item);
-    path(who).abandon(item);
+    path(who).abort(item);
   }
   /// A claim that stands when its owner dies, before it wrote down where it ends.
   void claim_and_die(int who, uint32_t id, uint32_t units = 1) {
