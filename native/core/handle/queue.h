@@ -132,7 +132,7 @@ class Queue final : public Watcher::Client {
   }
   /// Takes the name away; those attached keep working.
   void unlink();
-  /// Lets go: claims void, takes and leases given back, entry freed, and the segment removed if it was the last.
+  /// Lets go: claims aborted, takes and leases given back, entry freed, and the segment removed if it was the last.
   void close();
   /// Looks for dead peers and recovers what they held. Returns how many.
   uint32_t reap();

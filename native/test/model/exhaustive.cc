@@ -86,7 +86,7 @@ constexpr Entry kHistories[] = {
     entry<small::WaitBack>(3, 4),        entry<small::Drained>(2, 3),         entry<small::PutDies>(1, 2),
     entry<small::BatchDies>(2, 3),       entry<small::GetDies>(2, 3),         entry<small::TakerDies>(1, 2),
     entry<small::HolderDies>(2, 3),      entry<small::RingerDies>(1, 2),      entry<small::RecoverRecover>(1, 2),
-    entry<small::LateRecoverer>(2, 3),   entry<small::BatchPastALease>(1, 2), entry<small::CommitBehindAVoid>(0, 0),
+    entry<small::LateRecoverer>(2, 3),   entry<small::BatchPastALease>(1, 2), entry<small::CommitBehindAborted>(0, 0),
     entry<small::ShutDies>(1, 2),        entry<small::LeaverDies>(1, 2),      entry<small::UnfitPassesOn>(1, 2),
     entry<small::WaitLeaseBack>(3, 4),   entry<small::PutWaitFirst>(3, 4),    entry<small::PutWaitAbort>(2, 3),
     entry<small::WaitAbort>(3, 4),       entry<small::UnfitTwoPassOn>(0, 1),  entry<small::JoinGetGet>(1, 2),

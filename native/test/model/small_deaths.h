@@ -162,8 +162,8 @@ struct LateRecoverer : Base<LateRecoverer, 2> {
   bool fifo() const { return false; }
 };
 
-/// A commit behind a void shows room; the recoverer that made the void has woken everybody before.
-struct CommitBehindAVoid : Base<CommitBehindAVoid, 3> {
+/// A commit behind an aborted slot shows room; the recoverer that aborted it has woken everybody before.
+struct CommitBehindAborted : Base<CommitBehindAborted, 3> {
   static constexpr const char* kName = "wait to put; put; recover a claim in front";
   static Shape shape() { return {2, 4, 1, 4, 4, 4}; }
   void prepare() {
