@@ -189,7 +189,7 @@ napi_value end_hand(napi_env env, napi_callback_info info) {
       hand->finish_all(*entry.queue);
     } else {
       for (uint32_t index = 0; index < done; ++index) hand->finish_first(*entry.queue);
-      hand->give_back_all(*entry.queue);
+      hand->requeue_all(*entry.queue);
     }
     entry.hands.remove(id);
     return integer(env, 0);

@@ -145,7 +145,7 @@ sq_status sq_get(sq_queue* handle, void* buffer, size_t capacity, size_t* bytes,
     *bytes = item.length;
     if (codec != nullptr) *codec = item.codec;
     if (item.length > capacity) {
-      queue.give_back(&item, 1);
+      queue.requeue(&item, 1);
       return SQ_BUFFER_TOO_SMALL;
     }
     std::copy(data, data + item.length, static_cast<uint8_t*>(buffer));
@@ -176,7 +176,7 @@ sq_status sq_finish(sq_queue* handle, const sq_item* views, uint32_t taken, uint
       return SQ_OK;
     }
     for (uint32_t index = 0; index < done; ++index) queue.finish_first(items + index, taken - index);
-    queue.give_back(items + done, taken - done);
+    queue.requeue(items + done, taken - done);
     return SQ_OK;
   });
 }

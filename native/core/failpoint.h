@@ -19,8 +19,8 @@ enum class Point : int {
   kLeaseFilling,    // lease entry taken, not yet published
   kLeasePublished,  // lease published, its slot not yet released
   kLeaseAckBefore,  // lease about to be finished
-  kReturnHalf,      // one item given back, the hint not yet raised
-  kRetakeWon,       // a returned item taken again
+  kRequeueHalf,     // one item requeued, the hint not yet raised
+  kRetakeWon,       // a requeued item taken again
   kRecoverMarked,   // a dead participant marked, nothing recovered
   kRecoverLeases,   // its leases recovered
   kRecoverClaims,   // its claims recovered

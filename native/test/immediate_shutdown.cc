@@ -25,7 +25,7 @@ void sleep_through_the_shutdown(Handles& handles, uint32_t joiner) {
 
 }  // namespace
 
-TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_given_back_or_never_taken) {
+TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_requeued_or_never_taken) {
   Handles handles(4);
   for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
   Item leased;
@@ -33,8 +33,8 @@ TEST(an_immediate_shutdown_leaves_nothing_in_use_of_what_was_given_back_or_never
   uint32_t count = 0;
   CHECK(handles.lease(1, &leased) == Outcome::kOk);
   CHECK(handles.path(2).take(1, &taken, &count, ~uint64_t{0}) == Outcome::kOk);
-  handles.path(1).give_back(&leased, 1);
-  handles.path(2).give_back(&taken, 1);
+  handles.path(1).requeue(&leased, 1);
+  handles.path(2).requeue(&taken, 1);
   handles.path(4).shut_down(true);
   CHECK(handles.path(4).algorithm().used() == 0 && handles.path(4).algorithm().drained());
 }
@@ -66,7 +66,7 @@ TEST(an_aborted_claim_after_an_immediate_shutdown_shows_nothing_behind_it) {
   check_over(handles, 3);
 }
 
-TEST(what_is_given_back_after_an_immediate_shutdown_is_dropped) {
+TEST(what_is_requeued_after_an_immediate_shutdown_is_dropped) {
   for (const bool on_lease : {true, false}) {
     Handles handles(4);
     Item items[2];
@@ -78,7 +78,7 @@ TEST(what_is_given_back_after_an_immediate_shutdown_is_dropped) {
       CHECK(handles.path(1).take(2, items, &count, ~uint64_t{0}) == Outcome::kOk && count == 2);
     }
     sleep_through_the_shutdown(handles, 3);
-    handles.path(1).give_back(items, 2);
+    handles.path(1).requeue(items, 2);
     check_over(handles, 3);
   }
 }
@@ -130,7 +130,7 @@ TEST(a_drop_that_finds_nothing_rings_nobody) {
   sleep_through_the_shutdown(handles, 3);
   handles.path(2).drop_all();  // else two that ask, each rung by the other, would ask for ever
   CHECK(handles.process.rung.empty());
-  handles.path(1).give_back(&item, 1);
+  handles.path(1).requeue(&item, 1);
   check_over(handles, 3);
 }
 

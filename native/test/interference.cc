@@ -183,7 +183,7 @@ TEST(who_passes_on_room_that_it_knows_of_does_not_look_at_every_item) {
   CHECK(reads < 20);
 }
 
-TEST(a_get_finds_what_was_given_back_while_it_looked_at_what_was_never_taken) {
+TEST(a_get_finds_what_was_requeued_while_it_looked_at_what_was_never_taken) {
   for (int reads = 1; reads < 40; ++reads) {
     const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
     SageQueue<SlowMemory> queue(block->shared(16, 64));
@@ -199,7 +199,7 @@ TEST(a_get_finds_what_was_given_back_while_it_looked_at_what_was_never_taken) {
     uint32_t count = 0;
     CHECK(queue.claim(peers[0], lengths, codecs, 2, items, &count) == Outcome::kOk && count == 2);
     queue.commit(peers[0], items, 2);
-    // One takes the first item and gives it back, then another one takes the second, having looked for what was given
+    // One takes the first item and requeues it, then another one takes the second, having looked for what was given
     // back before: at every instant there is something.
     int left = reads;
     others = [&] {

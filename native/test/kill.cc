@@ -1,4 +1,4 @@
-// Death and standstill: worker processes put, take, lease (one, or several), give back, join, and come and go as
+// Death and standstill: worker processes put, take, lease (one, or several), requeue, join, and come and go as
 // producers, while they are killed or stopped at named points and at random moments. Afterwards the history is checked:
 // nothing acknowledged is lost, nothing comes twice to anybody who lived to say so, nothing is torn, and per producer
 // the order of first deliveries is kept.
@@ -198,7 +198,7 @@ TEST(killed_in_the_middle_of_a_put) {
 TEST(killed_in_the_middle_of_a_get) {
   campaign(kills_wanted / 4, seed_used + 3,
            {Point::kTakeStamped, Point::kTakeWon, Point::kReleaseBefore, Point::kReleaseHalf, Point::kReleaseAfter,
-            Point::kReturnHalf, Point::kRetakeWon});
+            Point::kRequeueHalf, Point::kRetakeWon});
 }
 
 TEST(killed_with_a_lease) {

@@ -55,9 +55,9 @@ constexpr Entry entry() {
 
 constexpr Entry kSuites[] = {
     entry<PutPutGet>(),      entry<Laps>(),           entry<LapsOfTwo>(),
-    entry<Batches>(),        entry<Leases>(),         entry<GiveBack>(),
+    entry<Batches>(),        entry<Leases>(),         entry<Requeue>(),
     entry<Sleepers>(),       entry<BusySleeper>(),    entry<SleepingPutters>(),
-    entry<LeaseMakesRoom>(), entry<GiveBackWakes>(),  entry<Shutdown>(),
+    entry<LeaseMakesRoom>(), entry<RequeueWakes>(),   entry<Shutdown>(),
     entry<ProducerDies>(),   entry<ConsumerDies>(),   entry<HolderDies>(),
     entry<RecovererDies>(),  entry<RingerDies>(),     entry<HolderOfARunDies>(),
     entry<LateRecoverer>(),  entry<PassedOn>(),       entry<TwoAroundALease>(),

@@ -103,7 +103,7 @@ TEST(what_ended_on_lease_is_in_nobodys_hand) {
     if (acknowledged) {
       handles.path(2).finish(&item, 1);
     } else {
-      handles.path(2).give_back(&item, 1);
+      handles.path(2).requeue(&item, 1);
       CHECK(handles.get(4) == Outcome::kOk);
     }
   }

@@ -127,14 +127,14 @@ TEST(a_claim_is_filled_in_place) {
   CHECK(get(*queue) == "hello" && get(*queue) == "behind");
 }
 
-TEST(what_is_given_back_comes_first) {
+TEST(what_is_requeued_comes_first) {
   auto queue = make(__func__);
   for (const char* text : {"a", "b", "c", "d"}) CHECK(put(*queue, text) == Outcome::kOk);
   Item items[4];
   uint32_t taken = 0;
   CHECK(queue->take(3, items, &taken) == Outcome::kOk && taken == 3);
   queue->finish_first(items, 3);
-  queue->give_back(items + 1, 2);
+  queue->requeue(items + 1, 2);
   CHECK(queue->size() == 3);
   CHECK(queue->take(4, items, &taken) == Outcome::kOk && taken == 1 && text_of(*queue, items[0]) == "b");
   CHECK(items[0].deliveries == 1);
@@ -262,7 +262,7 @@ TEST(an_unlinked_queue_lives_on_for_those_attached) {
   CHECK(fresh->created() && get(*fresh) == "<none>" && get(*old) == "old");
 }
 
-TEST(closing_gives_back_what_the_handle_held) {
+TEST(closing_requeues_what_the_handle_held) {
   auto keeper = make(__func__);
   auto leaver = make(__func__);
   for (const char* text : {"a", "b", "c"}) CHECK(put(*keeper, text) == Outcome::kOk);

@@ -285,7 +285,7 @@ TEST(an_open_claim_ends_where_it_says_once_its_owner_announces_another) {
   CHECK(second.position == first.position + 3);
 }
 
-TEST(who_leaves_with_an_open_claim_gives_it_up_and_who_holds_an_item_gives_it_back) {
+TEST(who_leaves_with_an_open_claim_aborts_it_and_who_holds_an_item_requeues_it) {
   Handles handles(4);
   Item claim;
   CHECK(handles.path(1).claim(kUnitBytes, 1, &claim) == Outcome::kOk);

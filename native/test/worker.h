@@ -206,7 +206,7 @@ class Worker {
   void handle(Queue& queue, uint32_t taken) {
     Log::Hand& hand = arena_.hands[life_];
     const uint32_t kind = random_() % 8;
-    if (kind == 0) return queue.give_back(items_, taken);
+    if (kind == 0) return queue.requeue(items_, taken);
     if (kind == 1) {  // one by one, and the rest goes back
       const uint32_t keep = random_() % (taken + 1);
       for (uint32_t index = 0; index < keep; ++index) {
@@ -216,7 +216,7 @@ class Worker {
         receive(0);
         hand.count.store(0);
       }
-      if (keep < taken) queue.give_back(items_ + keep, taken - keep);
+      if (keep < taken) queue.requeue(items_ + keep, taken - keep);
       return;
     }
     for (uint32_t index = 0; index < taken; ++index) note(queue, index, index);

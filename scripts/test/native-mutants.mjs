@@ -41,7 +41,7 @@ const ALWAYS = [
   'lease: waking_.room_appeared() [left out]',
   'claim_ended_empty: waking_.room_appeared() [left out]',
   'claim_ended_empty: items_appeared() [left out]',
-  'give_back: items_appeared() [left out]',
+  'requeue: items_appeared() [left out]',
   'take: control.requeued_hint.load(std::memory_order_acquire) != hint [never]',
   'room_for_sleepers: shut [never]',
   'pass_on: worth(direction) [never]',

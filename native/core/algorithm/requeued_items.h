@@ -35,7 +35,7 @@ class RequeuedItems {
       state_.slot(item.number)
           .word.store(SlotWord::again(item.number, SlotWord::kRequeued, 0, item.deliveries + 1, item.crashes),
                       state_.order(Site::kRequeue, std::memory_order_release));
-      Memory::point(Point::kReturnHalf);
+      Memory::point(Point::kRequeueHalf);
     }
     raise_hint();
   }
@@ -47,7 +47,7 @@ class RequeuedItems {
     entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + deliveries,
                                      LeaseWord::crashes(word), LeaseWord::serial(word)),
                      state_.order(Site::kRequeue, std::memory_order_release));
-    Memory::point(Point::kReturnHalf);
+    Memory::point(Point::kRequeueHalf);
     raise_hint();
   }
 

@@ -36,8 +36,8 @@ class Hand {
     if (!empty()) queue.finish(items(), left());
     next_ = count_;
   }
-  void give_back_all(Queue& queue) {
-    if (!empty()) queue.give_back(items(), left());
+  void requeue_all(Queue& queue) {
+    if (!empty()) queue.requeue(items(), left());
     next_ = count_;
   }
 

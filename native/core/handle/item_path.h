@@ -54,7 +54,7 @@ class ItemPath {
 
   // ── gets ───────────────────────────────────────────────────────────────
 
-  /// Takes up to `max` items: what was given back comes before everything that was never taken, and so does what the
+  /// Takes up to `max` items: what was requeued comes before everything that was never taken, and so does what the
   /// dead held, also where nobody ever finds the queue empty.
   Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes) {
     const Control<Memory>& control = *shared_.control;
@@ -74,7 +74,7 @@ class ItemPath {
       }
       if (outcome == Outcome::kCorrupt) return outcome;
       if (host_.found_dead()) continue;
-      // Given back since, and what came before it may have been taken since: then there was never nothing.
+      // Requeued since, and what came before it may have been taken since: then there was never nothing.
       if (control.requeued_hint.load(std::memory_order_acquire) != hint) continue;
       if (outcome == Outcome::kShut && algorithm_.drained()) return see_the_end();
       return Outcome::kEmpty;
@@ -103,7 +103,7 @@ class ItemPath {
   }
 
   /// `deliveries`: 1, or 0 for items on lease that nobody has seen.
-  void give_back(const Item* items, uint32_t count, uint32_t deliveries = 1) {
+  void requeue(const Item* items, uint32_t count, uint32_t deliveries = 1) {
     if (items[0].lease >= 0) {
       held_ -= count;
       for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index], deliveries);
@@ -114,7 +114,7 @@ class ItemPath {
     items_appeared();
   }
 
-  /// Takes up to `max` items on lease. finish() acknowledges any of them, give_back() releases them.
+  /// Takes up to `max` items on lease. finish() acknowledges any of them, requeue() releases them.
   Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes) {
     uint32_t taken = 0;
     const Outcome outcome = take(max, items, &taken, max_bytes);
@@ -122,7 +122,7 @@ class ItemPath {
     const uint32_t left = algorithm_.lease(actor_, items, taken);
     held_ += taken - left;
     if (left > 0) {  // no entry is free
-      give_back(items, left);
+      requeue(items, left);
     } else {
       --held_;
     }
@@ -135,7 +135,7 @@ class ItemPath {
 
   // ── the end ────────────────────────────────────────────────────────────
 
-  /// `immediate`: what is left is dropped, and nobody takes any more. So is what somebody has in hand and gives back
+  /// `immediate`: what is left is dropped, and nobody takes any more. So is what somebody has in hand and requeues
   /// later, and what lies behind a claim that is open: comes_too_late().
   void shut_down(bool immediate) {
     algorithm_.shut_down();

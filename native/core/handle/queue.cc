@@ -70,7 +70,7 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
 }
 void Queue::finish(const Item* items, uint32_t count) { path_.finish(items, count); }
 void Queue::finish_first(const Item* items, uint32_t left) { path_.finish_first(items, left); }
-void Queue::give_back(const Item* items, uint32_t count) { path_.give_back(items, count); }
+void Queue::requeue(const Item* items, uint32_t count) { path_.requeue(items, count); }
 
 Outcome Queue::lease(Item* item) {
   current();
@@ -83,7 +83,7 @@ Outcome Queue::lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_b
 }
 void Queue::acknowledge(const Item* items, uint32_t count) { path_.finish(items, count); }
 void Queue::release_lease(const Item* items, uint32_t count, uint32_t deliveries) {
-  path_.give_back(items, count, deliveries);
+  path_.requeue(items, count, deliveries);
 }
 
 bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {

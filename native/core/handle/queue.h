@@ -72,12 +72,12 @@ class Queue final : public Watcher::Client {
   void abort(const Item& item);
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
-  /// Takes up to `max` items; each is read at data(item) and then finished or given back with all of its run.
+  /// Takes up to `max` items; each is read at data(item) and then finished or requeued with all of its run.
   Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0});
   void finish(const Item* items, uint32_t count);
   /// Finishes the first of the `left` items that remain of a run.
   void finish_first(const Item* items, uint32_t left);
-  void give_back(const Item* items, uint32_t count);
+  void requeue(const Item* items, uint32_t count);
   /// Takes one item on lease.
   Outcome lease(Item* item);
   /// Takes up to `max` items on lease, each of which ends alone or with any others.
@@ -132,7 +132,7 @@ class Queue final : public Watcher::Client {
   }
   /// Takes the name away; those attached keep working.
   void unlink();
-  /// Lets go: claims aborted, takes and leases given back, entry freed, and the segment removed if it was the last.
+  /// Lets go: claims aborted, takes and leases requeued, entry freed, and the segment removed if it was the last.
   void close();
   /// Looks for dead peers and recovers what they held. Returns how many.
   uint32_t reap();

@@ -177,14 +177,14 @@ struct LeaseTwice : Base<LeaseTwice, 2> {
 };
 
 /// An item goes into a lease and comes back while somebody looks for it.
-struct LeaseBack : Base<LeaseBack, 2> {
-  static constexpr const char* kName = "lease, give back; get, get";
+struct LeaseRequeue : Base<LeaseRequeue, 2> {
+  static constexpr const char* kName = "lease, requeue; get, get";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
   void prepare() { world->put(3, 50); }
   void run(int thread) {
     if (thread == 0) {
       Item item;
-      if (world->lease(1, &item)) world->give_back(1, &item, 1);
+      if (world->lease(1, &item)) world->requeue(1, &item, 1);
     } else {
       world->get(2);
       world->get(2);
@@ -193,17 +193,17 @@ struct LeaseBack : Base<LeaseBack, 2> {
   bool fifo() const { return false; }
 };
 
-/// Two give back while a third looks: nobody may lower the mark of what another one gave back.
-struct BackBack : Base<BackBack, 3> {
-  static constexpr const char* kName = "take, give back; lease, give back; get";
+/// Two requeue while a third looks: nobody may lower the mark of what another one requeued.
+struct RequeueTwice : Base<RequeueTwice, 3> {
+  static constexpr const char* kName = "take, requeue; lease, requeue; get";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
   void prepare() { world->put(4, 50, 2); }
   void run(int thread) {
     Item item;
     if (thread == 0) {
-      if (world->take(1, 1, &item) > 0) world->give_back(1, &item, 1);
+      if (world->take(1, 1, &item) > 0) world->requeue(1, &item, 1);
     } else if (thread == 1) {
-      if (world->lease(2, &item)) world->give_back(2, &item, 1);
+      if (world->lease(2, &item)) world->requeue(2, &item, 1);
     } else {
       world->get(3);
     }

@@ -200,7 +200,7 @@ struct ShutDies : Base<ShutDies, 3> {
   bool fifo() const { return false; }
 };
 
-/// A handle is closed with an item in hand, and dies over it; another one gets what it gives back.
+/// A handle is closed with an item in hand, and dies over it; another one gets what it requeues.
 struct LeaverDies : Base<LeaverDies, 3> {
   static constexpr const char* kName = "leave with a lease, dies; get; recover";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }

@@ -37,9 +37,9 @@ struct JoinJoinAck : Base<JoinJoinAck, 3> {
   }
 };
 
-/// What is given back is work still to be done.
-struct JoinBack : Base<JoinBack, 3> {
-  static constexpr const char* kName = "join; take, give back; get";
+/// What is requeued is work still to be done.
+struct JoinRequeue : Base<JoinRequeue, 3> {
+  static constexpr const char* kName = "join; take, requeue; get";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
   void prepare() { world->put(4, 50); }
   void run(int thread) {
@@ -47,7 +47,7 @@ struct JoinBack : Base<JoinBack, 3> {
       world->join(1);
     } else if (thread == 1) {
       Item item;
-      if (world->take(2, 1, &item) > 0) world->give_back(2, &item, 1);
+      if (world->take(2, 1, &item) > 0) world->requeue(2, &item, 1);
     } else {
       world->get(3);
     }
@@ -153,8 +153,8 @@ struct ProducerDies : Base<ProducerDies, 3> {
 // ── shut down at once ──
 
 /// What comes back beside the drop is dropped by one of the two.
-struct DropBack : Base<DropBack, 3> {
-  static constexpr const char* kName = "give back; shut down at once; join";
+struct DropRequeue : Base<DropRequeue, 3> {
+  static constexpr const char* kName = "requeue; shut down at once; join";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
   void prepare() {
     world->put(4, 50);
@@ -162,7 +162,7 @@ struct DropBack : Base<DropBack, 3> {
   }
   void run(int thread) {
     if (thread == 0) {
-      world->give_back(1, &item_, 1);
+      world->requeue(1, &item_, 1);
     } else if (thread == 1) {
       world->shut_down_at_once(2);
     } else {
@@ -207,9 +207,9 @@ struct DropBehind : Base<DropBehind, 2> {
   Item claim_;
 };
 
-/// Killed between giving back and dropping, or in the middle of the drop.
+/// Killed between requeueing and dropping, or in the middle of the drop.
 struct DropDies : Base<DropDies, 3> {
-  static constexpr const char* kName = "give back, dies; shut down at once; recover";
+  static constexpr const char* kName = "requeue, dies; shut down at once; recover";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
   void prepare() {
     world->may_die = true;
@@ -219,7 +219,7 @@ struct DropDies : Base<DropDies, 3> {
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
-      w->mortal(1, [=] { w->give_back(1, &item_, 1); });
+      w->mortal(1, [=] { w->requeue(1, &item_, 1); });
     } else if (thread == 1) {
       w->shut_down_at_once(2);
     } else {

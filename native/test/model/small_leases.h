@@ -7,7 +7,7 @@ namespace model::small {
 
 /// Of two leases one ends well, and the other goes back.
 struct LeaseTwo : Base<LeaseTwo, 2> {
-  static constexpr const char* kName = "lease of two, ack one, give back one; get, put";
+  static constexpr const char* kName = "lease of two, ack one, requeue one; get, put";
   static Shape shape() { return {2, 4, 2, 2, 2, 3}; }
   void prepare() { world->put(3, 50, 2); }
   void run(int thread) {
@@ -15,7 +15,7 @@ struct LeaseTwo : Base<LeaseTwo, 2> {
       Item items[kMaxBatch];
       const uint32_t leased = world->lease_many(1, 2, items);
       if (leased > 1) world->finish(1, items + 1, 1);
-      if (leased > 0) world->give_back(1, items, 1);
+      if (leased > 0) world->requeue(1, items, 1);
     } else {
       world->get(2);
       world->put(2, 20);

@@ -91,7 +91,7 @@ struct PutWaitMove : Base<PutWaitMove, 2> {
     world->put(3, 51, 1, 3);
     world->take(2, 1, &item);
     world->get(3);
-    world->give_back(2, &item, 1);
+    world->requeue(2, &item, 1);
     world->putter_units = 2;
   }
   void run(int thread) {
@@ -144,9 +144,9 @@ struct WaitBusy : Base<WaitBusy, 2> {
   }
 };
 
-/// Given back beside a sleeper.
-struct WaitBack : Base<WaitBack, 2> {
-  static constexpr const char* kName = "wait; take, give back";
+/// Requeued beside a sleeper.
+struct WaitRequeue : Base<WaitRequeue, 2> {
+  static constexpr const char* kName = "wait; take, requeue";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
   void prepare() { world->put(3, 50); }
   void run(int thread) {
@@ -155,15 +155,15 @@ struct WaitBack : Base<WaitBack, 2> {
       w->wait(1, kGetters, [=] { return w->get(1); });
     } else {
       Item item;
-      if (w->take(2, 1, &item) > 0) w->give_back(2, &item, 1);
+      if (w->take(2, 1, &item) > 0) w->requeue(2, &item, 1);
     }
   }
   bool fifo() const { return false; }
 };
 
 /// The same from a lease.
-struct WaitLeaseBack : Base<WaitLeaseBack, 2> {
-  static constexpr const char* kName = "wait; lease, give back";
+struct WaitRelease : Base<WaitRelease, 2> {
+  static constexpr const char* kName = "wait; lease, requeue";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
   void prepare() { world->put(3, 50); }
   void run(int thread) {
@@ -172,7 +172,7 @@ struct WaitLeaseBack : Base<WaitLeaseBack, 2> {
       w->wait(1, kGetters, [=] { return w->get(1); });
     } else {
       Item item;
-      if (w->lease(2, &item)) w->give_back(2, &item, 1);
+      if (w->lease(2, &item)) w->requeue(2, &item, 1);
     }
   }
   bool fifo() const { return false; }

@@ -157,9 +157,9 @@ struct TwoAroundALease : Base<TwoAroundALease, 3> {
   }
 };
 
-/// Items given back, from slots and from leases, while others look for them.
-struct GiveBack : Base<GiveBack, 3> {
-  static constexpr const char* kName = "given back, and looked for";
+/// Items requeued, from slots and from leases, while others look for them.
+struct Requeue : Base<Requeue, 3> {
+  static constexpr const char* kName = "requeued, and looked for";
   static Shape shape() { return {3, 8, 2, 4, 4, 4}; }
   void prepare() {
     for (uint32_t item = 0; item < 3; ++item) world->put(4, 10 + item);
@@ -169,12 +169,12 @@ struct GiveBack : Base<GiveBack, 3> {
     if (thread == 0) {
       for (int attempt = 0; attempt < 3; ++attempt) {
         const uint32_t taken = world->take(1, 2, items);
-        if (taken > 0) world->give_back(1, items, taken);
+        if (taken > 0) world->requeue(1, items, taken);
       }
     } else if (thread == 1) {
       for (int attempt = 0; attempt < 2; ++attempt) {
         if (!world->lease(2, items)) continue;
-        world->give_back(2, items, 1);
+        world->requeue(2, items, 1);
       }
     } else {
       uint32_t item = 0;
@@ -220,7 +220,7 @@ struct BusySleeper : Base<BusySleeper, 4> {
   }
 };
 
-/// A queue of one: putters sleep for room that gets, leases and items given back make.
+/// A queue of one: putters sleep for room that gets, leases and items requeued make.
 struct SleepingPutters : Base<SleepingPutters, 4> {
   static constexpr const char* kName = "sleeping putters";
   static Shape shape() { return {2, 4, 1, 2, 2, 5}; }
@@ -264,9 +264,9 @@ struct LeaseMakesRoom : Base<LeaseMakesRoom, 3> {
   bool fifo() const { return false; }
 };
 
-/// Given back beside a sleeper.
-struct GiveBackWakes : Base<GiveBackWakes, 3> {
-  static constexpr const char* kName = "given back beside a sleeper";
+/// Requeued beside a sleeper.
+struct RequeueWakes : Base<RequeueWakes, 3> {
+  static constexpr const char* kName = "requeued beside a sleeper";
   static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
   void prepare() { world->put(4, 50); }
   void run(int thread) {
@@ -275,7 +275,7 @@ struct GiveBackWakes : Base<GiveBackWakes, 3> {
       w->wait(1, kGetters, [=] { return w->get(1); });
     } else {
       Item item;
-      if (thread == 1 ? w->take(2, 1, &item) > 0 : w->lease(3, &item)) w->give_back(thread + 1, &item, 1);
+      if (thread == 1 ? w->take(2, 1, &item) > 0 : w->lease(3, &item)) w->requeue(thread + 1, &item, 1);
     }
   }
   bool fifo() const { return false; }
@@ -314,7 +314,7 @@ struct PassedOn : Base<PassedOn, 3> {
   }
 };
 
-/// put ∥ give back ∥ shut down at once, beside a joiner: nothing stays.
+/// put ∥ requeue ∥ shut down at once, beside a joiner: nothing stays.
 struct ShutdownAtOnce : Base<ShutdownAtOnce, 4> {
   static constexpr const char* kName = "shut down at once";
   static Shape shape() { return {3, 8, 2, 4, 4, 5}; }
@@ -327,11 +327,11 @@ struct ShutdownAtOnce : Base<ShutdownAtOnce, 4> {
   void run(int thread) {
     World* const w = world;
     if (thread == 0) {
-      w->give_back(1, &item_, 1);
+      w->requeue(1, &item_, 1);
     } else if (thread == 1) {
       Item item;
       w->put(2, 20);
-      if (w->lease(2, &item)) w->give_back(2, &item, 1);
+      if (w->lease(2, &item)) w->requeue(2, &item, 1);
     } else if (thread == 2) {
       w->shut_down_at_once(3);
     } else {

@@ -47,7 +47,7 @@ struct ConsumerDies : Base<ConsumerDies, 4> {
           w->finish_first(1, mine, 2);
           w->finish_first(1, mine + 1, 1);
         } else if (taken == 1) {
-          w->give_back(1, mine, 1);
+          w->requeue(1, mine, 1);
         }
         w->get(1, 2);
       });
@@ -77,7 +77,7 @@ struct HolderDies : Base<HolderDies, 4> {
     if (thread == 0) {
       w->mortal(1, [=] {
         Item item;
-        if (w->lease(1, &item)) w->give_back(1, &item, 1);
+        if (w->lease(1, &item)) w->requeue(1, &item, 1);
         if (w->lease(1, &item)) w->finish(1, &item, 1);
       });
     } else if (thread == 1) {
@@ -132,7 +132,7 @@ struct Anything : Base<Anything, 4> {
         }
         case 2: {
           const uint32_t taken = w->take(who, count, items);
-          if (taken > 0) w->give_back(who, items, taken);
+          if (taken > 0) w->requeue(who, items, taken);
           break;
         }
         case 3:
@@ -141,7 +141,7 @@ struct Anything : Base<Anything, 4> {
           w->put(who, id, 1, count);  // around it
           ++id;
           if (rl::rand(2) == 0) {
-            w->give_back(who, items, 1);
+            w->requeue(who, items, 1);
           } else {
             w->finish(who, items, 1);
           }

@@ -152,13 +152,13 @@ class World {
     kept = item;
     keeper = who;
   }
-  void give_back(int who, Item* items, uint32_t count) {
+  void requeue(int who, Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
     for (uint32_t index = 0; index < count; ++index) {
       returned[items[index].codec] = true;
       from_hand(who, items[index].codec);
     }
-    path(who).give_back(items, count);
+    path(who).requeue(items, count);
   }
   bool get(int who, uint32_t max = 1) {
     Item items[kMaxBatch];
@@ -468,7 +468,7 @@ class World {
     const auto found = std::find(hand.begin(), hand.end(), id);
     if (found != hand.end()) hand.erase(found);
   }
-  /// Ids of one producer lie ten apart from those of the next and rise; what was given back may come late.
+  /// Ids of one producer lie ten apart from those of the next and rise; what was requeued may come late.
   void check_order(const std::vector<uint32_t>& list) {
     std::map<uint32_t, uint32_t> last;
     for (const uint32_t id : list) {
