@@ -11,8 +11,8 @@ namespace sage {
 namespace {
 
 constexpr const char* kNames[] = {
-    "none",           "claim_intent",    "claim_won",        "claim_stamped",  "commit_half",   "commit_before",
-    "commit_after",   "take_stamped",    "take_won",         "release_before", "release_half",  "release_after",
+    "none",           "claim_intent",    "claim_won",        "claim_tagged",   "commit_half",   "commit_before",
+    "commit_after",   "take_tagged",     "take_won",         "release_before", "release_half",  "release_after",
     "lease_filling",  "lease_published", "lease_ack_before", "requeue_half",   "retake_won",    "recover_marked",
     "recover_leases", "recover_claims",  "recover_takes",    "recover_done",   "shut_half",     "producer_come",
     "producer_gone",  "ring_chosen",     "ring_owed",        "parked",         "create_filled", "create_linked",

@@ -7,11 +7,11 @@ enum class Point : int {
   kNone,
   kClaimIntent,     // intent announced, tail not yet claimed
   kClaimWon,        // tail claimed, extents not yet written
-  kClaimStamped,    // previous claim stamped, tail not yet claimed
+  kClaimTagged,     // previous claim tagged, tail not yet claimed
   kCommitHalf,      // one item of a batch committed
   kCommitBefore,    // payload written, nothing committed
   kCommitAfter,     // committed, sleepers not yet looked for
-  kTakeStamped,     // previous take stamped, head not yet taken
+  kTakeTagged,      // previous take tagged, head not yet taken
   kTakeWon,         // head taken, payload not yet copied
   kReleaseBefore,   // payload copied, nothing released
   kReleaseHalf,     // some slots of the run released

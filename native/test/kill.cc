@@ -191,13 +191,13 @@ TEST(killed_while_waiting) { campaign(kills_wanted / 4, seed_used + 1, {Point::k
 
 TEST(killed_in_the_middle_of_a_put) {
   campaign(kills_wanted / 4, seed_used + 2,
-           {Point::kClaimStamped, Point::kClaimIntent, Point::kClaimWon, Point::kCommitBefore, Point::kCommitHalf,
+           {Point::kClaimTagged, Point::kClaimIntent, Point::kClaimWon, Point::kCommitBefore, Point::kCommitHalf,
             Point::kCommitAfter});
 }
 
 TEST(killed_in_the_middle_of_a_get) {
   campaign(kills_wanted / 4, seed_used + 3,
-           {Point::kTakeStamped, Point::kTakeWon, Point::kReleaseBefore, Point::kReleaseHalf, Point::kReleaseAfter,
+           {Point::kTakeTagged, Point::kTakeWon, Point::kReleaseBefore, Point::kReleaseHalf, Point::kReleaseAfter,
             Point::kRequeueHalf, Point::kRetakeWon});
 }
 

@@ -15,14 +15,14 @@ namespace sage {
 
 enum class Site : int {
   kTailLoad,         // claim: acquire, pairs with kTailClaim of the previous claimant
-  kTailClaim,        // claim: release, publishes the intent and the stamp of the previous claim
+  kTailClaim,        // claim: release, publishes the intent and the owner tag of the previous claim
   kIntentStore,      // claim: release, publishes the records of the claimant's earlier claim
   kIntentLoad,       // claim_end: acquire, pairs with kIntentStore
   kCommit,           // commit of all but the last step: release, publishes payload and record
   kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
   kSlotLoad,         // take: acquire, pairs with kCommit
   kHeadLoad,         // take: acquire, pairs with kHeadTake
-  kHeadTake,         // take: release, publishes the stamp of the previous take
+  kHeadTake,         // take: release, publishes the owner tag of the previous take
   kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for sleepers
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance

@@ -173,7 +173,7 @@ class SageQueue {
         return why;
       }
       if (head != actor.last_head) state_.tag_take(head);
-      Memory::point(Point::kTakeStamped);
+      Memory::point(Point::kTakeTagged);
       Word expected = head;
       const Word take_word = Cursor::make(number + batch, actor.index, batch);
       // SYNC POINT: publishes the owner tag; pairs with the load above.
@@ -341,7 +341,7 @@ class SageQueue {
   bool win_claim(Actor& actor, Word tail, uint32_t batch, uint32_t end) {
     const uint64_t number = Cursor::number(tail) + batch;
     if (tail != actor.last_tail) state_.tag_claim(tail);
-    Memory::point(Point::kClaimStamped);
+    Memory::point(Point::kClaimTagged);
     // SYNC POINT: pairs with the intent load in claim_end(); our earlier claim's records lie before it.
     state_.self(actor).intent.store(number << 32 | end, state_.order(Site::kIntentStore, std::memory_order_release));
     Memory::point(Point::kClaimIntent);

@@ -60,7 +60,7 @@ struct GetDies : Base<GetDies, 3> {
   bool fifo() const { return false; }
 };
 
-/// A take that nobody has stamped, of an item put a moment ago: who takes next must see that item to stamp the take.
+/// A take that nobody has tagged, of an item put a moment ago: who takes next must see that item to tag the take.
 struct TakerDies : Base<TakerDies, 4> {
   static constexpr const char* kName = "put; put; take, dies; get";
   static Shape shape() { return {2, 4, 1, 2, 2, 5}; }

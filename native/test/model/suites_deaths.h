@@ -226,7 +226,7 @@ struct RingerDies : Base<RingerDies, 4> {
   bool fifo() const { return false; }
 };
 
-/// Takes that nobody has stamped yet, of items put a moment ago: whoever takes next must see them to stamp them.
+/// Takes that nobody has tagged yet, of items put a moment ago: whoever takes next must see them to tag them.
 struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
   static constexpr const char* kName = "a consumer dies behind producers at work";
   static Shape shape() { return {3, 8, 2, 4, 4, 5}; }
@@ -251,7 +251,7 @@ struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
   bool fifo() const { return false; }
 };
 
-/// A recoverer that comes late, when the entry it recovers is a newcomer's and others have stamped what that one
+/// A recoverer that comes late, when the entry it recovers is a newcomer's and others have tagged what that one
 /// claims.
 struct LateRecoverer : Base<LateRecoverer, 4> {
   static constexpr const char* kName = "a late recoverer beside a newcomer";
