@@ -6,7 +6,7 @@ namespace sage {
 enum class Point : int {
   kNone,
   kClaimIntent,     // intent announced, tail not yet claimed
-  kClaimWon,        // tail claimed, extents not yet written
+  kClaimWon,        // tail claimed, records not yet written
   kClaimTagged,     // previous claim tagged, tail not yet claimed
   kCommitHalf,      // one item of a batch committed
   kCommitBefore,    // payload written, nothing committed

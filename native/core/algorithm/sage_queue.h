@@ -109,7 +109,7 @@ class SageQueue {
         state_.slot(number + 1)
             .word.store(SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1),
                         std::memory_order_release);
-        // SYNC POINT: publishes payload and extent; pairs with the slot load in take().
+        // SYNC POINT: publishes payload and record; pairs with the slot load in take().
         state_.slot(number).word.store(SlotWord::make(number, SlotWord::kCommitted),
                                        state_.order(Site::kCommit, std::memory_order_release));
         Memory::point(Point::kCommitHalf);
@@ -155,12 +155,12 @@ class SageQueue {
         // SYNC POINT: pairs with the commit.
         const Word word = slot.word.load(state_.order(Site::kSlotLoad, std::memory_order_acquire));
         if (word != SlotWord::make(number + batch, SlotWord::kCommitted)) break;
-        const uint64_t extent = slot.record.load(std::memory_order_relaxed);
-        bytes += Record::length(extent);
+        const uint64_t record = slot.record.load(std::memory_order_relaxed);
+        bytes += Record::length(record);
         if (batch > 0 && bytes > max_bytes) break;
         items[batch] = {number + batch,
-                        Record::position(extent),
-                        Record::length(extent),
+                        Record::position(record),
+                        Record::length(record),
                         static_cast<uint32_t>(slot.codec.load(std::memory_order_relaxed)),
                         0,
                         -1,
