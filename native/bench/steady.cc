@@ -49,7 +49,7 @@ int main(int argc, char** argv) {
       uint32_t taken = 0;
       if (queue->take(batch, items, &taken) != Outcome::kOk || taken != batch) return 1;
       for (uint32_t index = 0; index < taken; ++index) std::memcpy(bytes, queue->data(items[index]), kBytes);
-      queue->finish(items, taken);
+      queue->ack(items, taken);
     }
   }
   std::printf("{\"messages\":%u,\"allocations\":%llu}\n", rounds * kPerRound, allocations - before);

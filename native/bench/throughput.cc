@@ -225,7 +225,7 @@ double run_sage(uint32_t batch, uint64_t messages) {
             if (message[0] != number + index) shared.wrong.fetch_add(1);
           }
           number += taken;
-          queue->finish(items, taken);
+          queue->ack(items, taken);
         }
       });
 }

@@ -41,7 +41,7 @@ struct Entry {
 
   OwnedTable<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>
-      hands;  // taken, and not finished yet: read in place, decoded, or too large for the receive buffer
+      hands;  // taken, and not acked yet: read in place, decoded, or too large for the receive buffer
   OwnedTable<sage::Item> leases;
   uint32_t holders = 0;  // the highest number that was given out
   std::vector<uint32_t> free_holders;

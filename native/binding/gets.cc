@@ -14,7 +14,7 @@ using sage::Piece;
 /// The hand whose number is an argument; null: it went back with its holder.
 Hand* hand_of(Entry& entry, uint32_t id) { return entry.hands.has(id) ? &entry.hands.at(id) : nullptr; }
 
-/// What does not fit into the receive buffer stays in that hand: copyFirst() has it, and finishFirst() or endHand()
+/// What does not fit into the receive buffer stays in that hand: copyFirst() has it, and ackFirst() or endHand()
 /// follows.
 int32_t keep_large(Entry& entry, uint32_t hand, const Item& item) {
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
@@ -39,7 +39,7 @@ int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
     return keep_large(entry, id, item);
   }
   std::memcpy(entry.receive_buffer + offset, data, item.length);
-  entry.queue->finish(&item, 1);
+  entry.queue->ack(&item, 1);
   return static_cast<int32_t>(item.length);
 }
 
@@ -112,7 +112,7 @@ napi_value get_many(napi_env env, napi_callback_info info) {
                      entry.registers[kCodec] = raw ? kRawCodec : 0;
                      entry.registers[kHeld] = static_cast<int32_t>(id);
                      if (raw) {
-                       hand.finish_all(*entry.queue);
+                       hand.ack_all(*entry.queue);
                        entry.hands.remove(id);
                      }
                      return static_cast<int32_t>(taken);
@@ -121,7 +121,7 @@ napi_value get_many(napi_env env, napi_callback_info info) {
 }
 
 /// takeRun(max, waitMs, holder): takes items to be read in place; offsets into the mapping and lengths in the registers
-/// from kTable on, and the hand they are in. The count or a status. finishFirst() and endHand() follow.
+/// from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow.
 napi_value take_run(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
@@ -163,20 +163,20 @@ napi_value copy_first(napi_env env, napi_callback_info info) {
   });
 }
 
-/// finishFirst(hand): the first item is done with; with the last one the hand ends.
-napi_value finish_first(napi_env env, napi_callback_info info) {
+/// ackFirst(hand): the first item is done with; with the last one the hand ends.
+napi_value ack_first(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.entry, [&] {
     const uint32_t id = call.number(env, 0);
     Hand* hand = hand_of(*call.entry, id);
     if (hand == nullptr) return integer(env, 0);
-    hand->finish_first(*call.entry->queue);
+    hand->ack_first(*call.entry->queue);
     if (hand->empty()) call.entry->hands.remove(id);
     return integer(env, 0);
   });
 }
 
-/// endHand(hand, done): the first `done` items are finished, the others go back, ahead of what was never taken.
+/// endHand(hand, done): the first `done` items are acked, the others go back, ahead of what was never taken.
 napi_value end_hand(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.entry, [&] {
@@ -186,9 +186,9 @@ napi_value end_hand(napi_env env, napi_callback_info info) {
     if (hand == nullptr) return integer(env, 0);
     const uint32_t done = call.number(env, 1);
     if (done >= hand->left()) {
-      hand->finish_all(*entry.queue);
+      hand->ack_all(*entry.queue);
     } else {
-      for (uint32_t index = 0; index < done; ++index) hand->finish_first(*entry.queue);
+      for (uint32_t index = 0; index < done; ++index) hand->ack_first(*entry.queue);
       hand->requeue_all(*entry.queue);
     }
     entry.hands.remove(id);
@@ -275,16 +275,16 @@ napi_value lease_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// endLeases(count, acknowledge, unseen): those whose ids stand in the registers from kLeaseIds on. What goes back
+/// endLeases(count, ack, unseen): those whose ids stand in the registers from kLeaseIds on. What goes back
 /// unseen comes again as if it had not been delivered.
 napi_value end_leases(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     const uint32_t count = std::min(call.number(env, 0), sage::kMaxBatch);
-    bool acknowledge = false;
+    bool ack = false;
     bool unseen = false;
-    napi_get_value_bool(env, call.arguments[1], &acknowledge);
+    napi_get_value_bool(env, call.arguments[1], &ack);
     napi_get_value_bool(env, call.arguments[2], &unseen);
     Item items[sage::kMaxBatch];
     for (uint32_t index = 0; index < count; ++index) {
@@ -293,8 +293,8 @@ napi_value end_leases(napi_env env, napi_callback_info info) {
       entry.leases.remove(id);
     }
     if (count == 0) return integer(env, 0);
-    if (acknowledge) {
-      entry.queue->acknowledge(items, count);
+    if (ack) {
+      entry.queue->ack(items, count);
     } else {
       entry.queue->release_lease(items, count, unseen ? 0 : 1);
     }
@@ -314,17 +314,17 @@ napi_value copy_lease(napi_env env, napi_callback_info info) {
   });
 }
 
-/// endLease(id, acknowledge)
+/// endLease(id, ack)
 napi_value end_lease(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.entry, [&] {
     const uint32_t id = call.number(env, 0);
-    bool acknowledge = false;
-    napi_get_value_bool(env, call.arguments[1], &acknowledge);
+    bool ack = false;
+    napi_get_value_bool(env, call.arguments[1], &ack);
     const Item item = call.entry->leases.at(id);
     call.entry->leases.remove(id);
-    if (acknowledge) {
-      call.entry->queue->acknowledge(item);
+    if (ack) {
+      call.entry->queue->ack(item);
     } else {
       call.entry->queue->release_lease(item);
     }
@@ -342,7 +342,7 @@ void add_gets(napi_env env, napi_value object, Entry* entry) {
                 {"getMany", get_many},
                 {"takeRun", take_run},
                 {"copyFirst", copy_first},
-                {"finishFirst", finish_first},
+                {"ackFirst", ack_first},
                 {"endHand", end_hand},
                 {"peek", peek},
                 {"lease", lease},

@@ -149,7 +149,7 @@ sq_status sq_get(sq_queue* handle, void* buffer, size_t capacity, size_t* bytes,
       return SQ_BUFFER_TOO_SMALL;
     }
     std::copy(data, data + item.length, static_cast<uint8_t*>(buffer));
-    queue.finish(&item, 1);
+    queue.ack(&item, 1);
     return SQ_OK;
   });
 }
@@ -172,10 +172,10 @@ sq_status sq_finish(sq_queue* handle, const sq_item* views, uint32_t taken, uint
     Item items[sage::kMaxBatch];
     for (uint32_t index = 0; index < taken; ++index) items[index] = hidden(views[index]);
     if (done == taken) {
-      queue.finish(items, taken);
+      queue.ack(items, taken);
       return SQ_OK;
     }
-    for (uint32_t index = 0; index < done; ++index) queue.finish_first(items + index, taken - index);
+    for (uint32_t index = 0; index < done; ++index) queue.ack_first(items + index, taken - index);
     queue.requeue(items + done, taken - done);
     return SQ_OK;
   });
@@ -194,7 +194,7 @@ sq_status sq_lease(sq_queue* handle, uint32_t max, uint64_t max_bytes, sq_item* 
 
 sq_status sq_ack(sq_queue* handle, const sq_item* views, uint32_t count) {
   return end_leases(handle, views, count,
-                    [](Queue& queue, const Item* items, uint32_t some) { queue.acknowledge(items, some); });
+                    [](Queue& queue, const Item* items, uint32_t some) { queue.ack(items, some); });
 }
 
 sq_status sq_release(sq_queue* handle, const sq_item* views, uint32_t count) {

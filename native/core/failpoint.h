@@ -18,7 +18,7 @@ enum class Point : int {
   kReleaseAfter,    // all released, sleepers not yet looked for
   kLeaseFilling,    // lease entry taken, not yet published
   kLeasePublished,  // lease published, its slot not yet released
-  kLeaseAckBefore,  // lease about to be finished
+  kLeaseAckBefore,  // lease about to be acked
   kRequeueHalf,     // one item requeued, the hint not yet raised
   kRetakeWon,       // a requeued item taken again
   kRecoverMarked,   // a dead participant marked, nothing recovered

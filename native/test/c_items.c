@@ -109,7 +109,7 @@ static void claims_are_filled_in_place(void) {
   sq_free(queue);
 }
 
-static void leases_come_again_until_they_are_acknowledged(void) {
+static void leases_come_again_until_they_are_acked(void) {
   sq_queue* queue = make(__func__);
   sq_item leases[3];
   uint32_t leased = 0;
@@ -218,7 +218,7 @@ int main(void) {
   what_does_not_fit_into_a_buffer_stays();
   batches_go_in_as_far_as_they_fit();
   claims_are_filled_in_place();
-  leases_come_again_until_they_are_acknowledged();
+  leases_come_again_until_they_are_acked();
   an_end_is_seen_by_everybody();
   names_are_those_of_every_language();
   failures_have_the_codes_of_every_language();

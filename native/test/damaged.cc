@@ -68,7 +68,7 @@ TEST(a_header_that_changes_after_it_was_checked_changes_nothing) {
     code = failure.code();
   }
   CHECK(code == "ERR_SEGMENT_CORRUPT");
-  queue->finish(&item, 1);
+  queue->ack(&item, 1);
 }
 
 TEST(cursors_further_apart_than_one_lap_are_an_error_and_no_endless_search) {

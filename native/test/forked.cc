@@ -100,7 +100,7 @@ TEST(an_inherited_handle_that_is_closed_at_once_gives_nothing_of_its_parent_back
   }
   CHECK(waitpid(child, nullptr, 0) == child);
   CHECK(is_attached(*queue, getpid()) && get(*queue) == "<none>" && queue->totals().leased == 1);
-  queue->acknowledge(item);
+  queue->ack(item);
 }
 
 TEST(a_forked_child_hangs_up_its_own_bell) {

@@ -139,7 +139,7 @@ TEST(an_item_that_fits_goes_in_beside_a_small_lease_wherever_the_tail_is) {
     }
     CHECK(put(*queue, std::string(kMiB, 'x')) == Outcome::kFull);
     CHECK(text_of(*queue, lease) == std::string(16, 's'));
-    queue->acknowledge(lease);
+    queue->ack(lease);
     CHECK(put(*queue, std::string(kMiB, 'x')) == Outcome::kOk);
     queue->unlink();
   }

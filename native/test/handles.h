@@ -90,7 +90,7 @@ struct Handles {
     Item item;
     uint32_t taken = 0;
     const Outcome outcome = path(index).take(1, &item, &taken, ~uint64_t{0});
-    if (outcome == Outcome::kOk) path(index).finish(&item, 1);
+    if (outcome == Outcome::kOk) path(index).ack(&item, 1);
     return outcome;
   }
   /// Somebody finds that the process of `index` has ended.

@@ -83,12 +83,12 @@ TEST(what_is_requeued_after_an_immediate_shutdown_is_dropped) {
   }
 }
 
-TEST(what_is_finished_after_an_immediate_shutdown_ends_it_as_well) {
+TEST(what_is_acked_after_an_immediate_shutdown_ends_it_as_well) {
   Handles handles;
   Item item;
   CHECK(handles.put(4) == Outcome::kOk && handles.lease(1, &item) == Outcome::kOk);
   sleep_through_the_shutdown(handles, 3);
-  handles.path(1).finish(&item, 1);
+  handles.path(1).ack(&item, 1);
   check_over(handles, 3);
 }
 

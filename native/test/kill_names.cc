@@ -27,7 +27,7 @@ TEST(a_creator_or_last_leaver_killed_bricks_no_name) {
       Item item;
       uint32_t taken = 0;
       CHECK(queue->take(1, &item, &taken) == Outcome::kOk);
-      queue->finish(&item, 1);
+      queue->ack(&item, 1);
       queue->close();
       CHECK(access((Segment::directory() + "/" + Segment::file_of(options.name)).c_str(), F_OK) != 0);
     }
@@ -56,7 +56,7 @@ TEST(who_attaches_while_others_go_on_finds_the_queue_whole) {
   for (int round = 0; round < 1000; ++round) {
     CHECK(queue->put(&piece, 1, &accepted) == Outcome::kOk);
     CHECK(queue->take(1, &item, &taken) == Outcome::kOk);
-    queue->finish(&item, 1);
+    queue->ack(&item, 1);
   }
   kill(child, SIGCONT);
   CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
@@ -134,7 +134,7 @@ TEST(sleepers_learn_of_a_death_within_100_ms) {
     CHECK(queue->wait(kGetters, 10000, attempt));
     longest = std::max(longest, seconds() - died);
     CHECK(item.deliveries == 1);
-    queue->finish(&item, 1);
+    queue->ack(&item, 1);
     waitpid(holder, nullptr, 0);
     queue->close();
     munmap(ready, 4096);

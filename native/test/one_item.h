@@ -15,7 +15,7 @@ inline bool take(Queue& queue) {
   Item item;
   uint32_t taken = 0;
   if (queue.take(1, &item, &taken) != Outcome::kOk) return false;
-  queue.finish(&item, 1);
+  queue.ack(&item, 1);
   return true;
 }
 

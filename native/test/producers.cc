@@ -78,7 +78,7 @@ TEST(the_end_of_all_work_rings_all_joiners_and_no_getter) {
   handles.sleep(3, kGetters);
   handles.waking(4).follow_up(kJoiners);
   CHECK(handles.process.rung.empty());
-  handles.path(4).finish(&item, 1);
+  handles.path(4).ack(&item, 1);
   CHECK(handles.process.since() == Rung({{1, kJoiners}, {2, kJoiners}}));
   handles.waking(4).follow_up(kJoiners);
   CHECK(handles.process.since() == Rung({{1, kJoiners}, {2, kJoiners}}));
@@ -95,13 +95,13 @@ TEST(who_leaves_wakes_putters_also_of_a_full_queue) {
 TEST(what_ended_on_lease_is_in_nobodys_hand) {
   Handles handles;
   Item item;
-  for (const bool acknowledged : {true, false}) {
+  for (const bool acked : {true, false}) {
     CHECK(handles.put(4) == Outcome::kOk);
     handles.sleep(3, kGetters);
     CHECK(handles.lease(2, &item) == Outcome::kOk && handles.process.since().empty());
     handles.waking(3).stop(kGetters);
-    if (acknowledged) {
-      handles.path(2).finish(&item, 1);
+    if (acked) {
+      handles.path(2).ack(&item, 1);
     } else {
       handles.path(2).requeue(&item, 1);
       CHECK(handles.get(4) == Outcome::kOk);

@@ -68,7 +68,7 @@ inline std::string get(Queue& queue) {
   if (outcome == Outcome::kShut) return "<shut>";
   if (outcome != Outcome::kOk) return "<none>";
   std::string text = text_of(queue, item);
-  queue.finish(&item, 1);
+  queue.ack(&item, 1);
   return text;
 }
 

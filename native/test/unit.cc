@@ -82,8 +82,8 @@ TEST(a_batch_fits_as_far_as_it_can) {
   Item items[8];
   uint32_t taken = 0;
   CHECK(queue->take(8, items, &taken) == Outcome::kOk && taken == 5);
-  CHECK(put(*queue, "x") == Outcome::kFull);  // what is taken and not finished counts
-  queue->finish(items, 5);
+  CHECK(put(*queue, "x") == Outcome::kFull);  // what is taken and not acked counts
+  queue->ack(items, 5);
   CHECK(put(*queue, "x") == Outcome::kOk && get(*queue) == "x");
 }
 
@@ -133,12 +133,12 @@ TEST(what_is_requeued_comes_first) {
   Item items[4];
   uint32_t taken = 0;
   CHECK(queue->take(3, items, &taken) == Outcome::kOk && taken == 3);
-  queue->finish_first(items, 3);
+  queue->ack_first(items, 3);
   queue->requeue(items + 1, 2);
   CHECK(queue->size() == 3);
   CHECK(queue->take(4, items, &taken) == Outcome::kOk && taken == 1 && text_of(*queue, items[0]) == "b");
   CHECK(items[0].deliveries == 1);
-  queue->finish(items, 1);
+  queue->ack(items, 1);
   CHECK(get(*queue) == "c" && get(*queue) == "d" && queue->totals().redelivered == 2);
 }
 
@@ -152,7 +152,7 @@ TEST(a_lease_counts_and_comes_back) {
   queue->release_lease(lease);
   CHECK(put(*queue, "e") == Outcome::kFull);
   CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a" && lease.deliveries == 1);
-  queue->acknowledge(lease);
+  queue->ack(lease);
   CHECK(put(*queue, "e") == Outcome::kOk);
   CHECK(get(*queue) == "c" && get(*queue) == "d" && get(*queue) == "e");
 }
@@ -168,7 +168,7 @@ TEST(a_lease_that_nobody_saw_comes_back_as_if_it_had_not_been_delivered) {
   CHECK(queue->lease(&lease) == Outcome::kOk && lease.deliveries == 1);
   queue->release_lease(&lease, 1, 0);
   CHECK(queue->lease(&lease) == Outcome::kOk && text_of(*queue, lease) == "a" && lease.deliveries == 1);
-  queue->acknowledge(lease);
+  queue->ack(lease);
   CHECK(get(*queue) == "b" && get(*queue) == "<none>");
 }
 
@@ -298,7 +298,7 @@ TEST(a_lease_that_ends_where_the_area_ends_is_stepped_over) {
   CHECK(queue->lease(&lease) == Outcome::kOk && lease.length == large.size());
   CHECK(put(*queue, std::string(4 * kUnitBytes, 'x')) == Outcome::kFull);
   CHECK(put(*queue, small) == Outcome::kOk && get(*queue) == small);
-  queue->acknowledge(lease);
+  queue->ack(lease);
   CHECK(put(*queue, large) == Outcome::kOk && get(*queue) == large);
 }
 

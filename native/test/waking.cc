@@ -326,9 +326,9 @@ TEST(what_went_through_is_counted) {
   Item items[2];
   uint32_t taken = 0;
   CHECK(handles.path(2).take(2, items, &taken, ~uint64_t{0}) == Outcome::kOk && taken == 2);
-  handles.path(2).finish_first(items, 2);
+  handles.path(2).ack_first(items, 2);
   CHECK(handles.path(2).self().get_total.load() == 1);
-  handles.path(2).finish_first(items + 1, 1);
+  handles.path(2).ack_first(items + 1, 1);
   CHECK(handles.path(2).self().get_total.load() == 2);
   CHECK(handles.path(1).self().put_total.load() == 2 && handles.path(1).self().put_bytes.load() == 50);
   handles.sleep(3, kGetters);

@@ -212,7 +212,7 @@ class Worker {
       for (uint32_t index = 0; index < keep; ++index) {
         note(queue, index, 0);
         hand.count.store(1);
-        queue.finish_first(items_ + index, taken - index);
+        queue.ack_first(items_ + index, taken - index);
         receive(0);
         hand.count.store(0);
       }
@@ -221,7 +221,7 @@ class Worker {
     }
     for (uint32_t index = 0; index < taken; ++index) note(queue, index, index);
     hand.count.store(taken);
-    queue.finish(items_, taken);
+    queue.ack(items_, taken);
     for (uint32_t index = 0; index < taken; ++index) receive(index);
     hand.count.store(0);
   }
@@ -249,7 +249,7 @@ class Worker {
     }
     if (kept > 0) {
       hand.count.store(kept);
-      queue.acknowledge(items_, kept);
+      queue.ack(items_, kept);
       for (uint32_t at = 0; at < kept; ++at) receive(at);
       hand.count.store(0);
     }

@@ -36,8 +36,8 @@ const isTemplate = ({ file }) => file.endsWith('item_path.h') || /waiting\/(park
 const ALWAYS = [
   'publish: items_appeared() [left out]',
   'publish: algorithm_.may_reveal_space() [never]',
-  'finish: waking_.room_appeared() [left out]',
-  'finish_first: waking_.room_appeared() [left out]',
+  'ack: waking_.room_appeared() [left out]',
+  'ack_first: waking_.room_appeared() [left out]',
   'lease: waking_.room_appeared() [left out]',
   'claim_ended_empty: waking_.room_appeared() [left out]',
   'claim_ended_empty: items_appeared() [left out]',

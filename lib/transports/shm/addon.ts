@@ -72,21 +72,21 @@ export interface NativeEntry {
   takeRun(max: number, waitMs: number, holder: number): number;
   copyFirst(hand: number, into: Uint8Array): void;
   /** With the last item the hand ends. */
-  finishFirst(hand: number): void;
+  ackFirst(hand: number): void;
   /** The first `done` items are done with, the others go back. */
   endHand(hand: number, done: number): void;
   peek(): Buffer | undefined;
   /** A lease id, or a status. */
   lease(waitMs: number, holder: number): number;
   copyLease(id: number, into: Uint8Array): void;
-  endLease(id: number, acknowledge: boolean): void;
+  endLease(id: number, ack: boolean): void;
   /**
    * How many items are on lease and lie one after the other from `offset` of the receive buffer on, with their ids, deliveries and crashes in the
    * registers. Or a status; LARGE: the one at the first id did not fit, and copyLease() has it.
    */
   leaseMany(offset: number, max: number, waitMs: number, holder: number): number;
   /** Ends the leases whose ids stand from REGISTER_LEASE_IDS on. */
-  endLeases(count: number, acknowledge: boolean, unseen: boolean): void;
+  endLeases(count: number, ack: boolean, unseen: boolean): void;
   /** The number of one more holder, from 1 on. */
   join(): number;
   /** What that one held goes back; its number may be another one's from here on. */
@@ -223,7 +223,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   endClaim: undefined,
   takeRun: undefined,
   copyFirst: undefined,
-  finishFirst: undefined,
+  ackFirst: undefined,
   endHand: undefined,
   peek: undefined,
   lease: undefined,

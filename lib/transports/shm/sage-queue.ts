@@ -165,7 +165,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       }
       // The handler closed the queue: this item went back, too.
       if (this.closed) return index;
-      entry.finishFirst(hand);
+      entry.ackFirst(hand);
     }
     return count;
   }

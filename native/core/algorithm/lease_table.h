@@ -22,7 +22,7 @@ class LeaseTable {
     return 0;
   }
 
-  /// Finishes items on lease.
+  /// Acks items on lease.
   SAGE_COLD void ack(Actor& actor, const Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) {
       Memory::point(Point::kLeaseAckBefore);

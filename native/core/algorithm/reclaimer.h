@@ -67,7 +67,7 @@ class Reclaimer {
 
   /// Nothing is left that anybody could still get: no item, no claim, no lease.
   bool drained() const {
-    // SYNC POINT: of two that finish the last two items, one sees the other's.
+    // SYNC POINT: of two that ack the last two items, one sees the other's.
     Memory::fence(Site::kDrainedFence);
     const uint64_t tail = Cursor::number(state_.control->tail.load(std::memory_order_seq_cst));
     const uint64_t head = Cursor::number(state_.control->head.load(std::memory_order_acquire));

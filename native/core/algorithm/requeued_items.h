@@ -1,4 +1,4 @@
-// Items that were taken and not finished: requeued by their holder, or by recovery when it died. They are taken again
+// Items that were taken and not acked: requeued by their holder, or by recovery when it died. They are taken again
 // before everything that was never taken.
 #pragma once
 

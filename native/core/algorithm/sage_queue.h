@@ -244,7 +244,7 @@ class SageQueue {
     actor.last_head = 0;
     return left;
   }
-  /// Finishes items on lease.
+  /// Acks items on lease.
   void ack(Actor& actor, const Item* items, uint32_t count) { leases_.ack(actor, items, count); }
 
   // ── the end ────────────────────────────────────────────────────────────

@@ -1,4 +1,4 @@
-// What a handle has taken together and not finished yet. An empty hand holds nothing; there is no other state.
+// What a handle has taken together and not acked yet. An empty hand holds nothing; there is no other state.
 #pragma once
 
 #include "core/handle/queue.h"
@@ -9,7 +9,7 @@ class Hand {
  public:
   bool empty() const { return next_ == count_; }
   uint32_t left() const { return count_ - next_; }
-  /// The items left, the first to be finished first.
+  /// The items left, the first to be acked first.
   const Item* items() const { return items_ + next_; }
   const Item& first() const { return items_[next_]; }
 
@@ -27,13 +27,13 @@ class Hand {
     next_ = 0;
     count_ = 1;
   }
-  void finish_first(Queue& queue) {
+  void ack_first(Queue& queue) {
     if (empty()) return;
-    queue.finish_first(items(), left());
+    queue.ack_first(items(), left());
     ++next_;
   }
-  void finish_all(Queue& queue) {
-    if (!empty()) queue.finish(items(), left());
+  void ack_all(Queue& queue) {
+    if (!empty()) queue.ack(items(), left());
     next_ = count_;
   }
   void requeue_all(Queue& queue) {

@@ -82,7 +82,7 @@ class ItemPath {
   }
 
   /// The items of a batch, or leases, of any one.
-  void finish(const Item* items, uint32_t count) {
+  void ack(const Item* items, uint32_t count) {
     if (items[0].lease >= 0) {
       held_ -= count;
       algorithm_.ack(actor_, items, count);
@@ -94,9 +94,9 @@ class ItemPath {
     waking_.room_appeared();
   }
 
-  /// Finishes the first of the `left` items that remain of a run.
-  void finish_first(const Item* items, uint32_t left) {
-    if (left == 1) return finish(items, 1);  // one that was requeued was taken alone
+  /// Acks the first of the `left` items that remain of a run.
+  void ack_first(const Item* items, uint32_t left) {
+    if (left == 1) return ack(items, 1);  // one that was requeued was taken alone
     algorithm_.release_first(actor_, items[0], left);
     add(self().get_total, 1);
     waking_.room_appeared();
@@ -114,7 +114,7 @@ class ItemPath {
     items_appeared();
   }
 
-  /// Takes up to `max` items on lease. finish() acknowledges any of them, requeue() releases them.
+  /// Takes up to `max` items on lease. ack() acks any of them, requeue() releases them.
   Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes) {
     uint32_t taken = 0;
     const Outcome outcome = take(max, items, &taken, max_bytes);

@@ -68,8 +68,8 @@ Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_byt
   current();
   return path_.take(max, items, taken, max_bytes);
 }
-void Queue::finish(const Item* items, uint32_t count) { path_.finish(items, count); }
-void Queue::finish_first(const Item* items, uint32_t left) { path_.finish_first(items, left); }
+void Queue::ack(const Item* items, uint32_t count) { path_.ack(items, count); }
+void Queue::ack_first(const Item* items, uint32_t left) { path_.ack_first(items, left); }
 void Queue::requeue(const Item* items, uint32_t count) { path_.requeue(items, count); }
 
 Outcome Queue::lease(Item* item) {
@@ -81,7 +81,6 @@ Outcome Queue::lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_b
   current();
   return path_.lease(max, items, leased, max_bytes);
 }
-void Queue::acknowledge(const Item* items, uint32_t count) { path_.finish(items, count); }
 void Queue::release_lease(const Item* items, uint32_t count, uint32_t deliveries) {
   path_.requeue(items, count, deliveries);
 }

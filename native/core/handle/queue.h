@@ -72,18 +72,17 @@ class Queue final : public Watcher::Client {
   void abort(const Item& item);
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
-  /// Takes up to `max` items; each is read at data(item) and then finished or requeued with all of its run.
+  /// Takes up to `max` items; each is read at data(item) and then acked or requeued with all of its run.
   Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0});
-  void finish(const Item* items, uint32_t count);
-  /// Finishes the first of the `left` items that remain of a run.
-  void finish_first(const Item* items, uint32_t left);
+  void ack(const Item* items, uint32_t count);
+  /// Acks the first of the `left` items that remain of a run.
+  void ack_first(const Item* items, uint32_t left);
   void requeue(const Item* items, uint32_t count);
   /// Takes one item on lease.
   Outcome lease(Item* item);
   /// Takes up to `max` items on lease, each of which ends alone or with any others.
   Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes = ~uint64_t{0});
-  void acknowledge(const Item& item) { acknowledge(&item, 1); }
-  void acknowledge(const Item* items, uint32_t count);
+  void ack(const Item& item) { ack(&item, 1); }
   void release_lease(const Item& item) { release_lease(&item, 1); }
   /// The items come again in the order that they have here.
   void release_lease(const Item* items, uint32_t count, uint32_t deliveries = 1);
@@ -125,7 +124,7 @@ class Queue final : public Watcher::Client {
     current();
     if (path_.producers() > 0) path_.stop_producing();
   }
-  /// Nothing is in the queue, and nothing is on lease or taken and not finished.
+  /// Nothing is in the queue, and nothing is on lease or taken and not acked.
   bool joined() {
     refresh();
     return algorithm().drained();
@@ -141,7 +140,7 @@ class Queue final : public Watcher::Client {
   void refresh();
   uint64_t size() const;
   bool full() const;
-  /// How many items this handle has finished taking.
+  /// How many items this handle has acked.
   uint64_t received() const { return self().get_total.load(std::memory_order_relaxed); }
   QueueTotals totals() const;
   std::vector<Attached> attached() const;

@@ -98,7 +98,7 @@ struct Batch : Base<Batch, 3> {
     } else if (thread == 1) {
       Item items[kMaxBatch];
       const uint32_t taken = world->take(2, 2, items);
-      for (uint32_t index = 0; index < taken; ++index) world->finish_first(2, items + index, taken - index);
+      for (uint32_t index = 0; index < taken; ++index) world->ack_first(2, items + index, taken - index);
     } else {
       world->put(3, 30);
     }
@@ -128,7 +128,7 @@ struct LeasePut : Base<LeasePut, 2> {
   void run(int thread) {
     if (thread == 0) {
       Item item;
-      if (world->lease(1, &item)) world->finish(1, &item, 1);
+      if (world->lease(1, &item)) world->ack(1, &item, 1);
     } else {
       const int first = world->put(2, 20);
       world->put(2, 20 + static_cast<uint32_t>(first));
@@ -168,7 +168,7 @@ struct LeaseTwice : Base<LeaseTwice, 2> {
   void run(int thread) {
     Item item;
     if (thread == 0) {
-      if (world->lease(2, &item)) world->finish(2, &item, 1);
+      if (world->lease(2, &item)) world->ack(2, &item, 1);
       if (world->lease(2, &item)) world->keep(2, item);
     } else {
       world->put(1, 10);

@@ -92,7 +92,7 @@ struct HolderDies : Base<HolderDies, 3> {
     if (thread == 0) {
       w->mortal(1, [=] {
         Item item;
-        if (w->lease(1, &item)) w->finish(1, &item, 1);
+        if (w->lease(1, &item)) w->ack(1, &item, 1);
       });
     } else if (thread == 1) {
       if (w->died(1)) w->recover(1);

@@ -8,7 +8,7 @@ namespace model::small {
 
 // ── join ──
 
-/// Two that finish the last two items: one of them tells the joiner.
+/// Two that ack the last two items: one of them tells the joiner.
 struct JoinGetGet : Base<JoinGetGet, 3> {
   static constexpr const char* kName = "join; get; get: two items there";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }
@@ -33,7 +33,7 @@ struct JoinJoinAck : Base<JoinJoinAck, 3> {
   void run(int thread) {
     if (thread < 2) return world->join(thread + 1);
     Item item;
-    if (world->lease(3, &item)) world->finish(3, &item, 1);
+    if (world->lease(3, &item)) world->ack(3, &item, 1);
   }
 };
 
@@ -86,7 +86,7 @@ struct JoinDies : Base<JoinDies, 3> {
     if (thread == 0) {
       w->join(1);
     } else if (thread == 1) {
-      w->mortal(2, [=] { w->finish(2, &item_, 1); });
+      w->mortal(2, [=] { w->ack(2, &item_, 1); });
     } else {
       if (w->died(2)) w->recover(2);
       w->get(3);
@@ -269,7 +269,7 @@ struct SkipShut : Base<SkipShut, 3> {
       w->put(1, 10, 1, 7);
     } else if (thread == 1) {
       w->shut_down();
-      w->finish(2, &item_, 1);
+      w->ack(2, &item_, 1);
     } else {
       w->wait(3, kGetters, [=] { return w->get_or_end(3); });
     }

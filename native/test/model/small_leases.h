@@ -14,7 +14,7 @@ struct LeaseTwo : Base<LeaseTwo, 2> {
     if (thread == 0) {
       Item items[kMaxBatch];
       const uint32_t leased = world->lease_many(1, 2, items);
-      if (leased > 1) world->finish(1, items + 1, 1);
+      if (leased > 1) world->ack(1, items + 1, 1);
       if (leased > 0) world->requeue(1, items, 1);
     } else {
       world->get(2);
@@ -34,7 +34,7 @@ struct LeaseOneOfTwo : Base<LeaseOneOfTwo, 2> {
     if (thread == 0) {
       Item items[kMaxBatch];
       const uint32_t leased = w->lease_many(1, 2, items);
-      if (leased > 0) w->finish(1, items, leased);
+      if (leased > 0) w->ack(1, items, leased);
     } else {
       w->wait(2, kGetters, [=] { return w->get(2); });
     }
@@ -56,7 +56,7 @@ struct HolderOfTwoDies : Base<HolderOfTwoDies, 3> {
       w->mortal(1, [=] {
         Item items[kMaxBatch];
         const uint32_t leased = w->lease_many(1, 2, items);
-        if (leased > 0) w->finish(1, items, leased);
+        if (leased > 0) w->ack(1, items, leased);
       });
     } else if (thread == 1) {
       if (w->died(1)) w->recover(1);

@@ -76,7 +76,7 @@ struct PutWaitLease : Base<PutWaitLease, 2> {
       w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
     } else {
       Item item;
-      if (w->lease(2, &item)) w->finish(2, &item, 1);
+      if (w->lease(2, &item)) w->ack(2, &item, 1);
     }
   }
 };
@@ -180,7 +180,7 @@ struct WaitRelease : Base<WaitRelease, 2> {
 
 /// The first of a batch makes room while the second is still in a hand.
 struct PutWaitFirst : Base<PutWaitFirst, 2> {
-  static constexpr const char* kName = "wait to put; take of two, finish the first";
+  static constexpr const char* kName = "wait to put; take of two, ack the first";
   static Shape shape() { return {2, 4, 1, 2, 2, 3}; }
   void prepare() { world->put(3, 50, 2); }
   void run(int thread) {
@@ -190,7 +190,7 @@ struct PutWaitFirst : Base<PutWaitFirst, 2> {
     } else {
       Item items[kMaxBatch];
       if (w->take(2, 2, items) != 2) return;
-      w->finish_first(2, items, 2);
+      w->ack_first(2, items, 2);
       w->keep(2, items[1]);
     }
   }
@@ -231,7 +231,7 @@ struct WaitAbort : Base<WaitAbort, 2> {
   Item claim_;
 };
 
-/// The last two items of a queue that is shut down: one of the two who finish them tells the sleeper.
+/// The last two items of a queue that is shut down: one of the two who ack them tells the sleeper.
 struct Drained : Base<Drained, 3> {
   static constexpr const char* kName = "get; get; wait: shut down, two items there";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }

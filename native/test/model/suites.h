@@ -102,9 +102,9 @@ struct Batches : Base<Batches, 4> {
         const uint32_t taken = world->take(thread + 1, 3, items);
         if (taken == 0) continue;
         if (thread == 2) {
-          world->finish(3, items, taken);
+          world->ack(3, items, taken);
         } else {
-          for (uint32_t index = 0; index < taken; ++index) world->finish_first(4, items + index, taken - index);
+          for (uint32_t index = 0; index < taken; ++index) world->ack_first(4, items + index, taken - index);
         }
       }
     }
@@ -125,7 +125,7 @@ struct Leases : Base<Leases, 3> {
       for (int attempt = 0; attempt < 4; ++attempt) {
         if (!world->lease(2, &item)) continue;
         world->hands[2].clear();
-        world->finish(2, &item, 1);
+        world->ack(2, &item, 1);
       }
     } else {
       for (int attempt = 0; attempt < 5; ++attempt) world->get(3);
@@ -236,7 +236,7 @@ struct SleepingPutters : Base<SleepingPutters, 4> {
       w->get(3);
     } else {
       Item item;
-      if (w->lease(4, &item)) w->finish(4, &item, 1);
+      if (w->lease(4, &item)) w->ack(4, &item, 1);
     }
   }
 };

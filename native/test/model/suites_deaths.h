@@ -44,8 +44,8 @@ struct ConsumerDies : Base<ConsumerDies, 4> {
         Item mine[kMaxBatch];
         const uint32_t taken = w->take(1, 2, mine);
         if (taken == 2) {
-          w->finish_first(1, mine, 2);
-          w->finish_first(1, mine + 1, 1);
+          w->ack_first(1, mine, 2);
+          w->ack_first(1, mine + 1, 1);
         } else if (taken == 1) {
           w->requeue(1, mine, 1);
         }
@@ -54,7 +54,7 @@ struct ConsumerDies : Base<ConsumerDies, 4> {
     } else if (thread == 1) {
       for (int attempt = 0; attempt < 3; ++attempt) {
         const uint32_t taken = w->take(2, 2, items);
-        if (taken > 0) w->finish(2, items, taken);
+        if (taken > 0) w->ack(2, items, taken);
       }
     } else if (w->died(1)) {
       w->recover(1);
@@ -78,14 +78,14 @@ struct HolderDies : Base<HolderDies, 4> {
       w->mortal(1, [=] {
         Item item;
         if (w->lease(1, &item)) w->requeue(1, &item, 1);
-        if (w->lease(1, &item)) w->finish(1, &item, 1);
+        if (w->lease(1, &item)) w->ack(1, &item, 1);
       });
     } else if (thread == 1) {
       for (uint32_t item = 0; item < 3; ++item) w->put(2, 20 + item);
     } else if (w->died(1)) {
       w->recover(1);
       Item item;
-      if (w->lease(thread + 1, &item)) w->finish(thread + 1, &item, 1);
+      if (w->lease(thread + 1, &item)) w->ack(thread + 1, &item, 1);
     }
   }
   bool fifo() const { return false; }
@@ -127,7 +127,7 @@ struct Anything : Base<Anything, 4> {
           break;
         case 1: {
           const uint32_t taken = w->take(who, 1 + count, items);
-          for (uint32_t at = 0; at < taken; ++at) w->finish_first(who, items + at, taken - at);
+          for (uint32_t at = 0; at < taken; ++at) w->ack_first(who, items + at, taken - at);
           break;
         }
         case 2: {
@@ -143,7 +143,7 @@ struct Anything : Base<Anything, 4> {
           if (rl::rand(2) == 0) {
             w->requeue(who, items, 1);
           } else {
-            w->finish(who, items, 1);
+            w->ack(who, items, 1);
           }
           break;
         }
@@ -177,7 +177,7 @@ struct RecovererDies : Base<RecovererDies, 4> {
         w->put(1, 10);
         const uint32_t taken = w->take(1, 2, mine);
         w->put(1, 11, 2);
-        if (taken > 0) w->finish(1, mine, taken);
+        if (taken > 0) w->ack(1, mine, taken);
       });
     } else if (thread == 1) {
       w->mortal(2, [=] {
@@ -193,7 +193,7 @@ struct RecovererDies : Base<RecovererDies, 4> {
       }
       if (w->path(5).actor().index != 1) return;
       w->put(5, 30, 2);
-      if (w->lease(5, &item)) w->finish(5, &item, 1);
+      if (w->lease(5, &item)) w->ack(5, &item, 1);
       w->put(5, 32);
       w->get(5, 2);
     }
@@ -271,7 +271,7 @@ struct LateRecoverer : Base<LateRecoverer, 4> {
       if (!w->join_at(2, 1, 7)) return;
       w->put(2, 20);
       Item item;
-      if (w->take(2, 1, &item) > 0) w->finish(2, &item, 1);
+      if (w->take(2, 1, &item) > 0) w->ack(2, &item, 1);
     } else if (thread == 2) {
       w->put(3, 30);
     } else {

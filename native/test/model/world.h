@@ -129,16 +129,16 @@ class World {
     outcomes[who] = path(who).lease(1, item, &leased, ~uint64_t{0});
     return took(who, item, 1) > 0;
   }
-  void finish(int who, Item* items, uint32_t count) {
+  void ack(int who, Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) read(items[index]);
     in_use -= static_cast<int>(count);
-    path(who).finish(items, count);
+    path(who).ack(items, count);
     delivered_from(who, items, count);
   }
-  void finish_first(int who, Item* items, uint32_t left) {
+  void ack_first(int who, Item* items, uint32_t left) {
     read(items[0]);
     --in_use;
-    path(who).finish_first(items, left);
+    path(who).ack_first(items, left);
     delivered_from(who, items, 1);
   }
   /// Takes up to `max` on lease.
@@ -163,7 +163,7 @@ class World {
   bool get(int who, uint32_t max = 1) {
     Item items[kMaxBatch];
     const uint32_t taken = take(who, max, items);
-    if (taken > 0) finish(who, items, taken);
+    if (taken > 0) ack(who, items, taken);
     return taken > 0;
   }
   /// A get that ends with the queue.
@@ -369,7 +369,7 @@ class World {
     const int judge_index = shape_.actors;
     while (get(judge_index, 4)) {
     }
-    if (keeper != 0) finish(keeper, &kept, 1);
+    if (keeper != 0) ack(keeper, &kept, 1);
     std::map<uint32_t, int> seen;
     for (const auto& list : delivered) {
       for (const uint32_t id : list) ++seen[id];
