@@ -120,9 +120,9 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// takeRun(max, waitMs, holder): takes items to be read in place; offsets into the mapping and lengths in the registers
-/// from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow.
-napi_value take_run(napi_env env, napi_callback_info info) {
+/// takeBatch(max, waitMs, holder): takes items to be read in place; offsets into the mapping and lengths in the
+/// registers from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow.
+napi_value take_batch(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
@@ -340,7 +340,7 @@ void add_gets(napi_env env, napi_value object, Entry* entry) {
                 {"get", get},
                 {"getNow", get_now},
                 {"getMany", get_many},
-                {"takeRun", take_run},
+                {"takeBatch", take_batch},
                 {"copyFirst", copy_first},
                 {"ackFirst", ack_first},
                 {"endHand", end_hand},

@@ -14,7 +14,7 @@ enum class Point : int {
   kTakeTagged,      // previous take tagged, head not yet taken
   kTakeWon,         // head taken, payload not yet copied
   kReleaseBefore,   // payload copied, nothing released
-  kReleaseHalf,     // some slots of the run released
+  kReleaseHalf,     // some slots of the batch released
   kReleaseAfter,    // all released, sleepers not yet looked for
   kLeaseFilling,    // lease entry taken, not yet published
   kLeasePublished,  // lease published, its slot not yet released

@@ -59,7 +59,7 @@ constexpr Entry kSuites[] = {
     entry<Sleepers>(),       entry<BusySleeper>(),    entry<SleepingPutters>(),
     entry<LeaseMakesRoom>(), entry<RequeueWakes>(),   entry<Shutdown>(),
     entry<ProducerDies>(),   entry<ConsumerDies>(),   entry<HolderDies>(),
-    entry<RecovererDies>(),  entry<RingerDies>(),     entry<HolderOfARunDies>(),
+    entry<RecovererDies>(),  entry<RingerDies>(),     entry<HolderOfABatchDies>(),
     entry<LateRecoverer>(),  entry<PassedOn>(),       entry<TwoAroundALease>(),
     entry<Anything>(),       entry<ShutdownAtOnce>(),
 };

@@ -69,7 +69,7 @@ export interface NativeEntry {
    */
   getMany(offset: number, max: number, waitMs: number, holder: number): number;
   /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in a hand. */
-  takeRun(max: number, waitMs: number, holder: number): number;
+  takeBatch(max: number, waitMs: number, holder: number): number;
   copyFirst(hand: number, into: Uint8Array): void;
   /** With the last item the hand ends. */
   ackFirst(hand: number): void;
@@ -221,7 +221,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   getMany: undefined,
   claim: undefined,
   endClaim: undefined,
-  takeRun: undefined,
+  takeBatch: undefined,
   copyFirst: undefined,
   ackFirst: undefined,
   endHand: undefined,

@@ -115,7 +115,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
     const take = (waitMs: number, left: number): number | undefined => {
-      const count = native(() => this.native.takeRun(Math.min(MAX_BATCH, left), waitMs, this.attachment.holder));
+      const count = native(() => this.native.takeBatch(Math.min(MAX_BATCH, left), waitMs, this.attachment.holder));
       if (count === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
       return count > 0 ? count : undefined;
     };

@@ -94,7 +94,7 @@ class ItemPath {
     waking_.room_appeared();
   }
 
-  /// Acks the first of the `left` items that remain of a run.
+  /// Acks the first of the `left` items that remain of a batch.
   void ack_first(const Item* items, uint32_t left) {
     if (left == 1) return ack(items, 1);  // one that was requeued was taken alone
     algorithm_.release_first(actor_, items[0], left);

@@ -72,10 +72,10 @@ class Queue final : public Watcher::Client {
   void abort(const Item& item);
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
-  /// Takes up to `max` items; each is read at data(item) and then acked or requeued with all of its run.
+  /// Takes up to `max` items; each is read at data(item) and then acked or requeued with all of its batch.
   Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0});
   void ack(const Item* items, uint32_t count);
-  /// Acks the first of the `left` items that remain of a run.
+  /// Acks the first of the `left` items that remain of a batch.
   void ack_first(const Item* items, uint32_t left);
   void requeue(const Item* items, uint32_t count);
   /// Takes one item on lease.

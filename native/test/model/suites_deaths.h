@@ -227,7 +227,7 @@ struct RingerDies : Base<RingerDies, 4> {
 };
 
 /// Takes that nobody has tagged yet, of items put a moment ago: whoever takes next must see them to tag them.
-struct HolderOfARunDies : Base<HolderOfARunDies, 5> {
+struct HolderOfABatchDies : Base<HolderOfABatchDies, 5> {
   static constexpr const char* kName = "a consumer dies behind producers at work";
   static Shape shape() { return {3, 8, 2, 4, 4, 5}; }
   void prepare() { world->may_die = true; }
