@@ -154,7 +154,7 @@ struct Alone {
   void ask_after_dead() {}
 };
 
-TEST(who_passes_on_room_that_it_knows_of_does_not_look_at_every_item) {
+TEST(who_passes_on_free_space_that_it_knows_of_does_not_look_at_every_item) {
   const auto block = std::make_unique<Block<SlowMemory, 32, 2>>();
   const SharedState<SlowMemory> shared = block->shared(16, 64);
   shared.control->participant_high.store(3);

@@ -54,14 +54,14 @@ constexpr Entry entry() {
 }
 
 constexpr Entry kSuites[] = {
-    entry<PutPutGet>(),      entry<Laps>(),           entry<LapsOfTwo>(),
-    entry<Batches>(),        entry<Leases>(),         entry<Requeue>(),
-    entry<Sleepers>(),       entry<BusySleeper>(),    entry<SleepingPutters>(),
-    entry<LeaseMakesRoom>(), entry<RequeueWakes>(),   entry<Shutdown>(),
-    entry<ProducerDies>(),   entry<ConsumerDies>(),   entry<HolderDies>(),
-    entry<RecovererDies>(),  entry<RingerDies>(),     entry<HolderOfABatchDies>(),
-    entry<LateRecoverer>(),  entry<PassedOn>(),       entry<TwoAroundALease>(),
-    entry<Anything>(),       entry<ShutdownAtOnce>(),
+    entry<PutPutGet>(),       entry<Laps>(),           entry<LapsOfTwo>(),
+    entry<Batches>(),         entry<Leases>(),         entry<Requeue>(),
+    entry<Sleepers>(),        entry<BusySleeper>(),    entry<SleepingPutters>(),
+    entry<LeaseMakesSpace>(), entry<RequeueWakes>(),   entry<Shutdown>(),
+    entry<ProducerDies>(),    entry<ConsumerDies>(),   entry<HolderDies>(),
+    entry<RecovererDies>(),   entry<RingerDies>(),     entry<HolderOfABatchDies>(),
+    entry<LateRecoverer>(),   entry<PassedOn>(),       entry<TwoAroundALease>(),
+    entry<Anything>(),        entry<ShutdownAtOnce>(),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

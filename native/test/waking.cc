@@ -13,7 +13,7 @@ TEST(an_item_rings_one_of_those_that_sleep_and_leaves_the_others_to_a_follow_up)
   CHECK(handles.bell(1, kGetters) == Bell::kRung && handles.bell(2, kGetters) == Bell::kParked);
 }
 
-TEST(room_rings_one_of_those_that_sleep) {
+TEST(free_space_rings_one_of_those_that_sleep) {
   Handles handles;
   CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
   for (const uint32_t index : {1, 2}) handles.sleep(index, kPutters);
@@ -142,7 +142,7 @@ TEST(nothing_is_passed_on_where_nothing_is_left) {
   CHECK(handles.process.rung.empty());
 }
 
-TEST(room_that_the_bytes_of_one_item_fill_is_passed_on_to_nobody) {
+TEST(free_space_that_the_bytes_of_one_item_fill_is_passed_on_to_nobody) {
   Handles handles;
   CHECK(handles.put(4, 64 * kUnitBytes) == Outcome::kOk);
   for (const uint32_t index : {1, 2}) handles.sleep(index, kPutters);
@@ -263,7 +263,7 @@ TEST(who_waits_sleeps_only_after_a_look_with_its_bell_up) {
   CHECK(sleeps == 2 && handles.bell(1, kGetters) == Bell::kAwake);
 }
 
-TEST(an_open_claim_takes_no_more_room_than_its_own) {
+TEST(an_open_claim_takes_no_more_space_than_its_own) {
   Handles handles(4);
   for (int item = 0; item < 8; ++item) {  // a lap of slots, and several of the bytes
     CHECK(handles.put(4, 30 * kUnitBytes) == Outcome::kOk && handles.get(4) == Outcome::kOk);

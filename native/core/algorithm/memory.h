@@ -29,7 +29,7 @@ enum class Site : int {
   kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
   kRequeue,          // requeue or recovery: release, pairs with the claim of whoever takes it again
   kLeaseFill,        // lease: release, the end of the entry's last life lies before its new fields
-  kLeaseFieldLoad,   // room and recovery: acquire, pairs with kLeaseFill
+  kLeaseFieldLoad,   // free space and recovery: acquire, pairs with kLeaseFill
   kLeaseLoad,        // reclaim, take of a requeued item, recovery: acquire, pairs with kLeasePublish
   kLeaseFree,        // ack: release, the payload is no longer read
   kHintBump,         // requeued hint: ordered after kRequeue

@@ -119,8 +119,8 @@ class Reclaimer {
     if (placed == 0) return no_space(actor.leases, tail, reclaimed, start, Record::units(items[0].length), end);
     // What was read behind this tail is only known to belong together while it is still the tail.
     const bool stepped = position - start != units_of(items, placed);
-    // What was stepped over is not room: should another claim win, ours must look at it again. So only an unbroken
-    // stretch, good from `start` on, is remembered.
+    // What was stepped over is not free space: should another claim win, ours must look at it again. So only an
+    // unbroken stretch, good from `start` on, is remembered.
     const uint32_t next = stepped ? start : next_lease(actor.leases, start, limit);
     if (!state_.still_at(tail)) return Outcome::kRetry;
     *fitted = placed;

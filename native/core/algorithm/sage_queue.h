@@ -29,7 +29,7 @@ class SageQueue {
 
   // ── producers ──────────────────────────────────────────────────────────
 
-  /// Claims room for up to `count` items of `lengths` bytes; `items` gets number, position and length of those that
+  /// Claims space for up to `count` items of `lengths` bytes; `items` gets number, position and length of those that
   /// fitted, `claimed` how many. Between claim and commit their bytes belong to the caller.
   Outcome claim(Actor& actor, const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items,
                 uint32_t* claimed) {
@@ -73,9 +73,9 @@ class SageQueue {
     return Outcome::kCorrupt;
   }
 
-  /// Whether something of the room that this actor found is left, without a look at every item. What is left is there
-  /// to be claimed; false says nothing.
-  bool knows_room(const Actor& actor) const {
+  /// Whether something of the free space that this actor found is left, without a look at every item. What is left is
+  /// there to be claimed; false says nothing.
+  bool knows_space(const Actor& actor) const {
     // SYNC POINT: as in claim().
     const Word tail = state_.control->tail.load(state_.order(Site::kTailLoad, std::memory_order_acquire));
     if (Cursor::number(tail) >= actor.number_limit) return false;
@@ -83,11 +83,11 @@ class SageQueue {
     return static_cast<int32_t>(actor.position_limit - start) > 0;
   }
 
-  /// Whether room was kept from others for a moment that no commit will tell them of.
-  bool gave_room_back(Actor& actor) const {
-    const bool gave = actor.gave_room_back;
-    actor.gave_room_back = false;
-    return gave;
+  /// Whether space was kept from others for a moment that no commit will tell them of.
+  bool aborted_claim(Actor& actor) const {
+    const bool aborted = actor.aborted_claim;
+    actor.aborted_claim = false;
+    return aborted;
   }
 
   /// Writes down where a claim's items lie. Before anything else is claimed through this actor, since until then only
@@ -363,7 +363,7 @@ class SageQueue {
     if (!win_claim(actor, tail, 1, end)) return;
     const Item skipped{Cursor::number(tail), start, (end - start) * kUnitBytes, 0, 0, -1, 0};
     abort(actor, &skipped, 1);
-    actor.gave_room_back = true;
+    actor.aborted_claim = true;
   }
 
   /// Words seem to be out of date. Whether neither tail nor reclaim has moved since they last did: then nobody else is

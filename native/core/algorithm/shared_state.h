@@ -19,7 +19,7 @@ struct Actor {
   uint64_t last_head = 0;
   uint64_t number_limit = 0;    // up to here items may be claimed …
   uint32_t position_limit = 0;  // … and up to here bytes, as long as both hold
-  bool gave_room_back = false;  // a claim kept others out for a moment, and nothing of it is left
+  bool aborted_claim = false;   // a claim kept others out for a moment, and nothing of it is left
   LeaseMap leases;
   std::vector<uint32_t> free_leases;  // entries that were free when this handle last saw them, the latest one last …
   uint32_t next_lease = 0;            // … and from where on it looks for others

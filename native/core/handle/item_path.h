@@ -25,16 +25,16 @@ class ItemPath {
   template <class Fill>
   Outcome put(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, uint32_t* accepted, Fill fill) {
     Item items[kMaxBatch];
-    const Outcome outcome = claim_room(lengths, codecs, count, items, accepted);
+    const Outcome outcome = claim_space(lengths, codecs, count, items, accepted);
     if (outcome != Outcome::kOk) return outcome;
     publish(items, *accepted, fill(items, *accepted));
     return Outcome::kOk;
   }
 
-  /// Room for one item, to be filled and then committed or aborted.
+  /// Space for one item, to be filled and then committed or aborted.
   Outcome claim(uint32_t length, uint32_t codec, Item* item) {
     uint32_t claimed = 0;
-    const Outcome outcome = claim_room(&length, &codec, 1, item, &claimed);
+    const Outcome outcome = claim_space(&length, &codec, 1, item, &claimed);
     if (outcome != Outcome::kOk) return outcome;
     algorithm_.describe(item, 1);
     ++held_;
@@ -91,7 +91,7 @@ class ItemPath {
       algorithm_.release(actor_, items, count);
     }
     add(self().get_total, count);
-    waking_.room_appeared();
+    waking_.space_appeared();
   }
 
   /// Acks the first of the `left` items that remain of a batch.
@@ -99,7 +99,7 @@ class ItemPath {
     if (left == 1) return ack(items, 1);  // one that was requeued was taken alone
     algorithm_.release_first(actor_, items[0], left);
     add(self().get_total, 1);
-    waking_.room_appeared();
+    waking_.space_appeared();
   }
 
   /// `deliveries`: 1, or 0 for items on lease that nobody has seen.
@@ -129,7 +129,7 @@ class ItemPath {
     *leased = taken - left;
     if (*leased == 0) return Outcome::kEmpty;
     std::copy(items + left, items + taken, items);
-    waking_.room_appeared();  // their slots no longer hold up the room behind them
+    waking_.space_appeared();  // their slots no longer hold up the space behind them
     return Outcome::kOk;
   }
 
@@ -251,19 +251,19 @@ class ItemPath {
   Participant<Memory>& self() const { return shared_.participants[actor_.index]; }
 
  private:
-  Outcome claim_room(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items, uint32_t* claimed) {
+  Outcome claim_space(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items, uint32_t* claimed) {
     Outcome outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
     if (outcome == Outcome::kFull && host_.found_dead()) {
       outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
     }
     // After a claim that won, its commit does it.
-    if (outcome != Outcome::kOk && algorithm_.gave_room_back(actor_)) claim_ended_empty();
+    if (outcome != Outcome::kOk && algorithm_.aborted_claim(actor_)) claim_ended_empty();
     return outcome;
   }
 
-  /// A claim was aborted, which shows the room in it and what was committed behind it.
+  /// A claim was aborted, which shows the space in it and what was committed behind it.
   SAGE_COLD void claim_ended_empty() {
-    waking_.room_appeared();
+    waking_.space_appeared();
     items_appeared();
   }
 
@@ -291,7 +291,7 @@ class ItemPath {
     add(self().put_total, count);
     add(self().put_bytes, bytes);
     items_appeared();
-    if (algorithm_.may_reveal_space()) waking_.room_appeared();
+    if (algorithm_.may_reveal_space()) waking_.space_appeared();
   }
 
   /// Everything the dead one left, then its entry.

@@ -66,7 +66,7 @@ class Queue final : public Watcher::Client {
   // Puts. kFull, kShut or kCorrupt when nothing was done.
   /// Copies up to kMaxBatch pieces in; `accepted` says how many.
   Outcome put(const Piece* pieces, uint32_t count, uint32_t* accepted);
-  /// Room for one item, to be filled at data(item) and committed or aborted.
+  /// Space for one item, to be filled at data(item) and committed or aborted.
   Outcome claim(uint32_t length, uint32_t codec, Item* item);
   void commit(const Item& item);
   void abort(const Item& item);

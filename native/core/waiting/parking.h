@@ -14,7 +14,7 @@
 
 namespace sage {
 
-/// Who waits for what: an item, room, or the end of all work.
+/// Who waits for what: an item, free space, or the end of all work.
 enum Direction : int { kGetters = 0, kPutters = 1, kJoiners = 2 };
 constexpr Direction kDirections[] = {kGetters, kPutters, kJoiners};
 

@@ -1,9 +1,9 @@
 // Who is looked for after what, and how one side of a handle waits. A template over its memory, as the algorithm is:
 // what the model explores is what ships, for threads that block and for event loops alike.
 //
-// Publishing. Whatever makes an item available ends with item_appeared(), whatever makes room with room_appeared(), and
-// what changes things for everybody with all_may_go_on(). Each comes after a sequentially consistent publication, so
-// that it sees the bell of every sleeper that did not see what was published (parking.h).
+// Publishing. Whatever makes an item available ends with item_appeared(), whatever makes free space with
+// space_appeared(), and what changes things for everybody with all_may_go_on(). Each comes after a sequentially
+// consistent publication, so that it sees the bell of every sleeper that did not see what was published (parking.h).
 //
 // Waiting. The bell of a side of a handle is down, or up:
 //
@@ -53,8 +53,8 @@ class WakeProtocol {
     if (parking_.anybody(kGetters)) wake(kGetters, false);
   }
 
-  void room_appeared() {
-    if (parking_.anybody_at_all()) room_for_sleepers();
+  void space_appeared() {
+    if (parking_.anybody_at_all()) space_for_waiters();
   }
 
   void all_may_go_on() {
@@ -166,12 +166,12 @@ class WakeProtocol {
   /// whoever releases them.
   bool worth(Direction direction) const {
     if (direction == kGetters) return algorithm_.size() > 0;
-    return direction == kPutters ? algorithm_.knows_room(actor_) || !full() : algorithm_.drained();
+    return direction == kPutters ? algorithm_.knows_space(actor_) || !full() : algorithm_.drained();
   }
 
   /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
   /// them takes anything from another.
-  [[gnu::noinline]] void room_for_sleepers() {
+  [[gnu::noinline]] void space_for_waiters() {
     if (parking_.anybody(kPutters)) wake(kPutters, false);
     const bool joiners = parking_.anybody(kJoiners);
     const bool shut = shared_.control->shut.load() != 0;

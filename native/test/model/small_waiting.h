@@ -83,7 +83,7 @@ struct PutWaitLease : Base<PutWaitLease, 2> {
 
 /// A lease opens room of which its holder keeps nothing: what was released behind the leased item.
 struct PutWaitMove : Base<PutWaitMove, 2> {
-  static constexpr const char* kName = "wait to put; lease: room behind it";
+  static constexpr const char* kName = "wait to put; lease: space behind it";
   static Shape shape() { return {3, 8, 1, 4, 4, 3}; }
   void prepare() {
     Item item;

@@ -242,8 +242,8 @@ struct SleepingPutters : Base<SleepingPutters, 4> {
 };
 
 /// A lease opens room that its holder keeps no part of.
-struct LeaseMakesRoom : Base<LeaseMakesRoom, 3> {
-  static constexpr const char* kName = "a lease makes room";
+struct LeaseMakesSpace : Base<LeaseMakesSpace, 3> {
+  static constexpr const char* kName = "a lease makes space";
   static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
   void prepare() {
     world->put(4, 50, 1, 1);

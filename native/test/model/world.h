@@ -361,7 +361,7 @@ class World {
         Actor probe;
         probe.index = static_cast<uint32_t>(shape_.actors);
         expect(queue.claim(probe, &length, &length, 1, &item, &claimed) == Outcome::kFull,
-               "a putter sleeps beside room");
+               "a putter sleeps beside free space");
       }
     }
     const bool half_shut = (control_.tail.load() & Cursor::kShut) != 0 && control_.shut.load() == 0;
