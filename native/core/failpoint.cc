@@ -15,7 +15,7 @@ constexpr const char* kNames[] = {
     "commit_after",   "take_tagged",     "take_won",         "release_before", "release_half",  "release_after",
     "lease_filling",  "lease_published", "lease_ack_before", "requeue_half",   "retake_won",    "recover_marked",
     "recover_leases", "recover_claims",  "recover_takes",    "recover_done",   "shut_half",     "producer_come",
-    "producer_gone",  "ring_chosen",     "ring_owed",        "parked",         "create_filled", "create_linked",
+    "producer_gone",  "ring_chosen",     "ring_owed",        "bell_up",        "create_filled", "create_linked",
     "open_read",      "join_locked",     "join_entry",       "leave_entry",    "retire_marked",
 };
 static_assert(sizeof kNames / sizeof kNames[0] == static_cast<int>(Point::kCount));

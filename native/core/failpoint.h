@@ -10,12 +10,12 @@ enum class Point : int {
   kClaimTagged,     // previous claim tagged, tail not yet claimed
   kCommitHalf,      // one item of a batch committed
   kCommitBefore,    // payload written, nothing committed
-  kCommitAfter,     // committed, sleepers not yet looked for
+  kCommitAfter,     // committed, waiters not yet looked for
   kTakeTagged,      // previous take tagged, head not yet taken
   kTakeWon,         // head taken, payload not yet copied
   kReleaseBefore,   // payload copied, nothing released
   kReleaseHalf,     // some slots of the batch released
-  kReleaseAfter,    // all released, sleepers not yet looked for
+  kReleaseAfter,    // all released, waiters not yet looked for
   kLeaseFilling,    // lease entry taken, not yet published
   kLeasePublished,  // lease published, its slot not yet released
   kLeaseAckBefore,  // lease about to be acked
@@ -29,9 +29,9 @@ enum class Point : int {
   kShutHalf,        // no more claims, gets not yet told
   kProducerCome,    // a producer has come, its handle not yet told
   kProducerGone,    // a producer has gone, the end not yet looked for
-  kRingChosen,      // a sleeper chosen, not yet rung
+  kRingChosen,      // a waiter chosen, not yet rung
   kRingOwed,        // its bell says rung, but it was not rung
-  kParked,          // parked, about to sleep
+  kBellUp,          // a bell is up, about to sleep
   kCreateFilled,    // segment filled, not yet linked
   kCreateLinked,    // segment linked, not yet joined
   kOpenRead,        // the cursors read, not yet compared with each other

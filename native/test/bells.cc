@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "core/waiting/parking.h"
+#include "core/waiting/waiters.h"
 #include "simple.h"
 
 using namespace sage;
@@ -50,7 +50,7 @@ long writes() {
   return 0;
 }
 
-TEST(a_stream_beside_sleepers_that_do_not_answer_is_followed_up_again_and_again_and_not_for_each_item) {
+TEST(a_stream_beside_waiters_that_do_not_answer_is_followed_up_again_and_again_and_not_for_each_item) {
   auto first = make(__func__, 32);
   auto second = make(__func__, 32);
   auto putter = make(__func__, 32);
@@ -65,11 +65,11 @@ TEST(a_stream_beside_sleepers_that_do_not_answer_is_followed_up_again_and_again_
     for (int item = 0; item < 20; ++item) CHECK(put(*putter, "a") == Outcome::kOk);
     const auto took = std::chrono::steady_clock::now() - start;
     if (took < std::chrono::milliseconds(kFollowUpMs)) CHECK(writes() - before < 10);
-    while (second->bell(kGetters) == Bell::kParked &&
+    while (second->bell(kGetters) == Bell::kInLoop &&
            std::chrono::steady_clock::now() - start < std::chrono::seconds(10)) {
       std::this_thread::yield();
     }
-    CHECK(second->bell(kGetters) != Bell::kParked);  // rung alone where the puts took longer than a ring counts
+    CHECK(second->bell(kGetters) != Bell::kInLoop);  // rung alone where the puts took longer than a ring counts
     while (get(*putter) == "a") {
     }
   }
@@ -84,11 +84,11 @@ TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
   shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
   shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
   shared.control->participant_high.store(3);
-  Parking<StdMemory> parking(shared);
-  Actor sleeper;
-  sleeper.index = 1;
+  Waiters<StdMemory> waiters(shared);
+  Actor waiter;
+  waiter.index = 1;
   shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
-  parking.park(sleeper, kGetters, Bell::kParked);
+  waiters.put_up(waiter, kGetters, Bell::kInLoop);
   shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
   shared.participants[1].rung_ms[kGetters].store(1000);
   int rings = 0;
@@ -96,10 +96,10 @@ TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
     rings += index == 1;
     return true;
   };
-  CHECK(parking.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
-  CHECK(parking.anybody(kGetters));
-  CHECK(!parking.wake(kGetters, true, 1003, ring) && rings == 1);
-  CHECK(!parking.anybody(kGetters));
+  CHECK(waiters.wake(kGetters, false, 1001, ring) && rings == 0);  // somebody has to follow up
+  CHECK(waiters.anybody(kGetters));
+  CHECK(!waiters.wake(kGetters, true, 1003, ring) && rings == 1);
+  CHECK(!waiters.anybody(kGetters));
 }
 
 TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
@@ -112,17 +112,17 @@ TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
   shared.control = &block->control;
   shared.participants = block->participants;
   block->control.participant_high.store(3);
-  Parking<StdMemory> parking(shared);
+  Waiters<StdMemory> waiters(shared);
   for (const uint32_t index : {1, 2}) {
-    Actor sleeper;
-    sleeper.index = index;
+    Actor waiter;
+    waiter.index = index;
     shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
-    parking.park(sleeper, kGetters, Bell::kParked);
+    waiters.put_up(waiter, kGetters, Bell::kInLoop);
   }
   int rung[3] = {0, 0, 0};
   const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0 && index == 2; };
-  CHECK(parking.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
-  CHECK(parking.wake(kGetters, true, 1003, ring) && rung[1] == 2 && parking.anybody(kGetters));
+  CHECK(waiters.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
+  CHECK(waiters.wake(kGetters, true, 1003, ring) && rung[1] == 2 && waiters.anybody(kGetters));
 }
 
 TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {

@@ -59,9 +59,9 @@ uint32_t waiting_getters(Queue& queue) {
 
 TEST(a_child_goes_on_beside_threads_that_sleep) {
   Queue queue(options_for(__func__));
-  std::thread sleeper([&] {
+  std::thread waiter([&] {
     const auto one = queue.get();
-    CHECK(one && one->text() == "for the sleeper");
+    CHECK(one && one->text() == "for the waiter");
   });
   wait_until([&] { return waiting_getters(queue) == 1; });
   std::thread behind([&] {
@@ -75,11 +75,11 @@ TEST(a_child_goes_on_beside_threads_that_sleep) {
     }));
   }
   CHECK(in_child([&] {
-    queue.put("for the sleeper");
+    queue.put("for the waiter");
     queue.put("for the one behind");
     return true;
   }));
-  sleeper.join();
+  waiter.join();
   behind.join();
 }
 
@@ -108,7 +108,7 @@ TEST(a_death_is_noticed_after_a_fork) {
 }
 
 /// The fork ends the watcher; who is asleep brings it back by itself.
-TEST(a_sleeper_hears_of_a_death_after_a_fork) {
+TEST(a_waiter_hears_of_a_death_after_a_fork) {
   Queue queue(options_for(__func__));
   queue.put("once");
   int ready[2];
@@ -123,7 +123,7 @@ TEST(a_sleeper_hears_of_a_death_after_a_fork) {
   }
   char byte = 0;
   CHECK(read(ready[0], &byte, 1) == 1);
-  std::thread sleeper([&] {
+  std::thread waiter([&] {
     auto lease = queue.lease();
     CHECK(lease && lease->deliveries() == 2);
     lease->ack();
@@ -131,7 +131,7 @@ TEST(a_sleeper_hears_of_a_death_after_a_fork) {
   wait_until([&] { return waiting_getters(queue) == 1; });
   CHECK(in_child([] { return true; }));
   kill(holder, SIGKILL);
-  sleeper.join();
+  waiter.join();
   CHECK(waitpid(holder, nullptr, 0) == holder);
 }
 

@@ -68,14 +68,14 @@ struct Handles {
   ItemPath<StdMemory, Process>& path(uint32_t index) { return *paths[index - 1]; }
   WakeProtocol<StdMemory, Process>& waking(uint32_t index) { return path(index).waking(); }
   void sleep(uint32_t index, Direction direction) {
-    CHECK(waking(index).begin(direction, Bell::kParked) == Step::kTry);
-    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kSleep);
+    CHECK(waking(index).begin(direction, Bell::kInLoop) == Step::kTry);
+    CHECK(waking(index).tried(direction, Bell::kInLoop, false) == Step::kSleep);
   }
   /// It was rung, finds nothing that it can use, and sleeps again.
   void sleep_again(uint32_t index, Direction direction) {
     CHECK(waking(index).rung(direction) == Step::kTry);
-    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kTry);
-    CHECK(waking(index).tried(direction, Bell::kParked, false) == Step::kSleep);
+    CHECK(waking(index).tried(direction, Bell::kInLoop, false) == Step::kTry);
+    CHECK(waking(index).tried(direction, Bell::kInLoop, false) == Step::kSleep);
   }
   Outcome put(uint32_t index, uint32_t length = 16) {
     const uint32_t codec = 1;

@@ -105,22 +105,22 @@ TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
   const SharedState<SlowMemory> shared = block->shared(16, 64);
   shared.control->participant_high.store(2);
   shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
-  Parking<SlowMemory> parking(shared);
-  Actor sleeper;
-  sleeper.index = 1;
+  Waiters<SlowMemory> waiters(shared);
+  Actor waiter;
+  waiter.index = 1;
   for (int reads = 1; reads < 10; ++reads) {
-    parking.park(sleeper, kGetters, Bell::kParked);
+    waiters.put_up(waiter, kGetters, Bell::kInLoop);
     // The other one has the bell say that it was rung, and cannot ring it.
     int left = reads;
     others = [&] {
-      if (--left == 0) CHECK(parking.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return false; }));
+      if (--left == 0) CHECK(waiters.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return false; }));
     };
     int rung = 0;
     times = reads;
-    const bool follow_up = parking.wake(kGetters, false, 1000, [&](uint32_t, uint32_t) { return ++rung > 0; });
+    const bool follow_up = waiters.wake(kGetters, false, 1000, [&](uint32_t, uint32_t) { return ++rung > 0; });
     times = 0;
-    CHECK(rung > 0 || (follow_up && parking.anybody(kGetters)));
-    parking.unpark(sleeper, kGetters);
+    CHECK(rung > 0 || (follow_up && waiters.anybody(kGetters)));
+    waiters.take_down(waiter, kGetters);
   }
 }
 
@@ -130,18 +130,18 @@ TEST(one_that_wakes_by_itself_while_it_is_looked_at_needs_no_follow_up) {
     const SharedState<SlowMemory> shared = block->shared(16, 64);
     shared.control->participant_high.store(2);
     shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
-    Parking<SlowMemory> parking(shared);
-    Actor sleeper;
-    sleeper.index = 1;
-    parking.park(sleeper, kGetters, Bell::kParked);
+    Waiters<SlowMemory> waiters(shared);
+    Actor waiter;
+    waiter.index = 1;
+    waiters.put_up(waiter, kGetters, Bell::kInLoop);
     int left = reads;
     others = [&] {
-      if (--left == 0) parking.unpark(sleeper, kGetters);
+      if (--left == 0) waiters.take_down(waiter, kGetters);
     };
     times = reads;
-    const bool follow_up = parking.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return true; });
+    const bool follow_up = waiters.wake(kGetters, false, 1000, [](uint32_t, uint32_t) { return true; });
     times = 0;
-    CHECK(!follow_up && !parking.anybody(kGetters));
+    CHECK(!follow_up && !waiters.anybody(kGetters));
   }
 }
 
@@ -169,10 +169,10 @@ TEST(who_passes_on_free_space_that_it_knows_of_does_not_look_at_every_item) {
   for (int item = 0; item < 14; ++item) {
     CHECK(path.put(&length, &codec, 1, &accepted, [](const Item*, uint32_t) { return 16; }) == Outcome::kOk);
   }
-  Actor sleeper;
-  sleeper.index = 2;
-  path.waking().parking().park(sleeper, kPutters, Bell::kParked);
-  path.waking().begin(kPutters, Bell::kParked);
+  Actor waiter;
+  waiter.index = 2;
+  path.waking().waiters().put_up(waiter, kPutters, Bell::kInLoop);
+  path.waking().begin(kPutters, Bell::kInLoop);
   shared.participants[1].bell[kPutters].store(Bell::kRung);
   int reads = 0;
   others = [&] { ++reads; };

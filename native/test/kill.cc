@@ -187,7 +187,7 @@ void campaign(int kills, uint64_t seed, const std::vector<Point>& points = {}) {
 
 TEST(killed_and_stopped_at_named_points_and_at_random) { campaign(kills_wanted, seed_used); }
 
-TEST(killed_while_waiting) { campaign(kills_wanted / 4, seed_used + 1, {Point::kParked}); }
+TEST(killed_while_waiting) { campaign(kills_wanted / 4, seed_used + 1, {Point::kBellUp}); }
 
 TEST(killed_in_the_middle_of_a_put) {
   campaign(kills_wanted / 4, seed_used + 2,

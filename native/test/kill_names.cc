@@ -95,7 +95,7 @@ TEST(who_may_not_remove_a_queue_waits_for_the_one_who_does) {
   CHECK(access((Segment::directory() + "/" + Segment::file_of(options.name)).c_str(), F_OK) != 0);
 }
 
-TEST(sleepers_learn_of_a_death_within_100_ms) {
+TEST(waiters_learn_of_a_death_within_100_ms) {
   // The only item is in the hand of a process that dies while everybody else sleeps.
   double longest = 0;
   for (int round = 0; round < 40; ++round) {
@@ -124,7 +124,7 @@ TEST(sleepers_learn_of_a_death_within_100_ms) {
     double died = 0;
     const auto attempt = [&] {
       const bool done = queue->take(1, &item, &taken) == Outcome::kOk;
-      if (died == 0 && queue->bell(kGetters) == Bell::kSleeping) {  // the last look before it sleeps
+      if (died == 0 && queue->bell(kGetters) == Bell::kOnFutex) {  // the last look before it sleeps
         CHECK(!done);
         kill(holder, SIGKILL);
         died = seconds();

@@ -39,7 +39,7 @@ struct LoopBell {
 inline void sleep_in(Queue& queue) {
   Step step = queue.begin_waiting(kGetters);
   while (step == Step::kTry) step = queue.tried(kGetters, false);
-  CHECK(step == Step::kSleep && queue.bell(kGetters) == Bell::kParked);
+  CHECK(step == Step::kSleep && queue.bell(kGetters) == Bell::kInLoop);
 }
 
 }  // namespace sage

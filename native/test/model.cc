@@ -56,7 +56,7 @@ constexpr Entry entry() {
 constexpr Entry kSuites[] = {
     entry<PutPutGet>(),       entry<Laps>(),           entry<LapsOfTwo>(),
     entry<Batches>(),         entry<Leases>(),         entry<Requeue>(),
-    entry<Sleepers>(),        entry<BusySleeper>(),    entry<SleepingPutters>(),
+    entry<WaitingGetters>(),  entry<BusyWaiter>(),     entry<WaitingPutters>(),
     entry<LeaseMakesSpace>(), entry<RequeueWakes>(),   entry<Shutdown>(),
     entry<ProducerDies>(),    entry<ConsumerDies>(),   entry<HolderDies>(),
     entry<RecovererDies>(),   entry<RingerDies>(),     entry<HolderOfABatchDies>(),

@@ -38,7 +38,7 @@ struct Nudges {
 class Blocked {
  public:
   explicit Blocked(Queue& queue) : thread_([this, &queue] { run(queue); }) {
-    CHECK(within(kSoonMs, [&] { return queue.bell(kGetters) == Bell::kSleeping; }));
+    CHECK(within(kSoonMs, [&] { return queue.bell(kGetters) == Bell::kOnFutex; }));
     std::this_thread::sleep_for(std::chrono::milliseconds(20));  // between its last look and the futex
     before_ = tries_;
   }
@@ -142,24 +142,24 @@ TEST(a_bell_whose_name_is_gone_is_rung_by_a_nudge) {
 
 TEST(a_newcomer_rings_those_who_sleep_and_nobody_else) {
   auto earlier = make(__func__);
-  auto sleeper = make(__func__);
+  auto waiter = make(__func__);
   auto awake = make(__func__);
   auto gone = make(__func__);
   const LoopBell loop, loop_of_awake, loop_of_gone;
-  loop.hang_up(*sleeper, 7);
+  loop.hang_up(*waiter, 7);
   loop_of_awake.hang_up(*awake, 8);
   loop_of_gone.hang_up(*gone, 9);
-  sleep_in(*sleeper);
+  sleep_in(*waiter);
   const auto& shared = gone->segment().shared();
   uint32_t index = 1;
   while (shared.participants[index].bell_tag.load() != 9) ++index;
   gone->close();
   // As somebody leaves an entry who dies before its bell is down.
-  shared.participants[index].bell[kGetters].store(Bell::kParked);
+  shared.participants[index].bell[kGetters].store(Bell::kInLoop);
   earlier->close();
   auto newcomer = make(__func__);  // at the first entry that is free
   CHECK(loop.heard() == Tags{7} && loop_of_awake.heard().empty() && loop_of_gone.heard().empty());
-  sleeper->stop_waiting(kGetters);
+  waiter->stop_waiting(kGetters);
 }
 
 TEST(a_bell_that_is_hung_up_anew_keeps_no_descriptor_of_the_one_before) {

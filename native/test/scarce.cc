@@ -275,12 +275,12 @@ TEST(a_child_goes_on_with_a_queue_whose_name_was_taken_away) {
 }
 
 /// Two getters of this process, of which the first is rung and does not come to it; the second is due to a follow-up.
-struct TwoSleepers {
+struct TwoWaiters {
   std::unique_ptr<Queue> first;
   std::unique_ptr<Queue> second;
-  explicit TwoSleepers(const SegmentOptions& options)
+  explicit TwoWaiters(const SegmentOptions& options)
       : first(Queue::open(options, Create::kIfMissing)), second(Queue::open(options, Create::kIfMissing)) {}
-  ~TwoSleepers() {
+  ~TwoWaiters() {
     for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
     while (take(*first)) {
     }
@@ -298,11 +298,11 @@ struct TwoSleepers {
 
 TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parents_was_due) {
   const SegmentOptions options = options_for("due");
-  TwoSleepers sleepers(options);
+  TwoWaiters waiters(options);
   auto putter = Queue::open(options, Create::kIfMissing);
   int word[2];
   CHECK(pipe(word) == 0);
-  sleepers.sleep();
+  waiters.sleep();
   CHECK(put(*putter));
   const pid_t child = in_child([&] {
     char byte = 0;
@@ -311,10 +311,10 @@ TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parent
     CHECK(read(word[0], &byte, 1) == 1);
     putter->close();
   });
-  CHECK(sleepers.followed_up());
-  sleepers.sleep();
+  CHECK(waiters.followed_up());
+  waiters.sleep();
   CHECK(write(word[1], "c", 1) == 1);
-  CHECK(sleepers.followed_up());
+  CHECK(waiters.followed_up());
   CHECK(write(word[1], "c", 1) == 1);
   CHECK(ends_well(child));
   for (const int end : word) close(end);
@@ -322,12 +322,12 @@ TEST(a_child_follows_up_its_own_wakes_when_it_was_forked_while_one_of_its_parent
 
 TEST(who_could_not_follow_up_a_wake_for_lack_of_a_thread_follows_up_the_next) {
   const SegmentOptions options = options_for("no+thread");
-  TwoSleepers sleepers(options);
+  TwoWaiters waiters(options);
   int word[2];
   int answer[2];
   CHECK(pipe(word) == 0 && pipe(answer) == 0);
   char byte = 0;
-  sleepers.sleep();
+  waiters.sleep();
   const pid_t child = in_child([&] {
     auto putter = Queue::open(options, Create::kIfMissing);
     no_threads = true;
@@ -339,10 +339,10 @@ TEST(who_could_not_follow_up_a_wake_for_lack_of_a_thread_follows_up_the_next) {
     putter->close();
   });
   CHECK(read(word[0], &byte, 1) == 1);
-  CHECK(sleepers.second->bell(kGetters) == Bell::kParked);
-  sleepers.sleep();
+  CHECK(waiters.second->bell(kGetters) == Bell::kInLoop);
+  waiters.sleep();
   CHECK(write(answer[1], "a", 1) == 1);
-  CHECK(sleepers.followed_up());
+  CHECK(waiters.followed_up());
   CHECK(write(answer[1], "a", 1) == 1);
   CHECK(ends_well(child));
   for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);

@@ -10,7 +10,7 @@ TEST(an_item_rings_one_of_those_that_sleep_and_leaves_the_others_to_a_follow_up)
   CHECK(handles.put(4) == Outcome::kOk);
   CHECK(handles.process.since() == Rung({{1, kGetters}}));
   CHECK(handles.process.follow_ups == std::vector<Direction>({kGetters}));
-  CHECK(handles.bell(1, kGetters) == Bell::kRung && handles.bell(2, kGetters) == Bell::kParked);
+  CHECK(handles.bell(1, kGetters) == Bell::kRung && handles.bell(2, kGetters) == Bell::kInLoop);
 }
 
 TEST(free_space_rings_one_of_those_that_sleep) {
@@ -39,8 +39,8 @@ TEST(a_ring_serves_what_comes_next_wherever_its_entry_lies) {
   handles.sleep(3, kGetters);
   CHECK(handles.put(4) == Outcome::kOk);
   CHECK(handles.process.since() == Rung({{3, kGetters}}));
-  handles.shared.participants[1].bell[kGetters].store(Bell::kParked);  // it looked before the item was there
-  handles.waking(1).parking().raise(kGetters);
+  handles.shared.participants[1].bell[kGetters].store(Bell::kInLoop);  // it looked before the item was there
+  handles.waking(1).waiters().raise(kGetters);
   handles.waking(4).item_appeared();
   CHECK(handles.process.since().empty());
   CHECK(handles.process.follow_ups == std::vector<Direction>({kGetters}));
@@ -49,14 +49,14 @@ TEST(a_ring_serves_what_comes_next_wherever_its_entry_lies) {
   CHECK(handles.process.since() == Rung({{1, kGetters}}));
 }
 
-TEST(as_many_items_as_sleepers_that_come_at_once_wake_all_of_them_without_a_follow_up) {
+TEST(as_many_items_as_waiters_that_come_at_once_wake_all_of_them_without_a_follow_up) {
   Handles handles(4);
   for (const uint32_t index : {1, 2, 3}) handles.sleep(index, kGetters);
   for (int item = 0; item < 3; ++item) CHECK(handles.put(4) == Outcome::kOk);
   CHECK(handles.process.since() == Rung({{1, kGetters}}));
   for (const uint32_t index : {1, 2, 3}) {
     CHECK(handles.waking(index).rung(kGetters) == Step::kTry && handles.get(index) == Outcome::kOk);
-    CHECK(handles.waking(index).tried(kGetters, Bell::kParked, true) == Step::kDone);
+    CHECK(handles.waking(index).tried(kGetters, Bell::kInLoop, true) == Step::kDone);
     CHECK(handles.process.since() == (index < 3 ? Rung({{index + 1, kGetters}}) : Rung()));
   }
 }
@@ -83,7 +83,7 @@ TEST(an_entry_that_is_free_is_not_rung) {
   handles.shared.participants[1].identity.store(0);  // its owner died asleep
   CHECK(handles.put(4) == Outcome::kOk);
   CHECK(handles.process.rung.empty());
-  CHECK(!handles.waking(4).parking().anybody(kGetters));
+  CHECK(!handles.waking(4).waiters().anybody(kGetters));
 }
 
 TEST(shutdown_rings_all_and_so_does_the_last_item_of_a_queue_that_is_shut_down) {
@@ -107,9 +107,9 @@ TEST(who_was_rung_alone_and_is_served_passes_the_rest_on_to_one) {
   CHECK(handles.put(4) == Outcome::kOk && handles.put(4) == Outcome::kOk);
   CHECK(handles.process.since() == Rung({{1, kGetters}}));
   CHECK(handles.waking(1).rung(kGetters) == Step::kTry && handles.get(1) == Outcome::kOk);
-  CHECK(handles.waking(1).tried(kGetters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.waking(1).tried(kGetters, Bell::kInLoop, true) == Step::kDone);
   CHECK(handles.process.since() == Rung({{2, kGetters}}));
-  CHECK(handles.bell(1, kGetters) == Bell::kAwake && handles.bell(3, kGetters) == Bell::kParked);
+  CHECK(handles.bell(1, kGetters) == Bell::kAwake && handles.bell(3, kGetters) == Bell::kInLoop);
 }
 
 TEST(who_was_rung_alone_and_leaves_passes_it_on_once) {
@@ -130,7 +130,7 @@ TEST(nothing_is_passed_on_where_nothing_is_left) {
   CHECK(handles.put(4) == Outcome::kOk);
   handles.process.rung.clear();
   CHECK(handles.waking(1).rung(kGetters) == Step::kTry && handles.get(1) == Outcome::kOk);
-  CHECK(handles.waking(1).tried(kGetters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.waking(1).tried(kGetters, Bell::kInLoop, true) == Step::kDone);
   CHECK(handles.process.rung.empty());
 
   for (const uint32_t index : {1, 3}) handles.sleep(index, kPutters);
@@ -138,7 +138,7 @@ TEST(nothing_is_passed_on_where_nothing_is_left) {
   handles.process.rung.clear();
   CHECK(handles.waking(1).rung(kPutters) == Step::kTry && handles.put(1) == Outcome::kOk);
   handles.process.rung.clear();  // the item's
-  CHECK(handles.waking(1).tried(kPutters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.waking(1).tried(kPutters, Bell::kInLoop, true) == Step::kDone);
   CHECK(handles.process.rung.empty());
 }
 
@@ -149,7 +149,7 @@ TEST(free_space_that_the_bytes_of_one_item_fill_is_passed_on_to_nobody) {
   CHECK(handles.get(4) == Outcome::kOk);
   CHECK(handles.process.since() == Rung({{1, kPutters}}));
   CHECK(handles.waking(1).rung(kPutters) == Step::kTry && handles.put(1, 64 * kUnitBytes) == Outcome::kOk);
-  CHECK(handles.waking(1).tried(kPutters, Bell::kParked, true) == Step::kDone);
+  CHECK(handles.waking(1).tried(kPutters, Bell::kInLoop, true) == Step::kDone);
   CHECK(handles.process.rung.empty());
 }
 
@@ -171,8 +171,7 @@ TEST(a_wake_that_came_before_the_bell_was_put_up_anew_is_still_owed) {
   for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
   CHECK(handles.put(4) == Outcome::kOk);
   handles.process.rung.clear();
-  CHECK(handles.waking(1).begin(kGetters, Bell::kSleeping) ==
-        Step::kTry);  // a call that blocks, beside one that awaits
+  CHECK(handles.waking(1).begin(kGetters, Bell::kOnFutex) == Step::kTry);  // a call that blocks, beside one that awaits
   handles.waking(1).stop(kGetters);
   CHECK(handles.process.rung == Rung({{2, kGetters}}));
 }
@@ -226,14 +225,14 @@ TEST(a_participant_at_a_new_entry_owes_nothing_of_the_old_one) {
   for (const uint32_t index : {1, 2}) handles.sleep(index, kGetters);
   CHECK(handles.put(4) == Outcome::kOk);
   handles.process.rung.clear();
-  handles.waking(1).begin(kGetters, Bell::kParked);
+  handles.waking(1).begin(kGetters, Bell::kInLoop);
   handles.path(1).join_at(3);
   handles.waking(1).stop(kGetters);
-  CHECK(handles.process.rung.empty() && handles.bell(1, kGetters) == Bell::kParked);
-  handles.waking(2).begin(kGetters, Bell::kParked);
+  CHECK(handles.process.rung.empty() && handles.bell(1, kGetters) == Bell::kInLoop);
+  handles.waking(2).begin(kGetters, Bell::kInLoop);
   handles.path(2).join_at(4);
-  CHECK(handles.waking(2).tried(kGetters, Bell::kParked, false) == Step::kTry);  // its bell is not up there
-  CHECK(handles.bell(4, kGetters) == Bell::kParked);
+  CHECK(handles.waking(2).tried(kGetters, Bell::kInLoop, false) == Step::kTry);  // its bell is not up there
+  CHECK(handles.bell(4, kGetters) == Bell::kInLoop);
 
   Item item;
   uint32_t taken = 0;
@@ -254,12 +253,12 @@ TEST(who_waits_sleeps_only_after_a_look_with_its_bell_up) {
   };
   int sleeps = 0;
   const auto sleep = [&] {
-    CHECK(handles.bell(1, kGetters) == Bell::kSleeping);
+    CHECK(handles.bell(1, kGetters) == Bell::kOnFutex);
     return ++sleeps < 10;
   };
   WakeProtocol<StdMemory, Process>& waking = handles.waking(1);
-  CHECK(waking.run(kGetters, Bell::kSleeping, waking.begin(kGetters, Bell::kSleeping), attempt, sleep));
-  CHECK(bells == std::vector<uint32_t>({Bell::kSleeping, Bell::kAwake, Bell::kSleeping, Bell::kAwake}));
+  CHECK(waking.run(kGetters, Bell::kOnFutex, waking.begin(kGetters, Bell::kOnFutex), attempt, sleep));
+  CHECK(bells == std::vector<uint32_t>({Bell::kOnFutex, Bell::kAwake, Bell::kOnFutex, Bell::kAwake}));
   CHECK(sleeps == 2 && handles.bell(1, kGetters) == Bell::kAwake);
 }
 
@@ -386,7 +385,7 @@ TEST(a_wait_whose_try_throws_leaves_no_bell_up) {
   bool thrown = false;
   try {
     queue->wait(kGetters, 1000, [&]() -> bool {
-      if (queue->bell(kGetters) == Bell::kSleeping) throw 1;
+      if (queue->bell(kGetters) == Bell::kOnFutex) throw 1;
       return false;
     });
   } catch (int) {

@@ -17,7 +17,7 @@ const root = resolve(import.meta.dirname, '../..');
 const copy = join(root, 'out/mutants');
 
 const FILES = [
-  'native/core/waiting/parking.h',
+  'native/core/waiting/waiters.h',
   'native/core/waiting/wake_protocol.h',
   'native/core/handle/item_path.h',
   'native/core/handle/membership.cc',
@@ -30,9 +30,9 @@ const FILES = [
 ];
 
 /** What the model runs; the rest is the process around it. */
-const isTemplate = ({ file }) => file.endsWith('item_path.h') || /waiting\/(parking|wake_protocol)\.h$/.test(file);
+const isTemplate = ({ file }) => file.endsWith('item_path.h') || /waiting\/(waiters|wake_protocol)\.h$/.test(file);
 
-/** The looks and wakes whose loss a sleeper would not survive, each of them in every short form. */
+/** The looks and wakes whose loss a waiter would not survive, each of them in every short form. */
 const ALWAYS = [
   'publish: items_appeared() [left out]',
   'publish: algorithm_.may_reveal_space() [never]',

@@ -33,7 +33,7 @@ class LeaseTable {
         entry.word.store(free, std::memory_order_release);
       } else {
         // SYNC POINT: the payload is no longer read; pairs with the lease loads of the reclaimer. And ordered before
-        // the look for sleeping producers, pairs with the fence in park().
+        // the look for sleeping producers, pairs with the fence in put_up().
         entry.word.exchange(free, state_.order(Site::kLeaseFree, std::memory_order_seq_cst));
       }
       if (actor.free_leases.size() < kRemembered) {

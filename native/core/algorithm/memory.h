@@ -19,11 +19,11 @@ enum class Site : int {
   kIntentStore,      // claim: release, publishes the records of the claimant's earlier claim
   kIntentLoad,       // claim_end: acquire, pairs with kIntentStore
   kCommit,           // commit of all but the last step: release, publishes payload and record
-  kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for sleepers
+  kCommitLast,       // commit, last step: sequentially consistent, ordered before the look for waiters
   kSlotLoad,         // take: acquire, pairs with kCommit
   kHeadLoad,         // take: acquire, pairs with kHeadTake
   kHeadTake,         // take: release, publishes the owner tag of the previous take
-  kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for sleepers
+  kReleaseLast,      // release, last step: sequentially consistent, ordered before the look for waiters
   kReclaimSlotLoad,  // reclaim: acquire, pairs with kRelease
   kReclaimLoad,      // reclaim: acquire, pairs with kReclaimAdvance
   kReclaimAdvance,   // reclaim: release, hands the releases seen on to other producers
@@ -37,9 +37,9 @@ enum class Site : int {
   kDrainedFence,     // drained: the own release before the look at the others'
   kDropFence,        // immediate shutdown: the mark before the look at what there is
   kDropLoad,         // publication: the items before the look whether they come too late
-  kParkedBump,       // park: publishes the bell
-  kParkFence,        // park: the fence between the bell and the last look
-  kParkedLoad,       // wake: read after the publication
+  kMarkBump,         // waiting: publishes the bell
+  kBellFence,        // waiting: the fence between the bell and the last look
+  kMarkLoad,         // wake: read after the publication
   kCount
 };
 

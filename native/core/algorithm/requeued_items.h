@@ -19,7 +19,7 @@ class RequeuedItems {
 
   void raise_hint() const {
     // SYNC POINT: after the items were requeued, pairs with the hint load in take(); and ordered before the look for
-    // sleepers, pairs with the fence in park().
+    // waiters, pairs with the fence in put_up().
     auto& hint = state_.control->requeued_hint;
     Word seen = hint.load(std::memory_order_relaxed);
     while (!hint.compare_exchange_weak(seen, Mark::raised(seen),

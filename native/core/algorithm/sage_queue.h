@@ -114,7 +114,7 @@ class SageQueue {
                                        state_.order(Site::kCommit, std::memory_order_release));
         Memory::point(Point::kCommitHalf);
       } else {
-        // SYNC POINT: also ordered before the look for sleepers; pairs with the fence in park().
+        // SYNC POINT: also ordered before the look for waiters; pairs with the fence in put_up().
         state_.slot(number).word.exchange(SlotWord::make(number, SlotWord::kCommitted),
                                           state_.order(Site::kCommitLast, std::memory_order_seq_cst));
       }
@@ -201,7 +201,7 @@ class SageQueue {
     }
     // SYNC POINT: the payload of the whole batch is no longer read, pairs with the slot loads in advance_reclaim(),
     // which come to this slot before the others of the batch; and ordered before the look for sleeping producers, pairs
-    // with the fence in park().
+    // with the fence in put_up().
     state_.slot(items[0].number)
         .word.exchange(SlotWord::make(items[0].number, SlotWord::kReleased),
                        state_.order(Site::kReleaseLast, std::memory_order_seq_cst));

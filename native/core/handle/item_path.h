@@ -151,7 +151,7 @@ class ItemPath {
   /// look.
   SAGE_COLD void drop_all() {
     if (actor_.index == 0) return;  // an onlooker takes nothing: whoever asks next does it
-    waking_.parking().raise(kGetters);
+    waking_.waiters().raise(kGetters);
     // SYNC POINT: shut and the mark before the look at what there is; pairs with the looks in items_appeared() and
     // comes_too_late().
     Memory::fence(Site::kDropFence);
@@ -273,7 +273,7 @@ class ItemPath {
   /// immediate shutdown, the items were there before, and the drop of that sees them; where both see it, one of the two
   /// takes them.
   void items_appeared() {
-    if (waking_.parking().anybody(kGetters)) tell_of_items();
+    if (waking_.waiters().anybody(kGetters)) tell_of_items();
   }
   [[gnu::noinline]] void tell_of_items() {
     if (comes_too_late()) return drop_all();
@@ -348,7 +348,7 @@ class ItemPath {
     uint32_t come = 0;
     uint32_t open = 0;
     *sum = *lost = 0;
-    const uint32_t high = waking_.parking().participant_high();
+    const uint32_t high = waking_.waiters().participant_high();
     for (uint32_t index = 1; index < high; ++index) {
       const uint64_t word = shared_.participants[index].producers.load(std::memory_order_seq_cst);
       come += Producers::come(word);

@@ -146,7 +146,7 @@ bool Queue::is_near(const Participant<StdMemory>& entry) const {
 std::vector<Watcher::Peer> Queue::peers() {
   std::vector<Watcher::Peer> peers;
   const auto own = static_cast<uint32_t>(getpid());
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     if (joined_ && index == path_.actor().index) continue;
     const Participant<StdMemory>& entry = shared().participants[index];
@@ -162,7 +162,7 @@ std::vector<Watcher::Peer> Queue::peers() {
 uint32_t Queue::reap() {
   uint32_t found = 0;
   remove_doorbells(0);
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     if (joined_ && index == path_.actor().index) continue;
     const Participant<StdMemory>& entry = shared().participants[index];
@@ -189,7 +189,7 @@ void Queue::remove_doorbells(uint64_t another) {
 }
 
 bool Queue::others_alive() const {
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     if (joined_ && index == path_.actor().index) continue;
     const uint64_t identity = shared().participants[index].identity.load();
@@ -306,7 +306,7 @@ bool Queue::is_alive(uint32_t index, uint64_t identity) const {
 std::vector<Attached> Queue::attached() const {
   std::vector<Attached> list;
   const uint64_t here = own_home().pid_namespace;
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
     const uint64_t identity = entry.identity.load();

@@ -106,11 +106,11 @@ bool Queue::peek(std::vector<uint8_t>* bytes, uint32_t* codec) {
 Step Queue::begin_waiting(Direction direction) {
   current();
   watch();
-  return path_.waking().begin(direction, Bell::kParked);
+  return path_.waking().begin(direction, Bell::kInLoop);
 }
 
 Step Queue::tried(Direction direction, bool done) {
-  const Step next = path_.waking().tried(direction, Bell::kParked, done);
+  const Step next = path_.waking().tried(direction, Bell::kInLoop, done);
   if (next == Step::kSleep) mind_newcomers();
   return next;
 }
@@ -172,7 +172,7 @@ bool Queue::full() const { return path_.waking().full(); }
 
 QueueTotals Queue::totals() const {
   QueueTotals totals;
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
     // Before any puts are read, so that no more seem to have come out than went in.
@@ -185,7 +185,7 @@ QueueTotals Queue::totals() const {
     totals.redelivered += entry.redelivered.load(std::memory_order_relaxed);
     const auto waits = [&](Direction direction) {
       const uint32_t state = entry.bell[direction].load(std::memory_order_relaxed);
-      return (state == Bell::kSleeping || state == Bell::kParked) &&
+      return (state == Bell::kOnFutex || state == Bell::kInLoop) &&
              is_alive(index, entry.identity.load());  // its owner may have died asleep
     };
     totals.waiting_getters += waits(kGetters);

@@ -157,7 +157,7 @@ class Queue final : public Watcher::Client {
   friend class WakeProtocol<StdMemory, Queue>;
   const SharedState<StdMemory>& shared() const { return segment_->shared(); }
   const SageQueue<StdMemory>& algorithm() const { return path_.algorithm(); }
-  const Parking<StdMemory>& parking() const { return path_.waking().parking(); }
+  const Waiters<StdMemory>& waiters() const { return path_.waking().waiters(); }
   Participant<StdMemory>& self() const { return path_.self(); }
 
   // What the path of an item asks of the process around it.
@@ -270,7 +270,7 @@ bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt, Lock& 
     if (passed < limit_ms) sleep(direction, limit_ms - passed, lock);
     return passed < limit_ms;
   };
-  return path_.waking().run(direction, Bell::kSleeping, path_.waking().begin(direction, Bell::kSleeping), attempt,
+  return path_.waking().run(direction, Bell::kOnFutex, path_.waking().begin(direction, Bell::kOnFutex), attempt,
                             sleep_on);
 }
 
@@ -279,7 +279,7 @@ void Queue::sleep(Direction direction, uint32_t timeout_ms, Lock& lock) {
   mind_newcomers();
   const std::atomic<uint32_t>& bell = self().bell[direction];
   const Unlocked<Lock> unlocked(lock);
-  futex_wait(bell, Bell::kSleeping, timeout_ms);
+  futex_wait(bell, Bell::kOnFutex, timeout_ms);
 }
 
 }  // namespace sage

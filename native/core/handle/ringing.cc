@@ -15,8 +15,8 @@ Queue::Bells::~Bells() {
 /// False: it is still to be rung, because this process has no descriptor left to do it with.
 bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
   Participant<StdMemory>& entry = shared().participants[index];
-  if (kind != Bell::kParked) futex_wake(entry.bell[direction]);
-  if (kind == Bell::kSleeping) return true;
+  if (kind != Bell::kInLoop) futex_wake(entry.bell[direction]);
+  if (kind == Bell::kOnFutex) return true;
   if (entry.bell_tag.load(std::memory_order_relaxed) == 0) return true;  // no event loop ever waited there
   switch (ringer_->ring(index, entry)) {
     case Ring::kSent:
@@ -38,10 +38,10 @@ void Queue::announce() {
 }
 
 bool Queue::announce_once() {
-  // SYNC POINT: `life` was raised before the bells are looked at; pairs with the fence in park().
+  // SYNC POINT: `life` was raised before the bells are looked at; pairs with the fence in put_up().
   std::atomic_thread_fence(std::memory_order_seq_cst);
   bool all = true;
-  const uint32_t high = parking().participant_high();
+  const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
     if (index == path_.actor().index || entry.identity.load() == 0) continue;
@@ -71,9 +71,9 @@ void Queue::set_bell(const Doorbell& bell, uint32_t tag) {
 void Queue::nudged(bool told) {
   for (const Direction direction : kDirections) {
     const uint32_t kind = self().bell[direction].load();
-    const bool up = kind == Bell::kSleeping || kind == Bell::kParked;
+    const bool up = kind == Bell::kOnFutex || kind == Bell::kInLoop;
     if (kind == Bell::kAwake || (up && !told)) continue;
-    if (kind != Bell::kParked) futex_wake(self().bell[direction]);
+    if (kind != Bell::kInLoop) futex_wake(self().bell[direction]);
     const std::lock_guard<std::mutex> lock(bells_->mutex);
     if (bells_->own >= 0) (void)!::write(bells_->own, &bells_->tag, sizeof bells_->tag);
   }

@@ -84,7 +84,7 @@ struct Control {
   alignas(128) Atomic<uint64_t> reclaim;  // item number; every slot before it is released
   // Read by everybody, written rarely: one line, shared by all.
   alignas(128) Atomic<uint64_t> requeued_hint;  // Mark: there may be items requeued
-  Atomic<uint64_t> parked[3];                   // Mark: somebody may be asleep, [0] getters, [1] putters, [2] joiners
+  Atomic<uint64_t> waiters[3];                  // Mark: somebody may be asleep, [0] getters, [1] putters, [2] joiners
   Atomic<uint32_t> shut;                        // 1 shut down, 2 immediately
   Atomic<uint32_t> lease_high;                  // one past the highest lease entry ever used
   Atomic<uint32_t> participant_high;            // one past the highest participant ever used
@@ -99,7 +99,7 @@ struct Control {
 static_assert(sizeof(Control<StdMemory>) == 5 * 128);
 static_assert(offsetof(Control<StdMemory>, head) == 128 && offsetof(Control<StdMemory>, reclaim) == 256);
 static_assert(offsetof(Control<StdMemory>, requeued_hint) == 384 && offsetof(Control<StdMemory>, life) == 512);
-static_assert(offsetof(Control<StdMemory>, parked) == 392 && offsetof(Control<StdMemory>, shut) == 416);
+static_assert(offsetof(Control<StdMemory>, waiters) == 392 && offsetof(Control<StdMemory>, shut) == 416);
 static_assert(offsetof(Control<StdMemory>, lease_high) == 420 && offsetof(Control<StdMemory>, participant_high) == 424);
 static_assert(offsetof(Control<StdMemory>, aborted) == 428 && offsetof(Control<StdMemory>, recovered) == 520);
 static_assert(offsetof(Control<StdMemory>, producers) == 528 && offsetof(Control<StdMemory>, ending) == 532);
@@ -305,9 +305,9 @@ struct Mark {
   static constexpr uint64_t lowered(uint64_t word) { return word & ~uint64_t{1}; }
 };
 
-/// Of two kinds of ring: alone, so that this sleeper has to pass on what it cannot use, or along with all others.
+/// Of two kinds of ring: alone, so that this waiter has to pass on what it cannot use, or along with all others.
 struct Bell {
-  enum : uint32_t { kAwake, kSleeping, kParked, kRung, kRungWithAll };
+  enum : uint32_t { kAwake, kOnFutex, kInLoop, kRung, kRungWithAll };
 };
 
 struct Life {

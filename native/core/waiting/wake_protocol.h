@@ -3,7 +3,7 @@
 //
 // Publishing. Whatever makes an item available ends with item_appeared(), whatever makes free space with
 // space_appeared(), and what changes things for everybody with all_may_go_on(). Each comes after a sequentially
-// consistent publication, so that it sees the bell of every sleeper that did not see what was published (parking.h).
+// consistent publication, so that it sees the bell of every waiter that did not see what was published (waiters.h).
 //
 // Waiting. The bell of a side of a handle is down, or up:
 //
@@ -19,18 +19,18 @@
 //      and when it goes to sleep again because it cannot use what there is, to all others, none of whom owes anything
 //      then: two that cannot use it would else wake each other for ever. So while there is something to have, and
 //      somebody asleep, either a bell is rung, or somebody owes a wake, or a follow-up is due.
-//   3. While a wake is under way (parking.h) what is published relies on it, and on a follow-up: who was rung looks
+//   3. While a wake is under way (waiters.h) what is published relies on it, and on a follow-up: who was rung looks
 //   after
-//      it has taken its bell down, and passes on what it does not take. Four sleepers and four items that come at once
+//      it has taken its bell down, and passes on what it does not take. Four waiters and four items that come at once
 //      are four wakes, each rung by the one before it; and a stream of items rings once for as many as come until the
-//      first of the sleepers is on its core.
+//      first of the waiters is on its core.
 //   4. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
 //      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
 //      next to wake, and what it published is seen by its recoverer, who looks after the publication.
 #pragma once
 
 #include "core/algorithm/sage_queue.h"
-#include "core/waiting/parking.h"
+#include "core/waiting/waiters.h"
 
 namespace sage {
 
@@ -45,16 +45,16 @@ template <class Memory, class Host>
 class WakeProtocol {
  public:
   WakeProtocol(const SharedState<Memory>& shared, const SageQueue<Memory>& algorithm, const Actor& actor, Host& host)
-      : shared_(shared), algorithm_(algorithm), actor_(actor), host_(host), parking_(shared) {}
+      : shared_(shared), algorithm_(algorithm), actor_(actor), host_(host), waiters_(shared) {}
 
   // ── publishing ─────────────────────────────────────────────────────────
 
   void item_appeared() {
-    if (parking_.anybody(kGetters)) wake(kGetters, false);
+    if (waiters_.anybody(kGetters)) wake(kGetters, false);
   }
 
   void space_appeared() {
-    if (parking_.anybody_at_all()) space_for_waiters();
+    if (waiters_.anybody_at_all()) space_for_waiters();
   }
 
   void all_may_go_on() {
@@ -139,30 +139,30 @@ class WakeProtocol {
     return algorithm_.used() >= shared_.item_limit || algorithm_.used_bytes() / kUnitBytes >= shared_.capacity_units;
   }
 
-  Parking<Memory>& parking() { return parking_; }
-  const Parking<Memory>& parking() const { return parking_; }
+  Waiters<Memory>& waiters() { return waiters_; }
+  const Waiters<Memory>& waiters() const { return waiters_; }
 
  private:
   void put_up(Direction direction, uint32_t bell) {
-    parking_.park(actor_, direction, bell);
+    waiters_.put_up(actor_, direction, bell);
     up_[direction] = true;
   }
 
   void take_down(Direction direction) {
     up_[direction] = false;
-    if (parking_.unpark(actor_, direction) == Bell::kRung) owes_[direction] = true;
+    if (waiters_.take_down(actor_, direction) == Bell::kRung) owes_[direction] = true;
   }
 
-  /// Hands on a wake that came to this one alone, if there still is something to wake for: two sleepers would else hand
+  /// Hands on a wake that came to this one alone, if there still is something to wake for: two waiters would else hand
   /// an idle wake to each other for ever. What this one cannot use may suit any of the others: `all`.
   void pass_on(Direction direction, bool all) {
     if (!owes_[direction]) return;
     owes_[direction] = false;
-    if (!parking_.anybody(direction)) return;
+    if (!waiters_.anybody(direction)) return;
     if (worth(direction)) wake(direction, all, actor_.index);
   }
 
-  /// Whether there is what those sleepers wait for. full() looks at every item, and takes their words from the core of
+  /// Whether there is what those waiters wait for. full() looks at every item, and takes their words from the core of
   /// whoever releases them.
   bool worth(Direction direction) const {
     if (direction == kGetters) return algorithm_.size() > 0;
@@ -172,8 +172,8 @@ class WakeProtocol {
   /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
   /// them takes anything from another.
   [[gnu::noinline]] void space_for_waiters() {
-    if (parking_.anybody(kPutters)) wake(kPutters, false);
-    const bool joiners = parking_.anybody(kJoiners);
+    if (waiters_.anybody(kPutters)) wake(kPutters, false);
+    const bool joiners = waiters_.anybody(kJoiners);
     const bool shut = shared_.control->shut.load() != 0;
     if ((!joiners && !shut) || !algorithm_.drained()) return;
     if (joiners) wake(kJoiners, true);
@@ -183,14 +183,14 @@ class WakeProtocol {
   /// Kept out of the path of those who find nobody asleep.
   [[gnu::noinline]] void wake(Direction direction, bool all, uint32_t except = 0) {
     const auto ring = [&](uint32_t index, uint32_t bell) { return host_.ring(index, direction, bell); };
-    if (parking_.wake(direction, all, host_.wake_ms(), ring, except)) host_.follow_up_later(direction);
+    if (waiters_.wake(direction, all, host_.wake_ms(), ring, except)) host_.follow_up_later(direction);
   }
 
   SharedState<Memory> shared_;
   const SageQueue<Memory>& algorithm_;
   const Actor& actor_;
   Host& host_;
-  Parking<Memory> parking_;
+  Waiters<Memory> waiters_;
   bool up_[3] = {false, false, false};
   bool owes_[3] = {false, false, false};
 };

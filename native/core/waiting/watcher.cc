@@ -12,7 +12,7 @@
 
 #include "core/os/nudges.h"
 #include "core/os/process.h"
-#include "core/waiting/parking.h"
+#include "core/waiting/waiters.h"
 
 namespace sage {
 namespace {

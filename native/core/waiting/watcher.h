@@ -1,5 +1,5 @@
 // One thread per process that sleeps until a peer dies, and then has its clients recover. It also does the follow-ups
-// of wakes (parking.h), and hears who could not ring (os/nudges.h). It exists while it has clients, uses no CPU while
+// of wakes (waiters.h), and hears who could not ring (os/nudges.h). It exists while it has clients, uses no CPU while
 // nothing happens, and never takes an item.
 //
 // The kernel tells it of the death of a process of its own pid namespace, by pidfd. Of others it cannot, nor where

@@ -48,11 +48,11 @@ using sage::Point;
 using sage::Site;
 
 constexpr const char* kSiteNames[] = {
-    "kTailLoad",       "kTailClaim",  "kIntentStore",  "kIntentLoad",     "kCommit",          "kCommitLast",
-    "kSlotLoad",       "kHeadLoad",   "kHeadTake",     "kReleaseLast",    "kReclaimSlotLoad", "kReclaimLoad",
-    "kReclaimAdvance", "kRequeue",    "kLeaseFill",    "kLeaseFieldLoad", "kLeaseLoad",       "kLeaseFree",
-    "kHintBump",       "kHintLoad",   "kDrainedFence", "kDropFence",      "kDropLoad",        "kParkedBump",
-    "kParkFence",      "kParkedLoad",
+    "kTailLoad",       "kTailClaim", "kIntentStore",  "kIntentLoad",     "kCommit",          "kCommitLast",
+    "kSlotLoad",       "kHeadLoad",  "kHeadTake",     "kReleaseLast",    "kReclaimSlotLoad", "kReclaimLoad",
+    "kReclaimAdvance", "kRequeue",   "kLeaseFill",    "kLeaseFieldLoad", "kLeaseLoad",       "kLeaseFree",
+    "kHintBump",       "kHintLoad",  "kDrainedFence", "kDropFence",      "kDropLoad",        "kMarkBump",
+    "kBellFence",      "kMarkLoad",
 };
 static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
 

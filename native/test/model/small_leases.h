@@ -24,7 +24,7 @@ struct LeaseTwo : Base<LeaseTwo, 2> {
   bool fifo() const { return false; }
 };
 
-/// There is an entry for one of the two: the other one goes back, and a sleeper gets it.
+/// There is an entry for one of the two: the other one goes back, and a waiter gets it.
 struct LeaseOneOfTwo : Base<LeaseOneOfTwo, 2> {
   static constexpr const char* kName = "lease of two, one entry, ack; wait";
   static Shape shape() { return {2, 4, 1, 2, 2, 3}; }

@@ -131,7 +131,7 @@ struct PutWaitPut : Base<PutWaitPut, 2> {
 
 /// Who is rung is too busy to answer; another one sleeps, too.
 struct WaitBusy : Base<WaitBusy, 2> {
-  static constexpr const char* kName = "wait; put: beside a sleeper that does not answer";
+  static constexpr const char* kName = "wait; put: beside a waiter that does not answer";
   static Shape shape() { return {1, 2, 1, 1, 1, 4}; }
   void prepare() { world->wait_too_busy_to_answer(1); }
   void run(int thread) {
@@ -144,7 +144,7 @@ struct WaitBusy : Base<WaitBusy, 2> {
   }
 };
 
-/// Requeued beside a sleeper.
+/// Requeued beside a waiter.
 struct WaitRequeue : Base<WaitRequeue, 2> {
   static constexpr const char* kName = "wait; take, requeue";
   static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
@@ -231,7 +231,7 @@ struct WaitAbort : Base<WaitAbort, 2> {
   Item claim_;
 };
 
-/// The last two items of a queue that is shut down: one of the two who ack them tells the sleeper.
+/// The last two items of a queue that is shut down: one of the two who ack them tells the waiter.
 struct Drained : Base<Drained, 3> {
   static constexpr const char* kName = "get; get; wait: shut down, two items there";
   static Shape shape() { return {2, 4, 1, 2, 2, 4}; }

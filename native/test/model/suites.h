@@ -187,9 +187,9 @@ struct Requeue : Base<Requeue, 3> {
   bool fifo() const { return false; }
 };
 
-/// park, get ∥ put, wake: two sleepers, two putters.
-struct Sleepers : Base<Sleepers, 4> {
-  static constexpr const char* kName = "sleeping getters";
+/// wait, get ∥ put, wake: two waiters, two putters.
+struct WaitingGetters : Base<WaitingGetters, 4> {
+  static constexpr const char* kName = "waiting getters";
   static Shape shape() { return {4, 8, 1, 4, 4, 5}; }
   void run(int thread) {
     World* const w = world;
@@ -205,8 +205,8 @@ struct Sleepers : Base<Sleepers, 4> {
 };
 
 /// One of the two that sleep is too busy to answer; whoever puts last must not rely on it.
-struct BusySleeper : Base<BusySleeper, 4> {
-  static constexpr const char* kName = "a sleeper that does not answer";
+struct BusyWaiter : Base<BusyWaiter, 4> {
+  static constexpr const char* kName = "a waiter that does not answer";
   static Shape shape() { return {4, 8, 1, 4, 4, 5}; }
   void run(int thread) {
     World* const w = world;
@@ -221,8 +221,8 @@ struct BusySleeper : Base<BusySleeper, 4> {
 };
 
 /// A queue of one: putters sleep for room that gets, leases and items requeued make.
-struct SleepingPutters : Base<SleepingPutters, 4> {
-  static constexpr const char* kName = "sleeping putters";
+struct WaitingPutters : Base<WaitingPutters, 4> {
+  static constexpr const char* kName = "waiting putters";
   static Shape shape() { return {2, 4, 1, 2, 2, 5}; }
   void prepare() {
     world->put(5, 50);
@@ -264,9 +264,9 @@ struct LeaseMakesSpace : Base<LeaseMakesSpace, 3> {
   bool fifo() const { return false; }
 };
 
-/// Requeued beside a sleeper.
+/// Requeued beside a waiter.
 struct RequeueWakes : Base<RequeueWakes, 3> {
-  static constexpr const char* kName = "requeued beside a sleeper";
+  static constexpr const char* kName = "requeued beside a waiter";
   static Shape shape() { return {3, 8, 1, 4, 4, 4}; }
   void prepare() { world->put(4, 50); }
   void run(int thread) {
@@ -283,7 +283,7 @@ struct RequeueWakes : Base<RequeueWakes, 3> {
 
 /// wait ∥ the last items ∥ shutdown: everybody learns of the end.
 struct Shutdown : Base<Shutdown, 4> {
-  static constexpr const char* kName = "shut down beside sleepers";
+  static constexpr const char* kName = "shut down beside waiters";
   static Shape shape() { return {2, 4, 1, 2, 2, 5}; }
   void prepare() { world->put(5, 50, 2); }
   void run(int thread) {

@@ -212,13 +212,13 @@ class World {
   /// A blocking call: attempt() until it says true, asleep in between. What it needs to go on after the schedule's end
   /// is kept, so attempt() may refer to nothing of the caller's.
   void wait(int who, Direction direction, std::function<bool()> attempt) {
-    if (!attempt()) go_on_from(who, direction, waking(who).begin(direction, Bell::kParked), attempt);
+    if (!attempt()) go_on_from(who, direction, waking(who).begin(direction, Bell::kInLoop), attempt);
   }
   /// Goes to sleep and comes to nothing any more, rung or not.
   void wait_too_busy_to_answer(int who) {
     busy[who] = asleep[who] = true;
-    waking(who).begin(kGetters, Bell::kParked);
-    waking(who).tried(kGetters, Bell::kParked, false);
+    waking(who).begin(kGetters, Bell::kInLoop);
+    waking(who).tried(kGetters, Bell::kInLoop, false);
   }
   /// After the end: whoever was rung goes on, and may ring others.
   void go_on() {
@@ -241,7 +241,7 @@ class World {
 
   // ── blocked threads, where every schedule is explored ──
 
-  /// The current thread runs no more until unblock(): a sleeper at the latest when nobody is left who could ring it.
+  /// The current thread runs no more until unblock(): a waiter at the latest when nobody is left who could ring it.
   void block(int awaited) {
     if (--active == 0) {
       end_of_sleep();
@@ -433,7 +433,7 @@ class World {
 
   void go_on_from(int who, Direction direction, Step step, const std::function<bool()>& attempt) {
     const auto sleeping = [&] { return sleep(who, direction); };
-    if (!waking(who).run(direction, Bell::kParked, step, attempt, sleeping)) resume[who] = attempt;
+    if (!waking(who).run(direction, Bell::kInLoop, step, attempt, sleeping)) resume[who] = attempt;
   }
   uint32_t took(int who, const Item* items, uint32_t taken) {
     expect(outcomes[who] != Outcome::kCorrupt, "a take found the words to contradict each other");

@@ -1,5 +1,5 @@
 // Sleeping and waking. Who sleeps puts up its own bell and then looks once more; who publishes looks whether any bell
-// is up. Either the sleeper sees what was published or the publisher sees the bell.
+// is up. Either the waiter sees what was published or the publisher sees the bell.
 //
 // One wake of one is under way at a time: from the ring until whoever was rung takes its bell down, or until
 // kFollowUpMs have passed, nobody else is rung for what is published; who was rung passes on what it leaves
@@ -21,57 +21,57 @@ constexpr Direction kDirections[] = {kGetters, kPutters, kJoiners};
 constexpr uint32_t kFollowUpMs = 2;
 
 template <class Memory>
-class Parking {
+class Waiters {
  public:
-  explicit Parking(const SharedState<Memory>& shared) : shared_(shared) {}
+  explicit Waiters(const SharedState<Memory>& shared) : shared_(shared) {}
 
   /// Puts up the bell. The caller looks once more and then sleeps, or takes the bell down again.
-  void park(const Actor& actor, Direction direction, uint32_t kind) {
+  void put_up(const Actor& actor, Direction direction, uint32_t kind) {
     bell(actor.index, direction).store(kind, std::memory_order_relaxed);
     raise(direction);
     // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
-    Memory::fence(Site::kParkFence);
-    Memory::point(Point::kParked);
+    Memory::fence(Site::kBellFence);
+    Memory::point(Point::kBellUp);
   }
 
   /// From here on it seems that somebody may be asleep.
   void raise(Direction direction) {
     // SYNC POINT: publishes the bell; pairs with the loads in wake().
-    uint64_t seen = parked(direction).load(std::memory_order_relaxed);
-    while (!parked(direction).compare_exchange_weak(seen, Mark::raised(seen),
-                                                    Memory::order(Site::kParkedBump, std::memory_order_seq_cst),
-                                                    std::memory_order_relaxed)) {
+    uint64_t seen = mark(direction).load(std::memory_order_relaxed);
+    while (!mark(direction).compare_exchange_weak(seen, Mark::raised(seen),
+                                                  Memory::order(Site::kMarkBump, std::memory_order_seq_cst),
+                                                  std::memory_order_relaxed)) {
     }
   }
 
   /// Takes the bell down and returns what it said. kRung: the wake is this caller's, and must be used or passed on.
-  uint32_t unpark(const Actor& actor, Direction direction) {
-    // Who still sees it rung relies on the caller to look again: either now, or after the fence of its next park().
+  uint32_t take_down(const Actor& actor, Direction direction) {
+    // Who still sees it rung relies on the caller to look again: either now, or after the fence of its next put_up().
     return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel);
   }
 
   /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent
   /// publication.
   bool anybody(Direction direction) const {
-    // SYNC POINT: pairs with the fence in park().
-    return Mark::is_up(parked(direction).load(Memory::order(Site::kParkedLoad, std::memory_order_seq_cst)));
+    // SYNC POINT: pairs with the fence in put_up().
+    return Mark::is_up(mark(direction).load(Memory::order(Site::kMarkLoad, std::memory_order_seq_cst)));
   }
 
-  /// The same for sleepers of any kind.
+  /// The same for waiters of any kind.
   bool anybody_at_all() const {
     // SYNC POINT: as in anybody().
-    const std::memory_order order = Memory::order(Site::kParkedLoad, std::memory_order_seq_cst);
-    return Mark::is_up(parked(kGetters).load(order) | parked(kPutters).load(order) | parked(kJoiners).load(order));
+    const std::memory_order order = Memory::order(Site::kMarkLoad, std::memory_order_seq_cst);
+    return Mark::is_up(mark(kGetters).load(order) | mark(kPutters).load(order) | mark(kJoiners).load(order));
   }
 
-  /// Wakes one sleeper, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True
+  /// Wakes one waiter, or all but `except`, by `ring(index, bell)`, which says whether the ring could be sent. True
   /// when others are left asleep, or one could not be rung, so that somebody has to follow up. A wake that is under
   /// way, wherever its entry lies, serves this publication too, unless its ringer was stopped or died before it rang:
   /// so that one is followed up as well, and rung again when all are. Who is woken with all others has nobody to pass
   /// the wake on to: only a wake of one does it.
   template <class Ring>
   bool wake(Direction direction, bool all, uint32_t now_ms, Ring ring, uint32_t except = 0) {
-    uint64_t seen = parked(direction).load(std::memory_order_seq_cst);
+    uint64_t seen = mark(direction).load(std::memory_order_seq_cst);
     const uint32_t high = participant_high();
     bool handed_out = !all && under_way(direction, high, now_ms);
     bool others = false;
@@ -104,15 +104,15 @@ class Parking {
         handed_out = handed_out || sent;
         others = others || !sent;
       } else if (state != Bell::kAwake) {
-        others = true;  // rung by another, who may not come to the ring itself; or parked anew
+        others = true;  // rung by another, who may not come to the ring itself; or its bell put up anew
       }
     }
     // After an immediate shutdown the getters' mark stays up (ItemPath::drop_all). Where it was raised for that, `shut`
     // was seen with it.
     stays = stays || (direction == kGetters && shared_.control->shut.load(std::memory_order_relaxed) > 1);
-    // Whoever parked since raised the mark, and this exchange fails.
+    // Whoever put up a bell since raised the mark, and this exchange fails.
     if (!others && !stays)
-      parked(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);
+      mark(direction).compare_exchange_strong(seen, Mark::lowered(seen), std::memory_order_acq_rel);
     return others;
   }
 
@@ -133,7 +133,7 @@ class Parking {
   }
 
   auto& bell(uint32_t index, Direction direction) const { return shared_.participants[index].bell[direction]; }
-  auto& parked(Direction direction) const { return shared_.control->parked[direction]; }
+  auto& mark(Direction direction) const { return shared_.control->waiters[direction]; }
 
   SharedState<Memory> shared_;
 };
