@@ -85,7 +85,7 @@ TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
   shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
   shared.control->participant_high.store(3);
   Waiters<StdMemory> waiters(shared);
-  Actor waiter;
+  Handle waiter;
   waiter.index = 1;
   shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
   waiters.put_up(waiter, kGetters, Bell::kInLoop);
@@ -114,7 +114,7 @@ TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
   block->control.participant_high.store(3);
   Waiters<StdMemory> waiters(shared);
   for (const uint32_t index : {1, 2}) {
-    Actor waiter;
+    Handle waiter;
     waiter.index = index;
     shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
     waiters.put_up(waiter, kGetters, Bell::kInLoop);

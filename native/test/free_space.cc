@@ -35,11 +35,11 @@ template <class Memory, uint64_t kSlots, uint64_t kLeases>
 struct Words {
   const std::unique_ptr<Block<Memory, kSlots, kLeases>> block = std::make_unique<Block<Memory, kSlots, kLeases>>();
   SageQueue<Memory> queue;
-  Actor actors[4];
+  Handle handles[4];
 
   Words(uint64_t items, uint32_t units) : queue(block->shared(items, units)) {
     for (uint32_t index = 1; index < 4; ++index) {
-      actors[index].index = index;
+      handles[index].index = index;
       block->participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
     }
   }
@@ -49,30 +49,30 @@ struct Words {
     const uint32_t codecs[kMaxBatch] = {};
     for (uint32_t& length : lengths) length = units * kUnitBytes;
     uint32_t claimed = 0;
-    return queue.claim(actors[who], lengths, codecs, count, item, &claimed);
+    return queue.claim(handles[who], lengths, codecs, count, item, &claimed);
   }
   Outcome put(uint32_t who, uint32_t units) {
     Item item;
     const Outcome outcome = claim(who, units, &item);
-    if (outcome == Outcome::kOk) queue.commit(actors[who], &item, 1);
+    if (outcome == Outcome::kOk) queue.commit(handles[who], &item, 1);
     return outcome;
   }
   bool take(uint32_t who, Item* item) {
     uint32_t taken = 0;
-    if (queue.may_be_requeued() && queue.take_requeued(actors[who], item) == Outcome::kOk) return true;
-    return queue.take(actors[who], 1, item, &taken) == Outcome::kOk;
+    if (queue.may_be_requeued() && queue.take_requeued(handles[who], item) == Outcome::kOk) return true;
+    return queue.take(handles[who], 1, item, &taken) == Outcome::kOk;
   }
   bool get(uint32_t who) {
     Item item;
     if (!take(who, &item)) return false;
     if (item.lease >= 0) {
-      queue.ack(actors[who], &item, 1);
+      queue.ack(handles[who], &item, 1);
     } else {
-      queue.release(actors[who], &item, 1);
+      queue.release(handles[who], &item, 1);
     }
     return true;
   }
-  bool lease(uint32_t who, Item* item) { return take(who, item) && queue.lease(actors[who], item, 1) == 0; }
+  bool lease(uint32_t who, Item* item) { return take(who, item) && queue.lease(handles[who], item, 1) == 0; }
   void die(uint32_t who) {
     const uint64_t dead = Identity::with(block->participants[who].identity.load(), Identity::kDead);
     block->participants[who].identity.store(dead);
@@ -93,7 +93,7 @@ TEST(a_put_goes_in_beside_an_open_claim_behind_one_whose_owner_died) {
     words.die(1);
     CHECK(words.put(3, 64 - 10) == Outcome::kOk);  // all of the room that the open claim leaves
     CHECK(words.put(3, 1) == Outcome::kFull);
-    words.queue.commit(words.actors[2], &open, 1);
+    words.queue.commit(words.handles[2], &open, 1);
     CHECK(words.get(3) && words.get(3) && !words.get(3) && words.queue.used() == 0);
   }
 }
@@ -154,7 +154,7 @@ TEST(what_a_dead_one_skipped_is_no_ones) {
   CHECK(words.claim(2, 40, &item) == Outcome::kOk);  // behind the lease, after a skip
   words.die(2);
   CHECK(words.put(3, 63) == Outcome::kOk && words.put(3, 1) == Outcome::kFull && words.get(3));
-  words.queue.ack(words.actors[1], &lease, 1);
+  words.queue.ack(words.handles[1], &lease, 1);
   CHECK(words.put(3, 64) == Outcome::kOk && words.queue.counted() == 1 && words.get(3));
 }
 
@@ -178,7 +178,7 @@ static void cost_beside(uint32_t leases, double* of_put, double* of_lease) {
     reads = 0;
     check(words.lease(2, &item));
     moves += reads;
-    words.queue.ack(words.actors[2], &item, 1);
+    words.queue.ack(words.handles[2], &item, 1);
     reads = 0;
     check(words.put(1, 2) == Outcome::kOk);
     puts += reads;
@@ -212,7 +212,7 @@ TEST(counts_stop_at_as_much_as_fits) {
     words.queue.requeue_lease(item);
     CHECK(words.lease(1, &item) && item.deliveries == LeaseWord::kMaxDeliveries);
   }
-  words.queue.ack(words.actors[1], &item, 1);
+  words.queue.ack(words.handles[1], &item, 1);
   // In a slot they are narrower.
   CHECK(words.put(1, 1) == Outcome::kOk);
   for (uint32_t turn = 1; turn < 200; ++turn) {
@@ -222,7 +222,7 @@ TEST(counts_stop_at_as_much_as_fits) {
     CHECK(words.take(2, &item));
     CHECK(item.crashes == std::min(turn, SlotWord::kMaxCrashes));
     CHECK(item.deliveries == std::min(2 * turn - 1, SlotWord::kMaxDeliveries));
-    words.queue.requeue(words.actors[2], &item, 1);
+    words.queue.requeue(words.handles[2], &item, 1);
   }
 }
 
@@ -231,7 +231,7 @@ TEST(deaths_are_counted_and_other_returns_are_not) {
   Item items[4];
   for (int index = 0; index < 3; ++index) CHECK(words.put(1, 1) == Outcome::kOk);
   uint32_t taken = 0;
-  CHECK(words.queue.take(words.actors[2], 3, items, &taken) == Outcome::kOk && taken == 3);
+  CHECK(words.queue.take(words.handles[2], 3, items, &taken) == Outcome::kOk && taken == 3);
   words.die(2);
   for (int index = 0; index < 3; ++index) {
     CHECK(words.lease(3, &items[index]) && items[index].deliveries == 1 && items[index].crashes == 1);
@@ -240,7 +240,7 @@ TEST(deaths_are_counted_and_other_returns_are_not) {
   words.queue.recover(3, words.block->participants[3].identity.load());
   for (int index = 0; index < 3; ++index) {
     CHECK(words.lease(1, &items[index]) && items[index].deliveries == 2 && items[index].crashes == 1);
-    words.queue.ack(words.actors[1], &items[index], 1);
+    words.queue.ack(words.handles[1], &items[index], 1);
   }
 }
 

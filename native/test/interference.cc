@@ -37,10 +37,10 @@ struct SlowMemory : StdMemory {
 struct Busy {
   const std::unique_ptr<Block<SlowMemory, 32, 2>> block = std::make_unique<Block<SlowMemory, 32, 2>>();
   SageQueue<SlowMemory> queue{block->shared(16, 64)};
-  Actor actor;
+  Handle handle;
 
   Busy() {
-    actor.index = 1;
+    handle.index = 1;
     put();
     put();
     others = [this] {
@@ -56,14 +56,14 @@ struct Busy {
     const uint32_t codec = 1;
     Item item;
     uint32_t claimed = 0;
-    CHECK(queue.claim(actor, &length, &codec, 1, &item, &claimed) == Outcome::kOk);
-    queue.commit(actor, &item, 1);
+    CHECK(queue.claim(handle, &length, &codec, 1, &item, &claimed) == Outcome::kOk);
+    queue.commit(handle, &item, 1);
   }
   void get() {
     Item item;
     uint32_t taken = 0;
-    CHECK(queue.take(actor, 1, &item, &taken) == Outcome::kOk);
-    queue.release(actor, &item, 1);
+    CHECK(queue.take(handle, 1, &item, &taken) == Outcome::kOk);
+    queue.release(handle, &item, 1);
   }
 };
 
@@ -106,7 +106,7 @@ TEST(a_wake_that_another_one_overtook_leaves_the_mark_up) {
   shared.control->participant_high.store(2);
   shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
   Waiters<SlowMemory> waiters(shared);
-  Actor waiter;
+  Handle waiter;
   waiter.index = 1;
   for (int reads = 1; reads < 10; ++reads) {
     waiters.put_up(waiter, kGetters, Bell::kInLoop);
@@ -131,7 +131,7 @@ TEST(one_that_wakes_by_itself_while_it_is_looked_at_needs_no_follow_up) {
     shared.control->participant_high.store(2);
     shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
     Waiters<SlowMemory> waiters(shared);
-    Actor waiter;
+    Handle waiter;
     waiter.index = 1;
     waiters.put_up(waiter, kGetters, Bell::kInLoop);
     int left = reads;
@@ -169,7 +169,7 @@ TEST(who_passes_on_free_space_that_it_knows_of_does_not_look_at_every_item) {
   for (int item = 0; item < 14; ++item) {
     CHECK(path.put(&length, &codec, 1, &accepted, [](const Item*, uint32_t) { return 16; }) == Outcome::kOk);
   }
-  Actor waiter;
+  Handle waiter;
   waiter.index = 2;
   path.waking().waiters().put_up(waiter, kPutters, Bell::kInLoop);
   path.waking().begin(kPutters, Bell::kInLoop);
@@ -190,7 +190,7 @@ TEST(a_get_finds_what_was_requeued_while_it_looked_at_what_was_never_taken) {
     Alone host;
     ItemPath<SlowMemory, Alone> path(block->shared(16, 64), host);
     path.join_at(1);
-    Actor peers[2];
+    Handle peers[2];
     peers[0].index = 2;
     peers[1].index = 3;
     const uint32_t lengths[] = {64, 64};

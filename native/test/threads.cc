@@ -119,9 +119,9 @@ class Threads {
   }
 
   void produce(uint32_t producer) {
-    Actor actor;
-    actor.index = producer + 1;
-    shared_.participants[actor.index].identity.store(Identity::make(actor.index, 1, Identity::kLive));
+    Handle handle;
+    handle.index = producer + 1;
+    shared_.participants[handle.index].identity.store(Identity::make(handle.index, 1, Identity::kLive));
     std::mt19937 random(seed_ * 16 + producer);
     for (uint32_t number = 0; number < kItems;) {
       uint32_t lengths[4];
@@ -130,24 +130,24 @@ class Threads {
       uint32_t claimed = 0;
       const uint32_t count = std::min<uint32_t>(1 + random() % 4, kItems - number);
       for (uint32_t& length : lengths) length = static_cast<uint32_t>(sizeof(Message) * (1 + random() % 10));
-      if (queue_->claim(actor, lengths, codecs, count, items, &claimed) != Outcome::kOk) {
+      if (queue_->claim(handle, lengths, codecs, count, items, &claimed) != Outcome::kOk) {
         std::this_thread::yield();
         continue;
       }
       if (random() % 32 == 0) {
-        queue_->abort(actor, items, claimed);
+        queue_->abort(handle, items, claimed);
         continue;
       }
       for (uint32_t index = 0; index < claimed; ++index) write(items[index], {producer, number + index});
-      queue_->commit(actor, items, claimed);
+      queue_->commit(handle, items, claimed);
       number += claimed;
     }
   }
 
-  uint32_t take(Actor& actor, uint32_t max, Item* items) {
+  uint32_t take(Handle& handle, uint32_t max, Item* items) {
     uint32_t taken = 0;
-    if (queue_->may_be_requeued() && queue_->take_requeued(actor, items) == Outcome::kOk) return 1;
-    return queue_->take(actor, max, items, &taken) == Outcome::kOk ? taken : 0;
+    if (queue_->may_be_requeued() && queue_->take_requeued(handle, items) == Outcome::kOk) return 1;
+    return queue_->take(handle, max, items, &taken) == Outcome::kOk ? taken : 0;
   }
 
   /// Notes a delivery. Its order is checked among items that nobody had before.
@@ -164,43 +164,43 @@ class Threads {
   }
 
   void consume(uint32_t index, bool leases) {
-    Actor actor;
-    actor.index = index;
+    Handle handle;
+    handle.index = index;
     shared_.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
     std::mt19937 random(seed_ * 16 + index);
     std::vector<int64_t> last(kProducers, -1);
     while (!over_.load()) {
       Item items[8];
-      const uint32_t taken = take(actor, leases ? 1 : 8, items);
+      const uint32_t taken = take(handle, leases ? 1 : 8, items);
       if (taken == 0) {
         std::this_thread::yield();
         continue;
       }
-      if (leases && queue_->lease(actor, items, 1) == 0) {
+      if (leases && queue_->lease(handle, items, 1) == 0) {
         std::this_thread::yield();
         if (random() % 8 == 0) {
           queue_->requeue_lease(items[0]);
           continue;
         }
         note(read(items[0]), items[0], &last);
-        queue_->ack(actor, items, 1);
+        queue_->ack(handle, items, 1);
       } else if (items[0].lease >= 0) {
         note(read(items[0]), items[0], &last);
-        queue_->ack(actor, items, 1);
+        queue_->ack(handle, items, 1);
       } else if (random() % 16 == 0) {
-        queue_->requeue(actor, items, taken);
+        queue_->requeue(handle, items, taken);
       } else if (random() % 2 == 0) {
         for (uint32_t at = 0; at < taken; ++at) {
           note(read(items[at]), items[at], &last);
           if (at + 1 < taken) {
-            queue_->release_first(actor, items[at], taken - at);
+            queue_->release_first(handle, items[at], taken - at);
           } else {
-            queue_->release(actor, items + at, 1);
+            queue_->release(handle, items + at, 1);
           }
         }
       } else {
         for (uint32_t at = 0; at < taken; ++at) note(read(items[at]), items[at], &last);
-        queue_->release(actor, items, taken);
+        queue_->release(handle, items, taken);
       }
     }
   }
@@ -216,18 +216,18 @@ class Threads {
         free = 0;
         std::this_thread::yield();
       }
-      Actor actor;
-      actor.index = kMortal;
+      Handle handle;
+      handle.index = kMortal;
       Item items[8];
       const uint32_t lengths[3] = {16, 40, 80};
       const uint32_t codecs[3] = {};
       uint32_t claimed = 0;
       if (random() % 2 == 0) {
-        const uint32_t taken = take(actor, 1 + random() % 3, items);
+        const uint32_t taken = take(handle, 1 + random() % 3, items);
         if (taken > 0) (void)read(items[0]);
-        if (taken == 1 && items[0].lease < 0 && random() % 2 == 0) queue_->lease(actor, items, 1);
+        if (taken == 1 && items[0].lease < 0 && random() % 2 == 0) queue_->lease(handle, items, 1);
       }
-      if (random() % 2 == 0 && queue_->claim(actor, lengths, codecs, 3, items, &claimed) == Outcome::kOk) {
+      if (random() % 2 == 0 && queue_->claim(handle, lengths, codecs, 3, items, &claimed) == Outcome::kOk) {
         write(items[0], {77, 77});
       }
       deaths_.fetch_add(1);

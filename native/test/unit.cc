@@ -315,9 +315,9 @@ TEST(numbers_tags_and_positions_may_wrap) {
   block->control.reclaim.store(first);
   block->participants[1].intent.store(first << 32 | position);
   SageQueue<StdMemory> queue(shared);
-  Actor actors[2];
-  actors[0].index = 1;
-  actors[1].index = 2;
+  Handle handles[2];
+  handles[0].index = 1;
+  handles[1].index = 2;
   std::mt19937 random(3);
   uint64_t put_numbers = first;
   std::vector<uint32_t> waiting;
@@ -328,27 +328,27 @@ TEST(numbers_tags_and_positions_may_wrap) {
     const uint32_t codecs[2] = {static_cast<uint32_t>(2 * step), static_cast<uint32_t>(2 * step + 1)};
     Item items[6];
     uint32_t count = 0;
-    if (queue.claim(actors[step % 2], lengths, codecs, 2, items, &count) == Outcome::kOk) {
+    if (queue.claim(handles[step % 2], lengths, codecs, 2, items, &count) == Outcome::kOk) {
       CHECK(items[0].number == put_numbers);
       put_numbers += count;
-      queue.commit(actors[step % 2], items, count);
+      queue.commit(handles[step % 2], items, count);
       waiting.insert(waiting.end(), codecs, codecs + count);
     } else {
       CHECK(!waiting.empty() || lease.lease >= 0);
     }
     CHECK(queue.size() == waiting.size() && queue.used() <= 6 && queue.used_bytes() <= 64 * kUnitBytes);
     if (step % 50 == 49 && lease.lease >= 0) {
-      queue.ack(actors[0], &lease, 1);
+      queue.ack(handles[0], &lease, 1);
       lease = none;
-    } else if (step % 50 == 10 && queue.take(actors[0], 1, items, &count) == Outcome::kOk) {
+    } else if (step % 50 == 10 && queue.take(handles[0], 1, items, &count) == Outcome::kOk) {
       CHECK(items[0].codec == waiting.front());
       waiting.erase(waiting.begin());
-      CHECK(queue.lease(actors[0], items, 1) == 0);
+      CHECK(queue.lease(handles[0], items, 1) == 0);
       lease = items[0];
-    } else if (random() % 3 != 0 && queue.take(actors[1], 3, items, &count) == Outcome::kOk) {
+    } else if (random() % 3 != 0 && queue.take(handles[1], 3, items, &count) == Outcome::kOk) {
       for (uint32_t index = 0; index < count; ++index) CHECK(items[index].codec == waiting[index]);
       waiting.erase(waiting.begin(), waiting.begin() + count);
-      queue.release(actors[1], items, count);
+      queue.release(handles[1], items, count);
     }
   }
   CHECK(put_numbers > (uint64_t{1} << 40) + 1000);

@@ -15,15 +15,15 @@ class LeaseTable {
   /// Moves items that were just taken together (or one that was requeued) from their slots into lease entries, from the
   /// last to the first, since the first slot is the one that says whose the batch is. Returns how many of the first
   /// ones are still as they were, because no entry was free.
-  SAGE_COLD uint32_t lease(Actor& actor, Item* items, uint32_t count) {
+  SAGE_COLD uint32_t lease(Handle& handle, Item* items, uint32_t count) {
     for (uint32_t index = count; index-- > 0;) {
-      if (items[index].lease < 0 && !move(actor, items[index], index == 0)) return index + 1;
+      if (items[index].lease < 0 && !move(handle, items[index], index == 0)) return index + 1;
     }
     return 0;
   }
 
   /// Acks items on lease.
-  SAGE_COLD void ack(Actor& actor, const Item* items, uint32_t count) {
+  SAGE_COLD void ack(Handle& handle, const Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) {
       Memory::point(Point::kLeaseAckBefore);
       LeaseEntry<Memory>& entry = state_.leases[items[index].lease];
@@ -36,8 +36,8 @@ class LeaseTable {
         // the look for sleeping producers, pairs with the fence in put_up().
         entry.word.exchange(free, state_.order(Site::kLeaseFree, std::memory_order_seq_cst));
       }
-      if (actor.free_leases.size() < kRemembered) {
-        actor.free_leases.push_back(static_cast<uint32_t>(items[index].lease));
+      if (handle.free_leases.size() < kRemembered) {
+        handle.free_leases.push_back(static_cast<uint32_t>(items[index].lease));
       }
     }
   }
@@ -45,17 +45,17 @@ class LeaseTable {
  private:
   static constexpr size_t kRemembered = 1024;  // free entries, by one handle
 
-  bool move(Actor& actor, Item& item, bool tagged) {
+  bool move(Handle& handle, Item& item, bool tagged) {
     int64_t index = -1;
     Word filling = 0;
-    while (index < 0 && !actor.free_leases.empty()) {
-      index = fill(actor, actor.free_leases.back(), &filling);
-      actor.free_leases.pop_back();
+    while (index < 0 && !handle.free_leases.empty()) {
+      index = fill(handle, handle.free_leases.back(), &filling);
+      handle.free_leases.pop_back();
     }
     for (uint64_t left = state_.lease_count; index < 0; --left) {
       if (left == 0) return false;
-      if (actor.next_lease >= state_.lease_count) actor.next_lease = 0;
-      index = fill(actor, actor.next_lease++, &filling);
+      if (handle.next_lease >= state_.lease_count) handle.next_lease = 0;
+      index = fill(handle, handle.next_lease++, &filling);
     }
     const uint32_t serial = LeaseWord::serial(filling);
     Memory::point(Point::kLeaseFilling);
@@ -68,7 +68,7 @@ class LeaseTable {
     entry.codec.store(item.codec, std::memory_order_relaxed);
     // Before its slot says so: no producer sees the bytes free, and none sees this life without the end of the last
     // one.
-    entry.word.store(LeaseWord::make(LeaseWord::kLeased, actor.index, item.deliveries, item.crashes, serial),
+    entry.word.store(LeaseWord::make(LeaseWord::kLeased, handle.index, item.deliveries, item.crashes, serial),
                      std::memory_order_release);
     Memory::point(Point::kLeasePublished);
     item.lease = static_cast<int32_t>(index);
@@ -88,12 +88,12 @@ class LeaseTable {
   }
 
   /// Takes an entry. -1: it is not free.
-  int64_t fill(const Actor& actor, uint32_t index, Word* filling) {
+  int64_t fill(const Handle& handle, uint32_t index, Word* filling) {
     LeaseEntry<Memory>& entry = state_.leases[index];
     Word word = entry.word.load(std::memory_order_relaxed);
     if (LeaseWord::state(word) != LeaseWord::kFree) return -1;
     state_.raise(state_.control->lease_high, index + 1);
-    *filling = LeaseWord::make(LeaseWord::kFilling, actor.index, 0, 0, LeaseWord::serial(word) + 1);
+    *filling = LeaseWord::make(LeaseWord::kFilling, handle.index, 0, 0, LeaseWord::serial(word) + 1);
     return entry.word.compare_exchange_strong(word, *filling, std::memory_order_acq_rel) ? int64_t{index} : -1;
   }
 

@@ -85,18 +85,18 @@ class Reclaimer {
 
   /// Finds out how much may be claimed behind `tail`, places the items around the bytes of leased ones, and remembers
   /// the answer for the next claims. kRetry: tail has moved on meanwhile, look again.
-  SAGE_COLD Outcome find_space(Actor& actor, Word tail, uint32_t start, Item* items, uint32_t count, uint32_t* fitted,
+  SAGE_COLD Outcome find_space(Handle& handle, Word tail, uint32_t start, Item* items, uint32_t count, uint32_t* fitted,
                                uint32_t* end) {
     const uint64_t number = Cursor::number(tail);
     uint64_t reclaimed = 0;
-    if (!advance_reclaim(actor, number, &reclaimed)) return Outcome::kRetry;
+    if (!advance_reclaim(handle, number, &reclaimed)) return Outcome::kRetry;
     if (number - reclaimed > state_.slot_count) return state_.still_at(tail) ? Outcome::kCorrupt : Outcome::kRetry;
 
     if (number >= Cursor::kEnd) return Outcome::kCorrupt;
 
     // Numbers first, then leases: an item moves from its slot to its lease, never back, so none is missed.
-    learn_leases(actor.leases, reclaimed);
-    const int64_t free_items = count_free(actor.leases, number, reclaimed, count);
+    learn_leases(handle.leases, reclaimed);
+    const int64_t free_items = count_free(handle.leases, number, reclaimed, count);
     const int64_t free_slots = static_cast<int64_t>(reclaimed + state_.slot_count - 1 - number);
     const int64_t usable = std::min({free_items, free_slots, static_cast<int64_t>(count)});
     if (usable <= 0) return state_.still_at(tail) ? Outcome::kFull : Outcome::kRetry;
@@ -110,26 +110,26 @@ class Reclaimer {
     uint32_t placed = 0;
     while (placed < usable) {
       const uint32_t units = Record::units(items[placed].length);
-      const uint32_t clear = past_leases(actor.leases, position, units, limit);
+      const uint32_t clear = past_leases(handle.leases, position, units, limit);
       if (static_cast<int32_t>(clear + units - limit) > 0) break;
       items[placed].position = clear;
       position = clear + units;
       ++placed;
     }
-    if (placed == 0) return no_space(actor.leases, tail, reclaimed, start, Record::units(items[0].length), end);
+    if (placed == 0) return no_space(handle.leases, tail, reclaimed, start, Record::units(items[0].length), end);
     // What was read behind this tail is only known to belong together while it is still the tail.
     const bool stepped = position - start != units_of(items, placed);
     // What was stepped over is not free space: should another claim win, ours must look at it again. So only an
     // unbroken stretch, good from `start` on, is remembered.
-    const uint32_t next = stepped ? start : next_lease(actor.leases, start, limit);
+    const uint32_t next = stepped ? start : next_lease(handle.leases, start, limit);
     if (!state_.still_at(tail)) return Outcome::kRetry;
     *fitted = placed;
     *end = position;
     // A position is 32 bits wide: the answer may be remembered only while less than half of that can go by.
     const uint64_t horizon = (uint64_t{1} << 30) / state_.area_units;
     const uint64_t most = std::min<uint64_t>(std::min(free_items, free_slots), horizon);
-    actor.number_limit = std::min(number + most, Cursor::kEnd);
-    actor.position_limit = next;
+    handle.number_limit = std::min(number + most, Cursor::kEnd);
+    handle.position_limit = next;
     return Outcome::kOk;
   }
 
@@ -182,7 +182,7 @@ class Reclaimer {
   }
 
   /// Advances the reclaim mark over released slots. False: `number`, the caller's tail, is out of date.
-  bool advance_reclaim(Actor& actor, uint64_t number, uint64_t* result) {
+  bool advance_reclaim(Handle& handle, uint64_t number, uint64_t* result) {
     // SYNC POINT: pairs with the exchange below; what another producer saw released is released for us.
     uint64_t reclaimed = state_.control->reclaim.load(state_.order(Site::kReclaimLoad, std::memory_order_acquire));
     const uint64_t before = reclaimed;
@@ -204,7 +204,7 @@ class Reclaimer {
       const uint64_t at = Cursor::number(head);
       if (any_aborted && reclaimed == at && at < number &&
           SlotWord::is_done(state_.slot(at).word.load(std::memory_order_acquire), at)) {
-        state_.skip_aborted(actor, head);
+        state_.skip_aborted(handle, head);
         continue;
       }
       // An aborted slot was announced before it was one: then reclaim must not run past head.

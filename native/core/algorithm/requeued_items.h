@@ -52,7 +52,7 @@ class RequeuedItems {
   }
 
   /// Takes the oldest one. Its payload stays where it is. kEmpty when there is none.
-  Outcome take(const Actor& actor, Item* item) {
+  Outcome take(const Handle& handle, Item* item) {
     for (;;) {
       // SYNC POINT: pairs with raise_hint(); what was requeued before it is seen by the search below.
       const Word hint = state_.control->requeued_hint.load(state_.order(Site::kHintLoad, std::memory_order_acquire));
@@ -69,16 +69,17 @@ class RequeuedItems {
       }
       if (item->lease >= 0) {
         LeaseEntry<Memory>& entry = state_.leases[item->lease];
-        const Word mine =
-            LeaseWord::make(LeaseWord::kLeased, actor.index, item->deliveries, item->crashes, LeaseWord::serial(found));
+        const Word mine = LeaseWord::make(LeaseWord::kLeased, handle.index, item->deliveries, item->crashes,
+                                          LeaseWord::serial(found));
         if (!entry.word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
         // Read anew, now that it is ours: between its lives an entry may come back to the word it was found with.
         describe(entry, item);
       } else {
-        const Word mine = SlotWord::again(item->number, SlotWord::kTaken, actor.index, item->deliveries, item->crashes);
+        const Word mine =
+            SlotWord::again(item->number, SlotWord::kTaken, handle.index, item->deliveries, item->crashes);
         if (!state_.slot(item->number).word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
       }
-      state_.add(state_.self(actor).redelivered, 1);
+      state_.add(state_.self(handle).redelivered, 1);
       Memory::point(Point::kRetakeWon);
       return Outcome::kOk;
     }

@@ -31,7 +31,7 @@ class SageQueue {
 
   /// Claims space for up to `count` items of `lengths` bytes; `items` gets number, position and length of those that
   /// fitted, `claimed` how many. Between claim and commit their bytes belong to the caller.
-  Outcome claim(Actor& actor, const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items,
+  Outcome claim(Handle& handle, const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items,
                 uint32_t* claimed) {
     count = std::min(count, kMaxBatch);
     Word still[2] = {0, 0};
@@ -40,7 +40,7 @@ class SageQueue {
       const Word tail = state_.control->tail.load(state_.order(Site::kTailLoad, std::memory_order_acquire));
       if (tail & Cursor::kShut) return Outcome::kShut;
       const uint64_t number = Cursor::number(tail);
-      const uint32_t start = tail == actor.last_tail ? actor.last_end : state_.claim_end(tail);
+      const uint32_t start = tail == handle.last_tail ? handle.last_end : state_.claim_end(tail);
       uint32_t fitted = count;
       uint32_t end = start;
       for (uint32_t index = 0; index < count; ++index) {
@@ -53,11 +53,11 @@ class SageQueue {
         items[index].crashes = 0;
         end += Record::units(lengths[index]);
       }
-      if (number + count > actor.number_limit || static_cast<int32_t>(end - actor.position_limit) > 0) {
-        const Outcome space = reclaimer_.find_space(actor, tail, start, items, count, &fitted, &end);
+      if (number + count > handle.number_limit || static_cast<int32_t>(end - handle.position_limit) > 0) {
+        const Outcome space = reclaimer_.find_space(handle, tail, start, items, count, &fitted, &end);
         if (space != Outcome::kOk) {
           if (space == Outcome::kSkip) {
-            skip_space(actor, tail, start, end);
+            skip_space(handle, tail, start, end);
           } else if (space != Outcome::kRetry) {
             return space;
           } else if (stands_still(still)) {
@@ -66,31 +66,31 @@ class SageQueue {
           continue;
         }
       }
-      if (!win_claim(actor, tail, fitted, end)) continue;
+      if (!win_claim(handle, tail, fitted, end)) continue;
       *claimed = fitted;
       return Outcome::kOk;
     }
     return Outcome::kCorrupt;
   }
 
-  /// Whether something of the free space that this actor found is left, without a look at every item. What is left is
+  /// Whether something of the free space that this handle found is left, without a look at every item. What is left is
   /// there to be claimed; false says nothing.
-  bool knows_space(const Actor& actor) const {
+  bool knows_space(const Handle& handle) const {
     // SYNC POINT: as in claim().
     const Word tail = state_.control->tail.load(state_.order(Site::kTailLoad, std::memory_order_acquire));
-    if (Cursor::number(tail) >= actor.number_limit) return false;
-    const uint32_t start = tail == actor.last_tail ? actor.last_end : state_.claim_end(tail);
-    return static_cast<int32_t>(actor.position_limit - start) > 0;
+    if (Cursor::number(tail) >= handle.number_limit) return false;
+    const uint32_t start = tail == handle.last_tail ? handle.last_end : state_.claim_end(tail);
+    return static_cast<int32_t>(handle.position_limit - start) > 0;
   }
 
   /// Whether space was kept from others for a moment that no commit will tell them of.
-  bool aborted_claim(Actor& actor) const {
-    const bool aborted = actor.aborted_claim;
-    actor.aborted_claim = false;
+  bool aborted_claim(Handle& handle) const {
+    const bool aborted = handle.aborted_claim;
+    handle.aborted_claim = false;
     return aborted;
   }
 
-  /// Writes down where a claim's items lie. Before anything else is claimed through this actor, since until then only
+  /// Writes down where a claim's items lie. Before anything else is claimed through this handle, since until then only
   /// its announced intent says where the claim ends; commit() and abort() do it for a claim they follow directly.
   void describe(const Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) describe_one(items[index]);
@@ -98,7 +98,7 @@ class SageQueue {
 
   /// Makes a claim's items visible, in order. What a dying producer had committed of a batch stays, the rest is
   /// aborted.
-  void commit(Actor& actor, const Item* items, uint32_t count) {
+  void commit(Handle& handle, const Item* items, uint32_t count) {
     Memory::point(Point::kCommitBefore);
     for (uint32_t index = 0; index < count; ++index) {
       const uint64_t number = items[index].number;
@@ -107,7 +107,7 @@ class SageQueue {
       if (!last) {
         // What is left of the batch must name its owner before the word that does so now is overwritten.
         state_.slot(number + 1)
-            .word.store(SlotWord::make(number + 1, SlotWord::kClaimed, actor.index, count - index - 1),
+            .word.store(SlotWord::make(number + 1, SlotWord::kClaimed, handle.index, count - index - 1),
                         std::memory_order_release);
         // SYNC POINT: publishes payload and record; pairs with the slot load in take().
         state_.slot(number).word.store(SlotWord::make(number, SlotWord::kCommitted),
@@ -119,7 +119,7 @@ class SageQueue {
                                           state_.order(Site::kCommitLast, std::memory_order_seq_cst));
       }
     }
-    remember_claim(actor, items, count);
+    remember_claim(handle, items, count);
     Memory::point(Point::kCommitAfter);
   }
 
@@ -128,21 +128,21 @@ class SageQueue {
   bool may_reveal_space() const { return state_.lease_high() > 0; }
 
   /// Aborts a claim: its numbers hold nothing and are passed over.
-  void abort(Actor& actor, const Item* items, uint32_t count) {
+  void abort(Handle& handle, const Item* items, uint32_t count) {
     state_.control->aborted.store(1, std::memory_order_seq_cst);
     describe(items, count);
     for (uint32_t index = count; index-- > 0;) {
       state_.slot(items[index].number)
           .word.exchange(SlotWord::make(items[index].number, SlotWord::kReleased), std::memory_order_seq_cst);
     }
-    remember_claim(actor, items, count);
+    remember_claim(handle, items, count);
   }
 
   // ── consumers ──────────────────────────────────────────────────────────
 
   /// Takes up to `max` committed items that follow each other, of together at most `max_bytes` unless it is only one.
   /// Their bytes stay put until release().
-  Outcome take(Actor& actor, uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0}) {
+  Outcome take(Handle& handle, uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0}) {
     max = std::min(max, kMaxBatch);
     for (uint32_t patience = Memory::kPatience; patience-- > 0;) {
       // SYNC POINT: pairs with the taking exchange of whoever wrote this head.
@@ -168,21 +168,21 @@ class SageQueue {
         ++batch;
       }
       if (batch == 0) {
-        const Outcome why = nothing_to_take(actor, head);
+        const Outcome why = nothing_to_take(handle, head);
         if (why == Outcome::kOk) continue;
         return why;
       }
-      if (head != actor.last_head) state_.tag_take(head);
+      if (head != handle.last_head) state_.tag_take(head);
       Memory::point(Point::kTakeTagged);
       Word expected = head;
-      const Word take_word = Cursor::make(number + batch, actor.index, batch);
+      const Word take_word = Cursor::make(number + batch, handle.index, batch);
       // SYNC POINT: publishes the owner tag; pairs with the load above.
       if (!state_.control->head.compare_exchange_strong(expected, take_word,
                                                         state_.order(Site::kHeadTake, std::memory_order_release),
                                                         std::memory_order_relaxed)) {
         continue;
       }
-      actor.last_head = 0;
+      handle.last_head = 0;
       *taken = batch;
       Memory::point(Point::kTakeWon);
       return Outcome::kOk;
@@ -192,7 +192,7 @@ class SageQueue {
 
   /// Done with a whole batch from take(): the slots and their bytes may be used again. The first slot goes last,
   /// because it is the one that says whose the batch is.
-  void release(Actor& actor, const Item* items, uint32_t count) {
+  void release(Handle& handle, const Item* items, uint32_t count) {
     Memory::point(Point::kReleaseBefore);
     for (uint32_t index = count; index-- > 1;) {
       state_.slot(items[index].number)
@@ -206,16 +206,16 @@ class SageQueue {
         .word.exchange(SlotWord::make(items[0].number, SlotWord::kReleased),
                        state_.order(Site::kReleaseLast, std::memory_order_seq_cst));
     const uint64_t end = items[count - 1].number + 1;
-    const Word mine = Cursor::make(end, actor.index, count);
-    actor.last_head = mine;
+    const Word mine = Cursor::make(end, handle.index, count);
+    handle.last_head = mine;
     Memory::point(Point::kReleaseAfter);
   }
 
   /// Done with the first of the `left` items that remain of a batch: the next one then says whose the rest is.
-  void release_first(Actor& actor, const Item& item, uint32_t left) {
+  void release_first(Handle& handle, const Item& item, uint32_t left) {
     if (left > 1) {
       state_.slot(item.number + 1)
-          .word.store(SlotWord::make(item.number + 1, SlotWord::kTaken, actor.index, left - 1, item.deliveries),
+          .word.store(SlotWord::make(item.number + 1, SlotWord::kTaken, handle.index, left - 1, item.deliveries),
                       std::memory_order_release);
     }
     state_.slot(item.number)
@@ -225,27 +225,27 @@ class SageQueue {
   }
 
   /// Requeues the items of a batch: they are taken again before everything that was never taken.
-  void requeue(Actor& actor, const Item* items, uint32_t count) {
-    actor.last_head = 0;
+  void requeue(Handle& handle, const Item* items, uint32_t count) {
+    handle.last_head = 0;
     requeued_.requeue(items, count);
   }
   void requeue_lease(const Item& item, uint32_t deliveries = 1) { requeued_.requeue_lease(item, deliveries); }
 
   bool may_be_requeued() const { return requeued_.may_be_any(); }
   /// Takes one requeued item, the oldest there is. kEmpty when there is none.
-  Outcome take_requeued(Actor& actor, Item* item) { return requeued_.take(actor, item); }
+  Outcome take_requeued(Handle& handle, Item* item) { return requeued_.take(handle, item); }
 
   // ── leases ─────────────────────────────────────────────────────────────
 
   /// Moves the items of a batch from take(), or one of take_requeued(), into leases. Returns how many of the first ones
   /// are still as they were, because no lease entry was free.
-  uint32_t lease(Actor& actor, Item* items, uint32_t count) {
-    const uint32_t left = leases_.lease(actor, items, count);
-    actor.last_head = 0;
+  uint32_t lease(Handle& handle, Item* items, uint32_t count) {
+    const uint32_t left = leases_.lease(handle, items, count);
+    handle.last_head = 0;
     return left;
   }
   /// Acks items on lease.
-  void ack(Actor& actor, const Item* items, uint32_t count) { leases_.ack(actor, items, count); }
+  void ack(Handle& handle, const Item* items, uint32_t count) { leases_.ack(handle, items, count); }
 
   // ── the end ────────────────────────────────────────────────────────────
 
@@ -338,32 +338,32 @@ class SageQueue {
   }
 
   /// The claim of `batch` numbers behind `tail`, up to the position `end`. False: another one was faster.
-  bool win_claim(Actor& actor, Word tail, uint32_t batch, uint32_t end) {
+  bool win_claim(Handle& handle, Word tail, uint32_t batch, uint32_t end) {
     const uint64_t number = Cursor::number(tail) + batch;
-    if (tail != actor.last_tail) state_.tag_claim(tail);
+    if (tail != handle.last_tail) state_.tag_claim(tail);
     Memory::point(Point::kClaimTagged);
     // SYNC POINT: pairs with the intent load in claim_end(); our earlier claim's records lie before it.
-    state_.self(actor).intent.store(number << 32 | end, state_.order(Site::kIntentStore, std::memory_order_release));
+    state_.self(handle).intent.store(number << 32 | end, state_.order(Site::kIntentStore, std::memory_order_release));
     Memory::point(Point::kClaimIntent);
     Word expected = tail;
     // SYNC POINT: publishes the intent and the owner tag; pairs with the load of tail in claim().
-    if (!state_.control->tail.compare_exchange_strong(expected, Cursor::make(number, actor.index, batch),
+    if (!state_.control->tail.compare_exchange_strong(expected, Cursor::make(number, handle.index, batch),
                                                       state_.order(Site::kTailClaim, std::memory_order_release),
                                                       std::memory_order_relaxed)) {
       return false;
     }
     Memory::point(Point::kClaimWon);
-    actor.last_tail = 0;  // until it is committed others may have to tag it, and so may we
-    actor.last_end = end;
+    handle.last_tail = 0;  // until it is committed others may have to tag it, and so may we
+    handle.last_end = end;
     return true;
   }
 
   /// Claims what lies up to `end` and aborts it at once, so that the next claim begins there.
-  SAGE_COLD void skip_space(Actor& actor, Word tail, uint32_t start, uint32_t end) {
-    if (!win_claim(actor, tail, 1, end)) return;
+  SAGE_COLD void skip_space(Handle& handle, Word tail, uint32_t start, uint32_t end) {
+    if (!win_claim(handle, tail, 1, end)) return;
     const Item skipped{Cursor::number(tail), start, (end - start) * kUnitBytes, 0, 0, -1, 0};
-    abort(actor, &skipped, 1);
-    actor.aborted_claim = true;
+    abort(handle, &skipped, 1);
+    handle.aborted_claim = true;
   }
 
   /// Words seem to be out of date. Whether neither tail nor reclaim has moved since they last did: then nobody else is
@@ -377,16 +377,16 @@ class SageQueue {
     return same;
   }
 
-  void remember_claim(Actor& actor, const Item* items, uint32_t count) {
-    actor.last_tail = Cursor::make(items[0].number + count, actor.index, count);
+  void remember_claim(Handle& handle, const Item* items, uint32_t count) {
+    handle.last_tail = Cursor::make(items[0].number + count, handle.index, count);
   }
 
   /// take() found nothing at `head`. kOk: look again.
-  SAGE_COLD Outcome nothing_to_take(Actor& actor, Word head) {
+  SAGE_COLD Outcome nothing_to_take(Handle& handle, Word head) {
     const uint64_t number = Cursor::number(head);
     const Word word = state_.slot(number).word.load(std::memory_order_acquire);
     if (SlotWord::is_done(word, number)) {
-      state_.skip_aborted(actor, head);
+      state_.skip_aborted(handle, head);
       return Outcome::kOk;
     }
     if (word == SlotWord::make(number, SlotWord::kCommitted)) return Outcome::kOk;

@@ -12,7 +12,7 @@
 namespace sage {
 
 /// Who is asking, and what it remembers from its last call: private to one handle, never shared.
-struct Actor {
+struct Handle {
   uint32_t index = 0;
   uint64_t last_tail = 0;  // the tail as this handle last claimed it, 0 when that claim may still need a tag
   uint32_t last_end = 0;   // where that claim ends
@@ -73,7 +73,7 @@ struct SharedState {
     if (slot_count < 2 * kStripes) return slots[index];
     return slots[(index % kStripes) * (slot_count / kStripes) + index / kStripes];
   }
-  Participant<Memory>& self(const Actor& actor) const { return participants[actor.index]; }
+  Participant<Memory>& self(const Handle& handle) const { return participants[handle.index]; }
 
   /// First number ever claimed. Slots start out as released in the lap before it.
   uint64_t first_number() const { return slot_count; }
@@ -157,10 +157,10 @@ struct SharedState {
   }
 
   /// Passes over the number of an aborted claim.
-  void skip_aborted(Actor& actor, Word head) const {
+  void skip_aborted(Handle& handle, Word head) const {
     tag_take(head);
     Word expected = head;
-    control->head.compare_exchange_strong(expected, Cursor::make(Cursor::number(head) + 1, actor.index, 0),
+    control->head.compare_exchange_strong(expected, Cursor::make(Cursor::number(head) + 1, handle.index, 0),
                                           std::memory_order_acq_rel, std::memory_order_relaxed);
   }
 

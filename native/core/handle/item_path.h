@@ -15,7 +15,7 @@ template <class Memory, class Host>
 class ItemPath {
  public:
   ItemPath(const SharedState<Memory>& shared, Host& host)
-      : shared_(shared), algorithm_(shared), waking_(shared, algorithm_, actor_, host), host_(host) {}
+      : shared_(shared), algorithm_(shared), waking_(shared, algorithm_, handle_, host), host_(host) {}
   ItemPath(const ItemPath&) = delete;
   ItemPath& operator=(const ItemPath&) = delete;
 
@@ -48,7 +48,7 @@ class ItemPath {
 
   void abort(const Item& item) {
     --held_;
-    algorithm_.abort(actor_, &item, 1);
+    algorithm_.abort(handle_, &item, 1);
     claim_ended_empty();
   }
 
@@ -62,12 +62,12 @@ class ItemPath {
     host_.ask_after_dead();
     for (;;) {
       const uint64_t hint = control.requeued_hint.load(std::memory_order_acquire);
-      if (Mark::is_up(hint) && algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
+      if (Mark::is_up(hint) && algorithm_.take_requeued(handle_, items) == Outcome::kOk) {
         *taken = 1;
         ++held_;
         return Outcome::kOk;
       }
-      const Outcome outcome = algorithm_.take(actor_, max, items, taken, max_bytes);
+      const Outcome outcome = algorithm_.take(handle_, max, items, taken, max_bytes);
       if (outcome == Outcome::kOk) {
         ++held_;
         return outcome;
@@ -85,10 +85,10 @@ class ItemPath {
   void ack(const Item* items, uint32_t count) {
     if (items[0].lease >= 0) {
       held_ -= count;
-      algorithm_.ack(actor_, items, count);
+      algorithm_.ack(handle_, items, count);
     } else {
       --held_;
-      algorithm_.release(actor_, items, count);
+      algorithm_.release(handle_, items, count);
     }
     add(self().get_total, count);
     waking_.space_appeared();
@@ -97,7 +97,7 @@ class ItemPath {
   /// Acks the first of the `left` items that remain of a batch.
   void ack_first(const Item* items, uint32_t left) {
     if (left == 1) return ack(items, 1);  // one that was requeued was taken alone
-    algorithm_.release_first(actor_, items[0], left);
+    algorithm_.release_first(handle_, items[0], left);
     add(self().get_total, 1);
     waking_.space_appeared();
   }
@@ -109,7 +109,7 @@ class ItemPath {
       for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index], deliveries);
     } else {
       --held_;
-      algorithm_.requeue(actor_, items, count);
+      algorithm_.requeue(handle_, items, count);
     }
     items_appeared();
   }
@@ -119,7 +119,7 @@ class ItemPath {
     uint32_t taken = 0;
     const Outcome outcome = take(max, items, &taken, max_bytes);
     if (outcome != Outcome::kOk) return outcome;
-    const uint32_t left = algorithm_.lease(actor_, items, taken);
+    const uint32_t left = algorithm_.lease(handle_, items, taken);
     held_ += taken - left;
     if (left > 0) {  // no entry is free
       requeue(items, left);
@@ -150,7 +150,7 @@ class ItemPath {
   /// available later is told by the mark of sleeping getters, which stays up: so a put costs nothing more than that one
   /// look.
   SAGE_COLD void drop_all() {
-    if (actor_.index == 0) return;  // an onlooker takes nothing: whoever asks next does it
+    if (handle_.index == 0) return;  // an onlooker takes nothing: whoever asks next does it
     waking_.waiters().raise(kGetters);
     // SYNC POINT: shut and the mark before the look at what there is; pairs with the looks in items_appeared() and
     // comes_too_late().
@@ -159,17 +159,17 @@ class ItemPath {
     uint32_t taken = 0;
     bool any = false;
     // What was requeued first: its mark also publishes what a recoverer found behind the claims of the dead.
-    while (algorithm_.take_requeued(actor_, items) == Outcome::kOk) {
+    while (algorithm_.take_requeued(handle_, items) == Outcome::kOk) {
       any = true;
       if (items[0].lease >= 0) {
-        algorithm_.ack(actor_, items, 1);
+        algorithm_.ack(handle_, items, 1);
       } else {
-        algorithm_.release(actor_, items, 1);
+        algorithm_.release(handle_, items, 1);
       }
     }
-    while (algorithm_.take(actor_, kMaxBatch, items, &taken) == Outcome::kOk) {
+    while (algorithm_.take(handle_, kMaxBatch, items, &taken) == Outcome::kOk) {
       any = true;
-      algorithm_.release(actor_, items, taken);
+      algorithm_.release(handle_, items, taken);
     }
     if (any) waking_.all_may_go_on();
   }
@@ -226,7 +226,7 @@ class ItemPath {
     entry.bell_inode.store(0);
     if (held_ > 0) {
       // Under the word of the living: "dead" would stand there again when this process leaves the next time.
-      algorithm_.recover(actor_.index, identity);
+      algorithm_.recover(handle_.index, identity);
       if (comes_too_late()) drop_all();
       waking_.all_may_go_on();
     }
@@ -238,8 +238,8 @@ class ItemPath {
     waking_.forget();
     producers_ = 0;
     held_ = 0;
-    actor_ = Actor();
-    actor_.index = index;
+    handle_ = Handle();
+    handle_.index = index;
   }
 
   /// How many producers work through this handle.
@@ -247,17 +247,17 @@ class ItemPath {
   const SageQueue<Memory>& algorithm() const { return algorithm_; }
   WakeProtocol<Memory, Host>& waking() { return waking_; }
   const WakeProtocol<Memory, Host>& waking() const { return waking_; }
-  const Actor& actor() const { return actor_; }
-  Participant<Memory>& self() const { return shared_.participants[actor_.index]; }
+  const Handle& handle() const { return handle_; }
+  Participant<Memory>& self() const { return shared_.participants[handle_.index]; }
 
  private:
   Outcome claim_space(const uint32_t* lengths, const uint32_t* codecs, uint32_t count, Item* items, uint32_t* claimed) {
-    Outcome outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
+    Outcome outcome = algorithm_.claim(handle_, lengths, codecs, count, items, claimed);
     if (outcome == Outcome::kFull && host_.found_dead()) {
-      outcome = algorithm_.claim(actor_, lengths, codecs, count, items, claimed);
+      outcome = algorithm_.claim(handle_, lengths, codecs, count, items, claimed);
     }
     // After a claim that won, its commit does it.
-    if (outcome != Outcome::kOk && algorithm_.aborted_claim(actor_)) claim_ended_empty();
+    if (outcome != Outcome::kOk && algorithm_.aborted_claim(handle_)) claim_ended_empty();
     return outcome;
   }
 
@@ -287,7 +287,7 @@ class ItemPath {
   }
 
   void publish(const Item* items, uint32_t count, uint64_t bytes) {
-    algorithm_.commit(actor_, items, count);
+    algorithm_.commit(handle_, items, count);
     add(self().put_total, count);
     add(self().put_bytes, bytes);
     items_appeared();
@@ -375,7 +375,7 @@ class ItemPath {
 
   SharedState<Memory> shared_;
   SageQueue<Memory> algorithm_;
-  Actor actor_;
+  Handle handle_;
   WakeProtocol<Memory, Host> waking_;
   Host& host_;
   uint32_t held_ = 0;  // claims, takes and leases open by this handle

@@ -148,7 +148,7 @@ std::vector<Watcher::Peer> Queue::peers() {
   const auto own = static_cast<uint32_t>(getpid());
   const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    if (joined_ && index == path_.actor().index) continue;
+    if (joined_ && index == path_.handle().index) continue;
     const Participant<StdMemory>& entry = shared().participants[index];
     const uint64_t identity = entry.identity.load();
     if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
@@ -164,7 +164,7 @@ uint32_t Queue::reap() {
   remove_doorbells(0);
   const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    if (joined_ && index == path_.actor().index) continue;
+    if (joined_ && index == path_.handle().index) continue;
     const Participant<StdMemory>& entry = shared().participants[index];
     const uint64_t bell = entry.bell_inode.load() != 0 ? entry.bell_id.load() : 0;
     const bool recovered = path_.recover_if_dead(
@@ -191,7 +191,7 @@ void Queue::remove_doorbells(uint64_t another) {
 bool Queue::others_alive() const {
   const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
-    if (joined_ && index == path_.actor().index) continue;
+    if (joined_ && index == path_.handle().index) continue;
     const uint64_t identity = shared().participants[index].identity.load();
     const uint32_t state = Identity::state(identity);
     if (identity != 0 && state != Identity::kSettled) return true;
@@ -300,7 +300,7 @@ void Queue::leave() {
 
 bool Queue::is_alive(uint32_t index, uint64_t identity) const {
   return identity != 0 && Identity::state(identity) == Identity::kLive &&
-         ((joined_ && index == path_.actor().index) || !is_dead(segment_->descriptor(), index, identity));
+         ((joined_ && index == path_.handle().index) || !is_dead(segment_->descriptor(), index, identity));
 }
 
 std::vector<Attached> Queue::attached() const {

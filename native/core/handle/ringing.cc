@@ -44,7 +44,7 @@ bool Queue::announce_once() {
   const uint32_t high = waiters().participant_high();
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
-    if (index == path_.actor().index || entry.identity.load() == 0) continue;
+    if (index == path_.handle().index || entry.identity.load() == 0) continue;
     for (const Direction direction : kDirections) {
       const uint32_t kind = entry.bell[direction].load(std::memory_order_relaxed);
       if (kind != Bell::kAwake) all = ring(index, direction, kind) && all;

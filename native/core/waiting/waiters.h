@@ -26,8 +26,8 @@ class Waiters {
   explicit Waiters(const SharedState<Memory>& shared) : shared_(shared) {}
 
   /// Puts up the bell. The caller looks once more and then sleeps, or takes the bell down again.
-  void put_up(const Actor& actor, Direction direction, uint32_t kind) {
-    bell(actor.index, direction).store(kind, std::memory_order_relaxed);
+  void put_up(const Handle& handle, Direction direction, uint32_t kind) {
+    bell(handle.index, direction).store(kind, std::memory_order_relaxed);
     raise(direction);
     // SYNC POINT: the bell before the last look; pairs with the sequentially consistent publication of the waker.
     Memory::fence(Site::kBellFence);
@@ -45,9 +45,9 @@ class Waiters {
   }
 
   /// Takes the bell down and returns what it said. kRung: the wake is this caller's, and must be used or passed on.
-  uint32_t take_down(const Actor& actor, Direction direction) {
+  uint32_t take_down(const Handle& handle, Direction direction) {
     // Who still sees it rung relies on the caller to look again: either now, or after the fence of its next put_up().
-    return bell(actor.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel);
+    return bell(handle.index, direction).exchange(Bell::kAwake, std::memory_order_acq_rel);
   }
 
   /// Whether anybody may be asleep: one load on the path of every put and get. It comes after a sequentially consistent

@@ -44,8 +44,8 @@ enum class Step : int32_t { kTry, kSleep, kDone };
 template <class Memory, class Host>
 class WakeProtocol {
  public:
-  WakeProtocol(const SharedState<Memory>& shared, const SageQueue<Memory>& algorithm, const Actor& actor, Host& host)
-      : shared_(shared), algorithm_(algorithm), actor_(actor), host_(host), waiters_(shared) {}
+  WakeProtocol(const SharedState<Memory>& shared, const SageQueue<Memory>& algorithm, const Handle& handle, Host& host)
+      : shared_(shared), algorithm_(algorithm), handle_(handle), host_(host), waiters_(shared) {}
 
   // ── publishing ─────────────────────────────────────────────────────────
 
@@ -144,13 +144,13 @@ class WakeProtocol {
 
  private:
   void put_up(Direction direction, uint32_t bell) {
-    waiters_.put_up(actor_, direction, bell);
+    waiters_.put_up(handle_, direction, bell);
     up_[direction] = true;
   }
 
   void take_down(Direction direction) {
     up_[direction] = false;
-    if (waiters_.take_down(actor_, direction) == Bell::kRung) owes_[direction] = true;
+    if (waiters_.take_down(handle_, direction) == Bell::kRung) owes_[direction] = true;
   }
 
   /// Hands on a wake that came to this one alone, if there still is something to wake for: two waiters would else hand
@@ -159,14 +159,14 @@ class WakeProtocol {
     if (!owes_[direction]) return;
     owes_[direction] = false;
     if (!waiters_.anybody(direction)) return;
-    if (worth(direction)) wake(direction, all, actor_.index);
+    if (worth(direction)) wake(direction, all, handle_.index);
   }
 
   /// Whether there is what those waiters wait for. full() looks at every item, and takes their words from the core of
   /// whoever releases them.
   bool worth(Direction direction) const {
     if (direction == kGetters) return algorithm_.size() > 0;
-    return direction == kPutters ? algorithm_.knows_space(actor_) || !full() : algorithm_.drained();
+    return direction == kPutters ? algorithm_.knows_space(handle_) || !full() : algorithm_.drained();
   }
 
   /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
@@ -188,7 +188,7 @@ class WakeProtocol {
 
   SharedState<Memory> shared_;
   const SageQueue<Memory>& algorithm_;
-  const Actor& actor_;
+  const Handle& handle_;
   Host& host_;
   Waiters<Memory> waiters_;
   bool up_[3] = {false, false, false};

@@ -191,7 +191,7 @@ struct RecovererDies : Base<RecovererDies, 4> {
         if (w->died(1)) w->recover(1);
         w->get(4);
       }
-      if (w->path(5).actor().index != 1) return;
+      if (w->path(5).handle().index != 1) return;
       w->put(5, 30, 2);
       if (w->lease(5, &item)) w->ack(5, &item, 1);
       w->put(5, 32);

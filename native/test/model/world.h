@@ -10,7 +10,7 @@ namespace model {
 
 using namespace sage;
 
-constexpr int kMaxActors = 8;
+constexpr int kMaxHandles = 8;
 constexpr int kMaxIds = 64;
 
 inline const char* failure = nullptr;  // of the last schedule that failed by an expectation
@@ -28,7 +28,7 @@ struct Shape {
   uint64_t leases;
   uint32_t capacity_units;
   uint32_t area_units;
-  int actors;
+  int handles;
 };
 
 class World {
@@ -45,15 +45,15 @@ class World {
   using Path = ItemPath<Memory, Host>;
 
   explicit World(const Shape& shape)
-      : participants_(make<Participant<Memory>>(shape.actors + 1)),
+      : participants_(make<Participant<Memory>>(shape.handles + 1)),
         slots_(make<Slot<Memory>>(shape.slot_count)),
         leases_(make<LeaseEntry<Memory>>(shape.leases)),
         payload_(make<rl::var<uint32_t>>(shape.area_units)),
         shape_(shape),
         queue(shared_of()) {
     shared_of().initialise();
-    control_.participant_high.store(static_cast<uint32_t>(shape.actors + 1));
-    for (int index = 1; index <= shape.actors; ++index) {
+    control_.participant_high.store(static_cast<uint32_t>(shape.handles + 1));
+    for (int index = 1; index <= shape.handles; ++index) {
       participants_[index].identity.store(live(index));
       paths_[index] = std::make_unique<Path>(shared_of(), host_);
       paths_[index]->join_at(static_cast<uint32_t>(index));
@@ -61,7 +61,7 @@ class World {
     for (uint32_t unit = 0; unit < shape.area_units; ++unit) payload_[unit](RL_INFO) = 0u;
   }
   ~World() {
-    unmake(participants_, shape_.actors + 1);
+    unmake(participants_, shape_.handles + 1);
     unmake(slots_, shape_.slot_count);
     unmake(leases_, shape_.leases);
     unmake(payload_, shape_.area_units);
@@ -111,10 +111,10 @@ class World {
     const uint32_t length = units * kUnitBytes;
     uint32_t claimed = 0;
     Item item;
-    Actor actor;
-    actor.index = static_cast<uint32_t>(who);
+    Handle handle;
+    handle.index = static_cast<uint32_t>(who);
     may_die = tried[id] = true;
-    queue.claim(actor, &length, &id, 1, &item, &claimed);
+    queue.claim(handle, &length, &id, 1, &item, &claimed);
     dead[who] = true;
   }
 
@@ -168,7 +168,7 @@ class World {
   }
   /// A get that ends with the queue.
   bool get_or_end(int who) { return get(who) || outcomes[who] == Outcome::kShut || outcomes[who] == Outcome::kLost; }
-  void shut_down() { path(shape_.actors).shut_down(false); }
+  void shut_down() { path(shape_.handles).shut_down(false); }
   /// What is in it is nobody's from here on, and never comes out.
   void shut_down_at_once(int who) {
     drops = true;
@@ -227,9 +227,9 @@ class World {
       for (const Direction direction : kDirections) {
         if (!follow_up[direction] || ignore_follow_up) continue;
         follow_up[direction] = false;
-        waking(shape_.actors).follow_up(direction);
+        waking(shape_.handles).follow_up(direction);
       }
-      for (int who = 1; who <= shape_.actors; ++who) {
+      for (int who = 1; who <= shape_.handles; ++who) {
         if (!asleep[who] || !rung[who] || dead[who] || busy[who]) continue;
         moved = true;
         rung[who] = asleep[who] = false;
@@ -262,7 +262,7 @@ class World {
     rl::ctx().unpark_thread(static_cast<rl::thread_id_t>(thread), false, RL_INFO);
   }
   void unblock_all(int awaited) {
-    for (unsigned thread = 0; thread < kMaxActors; ++thread) {
+    for (unsigned thread = 0; thread < kMaxHandles; ++thread) {
       if (awaits[thread] == awaited) unblock(thread);
     }
   }
@@ -309,7 +309,7 @@ class World {
   }
   /// Somebody recovers `who`, if its entry is still its own.
   void recover(int who) {
-    path(shape_.actors).recover_if_dead(static_cast<uint32_t>(who), [&](uint64_t identity) {
+    path(shape_.handles).recover_if_dead(static_cast<uint32_t>(who), [&](uint64_t identity) {
       return identity == live(who);
     });
   }
@@ -318,7 +318,7 @@ class World {
     hands[who].clear();
     path(who).leave();
   }
-  /// Takes an actor's own entry away: it will join at somebody else's.
+  /// Takes an handle's own entry away: it will join at somebody else's.
   void leave_empty(int who) {
     participants_[who].identity.store(0);
     path(who).join_at(0);
@@ -342,11 +342,11 @@ class World {
     for (Plan& death : plan) death.victim = -1;
     now_ms = 10;
     over = true;
-    for (int who = 1; who <= shape_.actors; ++who) {
+    for (int who = 1; who <= shape_.handles; ++who) {
       if (dead[who]) recover(who);
     }
     go_on();
-    for (int who = 1; who <= shape_.actors; ++who) {
+    for (int who = 1; who <= shape_.handles; ++who) {
       if (!asleep[who] || rung[who] || dead[who] || busy[who]) continue;
       if (sleeps_for[who] == kGetters) {
         expect(queue.size() == 0, "a getter sleeps beside an item");
@@ -358,15 +358,15 @@ class World {
         const uint32_t length = putter_units * kUnitBytes;
         uint32_t claimed = 0;
         Item item;
-        Actor probe;
-        probe.index = static_cast<uint32_t>(shape_.actors);
+        Handle probe;
+        probe.index = static_cast<uint32_t>(shape_.handles);
         expect(queue.claim(probe, &length, &length, 1, &item, &claimed) == Outcome::kFull,
                "a putter sleeps beside free space");
       }
     }
     const bool half_shut = (control_.tail.load() & Cursor::kShut) != 0 && control_.shut.load() == 0;
     expect(!half_shut, "puts are refused, and gets wait for ever");
-    const int judge_index = shape_.actors;
+    const int judge_index = shape_.handles;
     while (get(judge_index, 4)) {
     }
     if (keeper != 0) ack(keeper, &kept, 1);
@@ -376,7 +376,7 @@ class World {
     }
     for (uint32_t id = 0; id < kMaxIds; ++id) {
       bool held = false;
-      for (int who = 1; who <= shape_.actors; ++who) {
+      for (int who = 1; who <= shape_.handles; ++who) {
         held = held || (dead[who] && std::count(hands[who].begin(), hands[who].end(), id) > 0);
       }
       const int times = seen.count(id) ? seen[id] : 0;
@@ -385,7 +385,7 @@ class World {
       expect(times == 0 || tried[id], "out of nothing");
     }
     if (fifo) {
-      for (int who = 1; who <= shape_.actors; ++who) check_order(delivered[who]);
+      for (int who = 1; who <= shape_.handles; ++who) check_order(delivered[who]);
     }
     expect(queue.drained(), "not drained");
     expect(queue.used() == 0 && queue.used_bytes() == 0, "something is left in use");
@@ -485,27 +485,27 @@ class World {
   rl::var<uint32_t>* payload_;
   Shape shape_;
   Host host_{this};
-  std::unique_ptr<Path> paths_[kMaxActors];
+  std::unique_ptr<Path> paths_[kMaxHandles];
 
  public:
   SageQueue<Memory> queue;
-  Outcome outcomes[kMaxActors] = {};  // of the last take
-  std::vector<uint32_t> delivered[kMaxActors];
-  std::vector<uint32_t> hands[kMaxActors];
+  Outcome outcomes[kMaxHandles] = {};  // of the last take
+  std::vector<uint32_t> delivered[kMaxHandles];
+  std::vector<uint32_t> hands[kMaxHandles];
   bool tried[kMaxIds] = {};
   bool acknowledged[kMaxIds] = {};
   bool returned[kMaxIds] = {};
   bool redelivery_possible[kMaxIds / 10 + 1] = {};
-  bool rung[kMaxActors] = {};
-  bool asleep[kMaxActors] = {};
-  Direction sleeps_for[kMaxActors] = {};
-  bool dead[kMaxActors] = {};
-  Atomic<uint32_t> ended[kMaxActors];
-  bool has_ended[kMaxActors] = {};
+  bool rung[kMaxHandles] = {};
+  bool asleep[kMaxHandles] = {};
+  Direction sleeps_for[kMaxHandles] = {};
+  bool dead[kMaxHandles] = {};
+  Atomic<uint32_t> ended[kMaxHandles];
+  bool has_ended[kMaxHandles] = {};
   int active = 0;  // threads that neither ended nor are blocked
   static constexpr int kRing = -1;
-  int awaits[kMaxActors] = {};          // by thread: an actor's end, a ring, or nothing
-  unsigned sleeps_in[kMaxActors] = {};  // by actor: one more than the thread
+  int awaits[kMaxHandles] = {};          // by thread: an handle's end, a ring, or nothing
+  unsigned sleeps_in[kMaxHandles] = {};  // by handle: one more than the thread
   bool follow_up[3] = {};
   Item kept;       // in the hand of `keeper` until the schedule is judged
   int keeper = 0;  // nobody
@@ -515,9 +515,9 @@ class World {
   bool over = false;
   bool ignore_follow_up = false;
   bool may_die = false;
-  bool drops = false;          // shut down at once
-  bool busy[kMaxActors] = {};  // rung or not, does not come to it
-  std::function<bool()> resume[kMaxActors];
+  bool drops = false;           // shut down at once
+  bool busy[kMaxHandles] = {};  // rung or not, does not come to it
+  std::function<bool()> resume[kMaxHandles];
 };
 
 }  // namespace model
