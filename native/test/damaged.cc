@@ -142,7 +142,7 @@ TEST(an_entry_that_only_waits_to_be_freed_can_be_had) {
   Scribbler scribbler(*queue);
   // As a recoverer leaves the entry of a dead one that tail or head named when it came.
   others.pop_back();
-  scribbler.participants()[kParticipants - 1].identity.store(Identity::make(1, 1, Identity::kSettled));
+  scribbler.participants()[kParticipants - 1].identity.store(Identity::make(1, 1, Identity::kRecovered));
   CHECK(make(__func__)->totals().waiting_getters == 0);
 }
 

@@ -239,10 +239,10 @@ class Threads {
     auto& identity = shared_.participants[kMortal].identity;
     uint64_t dead = identity.load();
     if (Identity::state(dead) == Identity::kDead) {
-      const uint64_t then = queue_->recover(kMortal, dead) ? 0 : Identity::with(dead, Identity::kSettled);
+      const uint64_t then = queue_->recover(kMortal, dead) ? 0 : Identity::with(dead, Identity::kRecovered);
       return identity.compare_exchange_strong(dead, then);
     }
-    return Identity::state(dead) == Identity::kSettled && !queue_->named(kMortal) &&
+    return Identity::state(dead) == Identity::kRecovered && !queue_->named(kMortal) &&
            identity.compare_exchange_strong(dead, 0);
   }
   void recover_until_the_end() {

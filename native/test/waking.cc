@@ -361,10 +361,10 @@ TEST(only_the_dead_are_recovered_and_only_once) {
   identity.store(live);
   CHECK(handles.put(3) == Outcome::kOk);
   handles.process.rung.clear();
-  CHECK(handles.path(4).recover_if_dead(3, dead) && Identity::state(identity.load()) == Identity::kSettled);
+  CHECK(handles.path(4).recover_if_dead(3, dead) && Identity::state(identity.load()) == Identity::kRecovered);
   CHECK(handles.process.since() == Rung({{1, kGetters}}));
   CHECK(!handles.path(4).recover_if_dead(3, dead) && handles.process.rung.empty());  // tail names it still
-  CHECK(Identity::state(identity.load()) == Identity::kSettled);
+  CHECK(Identity::state(identity.load()) == Identity::kRecovered);
   CHECK(handles.put(4) == Outcome::kOk);
   CHECK(!handles.path(4).recover_if_dead(3, dead) && identity.load() == 0);
   CHECK(handles.shared.control->recovered.load() == 1);

@@ -304,7 +304,7 @@ class ItemPath {
     waking_.all_may_go_on();
     Memory::point(Point::kRecoverDone);
     uint64_t expected = dead;
-    const uint64_t next = unnamed ? 0 : Identity::with(dead, Identity::kSettled);
+    const uint64_t next = unnamed ? 0 : Identity::with(dead, Identity::kRecovered);
     if (shared_.participants[index].identity.compare_exchange_strong(expected, next)) {
       shared_.control->recovered.fetch_add(1);
     }

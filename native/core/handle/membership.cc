@@ -151,7 +151,7 @@ std::vector<Watcher::Peer> Queue::peers() {
     if (joined_ && index == path_.handle().index) continue;
     const Participant<StdMemory>& entry = shared().participants[index];
     const uint64_t identity = entry.identity.load();
-    if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
+    if (identity == 0 || Identity::state(identity) == Identity::kRecovered) continue;
     const bool near = is_near(entry);
     if (near && Identity::pid(identity) == own) continue;
     peers.push_back({Identity::pid(identity), near});
@@ -194,7 +194,7 @@ bool Queue::others_alive() const {
     if (joined_ && index == path_.handle().index) continue;
     const uint64_t identity = shared().participants[index].identity.load();
     const uint32_t state = Identity::state(identity);
-    if (identity != 0 && state != Identity::kSettled) return true;
+    if (identity != 0 && state != Identity::kRecovered) return true;
   }
   return false;
 }
@@ -310,7 +310,7 @@ std::vector<Attached> Queue::attached() const {
   for (uint32_t index = 1; index < high; ++index) {
     const Participant<StdMemory>& entry = shared().participants[index];
     const uint64_t identity = entry.identity.load();
-    if (identity == 0 || Identity::state(identity) == Identity::kSettled) continue;
+    if (identity == 0 || Identity::state(identity) == Identity::kRecovered) continue;
     const bool foreign = here == 0 || entry.pid_namespace.load() != here;
     list.push_back({Identity::pid(identity), is_alive(index, identity), foreign});
   }

@@ -287,7 +287,7 @@ struct Ending {
 /// pid:22 | tenure:40 | state:2. The tenure makes the word unlike every other that the entry ever held or will hold:
 /// the number of times it was taken where locks prove life, the start of the process where its pid does.
 struct Identity {
-  enum State : uint32_t { kFree, kLive, kDead, kSettled };
+  enum State : uint32_t { kFree, kLive, kDead, kRecovered };
   static constexpr uint64_t make(uint32_t pid, uint64_t tenure, State state) {
     return (uint64_t{pid} << 42) | ((tenure & ((uint64_t{1} << 40) - 1)) << 2) | state;
   }
