@@ -199,8 +199,8 @@ TEST(a_get_finds_what_was_requeued_while_it_looked_at_what_was_never_taken) {
     uint32_t count = 0;
     CHECK(queue.claim(peers[0], lengths, codecs, 2, items, &count) == Outcome::kOk && count == 2);
     queue.commit(peers[0], items, 2);
-    // One takes the first item and requeues it, then another one takes the second, having looked for what was given
-    // back before: at every instant there is something.
+    // One takes the first item and requeues it, then another one takes the second, having looked for what was requeued
+    // before: at every instant there is something.
     int left = reads;
     others = [&] {
       if (--left != 0) return;
