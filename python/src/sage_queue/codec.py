@@ -11,10 +11,8 @@ from typing import Any
 import msgpack
 
 from . import msgpack_codec
-from .errors import QueueError, SerializationError
-from .metadata import describe
-
-RAW, MSGPACK, JSON, V8, SCHEMA = 1, 2, 3, 4, 5
+from .codec_ids import JSON, MSGPACK, RAW, SCHEMA, V8, plain_readers
+from .errors import QueueError, SerializationError, describe
 
 #: What bytes that are no item raise. Not whatever is raised meanwhile: a handler of signals may raise anything, anywhere.
 _WRONG_BYTES = (
@@ -81,10 +79,6 @@ def encoder(name: str) -> Encode:
     if found is None:
         raise SerializationError(f"There is no codec {name!r} in Python; known are: {', '.join(_ENCODERS)}.")
     return found
-
-
-#: By the first four bytes of an item with a schema: what reads it where it is as usual, and is None where it is not. Filled by schema.py.
-plain_readers: dict[bytes, Callable[[bytes], Any]] = {}
 
 
 def _decode_by_schema(data: bytes) -> Any:

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
-from .errors import InvalidDescriptorError
-from .metadata import check_built_in, describe, freeze, refuse_unknown, thaw
+from .errors import InvalidDescriptorError, describe
+from .host import host_identity
+from .metadata import check_built_in, freeze, refuse_unknown, thaw
 
 _NATIVE = ("capacity_bytes", "codec", "schema", "mode")
 _SAGE = ("auto_cleanup", "namespace", "enable_multi_tenant", *_NATIVE)
@@ -146,8 +147,6 @@ class QueueDescriptor:
     ) -> QueueDescriptor:
         """This host's sage_queue, and elsewhere the endpoint `rpc`: {"server_address": …, "port": …, "tls": …}, which its owner serves.
         Options as those of create_sage_queue."""
-        from .auto import host_identity
-
         sage = cls.create_sage_queue("here", maxsize=maxsize, **options).metadata
         owner = {**host_identity(), "owner_uid": os.getuid(), **({} if rpc is None else {"rpc": rpc})}
         return cls(_made_up("auto", queue_id), "auto", {**sage, **owner})

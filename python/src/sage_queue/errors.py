@@ -152,3 +152,9 @@ def fail(code: str, message: str = "") -> None:
     """Raises the error of a code, as the native part finds it."""
     kind = _BY_CODE.get(code, SegmentError if code.startswith("ERR_SEGMENT_") else QueueError)
     raise kind(message or _MESSAGES.get(code, code), code)
+
+
+def describe(value: object) -> str:
+    """How a value is named in a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"

@@ -7,16 +7,10 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-from .errors import InvalidDescriptorError
+from .errors import InvalidDescriptorError, describe
 
 MAX_DEPTH = 100
 _MAX_SAFE = 2**53 - 1
-
-
-def describe(value: object) -> str:
-    """How a value is named in a message."""
-    text = repr(value)
-    return text if len(text) <= 60 else text[:59] + "…"
 
 
 def freeze(value: Any, path: str = "metadata", depth: int = 0) -> Any:

@@ -12,8 +12,7 @@ from typing import Any
 import msgpack
 
 from .descriptor import QueueDescriptor
-from .errors import SerializationError
-from .metadata import describe
+from .errors import SerializationError, describe
 from .values import ArrayBuffer, BigInt, ClampedArray, DataView, JsDate, JsError, JsMap, JsSet, Undefined
 
 MAX_DEPTH = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue as standard
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sized
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from .descriptor import QueueDescriptor
 from .errors import QueueError, QueueShutDownError
@@ -157,6 +157,8 @@ class Queue(Generic[T]):
     """Signatures and errors of queue.Queue: Empty and Full are queue.Empty and queue.Full, ShutDown is queue.ShutDown where Python has it."""
 
     descriptor: QueueDescriptor
+    #: What makes it anew where it is unpickled: resolve_descriptor(), by registry.py, which knows all types as they all know this one.
+    _resolve: ClassVar[Callable[[QueueDescriptor], Queue[Any]]]
 
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         """Waits for room; QueueFullError when that takes too long."""
@@ -246,9 +248,7 @@ class Queue(Generic[T]):
             yield item
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from .registry import resolve_descriptor
-
-        return (resolve_descriptor, (self.descriptor,))
+        return (Queue._resolve, (self.descriptor,))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.descriptor.queue_type}:{self.descriptor.queue_id}>"

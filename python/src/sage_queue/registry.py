@@ -9,9 +9,8 @@ from typing import Any
 
 from .adapter import AdaptedQueue
 from .descriptor import QueueDescriptor
-from .errors import InvalidDescriptorError, UnknownQueueTypeError
+from .errors import InvalidDescriptorError, UnknownQueueTypeError, describe
 from .local import LocalQueue
-from .metadata import describe
 from .queue import Queue, QueueLike
 from .shared import SharedQueue
 
@@ -98,6 +97,9 @@ def resolve_descriptor(
         f"Nothing implements the queue type '{wanted.queue_type}' here; known are: {', '.join(get_registered_queue_types())}. "
         "Add it with register_queue_implementation()."
     )
+
+
+Queue._resolve = resolve_descriptor
 
 
 def _whole(found: QueueLike, descriptor: QueueDescriptor) -> Queue[Any]:

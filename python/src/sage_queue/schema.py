@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import _native
-from .codec import SCHEMA, plain_readers
+from .codec_ids import SCHEMA, plain_readers
 from .errors import ConfigMismatchError, InvalidDescriptorError, SegmentError, SerializationError
 from .schema_node import SCALARS, Node, difference, hash_of, merged, parse_schema, schema_of, text_of, write_text
 from .struct_read import reader

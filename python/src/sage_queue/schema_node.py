@@ -11,8 +11,7 @@ import typing
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from .errors import InvalidDescriptorError
-from .metadata import describe
+from .errors import InvalidDescriptorError, describe
 
 SCALARS = ("bool", "i8", "u8", "i16", "u16", "i32", "u32", "i64", "u64", "int", "f32", "f64", "string", "bytes", "date", "any")
 MOST_BYTES = 64 * 1024 - 8

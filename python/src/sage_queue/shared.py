@@ -17,7 +17,8 @@ from typing import Any, TypeVar, cast
 
 from . import _native
 from .aio import GETTERS, PUTTERS, WaitList
-from .codec import MSGPACK, RAW, Encode, decode, encoder
+from .codec import Encode, decode, encoder
+from .codec_ids import MSGPACK, RAW
 from .descriptor import QueueDescriptor
 from .errors import (
     ConfigMismatchError,

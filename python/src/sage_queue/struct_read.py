@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from . import msgpack_codec
+from .codec_ids import MSGPACK, RAW
 from .schema_node import MAX_SAFE, Node
-from .struct_write import INTEGERS, LENGTH, MSGPACK, RAW, TAG
+from .struct_write import INTEGERS, LENGTH, TAG
 from .values import JsDate
 
 Read = Callable[[bytes, int, int], tuple[Any, int]]

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from . import msgpack_codec
-from .metadata import describe
+from .codec_ids import MSGPACK, RAW
+from .errors import describe
 from .schema_node import MAX_SAFE, Node
 from .values import JsDate
 
 Write = Callable[[Any, bytearray], None]
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-RAW, MSGPACK = 1, 2
 
 
 class Misfit(Exception):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from ..errors import QueueConnectionError
 from ..memory_store import SILENT
@@ -14,13 +14,19 @@ from ..waker import Waker
 from .pending import PendingCall
 from .wire import Encoded
 
-if TYPE_CHECKING:
-    from .puts import Puts
+
+class Line(Protocol):
+    """What a put asks of all puts of its handle (puts.py)."""
+
+    def add(self, call: PutCall) -> None: ...
+    def expire(self, call: PutCall) -> None: ...
+    def cancel(self, call: PutCall) -> None: ...
+    def finish(self, call: PutCall) -> None: ...
 
 
 class PutCall(PendingCall):
     def __init__(
-        self, puts: Puts, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, group: int, front: bool
+        self, puts: Line, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, group: int, front: bool
     ) -> None:
         super().__init__(timeout, waker)
         self._puts = puts

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..descriptor import QueueDescriptor
-from ..errors import InvalidDescriptorError, QueueConnectionError
-from ..metadata import describe
+from ..errors import InvalidDescriptorError, QueueConnectionError, describe
 from .wire import load
 
 #: Letters, digits and what names are made of; no scheme, path, port or space.

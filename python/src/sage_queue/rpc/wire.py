@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..codec import RAW
+from ..codec_ids import RAW
 from ..errors import QueueConnectionError
 
 PROTOCOL_VERSION = 1
