@@ -164,8 +164,7 @@ export class BatchReadable<T> extends Readable {
       this.settle();
       this.open = this.next = 0;
       this.hand = [];
-      // Newest first, each ahead of everything not yet taken: the order is as it was.
-      for (const { batch } of this.held.splice(0).reverse()) await batch.release();
+      for (const { batch } of this.held.splice(0)) await batch.release();
       await this.taking;
     };
     requeue().then(

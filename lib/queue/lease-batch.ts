@@ -23,7 +23,7 @@ export async function endLeases(
   if (from === 0 && to === batch.items.length) return how === 'ack' ? batch.ack() : batch.release();
   const leases = batch.leases.slice(from, to);
   if (how === 'ack') for (const lease of leases) await lease.ack();
-  else for (const lease of leases.reverse()) await lease.release();
+  else for (const lease of leases) await lease.release();
 }
 
 export class HeldBatch<T> implements LeaseBatch<T> {
@@ -70,7 +70,7 @@ export const batchOf = <T>(leases: readonly Lease<T>[]): LeaseBatch<T> =>
       end: async (from, to, acknowledge) => {
         const settled = leases.slice(from, to);
         if (acknowledge) await Promise.all(settled.map((lease) => lease.ack()));
-        else for (const lease of settled.reverse()) await lease.release();
+        else for (const lease of settled) await lease.release();
       },
       deliveries: (index) => leases[index]!.deliveries,
       crashes: (index) => leases[index]!.crashes,

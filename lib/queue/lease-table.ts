@@ -89,7 +89,7 @@ export class LeaseRun {
     return this.endAs(0, this.count, (first, end) => this.held.end(first, end, false), LOST);
   }
 
-  /** In as few calls as there are stretches of open ones, the last one first: what goes back last comes first. */
+  /** In as few calls as there are stretches of open ones, the first one first: whoever waits gets what goes back first. */
   private endAs(
     from: number,
     to: number,
@@ -102,7 +102,7 @@ export class LeaseRun {
     return ended;
   }
 
-  /** Marks the open ones. @returns the stretches that they formed, the last one first */
+  /** Marks the open ones. @returns the stretches that they formed */
   private close(from: number, to: number, state: State): Stretch[] {
     const stretches = this.openIn(from, to);
     for (const [first, end] of stretches) {
@@ -113,18 +113,16 @@ export class LeaseRun {
     return stretches;
   }
 
-  /** The stretches of open ones among from … to - 1, the last one first. */
+  /** The stretches of open ones among from … to - 1. */
   openIn(from: number, to: number): Stretch[] {
     const { each } = this;
     if (each === undefined) return this.all === OPEN && from < to ? [[from, to]] : [];
     const stretches: Stretch[] = [];
-    for (let end = to; end > from;) {
-      const last = each.lastIndexOf(OPEN, end - 1);
-      if (last < from) break;
-      let first = last;
-      while (first > from && each[first - 1] === OPEN) first--;
-      stretches.push([first, last + 1]);
-      end = first;
+    for (let first = each.indexOf(OPEN, from); first !== -1 && first < to;) {
+      let end = first + 1;
+      while (end < to && each[end] === OPEN) end++;
+      stretches.push([first, end]);
+      first = each.indexOf(OPEN, end);
     }
     return stretches;
   }
@@ -194,13 +192,13 @@ export class LeaseTable {
     if (run.open === 0) this.runs.delete(run);
   }
 
-  /** The handle goes: all that is open goes back, the newest first. */
+  /** The handle goes: all that is open goes back, the oldest first. */
   async lose(): Promise<void> {
-    for (const run of [...this.runs].reverse()) await run.lose();
+    for (const run of [...this.runs]) await run.lose();
   }
 
   /** … where the items go back at once. */
   loseNow(): void {
-    for (const run of [...this.runs].reverse()) void run.lose();
+    for (const run of [...this.runs]) void run.lose();
   }
 }

@@ -93,10 +93,9 @@ export class QueueReadable<T> extends Readable {
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.leaving.abort();
-    // Newest first, each ahead of everything not yet taken: the order is as it was.
     const requeue = async (): Promise<void> => {
       this.settle();
-      for (const lease of this.held.splice(0).reverse()) await lease.release();
+      for (const lease of this.held.splice(0)) await lease.release();
       await this.taking;
     };
     requeue().then(

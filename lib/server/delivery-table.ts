@@ -56,7 +56,7 @@ export class DeliveryTable {
       tag += part.to - part.from;
     }
     let ended: Awaitable<void> = undefined;
-    for (const { run, from, to, use } of how === 'ack' ? parts : parts.reverse()) {
+    for (const { run, from, to, use } of parts) {
       if (use === 'ahead') this.ahead -= to - from;
       const undone = how === 'undo' || (how === 'release' && use !== 'lease');
       ended = undone ? run.undo(from, to, ended) : run.end(from, to, how === 'ack', ended);
@@ -73,12 +73,13 @@ export class DeliveryTable {
   /** All that are open, in the order of their tags; they are this table's no more. */
   takeAll(): Delivery[] {
     this.ahead = 0;
-    return this.deliveries.splice(0).flatMap((delivery) =>
-      delivery.run
-        .openIn(delivery.from, delivery.to)
-        .reverse()
-        .map(([from, to]) => sliceOf(delivery, from - delivery.from, to - delivery.from)),
-    );
+    return this.deliveries
+      .splice(0)
+      .flatMap((delivery) =>
+        delivery.run
+          .openIn(delivery.from, delivery.to)
+          .map(([from, to]) => sliceOf(delivery, from - delivery.from, to - delivery.from)),
+      );
   }
 }
 
@@ -101,10 +102,10 @@ export function split(delivery: Delivery, count: number): [Delivery, Delivery] {
   return [sliceOf(delivery, 0, count), sliceOf(delivery, count, sizeOf(delivery))];
 }
 
-/** Newest first, each ahead of everything: the order is as it was. What the program never saw goes back as if it had not been delivered. */
+/** Oldest first, as they are wanted by those who wait. What the program never saw goes back as if it had not been delivered. */
 export async function release(deliveries: readonly Delivery[], seen: (delivery: Delivery) => boolean): Promise<void> {
   let released: Awaitable<void> = undefined;
-  for (const delivery of [...deliveries].reverse()) {
+  for (const delivery of deliveries) {
     const { run, from, to } = delivery;
     released = seen(delivery) ? run.end(from, to, false, released) : run.undo(from, to, released);
   }

@@ -339,15 +339,9 @@ function both(first: LeasedBatch, rest: LeasedBatch): LeasedBatch {
   const items = ItemBatch.join([first.items, rest.items]);
   const later = (from: number, to: number): [number, number] => [Math.max(from, 1) - 1, to - 1];
   const run = new LeaseRun(items.count, {
-    // Newest first, as items go back.
-    end: (from, to, acknowledge) => {
-      const ended = rest.run.end(...later(from, to), acknowledge);
-      return from > 0 ? ended : first.run.end(0, 1, acknowledge, ended);
-    },
-    undo: (from, to) => {
-      const undone = rest.run.undo(...later(from, to));
-      return from > 0 ? undone : first.run.undo(0, 1, undone);
-    },
+    end: (from, to, acknowledge) =>
+      rest.run.end(...later(from, to), acknowledge, from > 0 ? undefined : first.run.end(0, 1, acknowledge)),
+    undo: (from, to) => rest.run.undo(...later(from, to), from > 0 ? undefined : first.run.undo(0, 1)),
     deliveries: (index) => (index === 0 ? first.run.held.deliveries(0) : rest.run.held.deliveries(index - 1)),
     crashes: (index) => (index === 0 ? first.run.held.crashes(0) : rest.run.held.crashes(index - 1)),
   });

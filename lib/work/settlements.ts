@@ -53,7 +53,7 @@ export class Settlements<T> {
 
   /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
   giveBack(items: readonly HeldItem<T>[]): void {
-    for (const held of [...items].reverse())
+    for (const held of items)
       void this.settle(endLeases(held.origin.batch, held.index, held.index + 1, 'undo'), [held]);
   }
 

@@ -238,6 +238,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
   const leased = new Map<number, unknown>();
   /** By the item: those of a test differ. */
   const deliveries = new Map<unknown, number>();
+  const puts = new Map<unknown, number>();
   let leases = 0;
   let applied = 0;
   const incarnation = `${Math.random()}`;
@@ -250,8 +251,12 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
     }
     for (const id of unseen!.items as number[])
       if (leased.has(id)) deliveries.set(leased.get(id), deliveries.get(leased.get(id))! - 1);
-    for (const id of [...releases!.items, ...unseen!.items].reverse() as number[]) {
-      if (leased.has(id)) items.unshift(leased.get(id));
+    for (const id of [...releases!.items, ...unseen!.items] as number[]) {
+      if (!leased.has(id)) continue;
+      // In the order of the puts, as the actor itself has it.
+      const item = leased.get(id);
+      const at = items.findIndex((other) => puts.get(other)! > puts.get(item)!);
+      items.splice(at === -1 ? items.length : at, 0, item);
       leased.delete(id);
     }
     wake();
@@ -269,6 +274,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
       let done = Math.max(0, applied - first);
       if (isFull() && done === 0) await waitFor(call, seconds(wait), () => !isFull());
       while (done < given.items.length && !isFull()) {
+        puts.set(given.items[done], first + done);
         items.push(given.items[done++]);
         applied = first + done;
       }

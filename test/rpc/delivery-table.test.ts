@@ -54,7 +54,7 @@ test('of what goes back only a lease counts, and that only if its program saw it
   expect(table.settle(1, 1, 'release')).toBeDefined();
   expect(table.settle(2, 1, 'undo')).toBeDefined();
   expect(table.settle(3, 4, 'release')).toBeDefined();
-  expect(told()).toEqual(['lease back 0-1', 'lease undo 1-2', 'ahead undo 0-2', 'given undo 0-2']);
+  expect(told()).toEqual(['lease back 0-1', 'lease undo 1-2', 'given undo 0-2', 'ahead undo 0-2']);
 });
 
 test.each([
@@ -79,11 +79,11 @@ test('tags that were never given, and none at all, are refused', () => {
   expect(table.isEmpty).toBe(false);
 });
 
-test('over several deliveries: what goes back goes newest first, and only a lease was seen', () => {
+test('over several deliveries: what goes back goes oldest first, and only a lease was seen', () => {
   const [a, b, c] = [deliver('lease', 2, held('a')), deliver('given', 2, held('b')), deliver('ahead', 2, held('c'))];
   expect(table.ahead).toBe(2);
   expect(table.settle(2, 4, 'release')).toBeDefined();
-  expect(told()).toEqual(['c undo 0-1', 'b undo 0-2', 'a back 1-2']);
+  expect(told()).toEqual(['a back 1-2', 'b undo 0-2', 'c undo 0-1']);
   expect([a.open, b.open, c.open, table.ahead]).toEqual([1, 0, 1, 1]);
   expect(table.settle(6, 1, 'ack')).toBeDefined();
   expect(table.settle(3, 1, 'ack')).toBeUndefined();
@@ -144,7 +144,7 @@ test('what is left is handed over in the order of its tags, and ends as what it 
   const kept = new DeliveryTable();
   for (const delivery of left.splice(2)) kept.add(delivery);
   await release(left, ({ from }) => from === 0);
-  expect(told()).toEqual(['a undo 2-4', 'a back 0-1']);
+  expect(told()).toEqual(['a back 0-1', 'a undo 2-4']);
   expect(kept.settle(7, 1, 'ack')).toBeDefined();
   expect(kept.settle(6, 1, 'ack')).toBeUndefined();
   expect(run.open).toBe(1);

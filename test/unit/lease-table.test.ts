@@ -47,7 +47,7 @@ test('those that end together end in one call, and once', () => {
   expect(table.open).toBe(0);
 });
 
-test('one ends for itself, and the rest in the stretches that are left, the last one first', () => {
+test('one ends for itself, and the rest in the stretches that are left, in their order', () => {
   void run.end(2, 3, true);
   expect(ended()).toEqual(['ack 2-3']);
   expect(table.open).toBe(4);
@@ -55,10 +55,10 @@ test('one ends for itself, and the rest in the stretches that are left, the last
   void run.end(2, 3, false);
   expect(ended()).toEqual([]);
   void run.end(1, 4, false);
-  expect(ended()).toEqual(['back 3-4', 'back 1-2']);
+  expect(ended()).toEqual(['back 1-2', 'back 3-4']);
   expect(table.open).toBe(2);
   void run.end(0, 5, true);
-  expect(ended()).toEqual(['ack 4-5', 'ack 0-1']);
+  expect(ended()).toEqual(['ack 0-1', 'ack 4-5']);
   void run.end(0, 5, true);
   expect(ended()).toEqual([]);
   expect(table.open).toBe(0);
@@ -106,10 +106,10 @@ test('calls that take time follow each other', async () => {
   await some.end(1, 2, true);
   order.length = 0;
   await some.end(0, 3, false);
-  expect(order).toEqual(['begin 2-3', 'end 2-3', 'begin 0-1', 'end 0-1']);
+  expect(order).toEqual(['begin 0-1', 'end 0-1', 'begin 2-3', 'end 2-3']);
 });
 
-test('the handle goes: what is open goes back, the newest run first, and nothing else', async () => {
+test('the handle goes: what is open goes back, the oldest run first, and nothing else', async () => {
   const calls: string[] = [];
   const named = (name: string): HeldItems => ({
     end: (from, to, acknowledge) => void calls.push(`${name} ${acknowledge ? 'ack' : 'back'} ${from}-${to}`),
@@ -120,7 +120,7 @@ test('the handle goes: what is open goes back, the newest run first, and nothing
   void runs[1]!.end(0, 2, true);
   calls.length = 0;
   await table.lose();
-  expect(calls).toEqual(['c back 0-2', 'a back 0-2']);
+  expect(calls).toEqual(['a back 0-2', 'c back 0-2']);
   expect(ended()).toEqual(['back 0-5']);
   await table.lose();
   table.loseNow();

@@ -203,8 +203,7 @@ class Taking {
       }
       return 'written';
     } finally {
-      // Newest first, each ahead of everything not yet taken: the order is as it was.
-      for (const batch of batches.reverse()) await batch.release();
+      for (const batch of batches) await batch.release();
     }
   }
 }

@@ -89,11 +89,15 @@ export function* batchesOf<T>(
   if (encoder.bad !== undefined) throw encoder.bad.error;
 }
 
-/** The same of a source that may make us wait: it is not waited for with a batch in hand. */
+/**
+ * The same of a source that may make us wait: it is not waited for with a batch in hand.
+ * @param silent told when it makes us wait beyond this turn of the event loop, and when it has spoken
+ */
 export async function* asyncBatchesOf<T>(
   source: AsyncGenerator<T, void, undefined>,
   codec: ItemCodec | undefined,
   maxItemBytes: () => number,
+  silent: (isSilent: boolean) => void,
 ): AsyncGenerator<ItemBatch, void, undefined> {
   const encoder = new BatchEncoder<T>(codec, maxItemBytes, EXPECTED_ITEMS);
   let next: Promise<IteratorResult<T>> | undefined;
@@ -102,8 +106,12 @@ export async function* asyncBatchesOf<T>(
     while (!over && encoder.bad === undefined) {
       try {
         next = source.next();
-        if (!encoder.isEmpty && !(await settlesSoon(next))) yield encoder.take();
+        if (!(await settlesSoon(next))) {
+          if (!encoder.isEmpty) yield encoder.take();
+          silent(true);
+        }
         const step = await next;
+        silent(false);
         next = undefined;
         over = step.done === true;
         if (step.done === true || !encoder.add(step.value)) continue;

@@ -244,8 +244,7 @@ export class PendingGets {
       }
     }
     this.confirmAll(tag + from, items.count - from);
-    // The newest first, each ahead of everything: so they keep their order.
-    for (const back of unwanted.reverse()) this.requeue(back, 1);
+    for (const back of unwanted) this.requeue(back, 1);
   }
 
   /** They are the program's. */
@@ -338,7 +337,7 @@ export class PendingGets {
   /** The program stops waiting. What is on its way to it goes back. */
   private abort(call: GetCall, reason: unknown): void {
     this.cancel(call);
-    for (const { tag, items } of call.parts.reverse()) this.requeue(tag, items.count);
+    for (const { tag, items } of call.parts) this.requeue(tag, items.count);
     this.finish(call, () => call.reject(reason));
     this.connection.scheduleFlush();
   }

@@ -91,6 +91,12 @@ export class PendingPuts {
     return place;
   }
 
+  /** Whether its source is silent, and does not hold up what was put later. */
+  setAside(place: PutPlace, isAside: boolean): void {
+    place.isAside = isAside;
+    if (isAside && this.unsent.length > 1) this.connection.scheduleFlush();
+  }
+
   /** All its items are in line. */
   release(place: PutPlace): void {
     this.unsent.splice(this.unsent.indexOf(place), 1);
@@ -117,6 +123,10 @@ export class PendingPuts {
     let heldUp = false;
     for (let index = 0; index < this.unsent.length && !more;) {
       const entry = this.unsent[index]!;
+      if (entry instanceof PutPlace && entry.isAside) {
+        index++;
+        continue;
+      }
       const call = entry instanceof PutCall && (!heldUp || entry.immediate) ? entry : undefined;
       const result = call === undefined ? 'held up' : this.send(call, builder);
       if (result === 'no room in the frame') more = true;

@@ -88,5 +88,6 @@ export class PutCall {
 
 /** Where the further items of a call that is still reading them belong: what was put after it waits until it is `released`. */
 export class PutPlace {
-  held = true;
+  /** Its source is silent: others pass meanwhile. */
+  isAside = false;
 }

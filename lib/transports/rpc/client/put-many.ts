@@ -4,7 +4,7 @@ import { deadlineOf, restOf } from '../../../wait/deadline';
 import type { Wait } from '../../../wait/options';
 import type { ItemBatch } from '../wire/item-batch';
 import type { RpcClient } from './client';
-import type { PutOutcome } from './put-call';
+import type { PutOutcome, PutPlace } from './put-call';
 
 /** Batches that may be under way: enough to keep the wire busy, few enough to read little ahead. */
 const BATCHES_AHEAD = 8;
@@ -29,14 +29,17 @@ export class PutManyCall {
   }
 
   /**
-   * @param inLine whether what is put through the handle meanwhile waits until all batches are sent, as for a source that never makes us
-   *   wait. @throws what stopped it
+   * What is put through the handle meanwhile waits until all batches are sent, but for the time in which their source is silent.
+   * @param batchesOf is to say whenever the source falls silent, and when it speaks again. @throws what stopped it
    */
-  async putAll(batches: Iterable<ItemBatch> | AsyncIterable<ItemBatch>, inLine: boolean): Promise<void> {
-    const place = inLine ? this.client.puts.hold() : undefined;
+  async putAll(
+    batchesOf: (silent: (isSilent: boolean) => void) => Iterable<ItemBatch> | AsyncIterable<ItemBatch>,
+  ): Promise<void> {
+    const { puts } = this.client;
+    const place = puts.hold();
     const { signal } = this.ending;
     try {
-      for await (const batch of batches) {
+      for await (const batch of batchesOf((isSilent) => puts.setAside(place, isSilent))) {
         signal.throwIfAborted();
         this.client.checkOpen();
         this.put(batch, place);
@@ -44,7 +47,7 @@ export class PutManyCall {
         if (this.failed !== undefined) break;
       }
     } finally {
-      if (place !== undefined) this.client.puts.release(place);
+      puts.release(place);
     }
     await this.settled();
     if (this.failed !== undefined) throw (this.failed as { error: unknown }).error;
@@ -55,7 +58,7 @@ export class PutManyCall {
     while (this.underWay.length > 0) await this.settleOldest();
   }
 
-  private put(batch: ItemBatch, place: ReturnType<RpcClient['puts']['hold']> | undefined): void {
+  private put(batch: ItemBatch, place: PutPlace): void {
     const { group } = this;
     const putting = this.client.puts.put(batch, restOf(this.wait, this.deadline), { group, place });
     // A source that is silent is not waited for when nothing of it can go in.

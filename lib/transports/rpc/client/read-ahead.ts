@@ -97,12 +97,12 @@ export class ReadAhead {
     return { items, index, tag: tag + index };
   }
 
-  /** All that was not shown leaves: ranges of tags, the newest first. */
+  /** All that was not shown leaves: ranges of tags. */
   clear(): { tag: number; count: number }[] {
     const ranges = this.segments.map(({ tag, items, next }) => ({ tag: tag + next, count: items.count - next }));
     this.segments = [];
     this.count = this.bytes = 0;
-    return ranges.reverse();
+    return ranges;
   }
 
   /** The stream is gone, and with it what was read ahead and what was agreed. */

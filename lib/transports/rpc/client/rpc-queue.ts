@@ -88,10 +88,10 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const call = new PutManyCall(this.client, wait, ending);
     const maxItemBytes = (): number => this.client.maxItemBytes;
     try {
-      if (isIterable(items)) await call.putAll(batchesOf(items, this.codec, maxItemBytes), true);
+      if (isIterable(items)) await call.putAll(() => batchesOf(items, this.codec, maxItemBytes));
       else {
         const source = interruptible(items, this, ending.signal);
-        await call.putAll(asyncBatchesOf(source, this.codec, maxItemBytes), false);
+        await call.putAll((silent) => asyncBatchesOf(source, this.codec, maxItemBytes, silent));
       }
     } catch (error) {
       await call.settled();
@@ -121,7 +121,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       gets.confirmAll(tag, mine);
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
-    for (const [tag, count] of back.reverse()) gets.requeue(tag, count);
+    for (const [tag, count] of back) gets.requeue(tag, count);
     if (bad !== undefined && values.length === 0) throw leftInQueue(bad.error);
     return values;
   }
