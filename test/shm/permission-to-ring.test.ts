@@ -136,31 +136,35 @@ test('nothing that a peer writes into a segment makes this process open another 
   execFileSync('mkfifo', ['-m', '600', target]);
   const queue = attach(descriptor);
   const attacker = start(
-    `const queue = open();
-    queue.get().catch(() => {});
-    const file = '/dev/shm/' + fs.readdirSync('/dev/shm').find((name) => name.endsWith(given[0]));
-    const read = fs.openSync(given[1], fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
-    const fd = fs.openSync(file, 'r+');
-    const words = Buffer.alloc(65536);
-    fs.readSync(fd, words, 0, words.length, 8192);
-    // Every participant's doorbell leads elsewhere: the inode is right, and the number is that of a descriptor that is open.
-    const lie = Buffer.alloc(16);
-    lie.writeBigUInt64LE(BigInt(read), 0);
-    lie.writeBigUInt64LE(fs.fstatSync(read, { bigint: true }).ino, 8);
-    for (let entry = 0; entry < words.length; entry += 256) {
-      if (words.readBigUInt64LE(entry) !== 0n) fs.writeSync(fd, lie, 0, 16, 8192 + entry + 40);
-    }
-    say('lied'); hear();
-    let bytes = 0;
-    try { bytes = fs.readSync(read, Buffer.alloc(64)); } catch {}
-    say(bytes); hear();
-    process.exit();`,
+    `(async () => {
+      const queue = open();
+      queue.get().catch(() => {});
+      const file = '/dev/shm/' + fs.readdirSync('/dev/shm').find((name) => name.endsWith(given[0]));
+      const read = fs.openSync(given[1], fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+      const fd = fs.openSync(file, 'r+');
+      const words = Buffer.alloc(65536);
+      const entries = () => {
+        fs.readSync(fd, words, 0, words.length, 8192);
+        return Array.from({ length: 256 }, (_, index) => index * 256).filter((entry) => words.readBigUInt64LE(entry) !== 0n);
+      };
+      // Its get sleeps once there is a doorbell for it.
+      while (!entries().some((entry) => words.readBigUInt64LE(entry + 48) !== 0n)) await new Promise((resolve) => setImmediate(resolve));
+      // Every participant's doorbell leads elsewhere: the inode is right, and the number is that of a descriptor that is open.
+      const lie = Buffer.alloc(16);
+      lie.writeBigUInt64LE(BigInt(read), 0);
+      lie.writeBigUInt64LE(fs.fstatSync(read, { bigint: true }).ino, 8);
+      for (const entry of entries()) fs.writeSync(fd, lie, 0, 16, 8192 + entry + 40);
+      say('lied'); hear();
+      let bytes = 0;
+      try { bytes = fs.readSync(read, Buffer.alloc(64)); } catch {}
+      say(bytes); hear();
+      process.exit();
+    })();`,
     descriptor,
     [String(descriptor.metadata.shm_name), target],
   );
   await attacker.next();
   queue.putSync('rings');
-  await new Promise((resolve) => setTimeout(resolve, 100));
   expect(await attacker.tell('look').next()).toBe(0);
   attacker.tell('end');
   await attacker.ended;
