@@ -79,3 +79,34 @@ async function* itemsUntil<T>(
     else if (mayReturn) await leave();
   }
 }
+
+/** Whether the promise settles before this turn of the event loop ends: a source whose next item does not is silent. */
+export function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
+  return new Promise((resolve) => {
+    const immediate = setImmediate(resolve, false);
+    const settled = (): void => {
+      clearImmediate(immediate);
+      resolve(true);
+    };
+    promise.then(settled, settled);
+  });
+}
+
+/** The items of a source. @param silent told when it falls silent, and when it has spoken */
+export async function* tellingOfSilence<T>(
+  source: AsyncGenerator<T, void, undefined>,
+  silent: (isSilent: boolean) => void,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    for (;;) {
+      const next = source.next();
+      if (!(await settlesSoon(next))) silent(true);
+      const step = await next;
+      silent(false);
+      if (step.done === true) return;
+      yield step.value;
+    }
+  } finally {
+    await source.return();
+  }
+}

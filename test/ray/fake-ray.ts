@@ -209,9 +209,20 @@ export class FakeRay {
 /** Never answers. */
 export const silence = (): Promise<never> => new Promise(() => {});
 
-/** The calls of an actor that wait for something to be there, by their numbers. */
-function waitingCalls() {
+/** An item that comes back, in the order of the puts. */
+function insert(items: unknown[], item: unknown, puts: ReadonlyMap<unknown, number>): void {
+  const at = items.findIndex((other) => puts.get(other)! > puts.get(item)!);
+  items.splice(at === -1 ? items.length : at, 0, item);
+}
+
+/** Calls that wait in an actor, by number. */
+function waitingCalls(): {
+  wake(): void;
+  waitFor(call: number, seconds: number, there: () => boolean): Promise<void>;
+  cancel(call: number): void;
+} {
   const waiters = new Map<number, () => void>();
+  const cancels = new Map<number, () => void>();
   const wake = (): void => {
     for (const wakeUp of [...waiters.values()]) wakeUp();
   };
@@ -228,8 +239,7 @@ function waitingCalls() {
       cancels.delete(call);
     }
   };
-  const cancels = new Map<number, () => void>();
-  return { wake, waitFor, cancel: (call: number): void => cancels.get(call)?.() };
+  return { wake, waitFor, cancel: (call) => cancels.get(call)?.() };
 }
 
 /** What the queue actor of sage-queue does, without leases that run out. */
@@ -252,11 +262,7 @@ export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } 
     for (const id of unseen!.items as number[])
       if (leased.has(id)) deliveries.set(leased.get(id), deliveries.get(leased.get(id))! - 1);
     for (const id of [...releases!.items, ...unseen!.items] as number[]) {
-      if (!leased.has(id)) continue;
-      // In the order of the puts, as the actor itself has it.
-      const item = leased.get(id);
-      const at = items.findIndex((other) => puts.get(other)! > puts.get(item)!);
-      items.splice(at === -1 ? items.length : at, 0, item);
+      if (leased.has(id)) insert(items, leased.get(id), puts);
       leased.delete(id);
     }
     wake();

@@ -3,13 +3,13 @@ import { CallEnd } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../../errors';
-import { interruptible } from '../../queue/interruptible-source';
+import { interruptible, tellingOfSilence } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
 import type { LeaseEnd } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
-import { answerWithin, deadlineOf, remainingMs } from '../../wait/deadline';
+import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
 import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import { watched } from '../../wait/wait-channel';
@@ -19,6 +19,7 @@ import { ANSWER_WITHIN_MS, unanswered } from './actor/pending-call';
 import { Attachment } from './attachment';
 import type { AskedActor } from './attachment';
 import { RayActorDiedError, RayTaskError } from './errors';
+import { PutLine } from './put-line';
 
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
 const PUTS_AHEAD = 2000;
@@ -36,6 +37,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   private closing: Promise<void> | undefined;
   private readonly answerMs: number;
   private readonly leases = new LeaseTable();
+  private readonly putLine = new PutLine();
 
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
@@ -80,7 +82,11 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    await this.through('put', readWait(options), (backend, wait) => this.watched('put', backend.put(item, wait)));
+    const given = readWait(options);
+    const deadline = deadlineOf(given);
+    await this.putLine.begin(given, () =>
+      this.through('put', restOf(given, deadline), (backend, wait) => this.watched('put', backend.put(item, wait))),
+    );
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -116,16 +122,18 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
         return false;
       }
     };
+    const place = await this.putLine.hold(wait);
     try {
+      await attach();
       if (typeof items === 'string' || Symbol.iterator in items) {
-        await attach();
         // Without an await between them, so that all go in one call.
         for (const item of items) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       } else {
-        for await (const item of interruptible(items, this, ending.signal, attach)) {
+        const source = interruptible(items, this, ending.signal);
+        for await (const item of tellingOfSilence(source, (isSilent) => place.setAside(isSilent))) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
@@ -133,6 +141,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     } catch (error) {
       failure ??= { error };
     }
+    place.leave();
     ending.dispose();
     while (underWay.length > 0) await settleOldest();
     if (failure !== undefined) throw withAccepted(this.explained('putMany', failure.error, backend), accepted);
@@ -232,6 +241,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   override close(): Promise<void> {
     this.closing ??= (async () => {
       this.attachment.leave();
+      this.putLine.close();
       this.leases.loseNow();
       await this.attachment.close();
     })();

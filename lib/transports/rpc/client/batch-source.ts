@@ -5,6 +5,7 @@ import { itemTooLarge } from '../wire/errors';
 import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
 import { BATCH_ITEMS } from '../wire/protocol';
+import { settlesSoon } from '../../../queue/interruptible-source';
 
 /** From a source that does not tell how many it has. */
 const EXPECTED_ITEMS = 64;
@@ -129,16 +130,4 @@ export async function* asyncBatchesOf<T>(
   }
   if (!encoder.isEmpty) yield encoder.take();
   if (encoder.bad !== undefined) throw encoder.bad.error;
-}
-
-/** Whether the promise settles before this turn of the event loop ends. */
-function settlesSoon(promise: Promise<unknown>): Promise<boolean> {
-  return new Promise((resolve) => {
-    const immediate = setImmediate(resolve, false);
-    const settled = (): void => {
-      clearImmediate(immediate);
-      resolve(true);
-    };
-    promise.then(settled, settled);
-  });
 }
