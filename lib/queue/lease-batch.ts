@@ -58,7 +58,7 @@ export class HeldBatch<T> implements LeaseBatch<T> {
     const { open } = this[leaseRun];
     const ended = this[leaseRun].end(0, this.items.length, acknowledge);
     if (ended !== undefined) await ended;
-    else if (isTurnOver(open)) await nextTurn();
+    if (isTurnOver(open)) await nextTurn();
   }
 }
 

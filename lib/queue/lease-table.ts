@@ -161,7 +161,7 @@ export class LeaseRun {
     const end = async (acknowledge: boolean): Promise<void> => {
       const ended = this.end(index, index + 1, acknowledge);
       if (ended !== undefined) await ended;
-      else if (isTurnOver(1)) await nextTurn();
+      if (isTurnOver(1)) await nextTurn();
     };
     const release = (): Promise<void> => end(false);
     return {

@@ -214,6 +214,20 @@ describe.each(Object.entries(types))('%s', (type, make) => {
     });
   });
 
+  /** Fewer than a native queue has room for, and more than are answered in one turn. */
+  const IN_A_ROW = 900;
+  test.each(['ack', 'release'] as const)('%s of leases that were taken before', async (end) => {
+    const { queue, fill } = await make();
+    if (fill !== undefined) fill();
+    else if (!type.startsWith('four')) await queue.putMany(items.slice(0, IN_A_ROW));
+    const leases = [];
+    while (leases.length < IN_A_ROW) leases.push(await queue.lease());
+    let hasTurned = false;
+    setImmediate(() => (hasTurned = true));
+    for (const lease of leases) await lease[end]();
+    expect(hasTurned).toBe(true);
+  });
+
   test('the iterator', async () => {
     const { queue, fill } = await full();
     const iterator = queue[Symbol.asyncIterator]();
