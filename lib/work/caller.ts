@@ -145,18 +145,13 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     void this.receive(this.replies);
   }
 
-  /** The server has let go of the reply queue, as of what a client had that was away too long. @returns whether there is another one */
+  /** The far side has let go of the reply queue, as of what somebody had who was away too long. @returns whether there is another one */
   private openAnew(error: unknown): boolean {
-    if (!(error instanceof QueueNotFoundError) || !this.replied) return false;
+    if (!(error instanceof QueueNotFoundError || error instanceof QueueConnectionError) || !this.replied) return false;
+    const dropped =
+      'What keeps the replies was out of reach for too long and has dropped them; whether the call was answered is unknown.';
     for (const call of this.pending.values())
-      call.fail(
-        new QueueConnectionError(
-          'The server was out of reach for too long and has dropped the replies; whether the call was answered is unknown.',
-          {
-            cause: error,
-          },
-        ),
-      );
+      call.fail(new QueueConnectionError(dropped, { cause: error, outcome: 'unknown' }));
     this.pending.clear();
     this.open();
     return true;

@@ -56,7 +56,9 @@ export class ReplyPorts {
       await queue.put(reply, { timeoutMs: Math.max(0, Math.min(LONGEST_PUT_MS, leftMs)) });
     } catch (error) {
       const { code } = error as { code?: unknown };
-      if (error instanceof QueueShutDownError || code === 'ERR_QUEUE_FULL' || code === 'ERR_QUEUE_CLOSED') return;
+      if (code === 'ERR_QUEUE_FULL' || code === 'ERR_QUEUE_CLOSED' || isGone(error)) return;
+      // Where the queue went with its caller, it says so when it is asked once more.
+      if (code === 'ERR_QUEUE_CONNECTION' && isGone(await queue.qsize().catch((again: unknown) => again))) return;
       throw error;
     }
   }
@@ -90,7 +92,7 @@ export class ReplyPorts {
       return queue;
     } catch (error) {
       await queue?.close();
-      if (error instanceof QueueNotFoundError || error instanceof QueueShutDownError) return undefined;
+      if (isGone(error)) return undefined;
       throw error;
     }
   }
@@ -105,6 +107,8 @@ export class ReplyPorts {
     }
   }
 }
+
+const isGone = (error: unknown): boolean => error instanceof QueueNotFoundError || error instanceof QueueShutDownError;
 
 /** What nobody will read any more is dropped with its queue. */
 async function leave(port: Port): Promise<void> {

@@ -3,7 +3,8 @@ import net from 'node:net';
 import { QueueDescriptor, type QueueError, resolveDescriptor } from '../../lib';
 import type { Queue, ResolveOptions } from '../../lib';
 import { RayClient } from '../../lib/ray';
-import { FakeRay, fakeQueueActor, type Methods, Raised, silence } from './fake-ray';
+import { fakeQueueActor } from './fake-queue-actor';
+import { FakeRay, type Methods, Raised, silence } from './fake-ray';
 
 const ANSWER_MS = 400;
 /** What a loaded machine may add. */
@@ -52,14 +53,14 @@ function gate(methods: Methods): () => void {
   const released = new Promise<void>((resolve) => (release = resolve));
   releaseAll.push(release);
   for (const [name, method] of Object.entries(methods))
-    if (typeof method === 'function') methods[name] = async (args, kwargs) => (await released, method(args, kwargs));
+    methods[name] = async (args, kwargs) => (await released, method(args, kwargs));
   return release;
 }
 
 describe('an actor that Ray does not schedule', () => {
   beforeEach(() => {
     const methods = fakeQueueActor(0);
-    for (const name of Object.keys(methods)) if (name !== 'items') methods[name] = silence;
+    for (const name of Object.keys(methods)) methods[name] = silence;
     ray.actors.set('jobs', methods);
   });
 

@@ -37,6 +37,8 @@ interface Session {
   /** By request: the answer, or undefined while there is none. */
   readonly answers: Map<number, Buffer | undefined>;
   readonly results: Map<string, Promise<Buffer>>;
+  /** Actors that end with it. */
+  readonly actors: Set<string>;
 }
 
 const raw = {
@@ -62,6 +64,8 @@ export class FakeRay {
   readonly actors = new Map<string, Methods>();
   /** Makes what `createActor` asks for; undefined: nothing ever comes of it. */
   create: (maxsize: number) => Methods = () => ({});
+  /** What ends the calls under way of an actor that dies. */
+  private readonly underWay = new Map<string, Set<(death: Raised) => void>>();
   /** How many method calls came, by method. */
   readonly calls = new Map<string, number>();
 
@@ -101,6 +105,13 @@ export class FakeRay {
     this.actors.clear();
   }
 
+  /** With the calls under way of it. */
+  kill(actor: string): void {
+    this.actors.delete(actor);
+    for (const end of this.underWay.get(actor) ?? []) end(died());
+    this.underWay.delete(actor);
+  }
+
   private accept(stream: grpc.ServerDuplexStream<Buffer, Buffer>): void {
     const client = String(stream.metadata.get('client_id')[0]);
     let session = this.sessions.get(client);
@@ -108,13 +119,16 @@ export class FakeRay {
     if (session === undefined) {
       if (String(stream.metadata.get('reconnecting')[0]) === 'True')
         return void stream.emit('error', { code: grpc.status.NOT_FOUND, details: 'no such session' });
-      session = { stream: undefined, answers: new Map(), results: new Map() };
+      session = { stream: undefined, answers: new Map(), results: new Map(), actors: new Set() };
       this.sessions.set(client, session);
     }
     const mine = session;
     mine.stream = stream;
     stream.on('data', (message: Buffer) => this.request(mine, message));
-    stream.on('end', () => stream.end());
+    stream.on('end', () => {
+      for (const actor of mine.actors) this.kill(actor);
+      stream.end();
+    });
   }
 
   private request(session: Session, message: Buffer): void {
@@ -159,6 +173,7 @@ export class FakeRay {
       case REQUEST.listNamedActors:
         return new Fields().text(1, JSON.stringify([...this.actors.keys()])).finish();
       case REQUEST.terminate:
+        this.kill(fields(fields(body).get(2)!.bytes).get(1)!.bytes.toString());
         return new Fields().bool(1, true).finish();
       default:
         return Buffer.alloc(0);
@@ -176,14 +191,26 @@ export class FakeRay {
     }
     if (type === 1) {
       const options = parsePickle(fields(task.get(7)!.bytes).get(1)!.bytes) as PyDict;
-      const actor = String(options.entries.find(([key]) => key === 'name')![1]);
+      const option = (name: string): unknown => options.entries.find(([key]) => key === name)?.[1];
+      const actor = String(option('name'));
       if (!this.actors.has(actor)) this.actors.set(actor, this.create(Number(args.items[0])));
+      if (option('lifetime') !== 'detached') session.actors.add(actor);
       return ticket(actor);
     }
     const id = `result-${this.made++}`;
     const actor = task.get(3)!.bytes.toString();
     session.results.set(id, this.run(actor, name, args.items, new Map(kwargs.entries)));
     return ticket(id);
+  }
+
+  private unlessItDies(actor: string, result: unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const ends = this.underWay.get(actor) ?? new Set();
+      this.underWay.set(actor, ends.add(reject));
+      Promise.resolve(result)
+        .then(resolve, reject)
+        .finally(() => ends.delete(reject));
+    });
   }
 
   private async run(
@@ -195,10 +222,10 @@ export class FakeRay {
     this.calls.set(method, (this.calls.get(method) ?? 0) + 1);
     try {
       const methods = this.actors.get(actor);
-      if (methods === undefined) throw new Raised('ray.exceptions', 'ActorDiedError', 'The actor died.');
+      if (methods === undefined) throw died();
       if (methods[method] === undefined)
         throw new Raised('builtins', 'AttributeError', `'Fake' object has no attribute '${method}'`);
-      return writePickle(await methods[method](args, kwargs));
+      return writePickle(await this.unlessItDies(actor, methods[method](args, kwargs)));
     } catch (error) {
       if (error instanceof Raised) return error.pickled();
       throw error;
@@ -206,108 +233,7 @@ export class FakeRay {
   }
 }
 
+const died = (): Raised => new Raised('ray.exceptions', 'ActorDiedError', 'The actor died.');
+
 /** Never answers. */
 export const silence = (): Promise<never> => new Promise(() => {});
-
-/** An item that comes back, in the order of the puts. */
-function insert(items: unknown[], item: unknown, puts: ReadonlyMap<unknown, number>): void {
-  const at = items.findIndex((other) => puts.get(other)! > puts.get(item)!);
-  items.splice(at === -1 ? items.length : at, 0, item);
-}
-
-/** Calls that wait in an actor, by number. */
-function waitingCalls(): {
-  wake(): void;
-  waitFor(call: number, seconds: number, there: () => boolean): Promise<void>;
-  cancel(call: number): void;
-} {
-  const waiters = new Map<number, () => void>();
-  const cancels = new Map<number, () => void>();
-  const wake = (): void => {
-    for (const wakeUp of [...waiters.values()]) wakeUp();
-  };
-  const waitFor = async (call: number, seconds: number, there: () => boolean): Promise<void> => {
-    const deadline = performance.now() + seconds * 1000;
-    let cancelled = false;
-    while (!there() && !cancelled && performance.now() < deadline) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - performance.now()).unref();
-        waiters.set(call, () => (clearTimeout(timer), resolve()));
-        cancels.set(call, () => ((cancelled = true), clearTimeout(timer), resolve()));
-      });
-      waiters.delete(call);
-      cancels.delete(call);
-    }
-  };
-  return { wake, waitFor, cancel: (call) => cancels.get(call)?.() };
-}
-
-/** What the queue actor of sage-queue does, without leases that run out. */
-export function fakeQueueActor(maxsize: number): Methods & { items: unknown[] } {
-  const items: unknown[] = [];
-  const leased = new Map<number, unknown>();
-  /** By the item: those of a test differ. */
-  const deliveries = new Map<unknown, number>();
-  const puts = new Map<unknown, number>();
-  let leases = 0;
-  let applied = 0;
-  const incarnation = `${Math.random()}`;
-  const { wake, waitFor, cancel } = waitingCalls();
-  const settle = (request: readonly unknown[]): null => {
-    const [acks, releases, unseen] = (request[2] as PyList).items as PyList[];
-    for (const id of acks!.items as number[]) {
-      deliveries.delete(leased.get(id));
-      leased.delete(id);
-    }
-    for (const id of unseen!.items as number[])
-      if (leased.has(id)) deliveries.set(leased.get(id), deliveries.get(leased.get(id))! - 1);
-    for (const id of [...releases!.items, ...unseen!.items] as number[]) {
-      if (leased.has(id)) insert(items, leased.get(id), puts);
-      leased.delete(id);
-    }
-    wake();
-    return null;
-  };
-  const seconds = (value: unknown): number => Number((value as { value: number }).value ?? value);
-  const isFull = (): boolean => maxsize > 0 && items.length + leased.size >= maxsize;
-  return {
-    items,
-    sage_hello: () => ({ version: 1, generation: 1, maxsize, applied, incarnation }),
-    sage_put: async ([request]: readonly unknown[]) => {
-      const parts = (request as PyList).items;
-      settle(parts);
-      const [, , , call, first, given, wait] = parts as [unknown, unknown, unknown, number, number, PyList, unknown];
-      let done = Math.max(0, applied - first);
-      if (isFull() && done === 0) await waitFor(call, seconds(wait), () => !isFull());
-      while (done < given.items.length && !isFull()) {
-        puts.set(given.items[done], first + done);
-        items.push(given.items[done++]);
-        applied = first + done;
-      }
-      wake();
-      return ['ok', done];
-    },
-    sage_take: async ([request]: readonly unknown[]) => {
-      const parts = (request as PyList).items;
-      settle(parts);
-      const [, , , call, most, wait] = parts as [unknown, unknown, unknown, number, number, unknown];
-      await waitFor(call, seconds(wait), () => items.length > 0);
-      const taken = items.splice(0, most).map((item) => {
-        leased.set(++leases, item);
-        deliveries.set(item, (deliveries.get(item) ?? 0) + 1);
-        return [leases, deliveries.get(item)!, item];
-      });
-      return ['ok', taken];
-    },
-    sage_state: ([request]: readonly unknown[]) => {
-      settle((request as PyList).items);
-      return { qsize: items.length, leased: leased.size, maxsize, put_total: applied, get_total: 0, redelivered: 0, getters: 0, putters: 0 }; // prettier-ignore
-    },
-    sage_cancel: (args: readonly unknown[]) => {
-      cancel(args[2] as number);
-      return null;
-    },
-    sage_shutdown: () => null,
-    sage_bye: ([request]: readonly unknown[]) => settle((request as PyList).items),
-  } as unknown as Methods & { items: unknown[] };
-}

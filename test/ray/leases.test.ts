@@ -4,7 +4,8 @@ import type { Queue } from '../../lib';
 import { endLeases } from '../../lib/queue/lease-batch';
 import { RayActorDiedError } from '../../lib/ray';
 import type { PyList, PyObject } from '../../lib/transports/ray/pickle/types';
-import { FakeRay, fakeQueueActor, type Methods, Raised } from './fake-ray';
+import { fakeQueueActor } from './fake-queue-actor';
+import { FakeRay, type Methods, Raised } from './fake-ray';
 
 let ray: FakeRay;
 const open: Queue<unknown>[] = [];

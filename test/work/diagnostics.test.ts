@@ -43,6 +43,8 @@ describe.each(Object.entries(queueTypes).filter(([type]) => type !== 'stub'))('%
 
   test('sage-queue:wait tells how long a call waited, and what it ended with', async () => {
     const queue = await make();
+    // The first call may have to connect, which is no wait for the queue.
+    await queue.qsize();
     const waits = heard<Wait>('sage-queue:wait');
     const getting = queue.get();
     await new Promise((resolve) => setTimeout(resolve, 30));
@@ -88,14 +90,15 @@ test('a put that waits for room is told, and so is a join', async () => {
 test.each(types)('%s: a call that blocks its thread is told as well', (type) => {
   const waits = heard<Wait>('sage-queue:wait');
   const queue = attach(describeQueue(type, { maxsize: 1 }));
-  expect(() => queue.getSync({ timeoutMs: 30 })).toThrow('empty');
+  expect(() => queue.getSync({ timeoutMs: 300 })).toThrow('empty');
   queue.putSync(1);
-  expect(() => queue.putSync(2, { timeoutMs: 30 })).toThrow('no room');
+  expect(() => queue.putSync(2, { timeoutMs: 300 })).toThrow('no room');
   expect(waits).toMatchObject([
     { queue: queue.descriptor, call: 'get' },
     { queue: queue.descriptor, call: 'put' },
   ]);
-  expect(Math.min(...waits.map(({ waitedMs }) => waitedMs))).toBeGreaterThanOrEqual(29);
+  // The time until it waits is no wait: a busy machine may take some.
+  expect(Math.min(...waits.map(({ waitedMs }) => waitedMs))).toBeGreaterThan(150);
   queue.unlinkSync();
   queue.closeSync();
 });

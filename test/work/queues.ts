@@ -5,6 +5,8 @@ import { QueueServer } from '../../lib/rpc';
 import type { Consumer } from '../../lib/work';
 import { StubQueue } from '../../lib/testing';
 import { Impatient } from '../adapter/queues';
+import { fakeQueueActor } from '../ray/fake-queue-actor';
+import { FakeRay } from '../ray/fake-ray';
 
 registerQueueImplementation('four_methods', Impatient);
 
@@ -38,6 +40,20 @@ async function served(backing: Queue): Promise<Queue> {
   return queue;
 }
 
+/** On a cluster of its own. test/ray-cluster/work.test.ts asks a real one the same. */
+async function onRay(maxsize: number): Promise<Queue> {
+  const ray = await new FakeRay().start();
+  ray.create = fakeQueueActor;
+  const queue = resolveDescriptor(QueueDescriptor.createRayQueue(name(), { address: ray.address, maxsize }));
+  open.unshift(async () => {
+    await queue.close();
+    const left = [...ray.actors.keys()].filter((actor) => actor !== queue.descriptor.queueId);
+    await ray.stop();
+    expect(left).toEqual([]);
+  });
+  return queue;
+}
+
 /** @param maxsize 0: large enough for anything. */
 export const queueTypes: Record<string, (maxsize?: number) => Promise<Queue>> = {
   local: async (maxsize = 0) => local(maxsize),
@@ -45,6 +61,7 @@ export const queueTypes: Record<string, (maxsize?: number) => Promise<Queue>> = 
   shm: async (maxsize = 0) => shm(maxsize),
   'rpc, before local': async (maxsize = 0) => served(local(maxsize)),
   'rpc, before sage_queue': async (maxsize = 0) => served(sage(maxsize)),
+  ray_queue: async (maxsize = 0) => onRay(maxsize),
   stub: async (maxsize = 0) =>
     new StubQueue(new QueueDescriptor({ queueId: 'stub', queueType: 'stub', metadata: { maxsize } })),
   'four methods': async () =>

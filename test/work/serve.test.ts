@@ -30,7 +30,8 @@ describe.each(types)('%s', (type, make) => {
     track(serve<number, number>(queue, async (n) => n * 2, { concurrency: 4 }));
     const doubling = calling<number, number>(queue);
     expect(await Promise.all([1, 2, 3].map((n) => doubling.call(n)))).toEqual([2, 4, 6]);
-    expect(await calling<undefined, unknown>(queue).call(undefined)).toBeNaN();
+    // Python has no undefined: it arrives as null.
+    expect(await calling<undefined, unknown>(queue).call(undefined)).toBe(type === 'ray_queue' ? 0 : NaN);
   });
 
   test('what the handler throws is the RemoteError of the caller', async () => {

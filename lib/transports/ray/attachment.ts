@@ -1,5 +1,6 @@
 /** What a handle has of its queue: the actor of that name, found or made, and how items go in and out of it. */
 import type { QueueDescriptor } from '../../descriptor/descriptor';
+import { readReplyId } from '../../descriptor/reply-descriptor';
 import { ConfigMismatchError, QueueClosedError, QueueExistsError, QueueNotFoundError } from '../../errors';
 import type { ResolveOptions } from '../../queue/types';
 import { untilAborted } from '../../wait/abort-listeners';
@@ -40,6 +41,8 @@ export class Attachment {
   /** It had its queue once: 'exclusive' was about the first. */
   private hadQueue = false;
   private foundMaxsize: number | undefined;
+  /** An actor that this handle made for itself alone, and that ends with it. */
+  private own: RayActor | undefined;
 
   constructor(
     private readonly descriptor: QueueDescriptor,
@@ -134,7 +137,15 @@ export class Attachment {
   /** Returns also when the cluster or the actor is silent. */
   async close(): Promise<void> {
     await this.attached?.close();
+    await this.endOwn();
     await this.client.close();
+  }
+
+  private async endOwn(): Promise<void> {
+    if (this.own === undefined) return;
+    const ending = this.client.kill(this.own);
+    // Where nobody answers it ends with the session.
+    await answerWithin(this.answerMs, ending, () => unanswered('close', this.answerMs)).catch(() => {});
   }
 
   private async attach(): Promise<Backend> {
@@ -171,8 +182,12 @@ export class Attachment {
   private async create(name: string, exclusive: boolean, where: string): Promise<Backend> {
     const actorClass = { source: QUEUE_ACTOR_SOURCE, name: QUEUE_ACTOR_NAME };
     try {
-      const options = { name, getIfExists: !exclusive };
-      return await this.backendOf(await this.client.createActor(actorClass, [this.askedMaxsize], {}, options));
+      const isForReplies = readReplyId(name) !== undefined;
+      const lifetime = isForReplies ? 'non_detached' : 'detached';
+      const options = { name, lifetime, getIfExists: !exclusive } as const;
+      const actor = await this.client.createActor(actorClass, [this.askedMaxsize], {}, options);
+      if (isForReplies) this.own = actor;
+      return await this.backendOf(actor);
     } catch (error) {
       if (
         error instanceof RayTaskError &&

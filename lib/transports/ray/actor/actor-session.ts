@@ -2,7 +2,6 @@
 import { randomUUID } from 'node:crypto';
 import { QueueConnectionError, QueueShutDownError } from '../../../errors';
 import type { LeaseEnd } from '../../../queue/lease-table';
-import { onAbort, untilAborted } from '../../../wait/abort-listeners';
 import { answerWithin } from '../../../wait/deadline';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { RayActorDiedError, RayActorUnavailableError, RaySessionLostError } from '../errors';
@@ -189,23 +188,6 @@ export class ActorSession {
     });
     const answer = this.asking;
     return answerWithin(this.answerMs, answer, () => unanswered(what, this.answerMs, { outcome: 'unknown' }));
-  }
-
-  /** Whether nothing was left within that time. A fired signal is its reason. */
-  async joined(waitMs: number, signal: AbortSignal | undefined): Promise<boolean> {
-    const call = this.nextCall();
-    const ignore = onAbort(signal, () => this.cancel(call));
-    try {
-      const answer = this.settlingCall('sage_join', () => [call, new PyFloat(waitMs / 1000)]);
-      const late = waitMs + this.answerMs;
-      const said = await untilAborted(
-        answerWithin(late, answer, () => unanswered('join', late)),
-        signal,
-      );
-      return statusOf(said).rest === true;
-    } finally {
-      ignore();
-    }
   }
 
   /** Asks no more, and says no more of what it holds. */

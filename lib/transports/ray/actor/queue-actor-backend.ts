@@ -1,13 +1,13 @@
 /** A queue in an actor of ours: leases, puts applied once, waits that the cluster ends. */
-import { QueueTimeoutError } from '../../../errors';
-import { answerWithin, deadlineOf, remainingMs } from '../../../wait/deadline';
+import { answerWithin } from '../../../wait/deadline';
 import type { Wait } from '../../../wait/options';
 import type { RayActor, RayClient } from '../client/ray-client';
 import { ActorSession } from './actor-session';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
-import { Taker } from './taker';
+import { Joiner } from './joiner';
 import { unanswered } from './pending-call';
-import { LONGEST_CALL_MS, Putter } from './putter';
+import { Putter } from './putter';
+import { Taker } from './taker';
 
 interface ActorState {
   qsize: number;
@@ -31,6 +31,7 @@ export class QueueActorBackend implements Backend {
   private readonly connection: ActorSession;
   private readonly putter: Putter;
   private readonly taker: Taker;
+  private readonly joiner: Joiner;
 
   constructor(
     client: RayClient,
@@ -41,6 +42,7 @@ export class QueueActorBackend implements Backend {
     this.connection = new ActorSession(client, actor, leaseMs, answerMs);
     this.putter = new Putter(this.connection, answerMs);
     this.taker = new Taker(this.connection, answerMs);
+    this.joiner = new Joiner(this.connection, answerMs);
   }
 
   /** The maxsize that the queue has. */
@@ -76,16 +78,12 @@ export class QueueActorBackend implements Backend {
     await this.connection.client.call(this.connection.actor, 'sage_shutdown', [immediate]);
   }
 
-  async join(wait: Wait): Promise<void> {
-    const deadline = deadlineOf(wait);
-    for (;;) {
-      const waitMs = Math.min(remainingMs(deadline), LONGEST_CALL_MS);
-      if (await this.connection.joined(waitMs, wait.signal)) return;
-      if (remainingMs(deadline) <= 0) throw new QueueTimeoutError('join: items were still in the queue or on lease.');
-    }
+  join(wait: Wait): Promise<void> {
+    return this.joiner.join(wait);
   }
 
   async close(): Promise<void> {
+    this.joiner.close();
     const leaving = Promise.all([this.putter.close(), this.taker.close()]).then(() => this.connection.leave());
     // A handle whose actor does not answer is given up; its leases then run out.
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
