@@ -34,6 +34,8 @@ export class ActorSession {
   private queueGeneration: number | undefined;
   private incarnation: string | undefined;
   private settlement = none();
+  /** Settlements of the calls under way: until one is answered its leases may not be ended yet. */
+  private readonly riding = new Set<Settlement>();
   private settleTimer: NodeJS.Timeout | undefined;
   private beat: NodeJS.Timeout | undefined;
   /** Leases that are neither acknowledged nor released. */
@@ -49,6 +51,8 @@ export class ActorSession {
     readonly actor: RayActor,
     readonly leaseMs: number,
     private readonly answerMs: number,
+    /** @see SILENT_MS */
+    private readonly silentMs = SILENT_MS,
   ) {}
 
   /** Introduces this owner once for each session, and says what it still holds: all else it had comes again at once. */
@@ -70,10 +74,10 @@ export class ActorSession {
     let answer: unknown = silence;
     while (answer === silence) {
       const epoch = ++this.epoch;
-      const { ack, release, undo } = this.settlement;
+      const { ack, release, undo } = [...this.riding].reduce(merge, this.settlement);
       const held = [...this.held, ...ack, ...release, ...undo];
       const args = [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)];
-      answer = await orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
+      answer = await this.orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
       if (this.leaving) return;
     }
     const greeting = answer as {
@@ -93,6 +97,15 @@ export class ActorSession {
     }
   }
 
+  /** The answer, or `silence` when none comes for too long. */
+  private orSilence<V, S>(call: Promise<V>, silence: S): Promise<V | S> {
+    const silent = new Error('silent');
+    return answerWithin<V | S>(this.silentMs, call, () => silent).catch((error: unknown) => {
+      if (error === silent) return silence;
+      throw error;
+    });
+  }
+
   private forgetGreeting(): void {
     this.greeted = undefined;
   }
@@ -106,7 +119,20 @@ export class ActorSession {
    * The methods are made so that this is safe.
    */
   async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
-    let riding = none();
+    const riding = none();
+    this.riding.add(riding);
+    try {
+      return await this.callUntilAnswered(method, args, riding);
+    } finally {
+      this.riding.delete(riding);
+    }
+  }
+
+  private async callUntilAnswered(
+    method: string,
+    args: (epoch: number) => readonly unknown[],
+    riding: Settlement,
+  ): Promise<unknown> {
     let lostAt: number | undefined;
     let stale = 0;
     for (;;) {
@@ -115,11 +141,14 @@ export class ActorSession {
         await this.ready();
         connecting = false;
         // Taken again after each loss: what rode on a lost call rides again, and settling twice does nothing.
-        riding = merge(riding, this.takeSettlement());
+        const { ack, release, undo } = this.takeSettlement();
+        riding.ack.push(...ack);
+        riding.release.push(...release);
+        riding.undo.push(...undo);
         const { epoch } = this;
         const fragment = writeFragment([riding.ack, riding.release, riding.undo]);
         const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
-        const data = await orSilence(call, undefined);
+        const data = await this.orSilence(call, undefined);
         if (data === undefined) {
           this.forgetGreeting();
           continue;
@@ -204,15 +233,6 @@ export class ActorSession {
     await this.settlingCall('sage_bye', () => []).catch(() => {});
     clearTimeout(this.settleTimer);
   }
-}
-
-/** The answer, or `silence` when none comes for too long. */
-function orSilence<V, S>(call: Promise<V>, silence: S): Promise<V | S> {
-  const silent = new Error('silent');
-  return answerWithin<V | S>(SILENT_MS, call, () => silent).catch((error: unknown) => {
-    if (error === silent) return silence;
-    throw error;
-  });
 }
 
 function merge(first: Settlement, second: Settlement): Settlement {

@@ -38,8 +38,9 @@ export class QueueActorBackend implements Backend {
     actor: RayActor,
     leaseMs: number,
     private readonly answerMs: number,
+    silentMs?: number,
   ) {
-    this.connection = new ActorSession(client, actor, leaseMs, answerMs);
+    this.connection = new ActorSession(client, actor, leaseMs, answerMs, silentMs);
     this.putter = new Putter(this.connection, answerMs);
     this.taker = new Taker(this.connection, answerMs);
     this.joiner = new Joiner(this.connection, answerMs);
