@@ -5,6 +5,7 @@
  *   --all             each mutation against all tests, in their order
  *   --only TEXT       those whose name contains TEXT
  *   --new             those of which the book knows nothing
+ *   --known           those of which the book says that a test notices them
  *   --with NAME       against that test alone
  *   --quick           without the slow tests
  *   --short [SEED]    those that `always` names, and some others drawn by the seed (1), each against the test that is known to notice it
@@ -95,7 +96,12 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   const gone = Object.keys(known).filter((name) => !names.has(name));
   const chosen = has('--short')
     ? sample(mutations, known, always, drawn, tests, Number(after('--short') ?? 1))
-    : mutations.filter(({ name }) => name.includes(only) && (!has('--new') || known[name] === undefined));
+    : mutations.filter(
+        ({ name }) =>
+          name.includes(only) &&
+          (!has('--new') || known[name] === undefined) &&
+          (!has('--known') || known[name]?.test !== undefined),
+      );
   await build?.(mutations, chosen);
   const segments = LeftBehind.list();
 
@@ -141,7 +147,7 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   LeftBehind.sweep(segments); // what a mutation leaves is nobody's fault
   console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
   for (const name of survivors) console.log(`  ${name}`);
-  const forgotten = only === '' && !has('--short') && !has('--new') ? gone : [];
+  const forgotten = only === '' && !has('--short') && !has('--new') && !has('--known') ? gone : [];
   for (const name of forgotten) console.log(`no longer in the code: ${name}`);
   return survivors.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
 }

@@ -54,6 +54,7 @@ const PATIENCE = Number(process.env.SAGE_PATIENCE ?? 1);
 /** Quick ones first; `whole` are those that know no single case. `templates` are for what the model runs only, `outside` for the rest. */
 const TESTS = [
   { name: 'unit', command: ['unit'], seconds: 40 },
+  { name: 'members', command: ['members'], seconds: 40, outside: true },
   { name: 'life', command: ['life'], seconds: 60, outside: true },
   {
     name: 'model',
