@@ -16,7 +16,7 @@ constexpr const char* kNames[] = {
     "lease_filling",  "lease_published", "lease_ack_before", "requeue_half",   "retake_won",    "recover_marked",
     "recover_leases", "recover_claims",  "recover_takes",    "recover_done",   "shut_half",     "producer_come",
     "producer_gone",  "ring_chosen",     "ring_owed",        "bell_up",        "create_filled", "create_linked",
-    "open_read",      "join_locked",     "join_entry",       "leave_entry",    "retire_marked",
+    "open_read",      "join_seen",       "join_locked",      "join_entry",     "leave_entry",   "retire_marked",
 };
 static_assert(sizeof kNames / sizeof kNames[0] == static_cast<int>(Point::kCount));
 

@@ -35,6 +35,7 @@ enum class Point : int {
   kCreateFilled,    // segment filled, not yet linked
   kCreateLinked,    // segment linked, not yet joined
   kOpenRead,        // the cursors read, not yet compared with each other
+  kJoinSeen,        // a free entry seen, its life lock not yet taken
   kJoinLocked,      // life lock of a free entry taken, entry not yet
   kJoinEntry,       // participant entry taken, epoch not yet raised
   kLeaveEntry,      // participant entry freed, removal not yet considered

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,6 +46,7 @@ class Child {
     CHECK(pid_ >= 0);
     if (pid_ > 0) return;
     alarm(kStuckSeconds);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     _exit(body(*this) ? 0 : 1);
   }
   ~Child() {
@@ -200,6 +202,27 @@ TEST(who_is_overtaken_as_it_joins_takes_part_in_the_queue_that_has_the_name_then
     CHECK(late.ends_well());
     CHECK(!how.unlinks || get(*first) == "<none>");
   }
+}
+
+TEST(who_finds_a_free_entry_taken_and_left_by_one_who_died_lets_it_alone) {
+  const SegmentOptions options = options_for(__func__);
+  auto queue = make(__func__);
+  Child late([&](const Child& here) {
+    failpoint_arm(Point::kJoinSeen, 0, 'S');
+    auto own = Queue::open(options, Create::kNever);
+    const bool is_third = Identity::pid(entry_of(*own, 3).identity) == static_cast<uint32_t>(getpid());
+    here.say();
+    here.wait_for_word();
+    return is_third;
+  });
+  late.wait_until_stopped();
+  die_in_an_entry(options);
+  late.go_on();
+  late.hear();
+  CHECK(within(kSoonMs, [&] { return queue->reap() == 1 || queue->totals().recovered == 1; }));
+  CHECK(queue->attached().size() == 2 && entry_of(*queue, 2).identity == 0);
+  late.tell();
+  CHECK(late.ends_well());
 }
 
 TEST(an_entry_begins_with_nothing_of_who_had_it_before) {
@@ -529,7 +552,6 @@ TEST(who_rings_in_vain_as_it_leaves_is_out_of_the_watcher_when_it_has_left) {
     none.rlim_cur = 0;
     CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
     queue->close();
-    queue.reset();
     CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
     return threads_here() == 1;
   });
@@ -555,6 +577,7 @@ TEST(the_bell_of_the_dead_goes_once_nobody_has_it_open) {
     const pid_t heir = fork();
     if (heir == 0) {
       alarm(kStuckSeconds);
+      prctl(PR_SET_PDEATHSIG, 0);
       here.stay();
     }
     if (write(word[1], &heir, sizeof heir) != sizeof heir) return false;

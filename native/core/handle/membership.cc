@@ -67,6 +67,7 @@ bool Queue::take_entry() {
     Participant<StdMemory>& entry = shared().participants[index];
     uint64_t free = 0;
     if (entry.identity.load(std::memory_order_acquire) != 0) continue;
+    failpoint(Point::kJoinSeen);
     uint32_t seen = high.load();
     while (seen < index + 1 && !high.compare_exchange_weak(seen, index + 1)) {
     }
