@@ -390,7 +390,8 @@ TEST(who_came_while_nobody_slept_is_missed_when_it_dies) {
   const SegmentOptions options = options_for(__func__);
   for (const bool blocks : {false, true}) {
     auto queue = make(__func__);
-    sleep_in(*queue);  // from here on it is watched for
+    sleep_in(*queue);                                             // from here on it is watched for
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));  // the watcher has seen that nobody is there
     queue->stop_waiting(kGetters);
     CHECK(put(*queue, "a") == Outcome::kOk);
     Child child([&](const Child& here) {

@@ -55,6 +55,7 @@ const PATIENCE = Number(process.env.SAGE_PATIENCE ?? 1);
 const TESTS = [
   { name: 'unit', command: ['unit'], seconds: 40 },
   { name: 'members', command: ['members'], seconds: 40, outside: true },
+  { name: 'watching', command: ['watching'], seconds: 40, outside: true },
   { name: 'life', command: ['life'], seconds: 60, outside: true },
   {
     name: 'model',
@@ -96,7 +97,7 @@ function build(mutations, chosen) {
   // What the tests' own list of programs takes from elsewhere, too.
   const programs = readFileSync(join(root, 'native/test/CMakeLists.txt'), 'utf8');
   const elsewhere = [...programs.matchAll(/\$\{PROJECT_SOURCE_DIR\}\/([\w./-]+)/g)].map(([, path]) => dirname(path));
-  const listed = ['ls-files', 'native', 'CMakeLists.txt', 'package.json', ...elsewhere];
+  const listed = ['ls-files', '-co', '--exclude-standard', 'native', 'CMakeLists.txt', 'package.json', ...elsewhere];
   for (const file of execFileSync('git', listed, { cwd: root, encoding: 'utf8' }).trim().split('\n')) {
     const source = readFileSync(join(root, file), 'utf8');
     const mine = mutations.filter((mutation) => mutation.file === file);
