@@ -144,7 +144,7 @@ TEST(a_wait_ends_when_its_time_is_over_sleeps_until_then_and_leaves_no_bell_up) 
     const uint32_t start = monotonic_ms();
     CHECK(!queue->wait(direction, 300, [&] {
       ++tries;
-      is_up = is_up || queue->bell(direction) == Bell::kSleeping;
+      is_up = is_up || queue->bell(direction) == Bell::kOnFutex;
       return false;
     }));
     const uint32_t passed = monotonic_ms() - start;
@@ -181,7 +181,7 @@ TEST(others_have_the_handle_while_one_sleeps_and_it_has_it_when_it_tries) {
     --holders;
     queue->interrupt(kGetters);
   };
-  while (queue->bell(kGetters) != Bell::kSleeping) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (queue->bell(kGetters) != Bell::kOnFutex) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   for (int times = 0; times < 20; ++times) hold();
   over = true;
   hold();
@@ -199,9 +199,9 @@ TEST(who_is_interrupted_on_its_way_to_sleep_does_not_sleep_and_a_closed_handle_i
   queue->close();
   auto next = make(__func__);  // at the entry that is free
   sleep_in(*next);
-  CHECK(entry.bell[kGetters] == Bell::kParked);
+  CHECK(entry.bell[kGetters] == Bell::kInLoop);
   queue->interrupt(kGetters);
-  CHECK(entry.bell[kGetters] == Bell::kParked);
+  CHECK(entry.bell[kGetters] == Bell::kInLoop);
   next->stop_waiting(kGetters);
 }
 

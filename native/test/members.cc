@@ -232,7 +232,7 @@ TEST(an_entry_begins_with_nothing_of_who_had_it_before) {
   Participant<StdMemory>& entry = entry_of(*queue, 2);
   before->close();
   // As somebody leaves it who died asleep beside an event loop, elsewhere.
-  for (auto& bell : entry.bell) bell.store(Bell::kParked);
+  for (auto& bell : entry.bell) bell.store(Bell::kInLoop);
   entry.bell_tag.store(9);
   entry.bell_inode.store(9);
   entry.uid.store(geteuid() + 1);
@@ -356,7 +356,7 @@ TEST(the_peers_of_a_handle_are_the_processes_whose_death_matters_to_it) {
   CHECK((peers() == Seen{{static_cast<uint32_t>(getpid()), false}, {pid, false}}));
   CHECK(queue->attached()[1].foreign && queue->attached()[1].alive);
   const uint64_t identity = entry_of(*queue, 2).identity;
-  entry_of(*queue, 2).identity.store(Identity::with(identity, Identity::kSettled));
+  entry_of(*queue, 2).identity.store(Identity::with(identity, Identity::kRecovered));
   CHECK((peers() == Seen{{pid, false}}) && queue->attached().size() == 2);  // it only waits to be freed
   entry_of(*queue, 2).identity.store(identity);
   child.tell();
@@ -407,7 +407,7 @@ TEST(who_came_while_nobody_slept_is_missed_when_it_dies) {
     const auto is_recovered = [&] { return onlooker->totals().recovered == 1; };
     if (blocks) {
       std::thread killer([&] {
-        CHECK(within(kSoonMs, [&] { return queue->bell(kGetters) == Bell::kSleeping; }));
+        CHECK(within(kSoonMs, [&] { return queue->bell(kGetters) == Bell::kOnFutex; }));
         std::this_thread::sleep_for(std::chrono::milliseconds(20));
         child.end();
       });
@@ -474,8 +474,8 @@ TEST(who_only_looks_removes_nothing_and_watches_for_nobody) {
     auto looking = Queue::inspect(Segment::open_file(Segment::file_of(options.name)));
     // Two who seem to sleep, of whom a recoverer rings both, as far as it can.
     for (const uint32_t index : {uint32_t{2}, uint32_t{3}}) {
-      entry_of(*looking, index).identity.store(Identity::make(getpid(), 1, Identity::kSettled));
-      entry_of(*looking, index).bell[kGetters].store(Bell::kParked);
+      entry_of(*looking, index).identity.store(Identity::make(getpid(), 1, Identity::kRecovered));
+      entry_of(*looking, index).bell[kGetters].store(Bell::kInLoop);
       entry_of(*looking, index).bell_tag.store(1);
     }
     looking->reap();
