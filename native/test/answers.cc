@@ -50,7 +50,7 @@ TEST(the_totals_are_those_of_all_handles_that_ever_were) {
   waiting->stop_waiting(kPutters);
   wait_as(kJoiners);
   wait_as(kGetters);
-  queue->acknowledge(lease);
+  queue->ack(lease);
   CHECK(queue->totals().waiting_joiners == 1 && queue->totals().waiting_putters == 0);
   CHECK(queue->totals().waiting_getters == 1 && queue->totals().get_total == 2);
   waiting->stop_waiting(kJoiners);

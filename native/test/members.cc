@@ -1,4 +1,5 @@
 // How a handle comes to its queue and goes, whoever else comes, goes or dies between any two of its steps.
+// Past 400 lines: the cases play the steps of the same few processes, with the tools at the top of this file.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -1,5 +1,6 @@
 // The watcher alone, with clients that write down what they are told: whose death is noticed and when, what is
 // followed up, who is heard, what it does around a fork, and that it sleeps while nothing happens.
+// Past 400 lines: all cases watch the one watcher of a process, through the clients at the top of this file.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>

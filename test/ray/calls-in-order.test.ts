@@ -1,7 +1,8 @@
 /** Waiting puts of one Ray handle go in in the order in which they were made, a putMany as one of them. */
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
-import { FakeRay, fakeQueueActor } from './fake-ray';
+import { fakeQueueActor } from './fake-queue-actor';
+import { FakeRay } from './fake-ray';
 
 let ray: FakeRay;
 let queue: Queue<number>;

@@ -15,10 +15,20 @@ const MOST_CODEC = 255;
 /** One value for all items, or one for each. */
 type Column = number | ArrayLike<number>;
 
+/** The items from … to - 1, copied: where in which memory an item lies that began at 0. */
+interface Copied {
+  from: number;
+  to: number;
+  memory: ArrayBufferLike;
+  base: number;
+}
+
 export class ItemBatch implements Sealing {
   /** Of `data`: asking a Buffer for them costs as much as making one. */
   private readonly memory: ArrayBufferLike;
   private readonly base: number;
+  /** Small items, of which those that were opened last are part. */
+  private copied: Copied | undefined;
 
   private constructor(
     private readonly data: Buffer,
@@ -194,10 +204,20 @@ export class ItemBatch implements Sealing {
     if (codec !== CODEC_RAW) return decodeItem(codec, this.data, this.start(index), this.start(index + 1));
     const length = this.length(index);
     if (length >= Buffer.poolSize / 2 || length * 2 >= this.memory.byteLength) return this.bytes(index);
-    // From Node's pool, which costs what a view does.
-    const copy = Buffer.allocUnsafe(length);
-    this.data.copy(copy, 0, this.start(index), this.start(index + 1));
-    return copy;
+    let { copied } = this;
+    if (copied === undefined || index < copied.from || index >= copied.to) copied = this.copyFrom(index);
+    return viewOf(copied.memory, copied.base + this.start(index), length);
+  }
+
+  /** This item and as many behind it as fit into Node's pool together: a copy for each would cost more than its view. */
+  private copyFrom(from: number): Copied {
+    const start = this.start(from);
+    let to = from + 1;
+    while (to < this.count && (this.start(to + 1) - start) * 2 < Buffer.poolSize) to++;
+    const end = this.start(to);
+    const copy = Buffer.allocUnsafe(end - start);
+    this.data.copy(copy, 0, start, end);
+    return (this.copied = { from, to, memory: copy.buffer, base: copy.byteOffset - start });
   }
 
   /** The same with bytes of its own, if it is the last little thing that keeps a large piece of memory. */
