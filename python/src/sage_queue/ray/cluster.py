@@ -6,7 +6,7 @@ import asyncio
 import concurrent.futures
 import os
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Any, NamedTuple, TypeVar
 
 from ..descriptor import QueueDescriptor
@@ -155,34 +155,41 @@ def result_of(future: concurrent.futures.Future[Any], within: float) -> Any:
                 raise
 
 
+async def _answer_here(ask: Ask) -> Any:
+    """Never suspends: the thread waits."""
+    return result_of(ask.future, ask.within)
+
+
+async def _answer_in_loop(ask: Ask) -> Any:
+    await asyncio.wait((asyncio.shield(asyncio.wrap_future(ask.future)),), timeout=ask.within)
+    return ask.future.result(0)
+
+
+async def _follow(steps: Steps[R], answer: Callable[[Ask], Awaitable[Any]]) -> R:
+    try:
+        ask = next(steps)
+        while True:
+            try:
+                found = await answer(ask)
+            except BaseException as error:
+                ask = _failed(steps, ask, error)
+            else:
+                ask = steps.send(found)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
 def run(steps: Steps[R]) -> R:
     """In a thread. What a signal's handler raises ends it, as the steps provide."""
     try:
-        ask = next(steps)
-        while True:
-            try:
-                answer = result_of(ask.future, ask.within)
-            except BaseException as error:
-                ask = _failed(steps, ask, error)
-            else:
-                ask = steps.send(answer)
+        _follow(steps, _answer_here).send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
+    raise AssertionError("a wait of a thread was suspended")
 
 
 async def arun(steps: Steps[R]) -> R:
-    try:
-        ask = next(steps)
-        while True:
-            try:
-                await asyncio.wait((asyncio.shield(asyncio.wrap_future(ask.future)),), timeout=ask.within)
-                answer = ask.future.result(0)
-            except BaseException as error:
-                ask = _failed(steps, ask, error)
-            else:
-                ask = steps.send(answer)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
+    return await _follow(steps, _answer_in_loop)
 
 
 def _failed(steps: Steps[R], ask: Ask, error: BaseException) -> Ask:
