@@ -23,12 +23,14 @@ const here = (path) => fileURLToPath(new URL(path, import.meta.url));
 const python = here('.venv/bin/python');
 const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 
-/** `least` (for times: `most`) of the ratio of the first contender to another one is what is promised. */
+/**
+ * What is promised of the ratio of the first contender of a target to the second: at least so much, of times at most. The contenders of a
+ * suite without any are those that python/pairs.py has for it.
+ */
 const suites = [
   {
     id: 'one',
     title: 'Python to Python, 64 B, one by one',
-    contenders: ['sage', 'multiprocessing', 'faster_fifo'],
     targets: [
       ['sage', 'multiprocessing', 10],
       ['sage', 'faster_fifo', 8],
@@ -37,13 +39,11 @@ const suites = [
   {
     id: 'batch',
     title: 'Python to Python, 64 B, batches of 64',
-    contenders: ['sage', 'faster_fifo'],
     targets: [['sage', 'faster_fifo', 20]],
   },
   {
     id: 'dict',
     title: 'Python to Python, dicts of five fields',
-    contenders: ['sage', 'sage_schema', 'multiprocessing'],
     targets: [
       ['sage', 'multiprocessing', 3],
       ['sage_schema', 'multiprocessing', 6],
@@ -52,14 +52,12 @@ const suites = [
   {
     id: 'numpy',
     title: 'Python to Python, NumPy arrays of 1 MiB, in place',
-    contenders: ['sage', 'multiprocessing'],
     targets: [['sage', 'multiprocessing', 10]],
   },
   {
     id: 'trip',
     title: 'Node and Python, round trip of 64 B',
     unit: 'µs',
-    contenders: ['sage', 'unix_socket'],
     targets: [['sage', 'unix_socket', 0.5]],
   },
   {
@@ -92,6 +90,9 @@ function prepare() {
   run(python, [...pip, 'msgpack>=1.1,<2', 'numpy', 'faster-fifo']);
 }
 
+/** Names of contenders by suite. */
+const pairs = () => JSON.parse(run(python, [here('python/pairs.py'), 'contenders']));
+
 const echo = [process.execPath, here('harness/echo.cjs')];
 const commandOf = (suite, name) =>
   suite.command?.(name) ?? [
@@ -99,8 +100,8 @@ const commandOf = (suite, name) =>
     [here('python/pairs.py'), `${suite.id}/${name}`, String(warmMs), String(measureMs), ...echo],
   ];
 
-function measure(suite) {
-  const results = suite.contenders.map((name) => ({ name, runs: [] }));
+function measure(suite, contenders) {
+  const results = contenders.map((name) => ({ name, runs: [] }));
   for (let round = 0; round < rounds; round++) {
     for (const { name, runs } of results) {
       progress(`${suite.id}: round ${round + 1} of ${rounds}, ${name}`);
@@ -144,9 +145,10 @@ const report = {
 };
 printMachine(report);
 console.log(report.python);
+const ofPython = pairs();
 for (const suite of suites) {
   if (options.only !== undefined && !options.only.split(',').includes(suite.id)) continue;
-  const results = measure(suite);
+  const results = measure(suite, suite.contenders ?? ofPython[suite.id]);
   print(suite, results);
   report.suites.push({ id: suite.id, title: suite.title, unit: suite.unit ?? '/s', targets: suite.targets, results });
 }

@@ -1,6 +1,7 @@
 """One run of one contender: items from one process to another, or round trips with a process of Node.
 
     pairs.py CONTENDER WARM_MS MEASURE_MS NODE_ECHO     prints {"value": items per second, or microseconds a trip}
+    pairs.py contenders                                 prints {"SUITE": [names]}; a contender is SUITE/NAME
 
 The producer is a forked process, the consumer this one. What comes is compared with what was sent, each 64th item.
 """
@@ -19,7 +20,7 @@ ITEMS = [number.to_bytes(8, "little") * 8 for number in range(1024)]
 DICTS = [{"id": number, "name": "picture.png", "width": 320, "ratio": number / 7, "ready": number % 2 == 0} for number in range(1024)]
 SCHEMA = {"id": "u32", "name": "string", "width": "u32", "ratio": "f64", "ready": "bool"}
 MIB = 1 << 20
-WARM, MEASURE = (float(text) / 1000 for text in sys.argv[2:4])
+WARM, MEASURE = (float(text) / 1000 for text in sys.argv[2:4] or "00")
 NAME = f"bench-python-{os.getpid()}"
 
 
@@ -151,11 +152,11 @@ PAIRS = {
     "one/faster_fifo": (faster_fifo, put_each(ITEMS), get_each(ITEMS)),
     "batch/sage": (sage, put_batches(ITEMS), get_batches(ITEMS)),
     "batch/faster_fifo": (faster_fifo, put_batches(ITEMS), get_batches(ITEMS)),
-    "dict/multiprocessing": (standard, put_each(DICTS), get_each(DICTS)),
     "dict/sage": (sage, put_each(DICTS), get_each(DICTS)),
     "dict/sage_schema": (lambda: sage(schema=SCHEMA), put_each(DICTS), get_each(DICTS)),
-    "numpy/multiprocessing": (standard, put_pictures, get_pictures),
+    "dict/multiprocessing": (standard, put_each(DICTS), get_each(DICTS)),
     "numpy/sage": (lambda: sage(capacity_bytes=16 * MIB), claim_pictures, lease_pictures),
+    "numpy/multiprocessing": (standard, put_pictures, get_pictures),
 }
 
 
@@ -241,7 +242,19 @@ def trip_by_socket(echo):
 
 TRIPS = {"trip/sage": trip_by_queue, "trip/unix_socket": trip_by_socket}
 
+
+def contenders():
+    found = {}
+    for name in [*PAIRS, *TRIPS]:
+        suite, contender = name.split("/")
+        found.setdefault(suite, []).append(contender)
+    return found
+
+
 if __name__ == "__main__":
     name = sys.argv[1]
-    value = TRIPS[name](sys.argv[4:]) if name in TRIPS else throughput(name)
-    print(json.dumps({"value": value}))
+    if name == "contenders":
+        print(json.dumps(contenders()))
+    else:
+        value = TRIPS[name](sys.argv[4:]) if name in TRIPS else throughput(name)
+        print(json.dumps({"value": value}))
