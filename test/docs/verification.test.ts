@@ -1,5 +1,8 @@
-/** docs/verification.md names, for each promise, the command that tries it: that command has to exist, and to run something. */
-import { readdirSync, readFileSync } from 'node:fs';
+/**
+ * docs/verification.md names, for each promise, the command that tries it: that command has to exist, and to run something. For each fault
+ * it names the tests that hold it: they have to be there.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { read, ROOT } from './pages';
 
@@ -73,4 +76,28 @@ test.each(rows('deleted'))('%s is noticed: %s', (_, what, by) => {
   const { test, case: found, says } = book[name!]!;
   expect(by!.replaceAll('\\', '')).toBe(`${test}: ${found}`);
   expect(says).not.toMatch(/^not done/);
+});
+
+const faults = rows('fault');
+const held = faults.flatMap(([, by]) =>
+  [...by!.matchAll(/`([^`]+)`: (.+?)(?:; (?=`)|$)/g)].map(([, file, names]) => [file!, names!]),
+);
+/** Whether the file has a test of that name, as it stands in the source. */
+const hasTest = (file: string, name: string): boolean =>
+  [`${file}.test.ts`, `${file}.ts`, file].some((path) => existsSync(join(ROOT, path)) && source(path).includes(name));
+
+test('each fault has a test, and something that was taken out', () => {
+  expect(faults.length).toBeGreaterThan(15);
+  for (const [fault, by, out] of faults) expect([fault, by, out]).toEqual([fault, expect.stringMatching(/^`.+`: ./), expect.stringMatching(/./)]); // prettier-ignore
+});
+
+test.each(held.flatMap(([file, names]) => names!.split('; ').map((name) => [file, name.replaceAll('\\|', '|')])))(
+  '%s: %s',
+  (file, name) => expect(hasTest(file!, name!)).toBe(true),
+);
+
+test('a test that is not there is found', () => {
+  expect(hasTest('test/shm/trust', 'users apart')).toBe(true);
+  expect(hasTest('test/shm/trust', 'users together')).toBe(false);
+  expect(hasTest('test/shm/nothing', 'users apart')).toBe(false);
 });
