@@ -425,6 +425,56 @@ TEST(who_came_while_nobody_slept_is_missed_when_it_dies) {
   }
 }
 
+TEST(a_question_counts_what_the_dead_held_and_so_does_a_call_that_always_finds_something) {
+  const SegmentOptions options = options_for(__func__);
+  for (const bool asks : {true, false}) {
+    auto queue = make(__func__);  // it never waits, so that nothing is watched for
+    for (const char* text : {"a", "b", "c"}) CHECK(put(*queue, text) == Outcome::kOk);
+    Child child([&](const Child& here) {
+      auto other = Queue::open(options, Create::kNever);
+      Item item;
+      if (other->lease(&item) != Outcome::kOk) return false;
+      here.say();
+      here.stay();
+      return true;
+    });
+    child.hear();
+    child.end();
+    CHECK(queue->size() == 2);
+    if (asks) {
+      CHECK(within(kSoonMs, [&] {
+        queue->refresh();
+        return queue->size() == 3;
+      }));
+      CHECK(get(*queue) == "a");
+    } else {
+      CHECK(within(kSoonMs, [&] { return get(*queue) == "a" || put(*queue, "d") != Outcome::kOk; }));
+    }
+    while (get(*queue) != "<none>") continue;
+  }
+}
+
+TEST(what_an_onlooker_finds_of_the_dead_after_the_end_is_dropped_by_the_next_who_asks) {
+  const SegmentOptions options = options_for(__func__);
+  auto queue = make(__func__);
+  const auto onlooker = Queue::inspect(Segment::open_file(Segment::file_of(options.name)));
+  CHECK(put(*queue, "a") == Outcome::kOk);
+  Child child([&](const Child& here) {
+    auto other = Queue::open(options, Create::kNever);
+    Item item;
+    if (other->lease(&item) != Outcome::kOk) return false;
+    here.say();
+    here.stay();
+    return true;
+  });
+  child.hear();
+  queue->shut_down(true);
+  CHECK(!queue->joined());
+  child.end();
+  CHECK(within(kSoonMs, [&] { return onlooker->reap() == 1; }));
+  CHECK(queue->joined());
+}
+
 // ── leaving ────────────────────────────────────────────────────────────────
 
 TEST(who_leaves_minds_who_has_come_to_its_entry_by_then) {

@@ -231,3 +231,18 @@ TEST(who_is_interrupted_tries_again) {
   blocked.interrupt(*getter);
   CHECK(blocked.is_woken());
 }
+
+TEST(a_newcomer_rings_nobody_at_an_entry_that_is_free) {
+  auto queue = make(__func__);
+  auto second = make(__func__);
+  auto third = make(__func__);
+  Participant<StdMemory>& entry = queue->segment().shared().participants[3];
+  third->close();
+  second->close();
+  // As one leaves it who dies before its bell is down, with an event loop that cannot be reached by a pipe.
+  entry.bell[kGetters].store(Bell::kParked);
+  entry.bell_tag.store(1);
+  const Nudges nudges(*queue);
+  auto newcomer = make(__func__);
+  CHECK(queue->segment().shared().participants[2].identity != 0 && entry.identity == 0 && !nudges.came());
+}

@@ -348,4 +348,36 @@ TEST(who_could_not_follow_up_a_wake_for_lack_of_a_thread_follows_up_the_next) {
   for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);
 }
 
+TEST(a_follow_up_that_a_pause_does_in_vain_does_not_bring_the_watcher_back) {
+  const SegmentOptions options = options_for("paused");
+  auto sleeper = Queue::open(options, Create::kIfMissing);
+  const LoopBell bell;
+  bell.hang_up(*sleeper);
+  int word[2];
+  int answer[2];
+  CHECK(pipe(word) == 0 && pipe(answer) == 0);
+  char byte = 0;
+  const pid_t child = in_child([&] {
+    auto putter = Queue::open(options, Create::kIfMissing);
+    // It has not rung there yet: the other one begins to wait only now.
+    CHECK(write(word[1], "o", 1) == 1 && read(answer[0], &byte, 1) == 1);
+    {
+      const NoDescriptors none;
+      CHECK(put(*putter));  // its ring does not get through, and is due again and again
+      Watcher::instance().pause();
+      CHECK(Watcher::is_paused());
+    }
+    Watcher::instance().resume();
+    CHECK(bell.rings(kSoonMs));
+    putter->close();
+  });
+  CHECK(read(word[0], &byte, 1) == 1);
+  sleeper->begin_waiting(kGetters);
+  CHECK(write(answer[1], "s", 1) == 1);
+  CHECK(ends_well(child));
+  sleeper->stop_waiting(kGetters);
+  CHECK(take(*sleeper));
+  for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);
+}
+
 int main(int argc, char** argv) { return check::main(argc, argv); }

@@ -57,6 +57,7 @@ const TESTS = [
   { name: 'members', command: ['members'], seconds: 40, outside: true },
   { name: 'watching', command: ['watching'], seconds: 40, outside: true },
   { name: 'doorbells', command: ['doorbells'], seconds: 40, outside: true },
+  { name: 'segments', command: ['segments'], seconds: 40, outside: true },
   { name: 'life', command: ['life'], seconds: 60, outside: true },
   {
     name: 'model',

@@ -1,0 +1,434 @@
+// A segment's file: what it says of itself, whose it may be, what is refused, and how its name comes and goes.
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "core/errors.h"
+#include "core/os/process.h"
+#include "core/segment/format.h"
+#include "core/segment/segment.h"
+
+using namespace sage;
+
+namespace {
+
+SegmentOptions options_for(const char* test) {
+  SegmentOptions options;
+  options.name = std::string("test+segments.") + test + "." + std::to_string(getpid());
+  options.queue_id = test;
+  options.maxsize = 8;
+  options.capacity_bytes = 4096;
+  return options;
+}
+
+std::unique_ptr<Segment> open(const SegmentOptions& options, Create create = Create::kIfMissing) {
+  bool created = false;
+  return Segment::open(options, create, &created);
+}
+
+std::string path_of(const SegmentOptions& options) {
+  return Segment::directory() + "/" + Segment::file_of(options.name);
+}
+
+bool has_name(const SegmentOptions& options) {
+  struct stat info;
+  return lstat(path_of(options).c_str(), &info) == 0;
+}
+
+std::string code_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const SegmentFailure& failure) {
+    return failure.code();
+  }
+  return "";
+}
+
+/// Takes the name away when the test is over, whatever became of it.
+struct Cleared {
+  const std::string path;
+  explicit Cleared(const SegmentOptions& options) : path(path_of(options)) {}
+  ~Cleared() {
+    unlink(path.c_str());
+    rmdir(path.c_str());
+  }
+};
+
+int descriptors_here() {
+  int count = 0;
+  DIR* stream = opendir("/proc/self/fd");
+  CHECK(stream != nullptr);
+  while (readdir(stream) != nullptr) ++count;
+  closedir(stream);
+  return count;
+}
+
+int mappings_here() {
+  std::ifstream maps("/proc/self/maps");
+  int count = 0;
+  for (std::string line; std::getline(maps, line);) ++count;
+  return count;
+}
+
+std::vector<std::string> names_here() {
+  std::vector<std::string> names;
+  DIR* stream = opendir(Segment::directory().c_str());
+  CHECK(stream != nullptr);
+  while (const dirent* entry = readdir(stream)) names.emplace_back(entry->d_name);
+  closedir(stream);
+  return names;
+}
+
+/// Runs `body` as another user; whether it went well.
+template <class Body>
+bool as_somebody_else(Body body) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(20);
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    _exit(body() ? 0 : 1);
+  }
+  int status = 0;
+  return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/// The file of a segment, changed byte by byte.
+void change(const SegmentOptions& options, const std::function<void(Header&)>& how) {
+  const int fd = ::open(path_of(options).c_str(), O_RDWR);
+  Header header;
+  CHECK(fd >= 0 && pread(fd, &header, sizeof header, 0) == sizeof header);
+  how(header);
+  CHECK(pwrite(fd, &header, sizeof header, 0) == sizeof header);
+  close(fd);
+}
+
+}  // namespace
+
+TEST(a_segment_says_what_it_was_made_with) {
+  SegmentOptions options = options_for(__func__);
+  options.kind = Kind::kShm;
+  options.mode = 0640;
+  options.auto_cleanup = false;
+  options.schema = "what its items look like";
+  const Cleared cleared(options);
+  const int descriptors = descriptors_here();
+  const int mappings = mappings_here();
+  {
+    bool created = false;
+    const auto made = Segment::open(options, Create::kIfMissing, &created);
+    CHECK(created);
+    const auto found = Segment::open(options, Create::kIfMissing, &created);
+    CHECK(!created);
+    for (const auto& segment : {made.get(), found.get()}) {
+      const Header& header = segment->header();
+      CHECK(segment->name() == options.name && segment->queue_id() == options.queue_id);
+      CHECK(segment->path() == path_of(options) && segment->descriptor() >= 0);
+      CHECK(header.magic == kMagic && header.layout_version == kLayoutVersion && header.kind == 1);
+      CHECK(header.mode == 0640 && header.owner_uid == geteuid() && header.auto_cleanup == 0);
+      CHECK(header.maxsize == 8 && header.capacity_bytes == 4096 && header.checksum == format::checksum(header));
+      CHECK(header.creation_id[0] != 0 && header.creation_id[0] != header.creation_id[1]);
+      const auto now = static_cast<uint64_t>(time(nullptr)) * 1000000;
+      CHECK(header.created_us > now - 60'000'000 && header.created_us < now + 60'000'000);
+      CHECK(header.boot_id[0] == own_boot().high && header.boot_id[1] == own_boot().low);
+      CHECK(!segment->from_earlier_boot() && !segment->retired() && segment->may_unlink());
+      CHECK(segment->owner_uid() == geteuid() && segment->group() == getegid());
+      // The group may not write, and so it may not read either.
+      CHECK(segment->permissions() == 0600 && segment->schemas().list() == std::vector<std::string>{options.schema});
+      struct stat info;
+      CHECK(stat(path_of(options).c_str(), &info) == 0 && info.st_ino == segment->file().inode);
+      CHECK(info.st_dev == segment->file().device && (info.st_mode & 07777) == 0600);
+      CHECK(static_cast<uint64_t>(info.st_size) == header.total_bytes);
+    }
+    CHECK(found->header().creation_id[0] == made->header().creation_id[0]);
+    // What lies across the end of the payload area is in one piece.
+    made->payload()[0] = 'x';
+    CHECK(found->payload()[0] == 'x' && found->payload()[found->header().area_bytes] == 'x');
+    FileId id;
+    CHECK(Segment::find(options, &id) && id.inode == made->file().inode && id.device == made->file().device);
+    const auto copy = Segment::read_file(Segment::file_of(options.name));
+    CHECK(copy->name() == options.name && copy->shared().control->life == made->shared().control->life);
+    copy->shared().control->life = 5;
+    CHECK(made->shared().control->life == 0);
+    made->shared().control->life = 6;
+    CHECK(copy->shared().control->life == 5);
+    const auto opened = Segment::open_file(Segment::file_of(options.name));
+    CHECK(opened->shared().control->life == 6);
+  }
+  CHECK(descriptors_here() == descriptors && mappings_here() <= mappings + 2);
+  const int once = mappings_here();
+  for (int times = 0; times < 20; ++times) {
+    open(options);
+    Segment::open_file(Segment::file_of(options.name));
+    Segment::read_file(Segment::file_of(options.name));
+  }
+  CHECK(descriptors_here() == descriptors && mappings_here() <= once + 2);
+}
+
+TEST(of_two_segments_no_two_have_one_creation) {
+  const SegmentOptions first = options_for("first");
+  const SegmentOptions second = options_for("second");
+  const Cleared cleared(first);
+  const Cleared cleared_too(second);
+  const auto one = open(first);
+  const auto other = open(second);
+  CHECK(one->header().creation_id[0] != other->header().creation_id[0]);
+  CHECK(one->header().creation_id[1] != other->header().creation_id[1]);
+}
+
+TEST(a_segment_of_an_earlier_start_of_the_system_is_known_as_one) {
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  open(options);
+  for (const int half : {0, 1}) {
+    change(options, [&](Header& header) {
+      header.boot_id[half] += 1;
+      header.checksum = format::checksum(header);
+    });
+    CHECK(open(options, Create::kNever)->from_earlier_boot());
+    change(options, [&](Header& header) {
+      header.boot_id[half] -= 1;
+      header.checksum = format::checksum(header);
+    });
+    CHECK(!open(options, Create::kNever)->from_earlier_boot());
+  }
+  change(options, [](Header& header) {
+    header.boot_id[0] = header.boot_id[1] = 0;
+    header.checksum = format::checksum(header);
+  });
+  CHECK(!open(options, Create::kNever)->from_earlier_boot());  // it does not say
+}
+
+TEST(what_nobody_made_is_not_there_unless_it_is_asked_for) {
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  FileId id;
+  CHECK(!Segment::find(options, &id) && open(options, Create::kNever) == nullptr);
+  CHECK(Segment::open_file(Segment::file_of(options.name)) == nullptr);
+  CHECK(Segment::read_file(Segment::file_of(options.name)) == nullptr && !has_name(options));
+}
+
+TEST(more_than_a_segment_may_hold_is_refused_before_anything_is_made) {
+  struct Case {
+    const char* code;
+    std::function<void(SegmentOptions&)> how;
+  };
+  const Case cases[] = {
+      {"ERR_SEGMENT_NAME", [](SegmentOptions& options) { options.name = std::string(kNameBytes + 1, 'n'); }},
+      {"ERR_SEGMENT_NAME", [](SegmentOptions& options) { options.queue_id = std::string(kQueueIdBytes + 1, 'q'); }},
+      {"ERR_SEGMENT_NO_SPACE", [](SegmentOptions& options) { options.schema = std::string(kSchemaBytes - 7, 's'); }},
+      {"ERR_SEGMENT_NO_SPACE", [](SegmentOptions& options) { options.maxsize = format::kMaxItems + 1; }},
+      {"ERR_SEGMENT_NO_SPACE", [](SegmentOptions& options) { options.capacity_bytes = 0; }},
+      {"ERR_SEGMENT_NO_SPACE", [](SegmentOptions& options) { options.capacity_bytes = format::kMaxCapacity + 1; }},
+      {"", [](SegmentOptions& options) { options.queue_id = std::string(kQueueIdBytes, 'q'); }},
+      {"", [](SegmentOptions& options) { options.schema = std::string(kSchemaBytes - 8, 's'); }},
+  };
+  for (const Case& one : cases) {
+    SegmentOptions options = options_for(__func__);
+    one.how(options);
+    const Cleared cleared(options);
+    CHECK(code_of([&] { open(options); }) == one.code && has_name(options) == (*one.code == 0));
+  }
+}
+
+TEST(what_is_no_whole_segment_is_refused_and_stays) {
+  struct Case {
+    const char* what;
+    const char* code;
+    std::function<void(const SegmentOptions&)> make;
+  };
+  const auto garbage = [](const SegmentOptions& options, size_t bytes) {
+    std::ofstream(path_of(options)) << std::string(bytes, 'g');
+  };
+  const auto changed = [](const std::function<void(Header&)>& how, bool sum = true) {
+    return [how, sum](const SegmentOptions& options) {
+      open(options);
+      change(options, [&](Header& header) {
+        how(header);
+        if (sum) header.checksum = format::checksum(header);
+      });
+    };
+  };
+  const Case cases[] = {
+      {"directory", "ERR_SEGMENT_CORRUPT", [](auto& options) { mkdir(path_of(options).c_str(), 0700); }},
+      {"pipe", "ERR_SEGMENT_CORRUPT", [](auto& options) { mkfifo(path_of(options).c_str(), 0600); }},
+      {"link", "ERR_SEGMENT_CORRUPT", [](auto& options) { (void)!symlink("/dev/null", path_of(options).c_str()); }},
+      {"empty", "ERR_SEGMENT_CORRUPT", [&](auto& options) { garbage(options, 0); }},
+      {"short", "ERR_SEGMENT_CORRUPT", [&](auto& options) { garbage(options, sizeof(Header) - 1); }},
+      {"garbage", "ERR_SEGMENT_CORRUPT", [&](auto& options) { garbage(options, 100000); }},
+      {"cut", "ERR_SEGMENT_CORRUPT",
+       [](auto& options) {
+         const uint64_t bytes = open(options)->header().total_bytes;
+         CHECK(truncate(path_of(options).c_str(), static_cast<off_t>(bytes - 4096)) == 0);
+       }},
+      {"sparse", "ERR_SEGMENT_CORRUPT",
+       [](auto& options) {
+         const uint64_t bytes = open(options)->header().total_bytes;
+         CHECK(truncate(path_of(options).c_str(), 65536) == 0);
+         CHECK(truncate(path_of(options).c_str(), static_cast<off_t>(bytes)) == 0);
+       }},
+      {"version", "ERR_SEGMENT_VERSION", changed([](Header& header) { header.layout_version += 1; })},
+      {"feature", "ERR_SEGMENT_VERSION", changed([](Header& header) { header.incompatible_features = 1; })},
+      {"sum", "ERR_SEGMENT_CORRUPT", changed([](Header& header) { header.maxsize += 1; }, false)},
+      {"sizes", "ERR_SEGMENT_CORRUPT", changed([](Header& header) { header.slot_count *= 2; })},
+      {"cursors", "ERR_SEGMENT_CORRUPT",
+       [](auto& options) { open(options)->shared().control->head = Cursor::make(100, 0, 0); }},
+  };
+  for (const Case& one : cases) {
+    const SegmentOptions options = options_for((std::string(__func__) + "." + one.what).c_str());
+    const Cleared cleared(options);
+    one.make(options);
+    const int descriptors = descriptors_here();
+    const int mappings = mappings_here();
+    for (const Create how : {Create::kNever, Create::kIfMissing, Create::kExclusive}) {
+      const std::string code = code_of([&] { open(options, how); });
+      if (code != one.code) std::fprintf(stderr, "%s: %s\n", one.what, code.c_str());
+      CHECK(code == one.code && has_name(options));
+    }
+    const std::string file = Segment::file_of(options.name);
+    CHECK(code_of([&] { Segment::open_file(file); }) == one.code);
+    CHECK(code_of([&] { Segment::read_file(file); }) == one.code);
+    CHECK(descriptors_here() == descriptors && mappings_here() <= mappings + 2);
+  }
+}
+
+TEST(a_segment_under_the_shortened_name_of_another_queue_is_not_taken_for_its_own) {
+  SegmentOptions options = options_for(__func__);
+  const SegmentOptions other = options_for("another");
+  const Cleared cleared(options);
+  const Cleared cleared_too(other);
+  open(other);
+  CHECK(rename(path_of(other).c_str(), path_of(options).c_str()) == 0);
+  CHECK(code_of([&] { open(options); }) == "ERR_SEGMENT_NAME" && has_name(options));
+}
+
+TEST(a_retired_segment_is_never_attached_to_and_its_removal_is_finished) {
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  open(options)->shared().control->life = Life::kRetired;
+  CHECK(open(options, Create::kNever) == nullptr && !has_name(options));
+  open(options)->shared().control->life = Life::kRetired;
+  bool created = false;
+  const auto fresh = Segment::open(options, Create::kIfMissing, &created);
+  CHECK(created && !fresh->retired() && has_name(options));
+}
+
+TEST(a_name_is_taken_away_from_its_own_segment_only) {
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  auto first = open(options);
+  CHECK(unlink(path_of(options).c_str()) == 0);
+  const auto second = open(options);
+  CHECK(first->unlink_name() && has_name(options));  // it has no name any more
+  const int remover = ::open(path_of(options).c_str(), O_RDWR);
+  CHECK(remover >= 0 && flock(remover, LOCK_EX) == 0);
+  CHECK(first->unlink_name());  // whoever is at the other one's
+  CHECK(!second->unlink_name() && has_name(options));
+  close(remover);
+  const int descriptors = descriptors_here();
+  CHECK(second->unlink_name() && !has_name(options) && second->unlink_name());
+  CHECK(descriptors_here() <= descriptors + 1);  // room is being given up until its memory is
+  first.reset();
+}
+
+TEST(there_is_room_or_it_is_said_that_there_is_none_and_nothing_is_left) {
+  SegmentOptions options = options_for(__func__);
+  options.capacity_bytes = format::kMaxCapacity;
+  const Cleared cleared(options);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(20);
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit small{1 << 20, 1 << 20};
+    CHECK(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const auto names = names_here();
+    const int descriptors = descriptors_here();
+    const std::string code = code_of([&] { open(options); });
+    _exit(code == "ERR_SEGMENT_RESOURCES" && names_here() == names && descriptors_here() == descriptors ? 0 : 1);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+}
+
+// ── whose it may be ────────────────────────────────────────────────────────
+
+TEST(a_segment_of_another_user_is_attached_to_only_where_that_is_wanted) {
+  if (geteuid() != 0) return;  // only root gives files away
+  SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  open(options);
+  CHECK(chown(path_of(options).c_str(), 12345, getegid()) == 0);
+  const auto refuses = [&](const SegmentOptions& asked) {
+    FileId id;
+    const std::string code = code_of([&] { Segment::find(asked, &id); });
+    CHECK(code == code_of([&] { open(asked); }) && code == code_of([&] { open(asked, Create::kNever); }));
+    return code == "ERR_SEGMENT_PERMISSION";
+  };
+  CHECK(refuses(options));
+  SegmentOptions trusting = options;
+  trusting.trusted_uids = {1, 12345};
+  CHECK(!refuses(trusting));
+  SegmentOptions shared = options;
+  shared.mode = 0660;
+  CHECK(!refuses(shared));
+  shared.owner_uid = 0;  // whoever else may use it: it is to be root's
+  CHECK(refuses(shared));
+  SegmentOptions his = options;
+  his.owner_uid = 12345;
+  CHECK(!refuses(his) && open(his)->owner_uid() == 12345);
+  // To look at, it is as private as its permissions say.
+  const std::string file = Segment::file_of(options.name);
+  CHECK(code_of([&] { Segment::open_file(file); }) == "ERR_SEGMENT_PERMISSION");
+  CHECK(code_of([&] { Segment::read_file(file); }) == "ERR_SEGMENT_PERMISSION");
+  CHECK(chmod(path_of(options).c_str(), 0660) == 0);
+  CHECK(Segment::open_file(file)->permissions() == 0660 && Segment::read_file(file) != nullptr);
+}
+
+TEST(only_its_owner_may_create_it) {
+  SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  options.owner_uid = static_cast<int64_t>(geteuid()) + 1;
+  CHECK(open(options, Create::kNever) == nullptr);
+  CHECK(code_of([&] { open(options); }) == "ERR_SEGMENT_PERMISSION" && !has_name(options));
+  options.owner_uid = geteuid();
+  CHECK(open(options) != nullptr);
+}
+
+TEST(where_the_directory_is_sticky_only_the_owner_takes_the_name_away) {
+  struct stat folder;
+  CHECK(stat(Segment::directory().c_str(), &folder) == 0);
+  if (geteuid() != 0 || (folder.st_mode & S_ISVTX) == 0) return;
+  SegmentOptions options = options_for(__func__);
+  options.mode = 0666;
+  const Cleared cleared(options);
+  const auto own = open(options);
+  CHECK(own->may_unlink());
+  own->shared().control->life = Life::kRetired;
+  CHECK(as_somebody_else([&] {
+    const auto other = Segment::open_file(Segment::file_of(options.name));
+    const bool may = other->may_unlink() || other->unlink_name();
+    const uint32_t start = monotonic_ms();
+    const bool told = code_of([&] { open(options); }) == "ERR_SEGMENT_PERMISSION";
+    return !may && told && monotonic_ms() - start >= 190 && has_name(options);
+  }));
+  CHECK(open(options, Create::kNever) == nullptr && !has_name(options));
+  SegmentOptions his = options;
+  CHECK(as_somebody_else([&] { return open(his)->may_unlink() && open(his)->unlink_name(); }));
+  CHECK(!has_name(options));
+}
+
+int main(int argc, char** argv) { return check::main(argc, argv); }
