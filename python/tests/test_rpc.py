@@ -497,3 +497,23 @@ def test_a_forked_child_is_told_to_resolve_anew(server, name):
         os.waitpid(child, 0)
         remote.put("the parent goes on", timeout=20)
         assert remote.get(timeout=20) == "the parent goes on"
+
+
+def test_what_is_sent_late_is_decided_by_the_queue(through, monkeypatch):
+    """A call whose time is over before it is on its way does not say that there is no room, or nothing to have."""
+    owner, remote = through
+    assert remote.qsize() == 0
+    client = remote._client
+    flush = client.connection.flush
+
+    def flush_locked():
+        with client.lock:
+            flush()
+
+    # The thread that sends comes to it late, as it may on a busy machine.
+    monkeypatch.setattr(client.connection, "flush", lambda: threading.Timer(0.05, flush_locked).start())
+    remote.put("there is room", timeout=0.005)
+    assert remote.get(timeout=0.005) == "there is room"
+    with pytest.raises(QueueEmptyError):
+        remote.get(timeout=0.005)
+    assert owner.empty()

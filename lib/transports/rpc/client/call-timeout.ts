@@ -13,6 +13,8 @@ export const ANSWER_WITHIN_MS = 3000;
 export class CallTimeout {
   private readonly started: number;
   private alarm: Alarm | undefined;
+  /** It waits for an answer, or for its turn, and for the queue no longer. */
+  isLate = false;
 
   constructor(
     /** 0: the call does not wait for the queue. Infinity: for ever. */
@@ -33,11 +35,12 @@ export class CallTimeout {
     return performance.now() - this.started;
   }
 
-  /** Calls `expired` when the wait is over; with `late`, once an answer should long have come. */
+  /** Calls `expired` when the wait is over; with `late`, once an answer should long have come, also to what was sent only after that. */
   arm(expired: () => void, late: boolean): void {
     if (this.timeoutMs === Infinity) return;
-    const allowed =
-      this.timeoutMs === 0 ? this.connection.answerWithinMs : this.timeoutMs + (late ? ANSWER_GRACE_MS : 0);
+    this.isLate = late;
+    const grown = late ? Math.max(this.timeoutMs, this.elapsedMs()) + ANSWER_GRACE_MS : this.timeoutMs;
+    const allowed = this.timeoutMs === 0 ? this.connection.answerWithinMs : grown;
     this.alarm?.cancel();
     this.alarm = new Alarm(this.started + allowed, expired, this.connection.referenced);
   }

@@ -346,12 +346,21 @@ export class PendingGets {
     const { where, isOpen, lastFailure } = this.connection;
     if (!isOpen && call.deadline.extend(() => this.expire(call))) return;
     if (!isOpen) return this.abort(call, unreachable('get', where, call.deadline, lastFailure));
-    // More gets wait than the server takes at a time, or before this one.
-    if (call.state === 'unsent') return this.finish(call, () => call.reject(new QueueEmptyError()));
     const waited = Math.round(call.deadline.elapsedMs());
+    if (call.state === 'unsent') return this.expireInLine(call, waited);
     this.cancel(call);
     this.failWith(call, new QueueConnectionError(`get: ${where} has not answered within ${waited} ms`));
     this.connection.scheduleFlush();
+  }
+
+  /** There is a stream, and the server was not asked on behalf of the call: that the queue was empty is known where others wait before it. */
+  private expireInLine(call: GetCall, waited: number): void {
+    const { where } = this.connection;
+    const othersWait = this.sent.size >= this.window || this.asked !== undefined;
+    if (othersWait) return this.finish(call, () => call.reject(new QueueEmptyError()));
+    // A turn of the event loop, and the server knows.
+    if (!call.deadline.isLate) return call.deadline.arm(() => this.expire(call), true);
+    this.finish(call, () => call.reject(new QueueConnectionError(`get: not sent to ${where} within ${waited} ms`)));
   }
 }
 

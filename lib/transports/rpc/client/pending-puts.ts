@@ -374,7 +374,7 @@ export class PendingPuts {
         unknownOutcome(`sent to ${where} and waited ${waited} ms for the connection to come back: ${reason}`),
       );
     }
-    if (!sent) return this.fail(call, full(waited));
+    if (!sent) return this.expireInLine(call, waited);
     const silent = unknownOutcome(`sent to ${where}, which has not answered within ${waited} ms`);
     if (!call.immediate && call.allSent) {
       // The server should have answered by itself.
@@ -382,6 +382,23 @@ export class PendingPuts {
       return this.fail(call, silent);
     }
     this.giveUp(call, call.immediate ? silent : full(waited));
+  }
+
+  /** There is a stream, and nothing of the call is on its way: whether there was no room is known only where room is what the line waits for. */
+  private expireInLine(call: PutCall, waited: number): void {
+    const { where } = this.connection;
+    const notSent = (why: string): QueueConnectionError =>
+      new QueueConnectionError(`put: not sent to ${where} within ${waited} ms, since ${why}`);
+    const [first] = this.unsent;
+    if (this.again.length > 0) {
+      const breaks = this.chunks[0]?.breaks ?? 0;
+      return this.fail(call, notSent(`what was put before it has broken the connection ${breaks} times`));
+    }
+    const waitsForRoom = first instanceof PutCall && !this.window.admits(first.items.length(first.next));
+    if (waitsForRoom) return this.fail(call, full(waited));
+    // The line moves: a turn of the event loop, and the server knows.
+    if (!call.deadline.isLate) call.deadline.arm(() => this.expire(call), true);
+    else this.fail(call, notSent('other puts of this handle were sent before it'));
   }
 }
 

@@ -199,9 +199,19 @@ class Gets:
             return
         if not connection.is_open:
             self._finish(call, unreachable("get", where, call, connection.last_failure))
-        elif call.request == 0:  # more gets wait than the server takes at a time, or before this one
-            self._finish(call, QueueEmptyError("The queue is empty."))
+        elif call.request == 0:
+            self._expire_in_line(call)
         else:
             self._cancel(call)
             late = QueueConnectionError(f"get: {where} has not answered within {call.elapsed_ms()} ms")
             self._fail(call, late)
+
+    def _expire_in_line(self, call: GetCall) -> None:
+        """There is a stream, and the server was not asked on behalf of the call: that the queue was empty is known where others wait before it."""
+        if len(self._sent) >= self._window:
+            self._finish(call, QueueEmptyError("The queue is empty."))
+        elif not call.late:
+            call.arm(late=True)  # a moment, and the server knows
+        else:
+            where = self._client.connection.where
+            self._finish(call, QueueConnectionError(f"get: not sent to {where} within {call.elapsed_ms()} ms"))

@@ -26,6 +26,8 @@ class PendingCall:
         self.waker = waker
         self._started = time.monotonic()
         self.limit: float | None = None
+        #: It waits for an answer, or for its turn, and for the queue no longer.
+        self.late = False
         self.done = False
         self.outcome: Any = None
         self.error: BaseException | None = None
@@ -48,9 +50,12 @@ class PendingCall:
         return min(LONGEST_MS, math.ceil(max(0.0, self.timeout - self.elapsed()) * 1000))
 
     def arm(self, late: bool) -> None:
-        """The call expires when its wait is over; with `late`, once an answer should long have come."""
-        if self.timeout is not None:
-            self.limit = self._started + (ANSWER_WITHIN if self.timeout == 0 else self.timeout + (GRACE if late else 0))
+        """The call expires when its wait is over; with `late`, once an answer should long have come, also to what was sent only after that."""
+        if self.timeout is None:
+            return
+        self.late = late
+        allowed = max(self.timeout, self.elapsed()) + GRACE if late else self.timeout
+        self.limit = self._started + (ANSWER_WITHIN if self.timeout == 0 else allowed)
 
     def expire_in(self, seconds: float) -> None:
         self.limit = time.monotonic() + seconds

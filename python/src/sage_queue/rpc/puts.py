@@ -343,7 +343,7 @@ class Puts:
                 waiting = f"sent to {connection.where} and waited {waited} ms for the connection to come back: {reason}"
                 self._fail(call, unknown_outcome(waiting))
         elif call.chunks == 0:
-            self._fail(call, full)
+            self._expire_in_line(call, full)
         else:
             silent = unknown_outcome(f"sent to {connection.where}, which has not answered within {waited} ms")
             if not call.immediate and not call.unsent and not call.reads:
@@ -351,3 +351,20 @@ class Puts:
                 self._fail(call, silent)
             else:
                 self._give_up(call, silent if call.immediate else full)
+
+    def _expire_in_line(self, call: PutCall, full: QueueFullError) -> None:
+        """There is a stream, and nothing of the call is on its way: whether there was no room is known only where room is what the line
+        waits for."""
+        where, waited = self._client.connection.where, call.elapsed_ms()
+        first = next((other for other in self._line if other.unsent), None)
+        if self._again:
+            reason = f"what was put before it has broken the connection {self._chunks[0].breaks} times"
+        elif first is None or not self._admits(len(first.unsent[0][0])):
+            self._fail(call, full)
+            return
+        elif not call.late:
+            call.arm(late=True)  # the line moves: a moment, and the server knows
+            return
+        else:
+            reason = "other puts of this handle were sent before it"
+        self._fail(call, QueueConnectionError(f"put: not sent to {where} within {waited} ms, since {reason}"))
