@@ -240,7 +240,7 @@ TEST(a_newcomer_rings_nobody_at_an_entry_that_is_free) {
   third->close();
   second->close();
   // As one leaves it who dies before its bell is down, with an event loop that cannot be reached by a pipe.
-  entry.bell[kGetters].store(Bell::kParked);
+  entry.bell[kGetters].store(Bell::kInLoop);
   entry.bell_tag.store(1);
   const Nudges nudges(*queue);
   auto newcomer = make(__func__);

@@ -1,4 +1,5 @@
 // A segment's file: what it says of itself, whose it may be, what is refused, and how its name comes and goes.
+// Past 400 lines: each case changes one thing of the file that the tools at the top make.
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>

@@ -2,17 +2,16 @@
  * Puts of one handle: sent in order, at most a window ahead of the server's answers, numbered so that the server applies
  * each once. A part of a call that was sent is a chunk; chunks are kept until the server has told their outcome.
  */
-import { QueueConnectionError, QueueFullError } from '../../../errors';
-import type { QueueError } from '../../../errors';
+import type { QueueConnectionError, QueueError } from '../../../errors';
 import { errorFromCode, itemTooLarge } from '../wire/errors';
 import type { ConnectionFailure } from '../wire/errors';
 import { toNumber } from '../wire/protocol';
 import type { Cancel, ClientFrame, Opened, Put, PutResult } from '../wire/protocol';
 import type { ItemBatch } from '../wire/item-batch';
 import type { Wait } from '../../../wait/options';
-import { CallTimeout, OUTCOME_UNKNOWN, unreachable } from './call-timeout';
+import { CallTimeout, unreachable } from './call-timeout';
 import type { Connection } from './connection';
-import { PutCall, PutPlace } from './put-call';
+import { full, PutCall, PutPlace, unknownOutcome, unsentInTime } from './put-call';
 import type { PutOutcome } from './put-call';
 import { PutFrameBuilder } from './put-frame-builder';
 import { PutWindow } from './put-window';
@@ -386,9 +385,7 @@ export class PendingPuts {
 
   /** There is a stream, and nothing of the call is on its way: whether there was no room is known only where room is what the line waits for. */
   private expireInLine(call: PutCall, waited: number): void {
-    const { where } = this.connection;
-    const notSent = (why: string): QueueConnectionError =>
-      new QueueConnectionError(`put: not sent to ${where} within ${waited} ms, since ${why}`);
+    const notSent = (why: string): QueueConnectionError => unsentInTime(this.connection.where, waited, why);
     const [first] = this.unsent;
     if (this.again.length > 0) {
       const breaks = this.chunks[0]?.breaks ?? 0;
@@ -400,12 +397,4 @@ export class PendingPuts {
     if (!call.deadline.isLate) call.deadline.arm(() => this.expire(call), true);
     else this.fail(call, notSent('other puts of this handle were sent before it'));
   }
-}
-
-function unknownOutcome(reason: string): QueueConnectionError {
-  return new QueueConnectionError(`put: ${reason}; ${OUTCOME_UNKNOWN}`, { outcome: 'unknown' });
-}
-
-function full(waited: number): QueueFullError {
-  return new QueueFullError(`the queue had no room within ${waited} ms`);
 }

@@ -1,5 +1,5 @@
 /** One put under way: its items, how far they have come, and how it ends. */
-import { QueueError } from '../../../errors';
+import { QueueConnectionError, QueueError, QueueFullError } from '../../../errors';
 import { withOutcomeUnknown } from '../../../queue/outcome';
 import { onAbort } from '../../../wait/abort-listeners';
 import type { ItemBatch } from '../wire/item-batch';
@@ -90,4 +90,18 @@ export class PutCall {
 export class PutPlace {
   /** Its source is silent: others pass meanwhile. */
   isAside = false;
+}
+
+/** It may be in the queue or not. */
+export function unknownOutcome(reason: string): QueueConnectionError {
+  return new QueueConnectionError(`put: ${reason}; ${OUTCOME_UNKNOWN}`, { outcome: 'unknown' });
+}
+
+export function full(waited: number): QueueFullError {
+  return new QueueFullError(`the queue had no room within ${waited} ms`);
+}
+
+/** None of it left this process. */
+export function unsentInTime(where: string, waited: number, why: string): QueueConnectionError {
+  return new QueueConnectionError(`put: not sent to ${where} within ${waited} ms, since ${why}`);
 }
