@@ -1,10 +1,20 @@
-/** Awaited calls that are answered at once would never let the event loop go on: after some, one waits for its next turn. */
+/** Awaited calls that are answered at once would never let the event loop go on: after some, or some time, one waits for its next turn. */
 const ANSWERS_PER_TURN = 512;
+const TURN_MS = 10;
+/** The question for the time costs as much as a call: it is asked after so many answers. */
+const ANSWERS_PER_LOOK = 64;
 let answers = 0;
+let look = ANSWERS_PER_LOOK;
+/** When the turn began that one of these calls waited for last. There may have been others since: then the next one comes early. */
+let began = performance.now();
 
 /** Counts items that were moved without waiting. */
 export function isTurnOver(moved: number): boolean {
   answers += moved;
+  if (answers >= look) {
+    look = answers + ANSWERS_PER_LOOK;
+    if (performance.now() - began > TURN_MS) answers = ANSWERS_PER_TURN + 1;
+  }
   return answers > ANSWERS_PER_TURN;
 }
 
@@ -12,6 +22,8 @@ export const nextTurn = (): Promise<void> =>
   new Promise((resolve) =>
     setImmediate(() => {
       answers = 0;
+      look = ANSWERS_PER_LOOK;
+      began = performance.now();
       resolve();
     }),
   );

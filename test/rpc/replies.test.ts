@@ -117,7 +117,7 @@ test('calls outlive a cut; after a longer one they reject, and the next ones are
   proxy.cut();
   await until(() => replySegments().length === 0, 15_000);
   proxy.refusing = false;
-  expect((await lost).message).toContain('dropped the replies');
+  expect((await lost).message).toContain('has dropped them');
   finish();
   expect(await one.call(2, { timeoutMs: 10_000 })).toBe(2);
 });

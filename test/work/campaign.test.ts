@@ -278,8 +278,10 @@ test.each(types)(
     }
     // Every tenth job is good: what made it a dead letter could only be its neighbours.
     expect(outcome.letters.filter(({ item }) => item.id >= 0 && item.id % 10 === 0)).toEqual([]);
+    // Over a network a death is no proof, and counts as a delivery that came back.
+    const unproved = type === 'rpc' ? '|came back each time' : '';
     for (const { item, error, crashes } of outcome.letters)
-      if (crashes === 0) expect(error.message).toMatch(new RegExp(`^bad luck of ${item.id}$|timeoutMs`));
+      if (crashes === 0) expect(error.message).toMatch(new RegExp(`^bad luck of ${item.id}$|timeoutMs${unproved}`));
     console.info(
       `${type}: ${outcome.deaths.size} workers died, ${dead.size} dead letters, ${again.length} jobs done again, p99 of the wait ${p99(outcome)} ms`,
     );
