@@ -230,13 +230,18 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   ref(): this {
+    this.setReferenced(true);
     return this;
   }
 
   /** Waiting calls do not keep the process alive. */
   unref(): this {
+    this.setReferenced(false);
     return this;
   }
+
+  /** What ref() and unref() come to. The calls of a type that has nothing here keep the process alive as whatever they wait for does. */
+  protected setReferenced(_referenced: boolean): void {}
 
   /** Counters of the queue. */
   async stats(): Promise<QueueStats> {

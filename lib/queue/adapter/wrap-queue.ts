@@ -315,18 +315,11 @@ class WrappedQueue<T> extends BaseQueue<T> {
     return typeof this.inner.stats === 'function' ? this.inner.stats() : super.stats();
   }
 
-  override ref(): this {
-    this.inner.ref?.();
-    this.puts.setReferenced(true);
-    this.gets.setReferenced(true);
-    return this;
-  }
-
-  override unref(): this {
-    this.inner.unref?.();
-    this.puts.setReferenced(false);
-    this.gets.setReferenced(false);
-    return this;
+  protected override setReferenced(referenced: boolean): void {
+    if (referenced) this.inner.ref?.();
+    else this.inner.unref?.();
+    this.puts.setReferenced(referenced);
+    this.gets.setReferenced(referenced);
   }
 
   override async close(): Promise<void> {

@@ -316,14 +316,8 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     this.tellEnd(new QueueClosedError());
   }
 
-  override ref(): this {
-    this.attachment.calls.setReferenced(true);
-    return this;
-  }
-
-  override unref(): this {
-    this.attachment.calls.setReferenced(false);
-    return this;
+  protected override setReferenced(referenced: boolean): void {
+    this.attachment.calls.setReferenced(referenced);
   }
 
   override async stats(): Promise<QueueStats> {

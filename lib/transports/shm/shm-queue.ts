@@ -195,14 +195,8 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.closeSync();
   }
 
-  override ref(): this {
-    this.attachment.calls.setReferenced(true);
-    return this;
-  }
-
-  override unref(): this {
-    this.attachment.calls.setReferenced(false);
-    return this;
+  protected override setReferenced(referenced: boolean): void {
+    this.attachment.calls.setReferenced(referenced);
   }
 
   override async stats(): Promise<QueueStats> {

@@ -223,15 +223,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     return closing;
   }
 
-  override ref(): this {
-    this.client.setReferenced(true);
-    return this;
-  }
-
-  /** Waiting calls do not keep the process alive. */
-  override unref(): this {
-    this.client.setReferenced(false);
-    return this;
+  protected override setReferenced(referenced: boolean): void {
+    this.client.setReferenced(referenced);
   }
 }
 
