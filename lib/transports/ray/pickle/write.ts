@@ -3,11 +3,23 @@
  * so there are no frames, and values are memoised only where a cycle or an identity must survive (nodes, not plain values).
  */
 import { types } from 'node:util';
+import { nothingToSend } from '../../../codec/refusals';
 import { arrayCall, dateCall } from './calls';
 import type { Call } from './calls';
 import { DEFAULT_LIMITS } from './limits';
+import { notSent, refuseLoss, refuseOwn } from './refusals';
 import type { WriteLimits } from './limits';
-import { isFrozenSet, isTuple, PickleError, PyByteArray, PyDict, PyException, PyFloat, PyFragment } from './types';
+import {
+  isFrozenSet,
+  isTuple,
+  ndarrayInfo,
+  PickleError,
+  PyByteArray,
+  PyDict,
+  PyException,
+  PyFloat,
+  PyFragment,
+} from './types';
 import { PyGlobal, PyList, PyNode, PyObject, PyPersistent, PySet, PyTuple } from './types';
 
 class Writer {
@@ -185,18 +197,21 @@ class Writer {
   private plain(value: object): void {
     if (Array.isArray(value)) return isTuple(value) ? this.tuple(value) : this.list(value);
     if (ArrayBuffer.isView(value)) return this.view(value);
+    if (value instanceof PyException) return this.write(PyException.rawOf(value));
+    if (types.isMap(value) || types.isSet(value) || types.isDate(value) || types.isAnyArrayBuffer(value))
+      refuseOwn(value, 0);
+    else if (types.isBoxedPrimitive(value)) refuseOwn(value, types.isStringObject(value) ? String(value).length : 0);
     if (types.isMap(value)) return this.dict(value);
     if (types.isSet(value)) return this.set(value);
     if (types.isDate(value)) return this.call(dateCall(value));
-    if (value instanceof PyException) return this.write(PyException.rawOf(value));
     if (types.isAnyArrayBuffer(value)) return this.binary(new Uint8Array(value));
     const boxed = value.valueOf();
     if (typeof boxed !== 'object' && typeof boxed !== 'function') return this.write(boxed);
     const toJSON = (value as { toJSON?: unknown }).toJSON;
     if (typeof toJSON === 'function') return this.write(toJSON.call(value));
-    if (types.isNativeError(value) || types.isRegExp(value) || types.isPromise(value) || types.isWeakMap(value)) {
-      throw new PickleError(`A ${value.constructor.name} cannot be sent to Python.`);
-    }
+    if (types.isNativeError(value)) throw new PickleError(`A ${value.constructor.name} cannot be sent to Python.`);
+    const refused = nothingToSend(value);
+    if (refused !== undefined) throw notSent(refused);
     return this.dict(Object.entries(value));
   }
 
@@ -204,12 +219,14 @@ class Writer {
     this.opcode(0x5d);
     if (items.length === 0) return;
     this.opcode(0x28);
+    refuseLoss(items);
     for (const item of items) this.write(item);
     this.opcode(0x65);
   }
 
   private tuple(items: readonly unknown[], write = (item: unknown): void => this.write(item)): void {
     if (items.length === 0) return this.opcode(0x29);
+    refuseLoss(items);
     if (items.length > 3) this.opcode(0x28);
     for (const item of items) write(item);
     this.opcode(items.length > 3 ? 0x74 : 0x84 + items.length);
@@ -244,8 +261,9 @@ class Writer {
 
   private view(value: ArrayBufferView): void {
     const array = arrayCall(value);
-    if (array === undefined) this.binary(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
-    else this.call(array);
+    if (array === undefined) return this.binary(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    if (ndarrayInfo(value) === undefined) refuseOwn(value, (value as Uint8Array).length);
+    this.call(array);
   }
 
   // ── nodes: identity and cycles are kept

@@ -1,0 +1,52 @@
+/** However a putMany into a Ray queue ends early, its error says how many items are in. */
+import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { Queue } from '../../lib';
+import { until } from '../rpc/support/fixture';
+import { FakeRay, fakeQueueActor } from './fake-ray';
+
+let ray: FakeRay;
+let queue: Queue<number>;
+let inside: unknown[];
+
+beforeEach(async () => {
+  ray = await new FakeRay().start();
+  ray.create = (maxsize) => {
+    const actor = fakeQueueActor(maxsize);
+    inside = actor.items;
+    return actor;
+  };
+  const descriptor = QueueDescriptor.createRayQueue('accepted', { address: ray.address, maxsize: 3 });
+  queue = resolveDescriptor<number>(descriptor);
+  await queue.qsize();
+});
+afterEach(async () => {
+  await queue.close();
+  await ray.stop();
+});
+
+const enough = Object.assign(new Error('enough'), { code: 'ABORT' });
+
+test.each<[string, string, (controller: AbortController) => unknown]>([
+  ['close()', 'ERR_QUEUE_CLOSED', () => queue.close()],
+  ['abort', 'ABORT', (controller) => controller.abort(enough)],
+])('ended by %s', async (_how, code, end) => {
+  const controller = new AbortController();
+  const error = queue.putMany([1, 2, 3, 4, 5], { signal: controller.signal }).catch((reason: unknown) => reason);
+  await until(() => inside.length === 3);
+  await end(controller);
+  expect(await error).toMatchObject({ code, accepted: 3 });
+  expect(inside).toEqual([1, 2, 3]);
+});
+
+test.each([{ timeoutMs: 100 }, { block: false }])('ended by %p', async (wait) => {
+  await expect(queue.putMany([1, 2, 3, 4, 5], wait)).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL', accepted: 3 });
+  expect(inside).toEqual([1, 2, 3]);
+});
+
+test('a source that throws', async () => {
+  const source = function* (): Generator<number> {
+    yield 1;
+    throw enough;
+  };
+  await expect(queue.putMany(source())).rejects.toMatchObject({ code: 'ABORT', accepted: 1 });
+});
