@@ -86,3 +86,14 @@ test('bytes that were transferred away before: refused, and what came before the
   expect(error).toMatchObject({ accepted: 1 });
   expect(await queue.getMany(3)).toEqual([1]);
 });
+
+test('a proxy of bytes is refused as by put, and what came before it is in', async () => {
+  const { port } = await fixture.serve();
+  const queue = fixture.client(port);
+  const proxy = new Proxy(new Uint8Array(2), {});
+  expect(await errorOf(queue.put(proxy))).toBeInstanceOf(SerializationError);
+  const error = await errorOf(queue.putMany([1, proxy, 2]));
+  expect(error).toBeInstanceOf(SerializationError);
+  expect(error).toMatchObject({ accepted: 1 });
+  expect(await queue.getMany(3)).toEqual([1]);
+});

@@ -1,5 +1,5 @@
 /** The items of one putMany, encoded, in batches that fit a frame. Whatever stops their source, what came before it goes in. */
-import { CODEC_RAW, encodeItem, refuseDetached } from '../../../codec/registry';
+import { CODEC_RAW, encodeItem, isBytes, refuseDetached } from '../../../codec/registry';
 import type { ItemCodec } from '../../../codec/registry';
 import { itemTooLarge } from '../wire/errors';
 import type { ItemBatch } from '../wire/item-batch';
@@ -30,7 +30,7 @@ class BatchEncoder<T> {
     let bytes: Uint8Array;
     let codec = CODEC_RAW;
     try {
-      if (this.plain && item instanceof Uint8Array) refuseDetached((bytes = item));
+      if (this.plain && isBytes(item)) refuseDetached((bytes = item));
       else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
       if (bytes.byteLength > this.maxItemBytes()) throw itemTooLarge(bytes.byteLength, this.maxItemBytes());
     } catch (error) {
