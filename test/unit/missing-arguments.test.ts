@@ -51,8 +51,8 @@ test.each(classes)('%s shows no undefined', (name, Kind) => {
 
 test('nor does what a call rejects with', async () => {
   for (const call of [
-    queue.get({ block: false }),
-    plain(queue).putMany([1], { timeoutMs: 0, signal: AbortSignal.abort(new main.QueueError('X', 'm')) }),
+    () => queue.get({ block: false }),
+    () => plain(queue).putMany([1], { timeoutMs: 0, signal: AbortSignal.abort(new main.QueueError('X', 'm')) }),
   ])
-    expect(inspect(await (call as Promise<unknown>).catch((error: unknown) => error))).not.toContain('undefined');
+    expect(inspect(await (call() as Promise<unknown>).catch((error: unknown) => error))).not.toContain('undefined');
 });
