@@ -52,6 +52,7 @@ test('one ends for itself, and the rest in the stretches that are left, in their
   expect(ended()).toEqual(['ack 2-3']);
   expect(table.open).toBe(4);
   expect([run.isOpen(0, 2), run.isOpen(2, 3), run.isOpen(1, 4), run.isOpen(3, 5)]).toEqual([true, false, false, true]);
+  expect([run.isAnyOpen(0, 2), run.isAnyOpen(2, 3), run.isAnyOpen(1, 4)]).toEqual([true, false, true]);
   void run.end(2, 3, false);
   expect(ended()).toEqual([]);
   void run.end(1, 4, false);
