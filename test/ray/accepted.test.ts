@@ -2,7 +2,8 @@
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { until } from '../rpc/support/fixture';
-import { FakeRay, fakeQueueActor } from './fake-ray';
+import { fakeQueueActor } from './fake-queue-actor';
+import { FakeRay } from './fake-ray';
 
 let ray: FakeRay;
 let queue: Queue<number>;
