@@ -7,21 +7,18 @@ import { FakeRay } from './fake-ray';
 
 let ray: FakeRay;
 let queue: Queue<number>;
-let inside: unknown[];
+let other: Queue<number>;
 
 beforeEach(async () => {
   ray = await new FakeRay().start();
-  ray.create = (maxsize) => {
-    const actor = fakeQueueActor(maxsize);
-    inside = actor.items;
-    return actor;
-  };
+  ray.create = fakeQueueActor;
   const descriptor = QueueDescriptor.createRayQueue('accepted', { address: ray.address, maxsize: 3 });
   queue = resolveDescriptor<number>(descriptor);
   await queue.qsize();
+  other = resolveDescriptor<number>(descriptor);
 });
 afterEach(async () => {
-  await queue.close();
+  await Promise.all([queue.close(), other.close()]);
   await ray.stop();
 });
 
@@ -33,15 +30,15 @@ test.each<[string, string, (controller: AbortController) => unknown]>([
 ])('ended by %s', async (_how, code, end) => {
   const controller = new AbortController();
   const error = queue.putMany([1, 2, 3, 4, 5], { signal: controller.signal }).catch((reason: unknown) => reason);
-  await until(() => inside.length === 3);
+  await until(async () => (await other.qsize()) === 3);
   await end(controller);
   expect(await error).toMatchObject({ code, accepted: 3 });
-  expect(inside).toEqual([1, 2, 3]);
+  expect(await other.getMany(5)).toEqual([1, 2, 3]);
 });
 
 test.each([{ timeoutMs: 100 }, { block: false }])('ended by %p', async (wait) => {
   await expect(queue.putMany([1, 2, 3, 4, 5], wait)).rejects.toMatchObject({ code: 'ERR_QUEUE_FULL', accepted: 3 });
-  expect(inside).toEqual([1, 2, 3]);
+  expect(await other.getMany(5)).toEqual([1, 2, 3]);
 });
 
 test('a source that throws', async () => {
