@@ -1,6 +1,7 @@
 /** Waiting puts of one Ray handle go in in the order in which they were made, a putMany as one of them. */
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
+import { until } from '../rpc/support/fixture';
 import { fakeQueueActor } from './fake-queue-actor';
 import { FakeRay } from './fake-ray';
 
@@ -37,4 +38,20 @@ describe.each(['attached', 'not attached yet'])('%s', (state) => {
     while (items.length < MANY + 3) items.push(...(await queue.getMany(5000, { timeoutMs: 10_000 })));
     expect(items).toEqual([0, ...many, MANY + 1, MANY + 2]);
   });
+});
+
+test('a source that is silent holds nobody up', async () => {
+  let speak!: () => void;
+  const spoken = new Promise<void>((resolve) => (speak = resolve));
+  const slowly = async function* (): AsyncGenerator<number> {
+    yield 1;
+    await spoken;
+    yield 3;
+  };
+  const many = queue.putMany(slowly());
+  await until(async () => (await queue.qsize()) === 1);
+  await queue.put(2);
+  speak();
+  expect(await many).toBe(2);
+  expect(await queue.getMany(3)).toEqual([1, 2, 3]);
 });
