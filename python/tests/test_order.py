@@ -8,7 +8,14 @@ import time
 import pytest
 
 import sage_queue
-from sage_queue import QueueClosedError, QueueEmptyError, QueueFullError, get_local_queue, resolve_descriptor
+from sage_queue import (
+    QueueClosedError,
+    QueueEmptyError,
+    QueueFullError,
+    get_local_queue,
+    memory_store,
+    resolve_descriptor,
+)
 
 
 class Custom:
@@ -114,7 +121,53 @@ def test_two_of_put_many_do_not_mix(make):
     assert items == [f"{name}{number}" for name in "ab" for number in range(50)]
 
 
-def test_the_source_of_put_many_may_use_the_queue(make):
+@pytest.fixture
+def patient(monkeypatch):
+    """A source may be silent for long before it is passed: time alone lets nobody by."""
+    monkeypatch.setattr(memory_store, "SILENT", 60)
+
+
+class Source:
+    """Gives `first`, and `last` once it is told to: in between it is read, and says nothing."""
+
+    def __init__(self, first, last):
+        self._items = [first, last]
+        self.reading, self.go_on = threading.Event(), threading.Event()
+
+    def __iter__(self):
+        yield self._items[0]
+        self.reading.set()
+        assert self.go_on.wait(20)
+        yield self._items[1]
+
+
+def test_a_put_does_not_pass_a_source_that_is_being_read(make, patient):
+    queue = make(0)
+    others, source = Others(queue), Source("a0", "a1")
+    others.start("puts", "many", lambda: queue.put_many(source))
+    assert source.reading.wait(20)
+    others.start("puts", "one", lambda: queue.put("b", timeout=20))
+    queue.put("now", block=False)  # with each change whoever can go on does
+    source.go_on.set()
+    others.join()
+    assert [item for item in queue.get_many(10) if item != "now"] == ["a0", "a1", "b"]
+
+
+def test_a_call_that_does_not_wait_passes_a_source_that_is_being_read(make, patient):
+    queue = make(0)
+    others, source = Others(queue), Source("a0", "a1")
+    others.start("puts", "many", lambda: queue.put_many(source))
+    assert source.reading.wait(20)
+    queue.put("b", block=False)
+    queue.put("c", timeout=0)
+    assert queue.put_many(["d"], 0) == 1
+    source.go_on.set()
+    others.join()
+    items = queue.get_many(10)
+    assert sorted(items) == ["a0", "a1", "b", "c", "d"] and [item for item in items if item in "bcd"] == ["b", "c", "d"]
+
+
+def test_the_source_of_put_many_may_use_the_queue(make, patient):
     queue = make(0)
 
     def source():
@@ -190,6 +243,22 @@ def test_what_is_given_back_goes_to_the_waiting_get(name):
     lease.release()
     others.join()
     assert others.results == {"get": "v0", "put": None} and queue.get() == "v2"
+    queue.close()
+
+
+def test_a_task_that_waits_to_get_is_woken_by_what_is_given_back(name):
+    queue = get_local_queue(name)
+    queue.put("v0")
+    lease = queue.lease()
+
+    async def main():
+        task = asyncio.create_task(queue.aget())
+        while not waiting(queue, "gets"):
+            await asyncio.sleep(0.001)
+        lease.release()
+        return await asyncio.wait_for(task, 20)
+
+    assert asyncio.run(main()) == "v0"
     queue.close()
 
 
