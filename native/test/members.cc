@@ -691,24 +691,24 @@ TEST(a_child_watches_for_itself_and_is_heard_at_its_own_loop_only) {
 TEST(a_child_that_closes_what_it_inherited_unmaps_nothing_of_its_own) {
   auto queue = make(__func__);
   const auto maps = mappings_of(queue->segment().path());
-  unsigned long from = 0;
-  unsigned long to = 0;
+  void* from = nullptr;
+  size_t length = 0;
   for (const std::string& line : maps) {
-    unsigned long start = 0;
-    unsigned long end = 0;
-    if (std::sscanf(line.c_str(), "%lx-%lx ---s", &start, &end) == 2 && line.find(" ---s ") != std::string::npos) {
+    void* start = nullptr;
+    void* end = nullptr;
+    if (std::sscanf(line.c_str(), "%p-%p ---s", &start, &end) == 2 && line.find(" ---s ") != std::string::npos) {
       from = start;
-      to = end;
+      length = static_cast<char*>(end) - static_cast<char*>(start);
     }
   }
-  CHECK(from != 0);  // the page that stands for the life of its process; no child inherits it
+  CHECK(from != nullptr);  // the page that stands for the life of its process; no child inherits it
   Child child([&](const Child&) {
     const int how = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE;
-    auto* own = mmap(reinterpret_cast<void*>(from), to - from, PROT_READ | PROT_WRITE, how, -1, 0);
+    auto* own = mmap(from, length, PROT_READ | PROT_WRITE, how, -1, 0);
     if (own == MAP_FAILED) return false;
     queue->close();
     unsigned char there = 0;
-    return mincore(own, to - from, &there) == 0;
+    return mincore(own, length, &there) == 0;
   });
   CHECK(child.ends_well());
 }

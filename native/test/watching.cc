@@ -220,8 +220,7 @@ TEST(a_near_peer_costs_nothing_while_it_lives_and_its_end_is_looked_at_until_it_
     const int looks = client.looks_within(300);
     CHECK(looks >= 5 && looks <= 200 && client.turns(300) <= 150);
     client.has_peers({});
-    client.settle();
-    CHECK(client.looks_within(100) == 0);
+    CHECK(within(kSoonMs, [&] { return client.looks_within(100) == 0; }));
   }
   CHECK(descriptors_here() == without + 1);  // but for the file
 }
@@ -528,16 +527,19 @@ TEST(who_cannot_be_heard_is_asked_now_and_then_whether_it_was_meant) {
   hearing.settle();
   deaf.come();
   CHECK(within(kSoonMs, [&] { return deaf.suspected > 3 && hearing.suspected > 3; }));
+  const uint32_t start = monotonic_ms();
   const int before = deaf.suspected;
   nap(500);
-  CHECK(deaf.suspected - before <= 15 && deaf.told_of == 0 && hearing.told_of == 0);
+  const int asked = deaf.suspected - before;
+  CHECK(asked <= 5 + static_cast<int>(monotonic_ms() - start) / 50 && deaf.told_of == 0 && hearing.told_of == 0);
   CHECK(deaf.looks > 3);
   // One that is looked at more often makes nobody more suspicious than that, and the other way round.
   deaf.leave();
-  hearing.settle();
-  const int suspected = hearing.suspected;
-  nap(120);
-  CHECK(hearing.suspected == suspected);
+  CHECK(within(kSoonMs, [&] {
+    const int suspected = hearing.suspected;
+    nap(120);
+    return hearing.suspected == suspected;
+  }));
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }

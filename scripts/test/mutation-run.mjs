@@ -9,6 +9,7 @@
  *   --with NAME       against that test alone
  *   --quick           without the slow tests
  *   --short [SEED]    those that `always` names, and some others drawn by the seed (1), each against the test that is known to notice it
+ *   --drawn N         so many others in a short run; a thousand are all of them
  *   --workers N       so many at a time
  *   --list            names them
  *   --write           writes down which test noticed, one by one as it goes
@@ -95,7 +96,14 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   }
   const gone = Object.keys(known).filter((name) => !names.has(name));
   const chosen = has('--short')
-    ? sample(mutations, known, always, drawn, tests, Number(after('--short') ?? 1))
+    ? sample(
+        mutations,
+        known,
+        always,
+        Number(after('--drawn') ?? drawn),
+        tests,
+        Number.parseInt(after('--short'), 10) || 1,
+      )
     : mutations.filter(
         ({ name }) =>
           name.includes(only) &&
