@@ -42,7 +42,8 @@ const said = (left, after) => `left behind in ${DIRECTORY} ${after}:\n${left.map
 
 /** Takes away what was left since `before`, by programs that were made to fail. */
 function sweep(before) {
-  for (const line of leftSince(before)) quietly(() => rmSync(join(DIRECTORY, line.split(' ')[0])), undefined);
+  for (const line of leftSince(before))
+    quietly(() => rmSync(join(DIRECTORY, line.split(' ')[0]), { recursive: true }), undefined);
 }
 
 module.exports = class LeftBehind {

@@ -66,10 +66,12 @@ test.each([
   ['close', 'ERR_QUEUE_CLOSED'],
   ['shutdown', 'ERR_QUEUE_SHUT_DOWN'],
 ] as const)('%s ends it', async (end, code) => {
-  const waiting = [queue.put(2), queue.put(3, { timeoutMs: 5000 })];
+  const ended = [queue.put(2), queue.put(3, { timeoutMs: 5000 })].map((put) =>
+    expect(put).rejects.toMatchObject(unknown(code)),
+  );
   await turn();
   await queue[end]();
-  for (const put of waiting) await expect(put).rejects.toMatchObject(unknown(code));
+  await Promise.all(ended);
 });
 
 test('while an item is in doubt the queue is asked for nothing else, so what is put again is not put many times', async () => {

@@ -69,7 +69,7 @@ describe.each(['impatient', 'impatient_later'])('a get from an empty %s, which n
     controller.abort(reason);
     await expect(aborted).rejects.toBe(reason);
     await queue.shutdown();
-    for (const waiting of shutDown) await expect(waiting).rejects.toThrow(QueueShutDownError);
+    await Promise.all(shutDown.map((waiting) => expect(waiting).rejects.toThrow(QueueShutDownError)));
 
     const other = resolveDescriptor<number>(new QueueDescriptor({ queueId: 'fixwrap', queueType }));
     const closed = other.get();
