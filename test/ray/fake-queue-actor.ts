@@ -189,7 +189,6 @@ class QueueActor {
     if (immediate === true) {
       this.shut = 'now';
       this.entries = [];
-      this.leases.clear();
     } else this.shut ??= 'draining';
     this.poke();
     return null;

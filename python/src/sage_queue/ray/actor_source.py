@@ -333,8 +333,7 @@ class SageQueueActor(_QueueActor):
     def sage_shutdown(self, immediate):
         if immediate:
             self.shut = "now"
-            self.items.clear()
-            self.leases.clear()
+            self.items.clear()  # what is on lease stays so until its holder is done, and does not come back
         elif self.shut is None:
             self.shut = "draining"
         self._poke()
