@@ -21,6 +21,7 @@
 #include "core/os/process.h"
 #include "core/segment/layout.h"
 #include "core/waiting/doorbell.h"
+#include "here.h"
 
 using namespace sage;
 
@@ -80,15 +81,6 @@ std::vector<uint32_t> heard(int read_end) {
   uint32_t tag = 0;
   while (read(read_end, &tag, sizeof tag) == sizeof tag) tags.push_back(tag);
   return tags;
-}
-
-int descriptors_here() {
-  int count = 0;
-  DIR* stream = opendir("/proc/self/fd");
-  CHECK(stream != nullptr);
-  while (readdir(stream) != nullptr) ++count;
-  closedir(stream);
-  return count;
 }
 
 bool is_as_it_should_be(int fd) {

@@ -14,16 +14,15 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "check.h"
 #include "core/handle/queue.h"
 #include "core/os/byte_lock.h"
 #include "core/segment/failures.h"
+#include "here.h"
 #include "one_item.h"
 
 using namespace sage;
@@ -37,16 +36,6 @@ SegmentOptions options_for(const char* test) {
   options.maxsize = 8;
   options.capacity_bytes = 4096;
   return options;
-}
-
-template <class Condition>
-bool within(uint32_t milliseconds, Condition condition) {
-  const uint32_t start = monotonic_ms();
-  while (!condition()) {
-    if (monotonic_ms() - start > milliseconds) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-  }
-  return true;
 }
 
 /// A pipe by which a child says that it is ready.

@@ -9,13 +9,11 @@
 
 #include "check.h"
 #include "core/handle/queue.h"
+#include "here.h"
 
 namespace sage {
 
 using Tags = std::vector<uint32_t>;
-
-/// So long at most until something is heard, on however busy a machine.
-constexpr int kSoonMs = 5000;
 
 struct LoopBell {
   std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});

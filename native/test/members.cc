@@ -13,13 +13,13 @@
 #include <chrono>
 #include <cstdio>
 #include <fstream>
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "core/errors.h"
+#include "here.h"
 #include "loop_bell.h"
 #include "simple.h"
 
@@ -28,14 +28,6 @@ using namespace sage;
 namespace {
 
 constexpr unsigned kStuckSeconds = 20;
-
-template <class Condition>
-bool within(uint32_t milliseconds, Condition condition) {
-  for (const uint32_t start = monotonic_ms(); !condition(); std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
-    if (monotonic_ms() - start > milliseconds) return false;
-  }
-  return true;
-}
 
 /// A child process, which is told from here when to go on and says from there how far it is.
 class Child {
@@ -106,26 +98,6 @@ bool has_name(const SegmentOptions& options) {
 Participant<StdMemory>& entry_of(const Queue& queue, uint32_t index) {
   return queue.segment().shared().participants[index];
 }
-
-std::string code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const SegmentFailure& failure) {
-    return failure.code();
-  }
-  return "";
-}
-
-/// Entries of a folder of this process's /proc.
-int count_of(const char* folder) {
-  int count = 0;
-  DIR* stream = opendir(folder);
-  CHECK(stream != nullptr);
-  while (const dirent* entry = readdir(stream)) count += entry->d_name[0] != '.' ? 1 : 0;
-  closedir(stream);
-  return count;
-}
-int threads_here() { return count_of("/proc/self/task"); }
 
 /// Lines of this process's mappings that name the file.
 std::vector<std::string> mappings_of(const std::string& path) {

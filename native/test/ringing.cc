@@ -9,20 +9,13 @@
 #include <vector>
 
 #include "core/os/nudges.h"
+#include "here.h"
 #include "loop_bell.h"
 #include "simple.h"
 
 using namespace sage;
 
 namespace {
-
-template <class Condition>
-bool within(uint32_t milliseconds, Condition condition) {
-  for (const uint32_t start = monotonic_ms(); !condition(); std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
-    if (monotonic_ms() - start > milliseconds) return false;
-  }
-  return true;
-}
 
 /// Listens for nudges of a segment, as the watchers of all who are attached do.
 struct Nudges {
@@ -69,15 +62,6 @@ class Blocked {
   int before_ = 0;
   std::thread thread_;
 };
-
-int open_descriptors() {
-  int count = 0;
-  DIR* stream = opendir("/proc/self/fd");
-  CHECK(stream != nullptr);
-  while (readdir(stream) != nullptr) ++count;
-  closedir(stream);
-  return count;
-}
 
 Watcher::Client& client(Queue& queue) { return queue; }
 
@@ -164,15 +148,15 @@ TEST(a_newcomer_rings_those_who_sleep_and_nobody_else) {
 
 TEST(a_bell_that_is_hung_up_anew_keeps_no_descriptor_of_the_one_before) {
   const LoopBell loop;
-  const int without = open_descriptors();
+  const int without = descriptors_here();
   auto queue = make(__func__);
   loop.hang_up(*queue);
-  const int before = open_descriptors();
+  const int before = descriptors_here();
   for (uint32_t tag = 2; tag < 10; ++tag) loop.hang_up(*queue, tag);
-  CHECK(open_descriptors() == before);
+  CHECK(descriptors_here() == before);
   queue->close();
   queue.reset();
-  CHECK(open_descriptors() == without);
+  CHECK(descriptors_here() == without);
 }
 
 TEST(who_is_nudged_looks_whether_it_was_meant) {

@@ -12,15 +12,14 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "check.h"
 #include "core/errors.h"
 #include "core/handle/queue.h"
+#include "here.h"
 #include "loop_bell.h"
 #include "one_item.h"
 
@@ -39,18 +38,6 @@ SegmentOptions options_for(const char* test) {
   options.maxsize = 8;
   options.capacity_bytes = 4096;
   return options;
-}
-
-void nap() { std::this_thread::sleep_for(std::chrono::milliseconds(1)); }
-
-template <class Condition>
-bool within(uint32_t milliseconds, Condition condition) {
-  const uint32_t start = monotonic_ms();
-  while (!condition()) {
-    if (monotonic_ms() - start > milliseconds) return false;
-    nap();
-  }
-  return true;
 }
 
 /// A child that is killed when it gets stuck, and with which the test then fails.

@@ -22,6 +22,7 @@
 #include "core/os/process.h"
 #include "core/segment/format.h"
 #include "core/segment/segment.h"
+#include "here.h"
 
 using namespace sage;
 
@@ -50,15 +51,6 @@ bool has_name(const SegmentOptions& options) {
   return lstat(path_of(options).c_str(), &info) == 0;
 }
 
-std::string code_of(const std::function<void()>& call) {
-  try {
-    call();
-  } catch (const SegmentFailure& failure) {
-    return failure.code();
-  }
-  return "";
-}
-
 /// Takes the name away when the test is over, whatever became of it.
 struct Cleared {
   const std::string path;
@@ -68,15 +60,6 @@ struct Cleared {
     rmdir(path.c_str());
   }
 };
-
-int descriptors_here() {
-  int count = 0;
-  DIR* stream = opendir("/proc/self/fd");
-  CHECK(stream != nullptr);
-  while (readdir(stream) != nullptr) ++count;
-  closedir(stream);
-  return count;
-}
 
 int mappings_here() {
 #if defined(__SANITIZE_ADDRESS__)

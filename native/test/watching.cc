@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <fstream>
 #include <functional>
 #include <mutex>
@@ -24,34 +23,11 @@
 #include "core/os/process.h"
 #include "core/segment/segment.h"
 #include "core/waiting/watcher.h"
+#include "here.h"
 
 using namespace sage;
 
 namespace {
-
-constexpr uint32_t kSoonMs = 5000;
-
-void nap(int milliseconds = 1) { std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds)); }
-
-template <class Condition>
-bool within(uint32_t milliseconds, Condition condition) {
-  for (const uint32_t start = monotonic_ms(); !condition(); nap()) {
-    if (monotonic_ms() - start > milliseconds) return false;
-  }
-  return true;
-}
-
-/// Entries of a folder of this process's /proc.
-int count_of(const char* folder) {
-  int count = 0;
-  DIR* stream = opendir(folder);
-  CHECK(stream != nullptr);
-  while (const dirent* entry = readdir(stream)) count += entry->d_name[0] != '.' ? 1 : 0;
-  closedir(stream);
-  return count;
-}
-int threads_here() { return count_of("/proc/self/task"); }
-int descriptors_here() { return count_of("/proc/self/fd"); }
 
 /// Descriptors that a program would get that is executed now.
 int inheritable_here() {
