@@ -3,8 +3,8 @@
 // nothing acknowledged is lost, nothing comes twice to anybody who lived to say so, nothing is torn, and per producer
 // the order of first deliveries is kept.
 //
-//   kill [kills] [seed]
-//   kill apart [kills] [seed]   every worker in pid, user, mount, ipc and net namespaces of its own, as containers are
+//   kill [kills]
+//   kill apart [kills]   every worker in pid, user, mount, ipc and net namespaces of its own, as containers are
 #include "killing.h"
 
 using namespace sage;
@@ -219,11 +219,9 @@ int main(int argc, char** argv) {
       return 0;
     }
     const int kills = argc > 2 ? std::atoi(argv[2]) : 1000;
-    seed_used = argc > 3 ? std::strtoull(argv[3], nullptr, 10) : static_cast<uint64_t>(time(nullptr));
     campaign(kills, seed_used);
     return 0;
   }
   if (argc > 1) kills_wanted = std::atoi(argv[1]);
-  seed_used = argc > 2 ? std::strtoull(argv[2], nullptr, 10) : static_cast<uint64_t>(time(nullptr));
   return check::main(1, argv);
 }

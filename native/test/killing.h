@@ -10,12 +10,13 @@
 #include <cstring>
 #include <string>
 
+#include "seed.h"
 #include "worker.h"
 
 namespace sage {
 
 inline int kills_wanted = 2000;
-inline uint64_t seed_used = 1;
+inline const uint64_t seed_used = chosen_seed();
 inline bool apart = false;  // every worker in namespaces of its own
 
 /// The next child belongs to the pid namespace of this process, whatever those before it belonged to.

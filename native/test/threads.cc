@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "core/algorithm/sage_queue.h"
+#include "seed.h"
 
 using namespace sage;
 
@@ -268,9 +269,8 @@ class Threads {
 }  // namespace
 
 TEST(everything_at_once_over_one_mapping) {
-  const char* first = std::getenv("SAGE_SEED");
   const char* rounds = std::getenv("SAGE_ROUNDS");
-  const uint32_t from = first ? static_cast<uint32_t>(std::strtoul(first, nullptr, 10)) : std::random_device()();
+  const auto from = static_cast<uint32_t>(chosen_seed());
   for (int round = 0; round < (rounds ? std::atoi(rounds) : 20); ++round) Threads(from + round).run();
 }
 

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -13,6 +14,13 @@ import sage_queue
 
 _numbers = itertools.count()
 ROOT = Path(__file__).parent.parent.parent
+
+
+def chosen_seed() -> int:
+    """SEED, or another for each run; printed, so that what fails can be repeated."""
+    seed = int(os.environ.get("SEED", random.randrange(2**31)))
+    print(f"SEED={seed}")
+    return seed
 
 
 _servers: list[int] = []

@@ -1,11 +1,10 @@
 """A segment that somebody scribbles on while it is in use: every call ends, in a result or an exception, and none in a crash."""
 
-import os
-import random
 import subprocess
 import sys
 
-SEED = int(os.environ.get("SAGE_QUEUE_SEED", random.randrange(2**32)))
+from conftest import chosen_seed
+
 ROUNDS = 150
 
 PROGRAM = """
@@ -53,12 +52,12 @@ print(corrupt)
 
 
 def test_every_call_on_a_damaged_queue_ends_in_an_exception_or_a_result(name):
-    print(f"SAGE_QUEUE_SEED={SEED}")
+    seed = chosen_seed()
     program = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, name, str(ROUNDS), str(SEED)],
+        [sys.executable, "-X", "faulthandler", "-c", PROGRAM, name, str(ROUNDS), str(seed)],
         capture_output=True,
         text=True,
         timeout=120,
     )
-    assert (program.returncode, program.stderr) == (0, ""), f"SAGE_QUEUE_SEED={SEED}\n{program.stderr}"
+    assert (program.returncode, program.stderr) == (0, ""), f"SEED={seed}\n{program.stderr}"
     assert int(program.stdout) > 0, "no damage was noticed"

@@ -1,26 +1,24 @@
 """Workers in C++, Python and Node on one queue are killed at random: nothing is lost, doubled, torn, or hangs."""
 
 import os
-import random
 import subprocess
 import time
 
-from conftest import ROOT
+from conftest import ROOT, chosen_seed
 from mixed.campaign import Campaign
 from mixed.languages import NODE, with_all
 
 from sage_queue import QueueEmptyError, get_sage_queue
 
-SEED = int(os.environ.get("SAGE_QUEUE_SEED", random.randrange(2**32)))
 KILLS = int(os.environ.get("SAGE_QUEUE_KILLS", "2000"))
 
 
 @with_all
 def test_kills_of_three_languages(name, tmp_path):
-    print(f"SAGE_QUEUE_SEED={SEED}")
+    seed = chosen_seed()
     start = time.monotonic()
     with get_sage_queue(name, maxsize=64, capacity_bytes=16384) as queue:
-        campaign = Campaign(queue, name, tmp_path, SEED)
+        campaign = Campaign(queue, name, tmp_path, seed)
         try:
             campaign.run(KILLS)
         finally:
@@ -40,5 +38,5 @@ def test_kills_of_three_languages(name, tmp_path):
     with history.open("w") as file:
         campaign.write_history(left, file)
     checked = subprocess.run([NODE, ROOT / "test/history/check-history.cjs", history], text=True, capture_output=True)
-    assert checked.returncode == 0, f"SAGE_QUEUE_SEED={SEED}\n{checked.stdout}{checked.stderr}"
+    assert checked.returncode == 0, f"SEED={seed}\n{checked.stdout}{checked.stderr}"
     print(f"{sum(campaign.killed.values())} kills in {took:.0f} s, {dict(campaign.killed)}: {checked.stdout}", end="")

@@ -5,19 +5,9 @@
 import assert from 'node:assert/strict';
 import type { Queue } from '../../lib';
 import { History } from '../history/check-history.cjs';
+import { seeded } from '../random';
 import { inForm } from './pending-calls';
 import type { QueueType } from './types';
-
-/** A generator of random numbers that can be repeated. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0 || 1;
-  return (below) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % below;
-  };
-}
 
 const pause = (ms: number): Promise<void> =>
   new Promise((resolve) => (ms === 0 ? setImmediate(resolve) : setTimeout(resolve, ms)));
@@ -65,9 +55,7 @@ function judge(outcome: Outcome, given: number, ending: Ending, what: string): {
 
 /** @returns how many items went through */
 export async function resumeAtAccepted(type: QueueType, forMs: number): Promise<number> {
-  const seed = Number(process.env.MODEL_SEED ?? (Math.random() * 2 ** 31) | 0);
-  console.info(`${type.name}: MODEL_SEED=${seed}`);
-  const random = randomFrom(seed);
+  const { below: random } = seeded(type.name);
   const made = type.make(2);
   const end = performance.now() + forMs;
   let producer = made.open();

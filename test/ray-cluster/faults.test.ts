@@ -7,7 +7,7 @@ import { QueueDescriptor } from '../../lib/descriptor/descriptor';
 import { RayClient } from '../../lib/transports/ray/client/ray-client';
 import type { RayQueue } from '../../lib/transports/ray';
 import { resolveDescriptor } from '../../lib/resolve/registry';
-import { chooseSeed, Seeded } from '../ray/seeded';
+import { seeded } from '../random';
 import { freshName, killActors, PATIENT, rayAddress } from './cluster';
 import { CuttingProxy } from './cutting-proxy';
 
@@ -43,9 +43,7 @@ afterEach(async () => {
 afterAll(() => holder.close());
 
 test('3000 puts and gets of several clients through a proxy that cuts the connection 30 times: each item once', async () => {
-  const seed = chooseSeed();
-  process.stdout.write(`seed ${seed}\n`);
-  const chance = new Seeded(seed);
+  const chance = seeded('cut connections');
   const queueId = freshQueueId();
   const proxies = await Promise.all(Array.from({ length: 4 }, () => new CuttingProxy(rayAddress()).start()));
   const [first, second, third, fourth] = proxies.map((proxy) => queue<string>(queueId, proxy.address));
@@ -239,9 +237,7 @@ test('a get that waits does not stop puts, and close with a get waiting loses no
 });
 
 test('an abort in any phase of a get or a put loses and doubles nothing', async () => {
-  const seed = chooseSeed();
-  process.stdout.write(`seed ${seed}\n`);
-  const chance = new Seeded(seed);
+  const chance = seeded('aborts');
   const queueId = freshQueueId();
   const one = queue<number>(queueId);
   const other = queue<number>(queueId);

@@ -9,12 +9,13 @@ import {
   PyTuple,
 } from '../../lib/transports/ray/pickle/types';
 import { writePickle } from '../../lib/transports/ray/pickle/write';
-import { anyValue, type Seeded } from './seeded';
+import type { Random } from '../random';
+import { anyValue } from './any-value';
 
 const OPCODES = [...'.(N\x88\x89KMJ\x8a\x8bG\x8cX\x8dCB\x8e\x96]}\x8f)aesu\x90\x91t\x85\x86\x87ld\x94qrhjc\x93R\x81\x92bQ012\x95'].map((c) => c.charCodeAt(0)); // prettier-ignore
 const NAMES = ['numpy.dtype', 'numpy._core.numeric._frombuffer', 'numpy._core.multiarray.scalar', 'datetime.datetime', 'datetime.timezone', 'collections.deque', 'collections.OrderedDict', 'array._array_reconstructor', 'builtins.set', 'builtins.ValueError', 'copyreg._reconstructor']; // prettier-ignore
 
-function recipe(chance: Seeded): unknown {
+function recipe(chance: Random): unknown {
   const path = chance.pick(NAMES);
   const dot = path.lastIndexOf('.');
   const args = Array.from({ length: chance.below(5) }, () => anyValue(chance, 3));
@@ -28,7 +29,7 @@ function recipe(chance: Seeded): unknown {
 }
 
 /** One of: a program of random opcodes, a valid pickle with bytes changed, a known class with wrong arguments. */
-function candidate(chance: Seeded): Buffer {
+function candidate(chance: Random): Buffer {
   const kind = chance.below(10);
   if (kind < 4) {
     const length = 1 + chance.below(60);
@@ -46,7 +47,7 @@ function candidate(chance: Seeded): Buffer {
  * Reads `count` hostile pickles.
  * @throws whatever escaped that is not a PickleError, with the pickle that did it.
  */
-export function fuzz(chance: Seeded, count: number): { read: number; refused: number } {
+export function fuzz(chance: Random, count: number): { read: number; refused: number } {
   let read = 0;
   let refused = 0;
   for (let left = count; left > 0; left--) {

@@ -2,7 +2,8 @@ import { asFrozenSet, asTuple, PyFloat, PyObject } from '../../lib/transports/ra
 import { readPickle, plainAttributes } from '../../lib/transports/ray/pickle/convert';
 import { writePickle } from '../../lib/transports/ray/pickle/write';
 import { runPython } from './python';
-import { anyValue, chooseSeed, Seeded } from './seeded';
+import { seeded } from '../random';
+import { anyValue } from './any-value';
 
 /** What Python makes of values that were written here: their `repr`. */
 function reprs(values: unknown[]): string[] {
@@ -144,9 +145,7 @@ else: result = [repr(pickle.loads(bytes.fromhex(h))) == repr(c) or isinstance(c,
 });
 
 test('any value survives JavaScript → Python → JavaScript', () => {
-  const seed = chooseSeed();
-  process.stdout.write(`seed ${seed}\n`);
-  const chance = new Seeded(seed);
+  const chance = seeded('values to Python and back');
   const values = Array.from({ length: 400 }, () => anyValue(chance));
   for (const protocol of [2, 4, 5]) {
     const hex = runPython<string[]>(

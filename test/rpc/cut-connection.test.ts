@@ -1,5 +1,6 @@
 import { History } from '../history/check-history.cjs';
-import { Fixture, newSeed, random } from './support/fixture';
+import { seeded } from '../random';
+import { Fixture } from './support/fixture';
 
 const fixture = new Fixture();
 afterEach(() => fixture.end());
@@ -24,7 +25,7 @@ function cutting(proxy: { cut(): void }, next: () => number, progress: () => num
 }
 
 test('nothing is lost, doubled or reordered however often the connection breaks', async () => {
-  const next = random(newSeed());
+  const next = seeded('cut-connection').next;
   const { port: direct } = await fixture.serve({ maxsize: 200 });
   const { proxy, port } = await fixture.proxy(direct);
   const producers = 3;
@@ -68,7 +69,7 @@ test('nothing is lost, doubled or reordered however often the connection breaks'
 }, 60_000);
 
 test('several consumers share the items, each exactly once, over breaking connections', async () => {
-  const next = random(newSeed());
+  const next = seeded('cut-connection').next;
   const { port: direct, backing } = await fixture.serve();
   const { proxy, port } = await fixture.proxy(direct);
   const total = 4000;

@@ -7,7 +7,8 @@ import type { ClientFrame, ServerFrame } from '../../lib/transports/rpc/wire/pro
 import { BaseQueue } from '../../lib/queue/base-queue';
 import { StubQueue } from '../../lib/testing';
 import { History } from '../history/check-history.cjs';
-import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
+import { seeded } from '../random';
+import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
 afterEach(() => fixture.end());
@@ -110,7 +111,7 @@ test('what was on its way to gets that gave up goes back in its order', async ()
 });
 
 test('aborts at any moment of a group lose nothing and give nothing twice', async () => {
-  const next = random(newSeed());
+  const next = seeded('gets-together').next;
   const { port, backing } = await fixture.serve();
   const queue = fixture.client<number>(port);
   let put = 0;
@@ -136,7 +137,7 @@ test('aborts at any moment of a group lose nothing and give nothing twice', asyn
 });
 
 test('connections that break at any moment of a group: each item once', async () => {
-  const next = random(newSeed());
+  const next = seeded('gets-together').next;
   const { port: direct, backing } = await fixture.serve();
   const { proxy, port } = await fixture.proxy(direct);
   const queue = fixture.client<number>(port);

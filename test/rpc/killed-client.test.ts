@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { History } from '../history/check-history.cjs';
-import { Fixture, newSeed, random, until } from './support/fixture';
+import { seeded } from '../random';
+import { Fixture, until } from './support/fixture';
 import { kill, Processes, said } from './support/processes';
 
 const fixture = new Fixture();
@@ -38,7 +39,7 @@ test('a killed process that waited takes nothing with it', async () => {
 test.each(['put', 'putMany'])(
   'killed in mid-%s: all that was acknowledged is in the queue, in order, once',
   async (role) => {
-    const next = random(newSeed());
+    const next = seeded('killed-client').next;
     for (let round = 0; round < 5; round++) {
       const { port, backing } = await fixture.serve();
       const child = processes.start('client.cjs', role, String(port));
@@ -63,7 +64,7 @@ test.each(['put', 'putMany'])(
 );
 
 test('getters killed in turn: what the queue counts as given, and what is left, is everything', async () => {
-  const next = random(newSeed());
+  const next = seeded('killed-client').next;
   const { port, backing } = await fixture.serve();
   const total = 20_000;
   await backing.putMany(Array.from({ length: total }, (_, index) => index));

@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 import { History } from '../history/check-history.cjs';
 import { getSageQueue, QueueConnectionError } from '../../lib';
-import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
+import { seeded } from '../random';
+import { errorOf, Fixture, until } from './support/fixture';
 import { kill, Processes, said } from './support/processes';
 
 const fixture = new Fixture();
@@ -26,7 +27,7 @@ async function startServer(port: number, name: string): Promise<{ child: ChildPr
 }
 
 test('killed and restarted in mid-stream: nothing acknowledged is lost, repetitions are bounded by the deaths', async () => {
-  const next = random(newSeed());
+  const next = seeded('killed-server').next;
   const name = freshName();
   // Keeps the segment while no server lives, as the local processes that share it do.
   const local = getSageQueue<number>(name, { maxsize: 0, capacityBytes: 8 << 20 });

@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { ItemTooLargeError, QueueConnectionError, QueueDescriptor, resolveDescriptor } from '../../lib';
-import { errorOf, Fixture, newSeed, random, until } from './support/fixture';
+import { seeded } from '../random';
+import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
 afterEach(() => fixture.end());
@@ -72,7 +73,7 @@ test('a message over the limit from a client that ignores it ends that stream on
 });
 
 test('malformed frames end their stream only', async () => {
-  const next = random(newSeed());
+  const next = seeded('limits').next;
   const { port, server } = await fixture.serve();
   const good = fixture.client(port);
   await good.put(0);
@@ -86,7 +87,7 @@ test('malformed frames end their stream only', async () => {
 });
 
 test('random bytes instead of HTTP/2, and connections that end in mid-speech', async () => {
-  const next = random(newSeed());
+  const next = seeded('limits').next;
   const { port } = await fixture.serve();
   const good = fixture.client(port);
   await good.put(0);

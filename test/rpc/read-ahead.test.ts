@@ -5,7 +5,8 @@ import { History } from '../history/check-history.cjs';
 import { getSageQueue } from '../../lib';
 import type { Queue, QueueLike } from '../../lib';
 import type { CuttingProxy } from './support/proxy';
-import { Fixture, newSeed, random, until } from './support/fixture';
+import { seeded } from '../random';
+import { Fixture, until } from './support/fixture';
 import { kill, Processes, said } from './support/processes';
 
 const fixture = new Fixture();
@@ -150,7 +151,7 @@ describe.each(['local', 'sage_queue'])('behind it a %s', (type) => {
 });
 
 test('kills in mid-loop: nothing is lost, and nothing comes twice but what the dead had in hand', async () => {
-  const next = random(newSeed());
+  const next = seeded('read-ahead').next;
   const { port, backing } = await fixture.serve();
   const total = 20_000;
   await backing.putMany(range(total));
@@ -192,7 +193,7 @@ test('kills in mid-loop: nothing is lost, and nothing comes twice but what the d
 test.each(['for await', 'readable()'] as const)(
   '%s over connections that break: each item once, in order',
   async (how) => {
-    const next = random(newSeed());
+    const next = seeded('read-ahead').next;
     const { port: direct, backing } = await fixture.serve();
     const { proxy, port } = await fixture.proxy(direct);
     const total = 4000;

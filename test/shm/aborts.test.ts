@@ -1,5 +1,5 @@
 import { History } from '../history/check-history.cjs';
-import { seeded } from '../unit/random';
+import { seeded } from '../random';
 import { attach, describeQueue, drain, errorOf, run, start, types, until } from './child';
 
 describe.each(types)('%s', (type) => {

@@ -17,7 +17,7 @@ import {
 import { join } from 'node:path';
 import { listSegments, pruneSegments, SegmentError } from '../../lib';
 import { listUnreadableSegments } from '../../lib/transports/shm/segments';
-import { seeded } from '../unit/random';
+import { seeded } from '../random';
 import { attach, describeQueue, drain, isRoot, run, segmentFiles, SHM, start, types, until } from './child';
 import type { NativeType } from './child';
 

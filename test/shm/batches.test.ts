@@ -1,6 +1,6 @@
 /** What a batch is made of must not matter: small items travel packed, large ones and refused ones as they are. */
 import { ItemTooLargeError, SerializationError } from '../../lib';
-import { seeded } from '../unit/random';
+import { seeded } from '../random';
 import { attach, describeQueue, types } from './child';
 
 function caught(action: () => unknown): Error & { accepted?: number } {

@@ -1,5 +1,5 @@
 import { History } from '../history/check-history.cjs';
-import { seeded } from '../unit/random';
+import { seeded } from '../random';
 import { attach, describeQueue, drain, errorOf, now, start, types, until } from './child';
 import type { Child } from './child';
 import { makeFifo, survivorOf } from './mourning';

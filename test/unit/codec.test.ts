@@ -8,8 +8,8 @@ import {
   encodeItem,
   encodeItemSpan,
 } from '../../lib/codec/registry';
-import { seeded } from './random';
-import type { Random } from './random';
+import { seeded } from '../random';
+import type { Random } from '../random';
 import { isDeepStrictEqual } from 'node:util';
 
 function roundTrip(value: unknown, codec = 'auto'): unknown {

@@ -1,5 +1,5 @@
 import { InvalidDescriptorError, QueueDescriptor } from '../../lib/index';
-import { seeded } from './random';
+import { seeded } from '../random';
 
 test('mutated texts give a whole descriptor or an InvalidDescriptorError', () => {
   const random = seeded('descriptor fuzz');

@@ -1,6 +1,6 @@
 /** The demo's work gives what one finds by looking at every place, whatever latitudes the places have. */
 import { NearestAbroad } from '../../lib/cli/demo/nearest-abroad';
-import { seeded } from './random';
+import { seeded } from '../random';
 
 const radians = (degrees: number): number => (degrees * Math.PI) / 180;
 

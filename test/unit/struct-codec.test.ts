@@ -6,8 +6,8 @@ import { InvalidDescriptorError, QueueDescriptor, SerializationError } from '../
 import { CODEC_STRUCT, decodeItem, encodeItem } from '../../lib/codec/registry';
 import { codecOfSchema, StructCodec } from '../../lib/codec/struct/codec';
 import { checkCompatible, parseSchema } from '../../lib/descriptor/schema';
-import { seeded } from './random';
-import type { Random } from './random';
+import { seeded } from '../random';
+import type { Random } from '../random';
 
 const both = (schema: unknown): StructCodec[] => {
   const codec = codecOfSchema(schema);

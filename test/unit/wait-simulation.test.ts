@@ -5,7 +5,7 @@
  */
 import assert from 'node:assert/strict';
 import { CallGroup, CallLine } from '../../lib/wait/call-line';
-import { seeded } from './random';
+import { seeded } from '../random';
 
 const SCHEDULES = 3000;
 const STEPS = 24;

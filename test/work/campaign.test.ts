@@ -9,6 +9,7 @@ import { QueueServer } from '../../lib/rpc';
 import { consume } from '../../lib/work';
 import type { DeadLetter } from '../../lib/work';
 import { History } from '../history/check-history.cjs';
+import { seeded } from '../random';
 import { describeQueue, freshName, now, start } from '../shm/child';
 import { POISON, work } from './campaign-worker.cjs';
 import type { Campaign } from './campaign-worker.cjs';
@@ -20,7 +21,7 @@ const WORKERS = 4;
 const PER_SECOND = LONG ? 2000 : 500;
 const MAX_DELIVERIES = 8;
 const CONCURRENCY = 16;
-const SEED = Number(process.env.SEED ?? Date.now() % 1_000_000);
+const CHANCE = seeded('campaign');
 
 jest.setTimeout(LONG ? 600_000 : 120_000);
 
@@ -162,7 +163,7 @@ async function campaign(
   const [resultQueue, deadQueue] = [0, 0].map(
     (maxsize) => resolveDescriptor(describeQueue('sage_queue', { ...OPTIONS, maxsize })) as unknown as NativeQueue,
   ) as [NativeQueue, NativeQueue];
-  const share: Campaign = { seed: SEED, maxDeliveries: MAX_DELIVERIES, bad, hang, concurrency: CONCURRENCY };
+  const share: Campaign = { seed: CHANCE.seed, maxDeliveries: MAX_DELIVERIES, bad, hang, concurrency: CONCURRENCY };
   const outcome: Outcome = { results: [], letters: [], deaths: new Set() };
   const finished = new Set<number>();
   let over = false;
@@ -199,7 +200,7 @@ async function campaign(
     // Open loop: a job arrives when its time has come, whether or not there is room for it.
     const arrivals: Promise<void>[] = [];
     await until(
-      `${total} jobs are done (seed ${SEED})`,
+      `${total} jobs are done (SEED=${CHANCE.seed})`,
       async () => {
         const due = Math.min(JOBS, Math.floor(((now() - began) * PER_SECOND) / 1000));
         for (; put < due; put++) {
@@ -209,7 +210,7 @@ async function campaign(
         }
         if (killed < kills && put > ((killed + 1) * JOBS) / (kills + 1)) {
           killed++;
-          [...workers][Math.floor(Math.random() * workers.size)]?.kill();
+          CHANCE.pick([...workers])?.kill();
         }
         collect();
         return finished.size >= total;
@@ -248,7 +249,6 @@ const p99 = ({ results }: Outcome): number => {
 test.each(types)(
   '%s: no job is lost, none that is acknowledged comes again, and the guilty goes alone',
   async (type, make) => {
-    console.info(`campaign: SEED=${SEED}`);
     const jobs = await make();
     const poison = jobs.provesDeaths;
     const outcome = await campaign(jobs, { bad: 0.3, hang: 0.05, kills: type === 'local' ? 0 : KILLS, poison });

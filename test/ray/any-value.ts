@@ -1,38 +1,7 @@
-/** A small reproducible source of chance (mulberry32); its seed is printed by the tests that use it. */
-export class Seeded {
-  private state: number;
-
-  constructor(readonly seed: number) {
-    this.state = seed >>> 0;
-  }
-
-  /** 0 (inclusive) to 1 (exclusive). */
-  next(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let mixed = this.state;
-    mixed = Math.imul(mixed ^ (mixed >>> 15), mixed | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_0000_0000;
-  }
-
-  /** 0 to limit - 1. */
-  below(limit: number): number {
-    return Math.floor(this.next() * limit);
-  }
-
-  pick<T>(choices: readonly T[]): T {
-    return choices[this.below(choices.length)]!;
-  }
-}
-
-/** From `SEED`, or new for each run. */
-export function chooseSeed(): number {
-  const given = process.env.SEED;
-  return given === undefined ? Math.floor(Math.random() * 0x1_0000_0000) : Number(given);
-}
+import type { Random } from '../random';
 
 /** A value of the kinds that go both ways unchanged. */
-export function anyValue(chance: Seeded, depth = 0): unknown {
+export function anyValue(chance: Random, depth = 0): unknown {
   const kind = chance.below(depth > 4 ? 9 : 14);
   switch (kind) {
     case 0:
@@ -71,7 +40,7 @@ export function anyValue(chance: Seeded, depth = 0): unknown {
   }
 }
 
-function anyText(chance: Seeded): string {
+function anyText(chance: Random): string {
   const alphabet = [
     'a',
     'Z',
