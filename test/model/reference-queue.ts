@@ -2,7 +2,7 @@
  * What a queue is, said plainly: items in order, leases, a limit, calls that wait in line, shutdown. Every type is held to this.
  *
  * It is told what was called, and says which calls end and how. Only one thing is left to the queue: how many items a getMany or a
- * leaseMany takes of those that are there.
+ * leaseMany takes of those that are there, or that a putMany in line has put before it looks: a long one gives the event loop turns.
  */
 
 export interface Place {
@@ -93,6 +93,18 @@ export class ReferenceQueue {
       return { id: consumer.id, code: 'ERR_QUEUE_SHUT_DOWN' };
     }
     return undefined;
+  }
+
+  /** Those in line put, as long as there is room, until so many items are there. */
+  fillTo(count: number): void {
+    for (const producer of this.producers)
+      while (
+        this.items.length < count &&
+        this.mode === 'open' &&
+        !this.isFull &&
+        producer.accepted < producer.items.length
+      )
+        this.accept(producer.items[producer.accepted++]!);
   }
 
   private accept(value: number): void {

@@ -9,7 +9,7 @@ import type { Operation } from './operations';
 import { ANSWER_MS, inForm, leasesOf, PendingCalls, turn, valuesOf } from './pending-calls';
 import type { Call } from './pending-calls';
 import { ReferenceQueue } from './reference-queue';
-import type { OpenLease } from './reference-queue';
+import type { Ending, OpenLease } from './reference-queue';
 import type { MadeQueue, QueueType } from './types';
 
 /** How long the sequences of one type run. */
@@ -56,6 +56,19 @@ class Run {
     return values.length;
   }
 
+  /** The first who waits for items has been given some. */
+  private given(call: Call, value: unknown, { next, max, lease }: Extract<Ending, { next: unknown }>): void {
+    // What waits to be put goes in as room comes free, and may be among the items.
+    const coming = this.queue.producers
+      .flatMap((one) => one.items.slice(one.accepted))
+      .map((item) => ({ value: item }));
+    const count = this.brought(call, value, [...next, ...coming], max);
+    this.queue.fillTo(count);
+    assert.ok(count <= next.length, `${call.what} brought ${count} of ${next.length} items`);
+    const held = this.queue.took(count);
+    if (lease) this.keepLeases(value, held, call.what);
+  }
+
   private keepLeases(value: unknown, held: readonly OpenLease[], what: string): void {
     const leases = leasesOf(value);
     for (const [index, lease] of leases.entries()) {
@@ -78,16 +91,11 @@ class Run {
         if (call.what.startsWith('putMany')) assert.equal(outcome.value, ending.accepted, `${call.what}: accepted`);
         continue;
       }
-      // What waits to be put goes in as room comes free, and may be among the items.
-      const coming = this.queue.producers.flatMap((one) => one.items.slice(one.accepted)).map((value) => ({ value }));
-      const count = this.brought(call, outcome.value, [...ending.next, ...coming], ending.max);
-      assert.ok(count <= ending.next.length, `${call.what} brought ${count} of ${ending.next.length} items`);
-      const held = this.queue.took(count);
-      if (ending.lease) this.keepLeases(outcome.value, held, call.what);
+      this.given(call, outcome.value, ending);
     }
     await turn();
     await turn();
-    if (this.type.remote) await this.arrive();
+    await this.arrive();
     this.pending.noneHasEnded();
   }
 
@@ -181,8 +189,7 @@ class Run {
       const call = this.pending.byId(ending.id);
       const outcome = await this.pending.outcomeOf(call);
       assert.ok('value' in outcome && 'next' in ending, `${call.what} should have been given an item`);
-      const held = this.queue.took(this.brought(call, outcome.value, ending.next, ending.max));
-      if (ending.lease) this.keepLeases(outcome.value, held, call.what);
+      this.given(call, outcome.value, ending);
     }
     this.queue.producers = waiting;
   }
