@@ -156,6 +156,7 @@ class Campaign {
         "recoveries\n",
         static_cast<unsigned long long>(seed_), killed_, at_point_, stopped_, verdict.c_str(), longest_ * 1000, slow_,
         static_cast<unsigned long long>(keeper_->totals().recovered));
+    std::fflush(stdout);
     CHECK(std::atoll(verdict.c_str()) > kills_);  // "… items acknowledged"
     CHECK(slow_ <= kills_ / 200);  // a machine that gives the survivors no core is not the queue's doing, a rule is
     keeper_->unlink();
