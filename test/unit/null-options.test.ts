@@ -1,6 +1,10 @@
 /** Options that are null count as left out, as they do where JSON or another language made them; anything but an object is refused. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { getLocalQueue, pruneSegments, QueueDescriptor, resolveDescriptor } from '../../lib/index';
 import type { QueueFor, ResolveOptions } from '../../lib/index';
+import { run } from '../shm/child';
+import { SHM } from '../shm/place';
 
 type Made = Record<string, (options?: unknown) => QueueDescriptor>;
 
@@ -63,8 +67,11 @@ describe('resolveDescriptor', () => {
   });
 });
 
-test('pruneSegments takes null, and refuses what is no object', () => {
-  expect(pruneSegments(null as unknown as undefined)).toEqual(expect.any(Array));
+test('pruneSegments takes null, and refuses what is no object', async () => {
+  // In a directory of its own: other test files have segments meanwhile that it would remove.
+  const directory = mkdtempSync(join(SHM, 'null-options-'));
+  const removed = run('say(sq.pruneSegments(null));', null, [], { env: { SAGE_QUEUE_DIR: directory } });
+  expect(await removed.finally(() => rmSync(directory, { recursive: true }))).toEqual([[]]);
   expect(() => pruneSegments('dryRun' as unknown as undefined)).toThrow(TypeError);
 });
 
