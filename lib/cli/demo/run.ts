@@ -96,8 +96,8 @@ export async function runProcesses(options: RunOptions): Promise<RunResult> {
     return {
       aggregate,
       batches,
-      // Without a result the collector's time is that of its start.
-      seconds: Math.max(0, endMs - startMs) / 1000,
+      // Without a batch there is no result, and the collector's time is that of its start.
+      seconds: batches === 0 ? 0 : (endMs - startMs) / 1000,
       killed: workers.length - worked.length,
       redelivered,
       duplicates,
