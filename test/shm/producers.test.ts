@@ -1,5 +1,5 @@
 /** The role of a producer: the queue ends with the last of them, and never as if it were whole when one of them died. */
-import { attach, describeQueue, errorOf, segmentFiles, start, types, until } from './child';
+import { attach, attachSage, describeQueue, errorOf, segmentFiles, start, types, until } from './child';
 
 const one = { producer: true } as const;
 
@@ -128,4 +128,21 @@ describe.each(types)('%s', (type) => {
     producer.closeSync();
     reader.closeSync();
   });
+});
+
+test('who reads in place is told of a producer that was killed, too', async () => {
+  const descriptor = describeQueue('sage_queue');
+  const reader = attachSage(descriptor);
+  const child = start(
+    `const queue = open({ producer: true }); queue.putSync(Buffer.alloc(9)); say(1); hear();`,
+    descriptor,
+  );
+  await child.next();
+  await child.kill();
+  const read: number[] = [];
+  expect(reader.consumeSync((view) => void read.push(view.length), 9)).toBe(1);
+  expect(read).toEqual([9]);
+  const ended = await errorOf(() => reader.consumeSync(() => {}, 1, { timeoutMs: 5000 }));
+  expect(ended.code).toBe('ERR_QUEUE_PRODUCER_LOST');
+  reader.closeSync();
 });

@@ -2,12 +2,13 @@
 import { viewOf } from '../../util/buffer-view';
 import { CODEC_RAW } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
-import { ItemTooLargeError, QueueEmptyError, QueueFullError, QueueShutDownError } from '../../errors';
+import { ItemTooLargeError, QueueFullError, QueueShutDownError } from '../../errors';
 import { REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
 import { readMax } from '../../wait/options';
+import { emptyError, refuseGet, takesNoMore } from './status-errors';
 import { ShmQueue } from './shm-queue';
 
 /** A view of the mapping keeps its handle, so that the memory under it is not another one's because a queue was forgotten. */
@@ -67,7 +68,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       (waitMs) => {
         const status = native(() => this.native.claim(bytes, CODEC_RAW, waitMs, this.attachment.holder));
         if (status >= 0) return status;
-        if (status === SHUT) throw new QueueShutDownError('The queue was shut down and takes no more items.');
+        if (status === SHUT) throw takesNoMore();
         if (status === TOO_LARGE) {
           throw new ItemTooLargeError(
             `A claim of ${bytes} bytes can never fit into this queue. Make it with a larger capacityBytes.`,
@@ -114,25 +115,24 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     this.check();
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
-    const take = (waitMs: number, left: number): number | undefined => {
-      const count = native(() => this.native.takeBatch(Math.min(MAX_BATCH, left), waitMs, this.attachment.holder));
-      if (count === SHUT) throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
-      return count > 0 ? count : undefined;
-    };
     let handled = 0;
-    let count: number | undefined = block(
-      this,
-      'get',
-      options,
-      () => new QueueEmptyError(),
-      (waitMs) => take(waitMs, limit),
-    );
-    while (count !== undefined) {
+    let count = block(this, 'get', options, emptyError, (waitMs) => {
+      const status = this.takeRun(limit, waitMs);
+      refuseGet(status);
+      return status > 0 ? status : undefined;
+    });
+    // That nothing more will come is for the next call to say.
+    while (count > 0) {
       handled += this.handleRun(handler, count);
       if (handled >= limit || this.closed || this.native.isShut()) break;
-      count = take(0, limit - handled);
+      count = this.takeRun(limit - handled, 0);
     }
     return handled;
+  }
+
+  /** Takes up to `most` items: how many, or a status. */
+  private takeRun(most: number, waitMs: number): number {
+    return native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, this.attachment.holder));
   }
 
   /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many it is done with. */
