@@ -1,6 +1,6 @@
 /** Object-mode streams over any queue. */
-import { Readable, Writable } from 'node:stream';
-import { QueueShutDownError, SerializationError } from '../errors';
+import { Writable } from 'node:stream';
+import { LoopReadable } from './loop-readable';
 import type { Queue } from './types';
 
 /** An item on lease in a stream. */
@@ -18,62 +18,52 @@ export interface ItemSource<T> {
   leaseNow?(options: { signal: AbortSignal }): HeldItem<T> | undefined;
 }
 
-/**
- * Every item in the stream's own buffer is a lease that is acknowledged when the item leaves the stream, so what a destroyed
- * stream still holds goes back to the queue.
- */
-export class QueueReadable<T> extends Readable {
-  private readonly leaving = new AbortController();
-  private readonly waiting = { signal: this.leaving.signal };
+/** One item at a time: it is acknowledged when it leaves the stream. */
+export class QueueReadable<T> extends LoopReadable<T, HeldItem<T>> {
   /** Oldest first; the stream's buffer holds the items of the last `readableLength` of them. */
   private readonly held: HeldItem<T>[] = [];
-  private taking: Promise<void> | undefined;
+  /** The next one, at hand. */
+  private hand: HeldItem<T> | undefined;
 
   constructor(private readonly queue: ItemSource<T>) {
-    // Only what a reader asked for is taken.
-    super({ objectMode: true, highWaterMark: 0 });
+    super();
   }
 
-  override _read(): void {
-    let lease: HeldItem<T> | undefined;
+  protected lease(): Promise<HeldItem<T>> {
+    return this.queue.lease(this.waiting);
+  }
+
+  protected keep(lease: HeldItem<T>): void {
+    this.hand = lease;
+  }
+
+  protected isAtHand(): boolean {
+    if (this.destroyed) return false;
     try {
-      lease = this.queue.leaseNow?.(this.waiting);
+      this.hand ??= this.queue.leaseNow?.(this.waiting);
     } catch (error) {
       this.destroy(error as Error);
-      return;
     }
-    this.taking = lease === undefined ? this.takeOne() : this.give(lease);
+    return this.hand !== undefined;
   }
 
-  private async takeOne(): Promise<void> {
-    let lease: HeldItem<T>;
-    try {
-      lease = await this.queue.lease(this.waiting);
-    } catch (error) {
-      if (this.leaving.signal.aborted) return;
-      if (error instanceof QueueShutDownError) this.push(null);
-      else this.destroy(error as Error);
-      return;
-    }
-    await this.give(lease);
-  }
-
-  private give(lease: HeldItem<T>): Promise<void> | undefined {
-    if (this.destroyed) return lease.release();
-    if (lease.item === null || lease.item === undefined) return this.refuse(lease);
+  protected pushAtHand(): void {
+    const lease = this.hand!;
+    if (this.refuses(lease.item)) return;
+    this.hand = undefined;
     this.held.push(lease);
     this.push(lease.item);
     this.settle();
-    return undefined;
   }
 
-  private async refuse(lease: HeldItem<T>): Promise<void> {
-    await lease.release();
-    this.destroy(
-      new SerializationError(
-        `An object stream cannot carry ${String(lease.item)}: use get() or the async iterator. The item is back in the queue.`,
-      ),
-    );
+  takeAtHand(): IteratorYieldResult<T> | undefined {
+    if (this.readableLength > 0 || this.isTaking || this.isHeard || !this.isAtHand()) return undefined;
+    const lease = this.hand!;
+    const { item } = lease;
+    if (this.refuses(item)) return undefined;
+    this.hand = undefined;
+    this.acknowledge(lease);
+    return { done: false, value: item };
   }
 
   override read(size?: number): unknown {
@@ -83,25 +73,19 @@ export class QueueReadable<T> extends Readable {
   }
 
   private settle(): void {
-    while (this.held.length > this.readableLength) {
-      this.held
-        .shift()
-        ?.ack()
-        ?.catch((error: Error) => this.destroy(error));
-    }
+    while (this.held.length > this.readableLength) this.acknowledge(this.held.shift()!);
   }
 
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    this.leaving.abort();
-    const requeue = async (): Promise<void> => {
-      this.settle();
-      for (const lease of this.held.splice(0)) await lease.release();
-      await this.taking;
-    };
-    requeue().then(
-      () => callback(error),
-      (failure: Error) => callback(error ?? failure),
-    );
+  private acknowledge(lease: HeldItem<T>): void {
+    lease.ack()?.catch((error: Error) => this.destroy(error));
+  }
+
+  protected async releaseAll(): Promise<void> {
+    this.settle();
+    const { hand } = this;
+    this.hand = undefined;
+    for (const lease of this.held.splice(0)) await lease.release();
+    await hand?.release();
   }
 }
 

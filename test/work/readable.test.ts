@@ -86,6 +86,39 @@ describe.each(Object.entries(queueTypes))('%s', (_type, make) => {
     await loop.return!();
   });
 
+  test('a loop that is left while it waits ends at once, and takes nothing', async () => {
+    const queue = await filled([1]);
+    const stream = queue.readable();
+    const loop = stream[Symbol.asyncIterator]();
+    expect(await loop.next()).toEqual({ done: false, value: 1 });
+    const waiting = loop.next();
+    await loop.return!();
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    await closed(stream);
+    await queue.put(2);
+    expect(await left(queue)).toEqual([2]);
+  });
+
+  test('a loop that was left before its first item has taken nothing, and gives none', async () => {
+    const queue = await filled([1]);
+    const loop = queue.readable()[Symbol.asyncIterator]();
+    await loop.return!();
+    for (let step = 0; step < 3; step++) expect(await loop.next()).toEqual({ done: true, value: undefined });
+    expect(await left(queue)).toEqual([1]);
+  });
+
+  test('who listens beside the loop hears of each item that it gets', async () => {
+    const queue = await filled(numbers(0, 20));
+    await queue.shutdown();
+    const stream = queue.readable();
+    const heard: unknown[] = [];
+    const seen: unknown[] = [];
+    stream.on('data', (item) => heard.push(item));
+    for await (const item of stream) seen.push(item);
+    expect(seen).toEqual(numbers(0, 20));
+    expect(heard).toEqual(seen);
+  });
+
   test('what the loop has seen is acknowledged before the program does anything else', async () => {
     const queue = await filled(numbers(0, 50));
     const stream = queue.readable();

@@ -1,0 +1,126 @@
+/** What the readable streams over queues have in common: they take what a reader asked for, and have it at hand for a loop. */
+import { Readable } from 'node:stream';
+import { QueueShutDownError, SerializationError } from '../errors';
+import { iterateAtHand } from './at-hand-iterator';
+import type { AtHand } from './at-hand-iterator';
+
+/**
+ * Items are taken on lease. Those that have left the stream are acknowledged, and all others go back when it is destroyed.
+ *
+ * A `for await` gets its first item through Node's own iterator, and so each end and error; the others it gets at hand. Whoever reads beside it
+ * gets what comes next.
+ */
+export abstract class LoopReadable<T, Leased extends { release(): Promise<void> }>
+  extends Readable
+  implements AtHand<T>
+{
+  private readonly leaving = new AbortController();
+  protected readonly waiting: { readonly signal: AbortSignal } = { signal: this.leaving.signal };
+  protected hasLoop = false;
+  /** An item is on its way. */
+  protected isTaking = false;
+  private taking: Promise<void> | undefined;
+  /** Of what came when the stream was destroyed. */
+  private releasing: Promise<void> | undefined;
+  /** What is taken now is for the stream's own buffer. */
+  private isAsked = false;
+  private isAtEnd = false;
+
+  constructor() {
+    // Only what a reader asked for is taken.
+    super({ objectMode: true, highWaterMark: 0 });
+  }
+
+  /** Waits for what comes next. @throws QueueShutDownError at the end of the items */
+  protected abstract lease(): Promise<Leased>;
+  /** Has it at hand. */
+  protected abstract keep(leased: Leased): void;
+  protected abstract isAtHand(): boolean;
+  /** Moves what is at hand, or the first of it, to the stream's own buffer. */
+  protected abstract pushAtHand(): void;
+  abstract takeAtHand(): IteratorYieldResult<T> | undefined;
+  /** What has not left the stream goes back. */
+  protected abstract releaseAll(): Promise<void>;
+
+  override _read(): void {
+    // What is on its way comes before what is at hand meanwhile.
+    if (!this.isTaking && this.isAtHand()) return this.pushAtHand();
+    this.isAsked = true;
+    void this.advance();
+  }
+
+  async fetch(): Promise<void> {
+    if (this.readableLength > 0 || this.isHeard) return;
+    if (this.isTaking || !this.isAtHand()) await this.advance();
+  }
+
+  /** Somebody else hears of each item that leaves the stream's own buffer. */
+  protected get isHeard(): boolean {
+    return this.listenerCount('data') > 0;
+  }
+
+  private async advance(): Promise<void> {
+    if (this.isAtEnd || this.destroyed) return;
+    if (!this.isTaking) {
+      this.isTaking = true;
+      this.taking = this.takeNext();
+    }
+    await this.taking;
+  }
+
+  private async takeNext(): Promise<void> {
+    let leased: Leased;
+    try {
+      leased = await this.lease();
+    } catch (error) {
+      if (this.leaving.signal.aborted) return;
+      this.isTaking = false;
+      if (error instanceof QueueShutDownError) this.end();
+      else this.destroy(error as Error);
+      return;
+    }
+    if (this.destroyed) {
+      this.releasing = leased.release();
+      return;
+    }
+    this.isTaking = false;
+    this.keep(leased);
+    if (!this.isAsked) return;
+    this.isAsked = false;
+    this.pushAtHand();
+  }
+
+  private end(): void {
+    this.isAtEnd = true;
+    this.push(null);
+  }
+
+  /** Whether it is none that an object stream can carry: that is the end of the stream, and the item goes back. */
+  protected refuses(item: T): boolean {
+    if (item !== null && item !== undefined) return false;
+    this.destroy(
+      new SerializationError(
+        `An object stream cannot carry ${item}: use get() or the async iterator. The item is back in the queue.`,
+      ),
+    );
+    return true;
+  }
+
+  override [Symbol.asyncIterator](): NodeJS.AsyncIterator<T> {
+    this.hasLoop = true;
+    return iterateAtHand(this, super[Symbol.asyncIterator]() as NodeJS.AsyncIterator<T>);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.leaving.abort();
+    const requeue = async (): Promise<void> => {
+      await this.releaseAll();
+      await this.taking;
+      await this.releasing;
+    };
+    requeue().then(
+      () => callback(error),
+      (failure: Error) => callback(error ?? failure),
+    );
+  }
+}
