@@ -62,6 +62,8 @@ function leave<K>(refs: Map<K, Set<SocketRef>>, key: K, ref: SocketRef): void {
 function update(peer: string): void {
   const held = refsByPeer.has(peer) || refsByPort.has(portOf(peer));
   for (const socket of socketsByPeer.get(peer) ?? []) {
+    // One that is gone would remember it until it connects.
+    if (socket.destroyed) continue;
     if (held) socket.ref();
     else socket.unref();
   }
