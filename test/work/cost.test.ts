@@ -1,0 +1,106 @@
+/**
+ * What a call costs beside the bare round trip that it stands for, a queue there and a queue back: counted, not timed, so that a busy machine
+ * says the same. Counted is what crosses into the addon (each move of an item, each look, each wait and wake-up of either side) and the
+ * promises that are made; bench/work.mjs takes the time.
+ */
+import { createHook } from 'node:async_hooks';
+import { caller, serve } from '../../lib/work';
+import type { NativeEntry } from '../../lib/transports/shm/addon';
+import { later, queueTypes, track } from './queues';
+
+type AddonModule = typeof import('../../lib/transports/shm/addon');
+
+/** By function of the addon. */
+let mockCrossings: Record<string, number> = {};
+jest.mock('../../lib/transports/shm/addon', () => {
+  const actual = jest.requireActual<AddonModule>('../../lib/transports/shm/addon');
+  const counted = (entry: NativeEntry): NativeEntry => {
+    const functions = entry as unknown as Record<string, unknown>;
+    for (const [name, value] of Object.entries(functions)) {
+      if (typeof value !== 'function') continue;
+      functions[name] = (...given: unknown[]): unknown => {
+        mockCrossings[name] = (mockCrossings[name] ?? 0) + 1;
+        return (value as (...given: unknown[]) => unknown).apply(entry, given);
+      };
+    }
+    return entry;
+  };
+  const openEntry: AddonModule['openEntry'] = (options) => counted(actual.openEntry(options));
+  return { ...actual, openEntry };
+});
+
+interface Cost {
+  /** All of them, for each call. */
+  crossings: number;
+  /** For each call. */
+  promises: number;
+  /** In all, by function. */
+  by: Record<string, number>;
+}
+
+const CALLS = 256;
+/** The way is attached and known by then. */
+const BEFORE = 32;
+/** A call may cost so many bare round trips. */
+const MOST = 2.5;
+
+/** Of each of `CALLS` calls, so many of them under way at a time. */
+async function costOf(call: (n: number) => Promise<unknown>, atOnce = 1): Promise<Cost> {
+  for (let n = 0; n < BEFORE; n++) await call(n);
+  mockCrossings = {};
+  let promises = 0;
+  const hook = createHook({
+    init: (_id, type) => {
+      if (type === 'PROMISE') promises++;
+    },
+  }).enable();
+  const line = async (): Promise<void> => {
+    for (let n = 0; n < CALLS / atOnce; n++) await call(n);
+  };
+  await Promise.all(Array.from({ length: atOnce }, line));
+  hook.disable();
+  const crossings = Object.values(mockCrossings).reduce((sum, count) => sum + count, 0);
+  return { crossings: crossings / CALLS, promises: promises / CALLS, by: { ...mockCrossings } };
+}
+
+async function roundTrip(): Promise<(n: number) => Promise<unknown>> {
+  const [there, back] = [await queueTypes.sage_queue!(), await queueTypes.sage_queue!()];
+  const echo = async (): Promise<void> => {
+    for await (const item of there) await back.put(item);
+  };
+  const echoing = echo();
+  later(async () => {
+    await there.shutdown();
+    await echoing;
+  });
+  return async (n) => {
+    await there.put(n);
+    return back.get();
+  };
+}
+
+async function served(): Promise<(n: number) => Promise<unknown>> {
+  const queue = await queueTypes.sage_queue!();
+  track(serve<number, number>(queue, (n) => n, { concurrency: 64 }));
+  const one = caller<number, number>(queue);
+  later(() => one.close());
+  return (n) => one.call(n);
+}
+
+test('a call is at most two and a half round trips, one at a time', async () => {
+  const bare = await costOf(await roundTrip());
+  const call = await costOf(await served());
+  // There and back: nothing else is put, and nothing is asked of either queue.
+  expect(bare.by).toMatchObject({ put: 2 * CALLS });
+  expect(call.by).toMatchObject({ put: 2 * CALLS, endLeases: CALLS });
+  for (const question of ['stats', 'qsize', 'lease', 'putMany']) expect(call.by).not.toHaveProperty(question);
+  expect(call.crossings).toBeLessThanOrEqual(MOST * bare.crossings);
+  expect(call.promises).toBeLessThanOrEqual(MOST * bare.promises);
+});
+
+test('calls that are under way together share their crossings', async () => {
+  const call = await served();
+  const alone = await costOf(call);
+  const together = await costOf(call, 64);
+  expect(together.crossings).toBeLessThan(alone.crossings / 2);
+});
