@@ -4,6 +4,7 @@ Past 400 lines: one server of Node for all of them, which takes long to start.
 """
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -36,52 +37,83 @@ grpc = pytest.importorskip("grpc")
 pytestmark = needs_node
 
 
+class Passage:
+    """One connection through the proxy."""
+
+    def __init__(self, near, far):
+        self.near, self.far = near, far
+        self.lost = set()  # of "requests" and "answers"
+
+    def begin(self):
+        for source, sink, what in ((self.near, self.far, "requests"), (self.far, self.near, "answers")):
+            threading.Thread(target=self._pump, args=(source, sink, what), daemon=True).start()
+
+    def _pump(self, source, sink, what):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if what not in self.lost:
+                    sink.sendall(data)
+        self.cut()
+
+    def cut(self):
+        for one in (self.near, self.far):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
 class Proxy:
-    """A connection that can be cut: what has not passed is lost, in both directions."""
+    """Connections that lose what passes in one direction, and can be cut."""
 
     def __init__(self, port):
         self._target = port
-        self._sockets = []
-        self.silent = False
+        self._passages = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept)
+        self._thread.start()
 
     def _accept(self):
         while True:
             try:
                 near, _ = self._listener.accept()
-                far = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
-            self._sockets += [near, far]
-            for source, sink in ((near, far), (far, near)):
-                threading.Thread(target=self._pump, args=(source, sink, sink is near), daemon=True).start()
+            self._passages.append(Passage(near, socket.create_connection(("127.0.0.1", self._target))))
+            self._passages[-1].begin()
 
-    def _pump(self, source, sink, answers):
-        try:
-            while data := source.recv(65536):
-                if not (self.silent and answers):
-                    sink.sendall(data)
-        except OSError:
-            pass
-        for one in (source, sink):
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+    def lose(self, what):
+        """From here on, on the connections that there are; one that is made later loses nothing."""
+        for one in self._passages:
+            one.lost.add(what)
 
     def cut(self):
-        for one in self._sockets:
-            try:
-                one.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        self._sockets = []
+        passages, self._passages = self._passages, []
+        for one in passages:
+            one.cut()
 
     def close(self):
+        self._listener.shutdown(socket.SHUT_RDWR)  # what wakes accept()
+        self._thread.join()
         self._listener.close()
         self.cut()
+
+
+class Call:
+    """In a thread of its own."""
+
+    def __init__(self, call):
+        self._found = []
+        self._thread = threading.Thread(target=lambda: self._found.append(call()), daemon=True)
+        self._thread.start()
+
+    @property
+    def waits(self):
+        return self._thread.is_alive()
+
+    def result(self):
+        self._thread.join(60)
+        assert self._found, "it does not return"
+        return self._found[0]
 
 
 @contextlib.contextmanager
@@ -224,9 +256,7 @@ def test_many_threads_share_a_handle(server, name):
 
 
 def test_nobody_listens():
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        port = one.getsockname()[1]
-    with resolve_descriptor(QueueDescriptor.create_rpc_queue("127.0.0.1", port, "q")) as queue:
+    with resolve_descriptor(QueueDescriptor.create_rpc_queue("127.0.0.1", 1, "q")) as queue:
         for call in (lambda: queue.get(block=False), lambda: queue.put(1, block=False), lambda: queue.get(timeout=0.2)):
             with pytest.raises(QueueConnectionError, match="nothing listens") as error:
                 call()
@@ -319,43 +349,78 @@ def test_tls_both_ways(name, certificates):
 # ── connections that break ───────────────────────────────────────────────────
 
 
-def test_each_item_once_over_a_connection_that_breaks(through, proxy):
+def drained(queue):
+    return queue.empty() and queue.stats()["leased"] == 0
+
+
+def test_what_was_put_is_in_once_when_the_answer_is_lost(through, proxy):
+    """The server has the items, and says so to nobody: they are sent again over the next connection."""
     owner, remote = through
-    stop, cuts = threading.Event(), []
+    wanted = ["first"]
+    remote.put("first", timeout=60)
+    for number in range(6):
+        items = [f"{number}-{part}" for part in range(1 + 2 * (number % 2))]
+        wanted += items
+        proxy.lose("answers")
+        put = Call(lambda items=items: remote.put_many(items) if len(items) > 1 else remote.put(items[0]))
+        until(lambda: owner.stats()["put_total"] == len(wanted))
+        assert put.waits
+        proxy.cut()
+        assert put.result() == (len(items) if len(items) > 1 else None)
+    remote.put("last", timeout=60)
+    assert owner.get_many(100) == [*wanted, "last"]
 
-    def cut():
-        while not stop.wait(0.2):
-            proxy.cut()
-            cuts.append(1)
 
-    cutter = threading.Thread(target=cut)
-    cutter.start()
-    try:
-        got = []
+def test_what_was_put_is_in_once_when_it_is_lost_itself(through, proxy):
+    owner, remote = through
+    for number in range(4):
+        remote.put(f"{number}-before", timeout=60)
+        proxy.lose("requests")
+        put = Call(lambda number=number: remote.put_many([f"{number}-lost", f"{number}-too"]))
+        until(lambda: remote._client.puts.in_flight)
+        proxy.cut()
+        assert put.result() == 2
+        assert owner.get_many(100) == [f"{number}-before", f"{number}-lost", f"{number}-too"]
 
-        def consume():
-            while (item := remote.get(timeout=60)) != "end":
-                got.append(item)
 
-        consumer = threading.Thread(target=consume)
-        consumer.start()
-        count = 0
-        while len(cuts) < 5:
-            remote.put(count, timeout=60)
-            assert remote.put_many([count + 1, count + 2, count + 3], timeout=60) == 3
-            count += 4
-        remote.put("end", timeout=60)
-        consumer.join(60)
-        assert got == list(range(count))
-    finally:
-        stop.set()
-        cutter.join()
-    until(lambda: owner.empty() and owner.stats()["leased"] == 0)
+def test_what_is_lost_on_its_way_to_a_get_comes_again(through, proxy):
+    owner, remote = through
+    assert remote.empty()  # connected
+    for number in range(4):
+        proxy.lose("answers")
+        owner.put(number)
+        get = Call(remote.get)
+        until(owner.empty)
+        assert get.waits
+        proxy.cut()
+        assert get.result() == number
+    until(lambda: drained(owner))
+
+
+def test_what_a_get_has_does_not_come_again(through, proxy):
+    """The server hears only over the next connection that the program has the item."""
+    owner, remote = through
+    for number in range(4):
+        get = Call(remote.get)
+        until(lambda: owner.stats()["waiting_getters"] == 1)
+        proxy.lose("requests")
+        owner.put(number)
+        assert get.result() == number
+        assert owner.stats()["leased"] == 1
+        proxy.cut()
+        until(lambda: drained(owner))
+
+
+def free_port():
+    """Below those that the system gives to connections: the second server has it to itself, too."""
+    for port in itertools.chain(range(20_000 + os.getpid() % 10_000, 30_000), range(20_000, 30_000)):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def test_a_get_that_waits_outlives_the_server(name):
     with owned(name) as owner:
-        first = Server()
+        first = Server(port=free_port())
         with resolve_descriptor(first.queue(name)) as remote:
             found = []
             thread = threading.Thread(target=lambda: found.append(remote.get(timeout=60)))
@@ -369,18 +434,19 @@ def test_a_get_that_waits_outlives_the_server(name):
         second.stop()
 
 
-def test_a_put_whose_answer_never_came_says_so(through, proxy):
+def test_a_put_whose_answer_never_came_says_so(through, proxy, monkeypatch):
+    monkeypatch.setattr("sage_queue.rpc.pending.GRACE", 0.25)
     owner, remote = through
     remote.put("first", timeout=20)
-    proxy.silent = True
+    proxy.lose("answers")
     with pytest.raises(QueueConnectionError, match="outcome is unknown") as error:
         remote.put("second", timeout=0.3)
     assert error.value.outcome == "unknown"
     with pytest.raises(QueueConnectionError) as error:
         remote.put_many(["third", "fourth"], timeout=0.3)
     assert error.value.outcome == "unknown" and error.value.accepted == 0
-    assert owner.get_many(10, timeout=20)[:2] == ["first", "second"]  # it was in
-    proxy.silent = False
+    until(lambda: owner.qsize() >= 2)
+    assert owner.get_many(2) == ["first", "second"]  # it was in
     proxy.cut()
 
 
