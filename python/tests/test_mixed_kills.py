@@ -34,7 +34,9 @@ def test_kills_of_three_languages(name, tmp_path):
         finally:
             campaign.end()
         left = []
+        late = time.monotonic() + 60
         while not is_drained(queue):  # what the dead had comes back
+            assert time.monotonic() < late, f"SEED={seed}: {queue.stats()}"
             with contextlib.suppress(QueueEmptyError):
                 left.append(queue.get(timeout=0.1))
         stats = queue.stats()
