@@ -296,7 +296,8 @@ class Run {
       assert.equal(item, next.value, 'an item of a stream');
       break;
     }
-    if (!stream.closed) await once(stream, 'close');
+    // Node tells a stream whose loop was left of an AbortError first.
+    if (!stream.closed) await new Promise((resolve) => stream.once('close', resolve));
     this.queue.takeNow(1, false, of);
   }
 
