@@ -47,6 +47,16 @@ struct Line {
   void call_first() const;
 };
 
+/// What the last sq_take() brought, as the core has it: who finishes that next, as is usual, has nothing translated.
+struct LastTake {
+  sage::Item items[sage::kMaxBatch];
+  uint32_t count = 0;
+
+  bool is(const sq_item* views, uint32_t taken) const {
+    return taken == count && views[0].reserved[0] == items[0].number;
+  }
+};
+
 }  // namespace sage_c
 
 struct sq_queue {
@@ -56,6 +66,7 @@ struct sq_queue {
   sage_c::Lock lock;
   std::unique_ptr<sage::Queue> queue;  // null: closed
   sage_c::Line lines[3];
+  sage_c::LastTake last_take;
   bool closing = false;
   uint32_t asleep = 0;  // threads in calls that let go of the lock
   std::condition_variable_any left;

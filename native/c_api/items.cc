@@ -1,5 +1,7 @@
 // Putting, getting and leasing.
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
 #include "c_api/handle.h"
 
@@ -11,16 +13,15 @@ using sage_c::waiting;
 
 namespace {
 
-sq_item shown(const Queue& queue, const Item& item) {
-  sq_item view{};
-  view.data = queue.data(item);
-  view.bytes = item.length;
-  view.codec = item.codec;
-  view.deliveries = item.deliveries + 1;
-  view.crashes = item.crashes;
-  view.reserved[0] = item.number;
-  view.reserved[1] = uint64_t{item.position} << 32 | static_cast<uint32_t>(item.lease);
-  return view;
+void show(const Queue& queue, const Item& item, sq_item* view) {
+  view->data = queue.data(item);
+  view->bytes = item.length;
+  view->codec = item.codec;
+  view->deliveries = item.deliveries + 1;
+  view->crashes = item.crashes;
+  view->reserved[0] = item.number;
+  view->reserved[1] = uint64_t{item.position} << 32 | static_cast<uint32_t>(item.lease);
+  view->reserved[2] = 0;
 }
 
 Item hidden(const sq_item& view) {
@@ -46,13 +47,45 @@ const uint8_t* bytes_at(const void* data) {
 /// A codec is one byte, and 0 is none.
 bool is_codec(uint32_t codec) { return codec > 0 && codec < 256; }
 
-/// Takes or leases, and shows what it was. On lease and impossible is damage: refused before anybody reads it.
+/// The same piece in the words of the core: laid out alike, so that a list of them is copied as it is.
+static_assert(sizeof(sq_piece) == sizeof(sage::Piece));
+static_assert(offsetof(sq_piece, data) == offsetof(sage::Piece, data));
+static_assert(offsetof(sq_piece, bytes) == offsetof(sage::Piece, length));
+static_assert(offsetof(sq_piece, codec) == offsetof(sage::Piece, codec));
+
+/// False: one of them is no item. `largest` is how many bytes the longest one has.
+bool read_pieces(const sq_piece* pieces, uint32_t count, sage::Piece* list, uint32_t* largest) {
+  bool null = false;
+  *largest = 0;
+  for (uint32_t index = 0; index < count; ++index) {
+    const sq_piece& piece = pieces[index];
+    if (!is_codec(piece.codec)) return false;
+    if (piece.data == nullptr) {
+      if (piece.bytes > 0) return false;
+      null = true;
+    }
+    *largest = std::max(*largest, piece.bytes);
+  }
+  std::memcpy(list, pieces, count * sizeof *list);
+  for (uint32_t index = 0; null && index < count; ++index) list[index].data = bytes_at(pieces[index].data);
+  return true;
+}
+
+/// How many of the first ones could ever go in.
+uint32_t possible(const Queue& queue, const sage::Piece* list, uint32_t count, uint32_t largest) {
+  if (!too_large(queue, largest)) return count;
+  uint32_t fits = 0;
+  while (!too_large(queue, list[fits].length)) ++fits;
+  return fits;
+}
+
+/// Takes or leases into `items`, and shows what it was. On lease and impossible is damage: refused before anybody reads
+/// it.
 template <class Take>
-sq_status take_items(Queue& queue, uint64_t max_bytes, sq_item* views, uint32_t* count, Take take) {
-  Item items[sage::kMaxBatch];
-  const sq_status status = status_of(take(items, count, max_bytes == 0 ? ~uint64_t{0} : max_bytes));
+sq_status take_items(Queue& queue, uint64_t max_bytes, Item* items, sq_item* views, uint32_t* count, Take take) {
+  const sq_status status = status_of(take(count, max_bytes == 0 ? ~uint64_t{0} : max_bytes));
   if (status != SQ_OK) return status;
-  for (uint32_t index = 0; index < *count; ++index) views[index] = shown(queue, items[index]);
+  for (const Item* item = items; item != items + *count; ++item) show(queue, *item, views++);
   return SQ_OK;
 }
 
@@ -89,15 +122,11 @@ sq_status sq_put_many(sq_queue* handle, const sq_piece* pieces, uint32_t count, 
   *accepted = 0;
   if (count == 0) return SQ_OK;
   count = std::min(count, sage::kMaxBatch);
-  for (uint32_t index = 0; index < count; ++index) {
-    if ((pieces[index].data == nullptr && pieces[index].bytes > 0) || !is_codec(pieces[index].codec)) return SQ_INVALID;
-  }
+  sage::Piece list[sage::kMaxBatch];
+  uint32_t largest = 0;
+  if (!read_pieces(pieces, count, list, &largest)) return SQ_INVALID;
   return waiting(handle, sage::kPutters, wait_ms, [&](Queue& queue) {
-    sage::Piece list[sage::kMaxBatch];
-    uint32_t fits = 0;
-    for (; fits < count && !too_large(queue, pieces[fits].bytes); ++fits) {
-      list[fits] = {bytes_at(pieces[fits].data), pieces[fits].bytes, pieces[fits].codec};
-    }
+    const uint32_t fits = possible(queue, list, count, largest);
     if (fits == 0) return SQ_ITEM_TOO_LARGE;
     return status_of(queue.put(list, fits, accepted));
   });
@@ -109,7 +138,7 @@ sq_status sq_claim(sq_queue* handle, size_t bytes, uint32_t codec, sq_item* view
     if (too_large(queue, bytes)) return SQ_ITEM_TOO_LARGE;
     Item item{};
     const sq_status status = status_of(queue.claim(static_cast<uint32_t>(bytes), codec, &item));
-    if (status == SQ_OK) *view = shown(queue, item);
+    if (status == SQ_OK) show(queue, item, view);
     return status;
   });
 }
@@ -159,9 +188,14 @@ sq_status sq_take(sq_queue* handle, uint32_t max, uint64_t max_bytes, sq_item* v
   if (views == nullptr || taken == nullptr || max == 0) return SQ_INVALID;
   *taken = 0;
   return waiting(handle, sage::kGetters, wait_ms, [&](Queue& queue) {
-    return take_items(queue, max_bytes, views, taken, [&](Item* items, uint32_t* count, uint64_t most) {
-      return queue.take(std::min(max, sage::kMaxBatch), items, count, most);
-    });
+    sage_c::LastTake& last = handle->last_take;
+    last.count = 0;
+    const auto take = [&](uint32_t* count, uint64_t most) {
+      return queue.take(std::min(max, sage::kMaxBatch), last.items, count, most);
+    };
+    const sq_status status = take_items(queue, max_bytes, last.items, views, taken, take);
+    if (status == SQ_OK) last.count = *taken;
+    return status;
   });
 }
 
@@ -169,8 +203,14 @@ sq_status sq_finish(sq_queue* handle, const sq_item* views, uint32_t taken, uint
   if (views == nullptr || taken > sage::kMaxBatch || done > taken) return SQ_INVALID;
   if (taken == 0) return SQ_OK;
   return guarded(handle, [&](Queue& queue) {
-    Item items[sage::kMaxBatch];
-    for (uint32_t index = 0; index < taken; ++index) items[index] = hidden(views[index]);
+    Item given[sage::kMaxBatch];
+    const Item* items = given;
+    if (handle->last_take.is(views, taken)) {
+      items = handle->last_take.items;
+      handle->last_take.count = 0;
+    } else {
+      for (uint32_t index = 0; index < taken; ++index) given[index] = hidden(views[index]);
+    }
     if (done == taken) {
       queue.ack(items, taken);
       return SQ_OK;
@@ -186,9 +226,11 @@ sq_status sq_lease(sq_queue* handle, uint32_t max, uint64_t max_bytes, sq_item* 
   if (views == nullptr || leased == nullptr || max == 0) return SQ_INVALID;
   *leased = 0;
   return waiting(handle, sage::kGetters, wait_ms, [&](Queue& queue) {
-    return take_items(queue, max_bytes, views, leased, [&](Item* items, uint32_t* count, uint64_t most) {
+    Item items[sage::kMaxBatch];
+    const auto lease = [&](uint32_t* count, uint64_t most) {
       return queue.lease(std::min(max, sage::kMaxBatch), items, count, most);
-    });
+    };
+    return take_items(queue, max_bytes, items, views, leased, lease);
   });
 }
 

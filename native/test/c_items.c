@@ -96,6 +96,44 @@ static void batches_go_in_as_far_as_they_fit(void) {
   sq_free(queue);
 }
 
+static void takes_end_in_any_order(void) {
+  sq_queue* queue = make(__func__);
+  sq_item first[2];
+  sq_item second[2];
+  sq_item third[2];
+  uint32_t taken = 0;
+  for (char digit = '0'; digit < '6'; ++digit) put_text(queue, (const char[]){digit, 0});
+  CHECK(sq_take(queue, 2, 0, first, &taken, 0) == SQ_OK && taken == 2);
+  CHECK(sq_take(queue, 2, 0, second, &taken, 0) == SQ_OK && taken == 2);
+  CHECK(sq_take(queue, 2, 0, third, &taken, 0) == SQ_OK && taken == 2);
+  CHECK(sq_finish(queue, second, 2, 0) == SQ_OK);
+  CHECK(sq_finish(queue, third, 2, 1) == SQ_OK);
+  CHECK(sq_finish(queue, first, 2, 2) == SQ_OK);
+  CHECK(next_is(queue, "2") && next_is(queue, "3") && next_is(queue, "5"));
+  CHECK(sq_join(queue, 0) == SQ_OK);
+  sq_free(queue);
+}
+
+static void a_list_goes_in_up_to_what_could_never_fit(void) {
+  sq_queue* queue = make(__func__);
+  static const char large[5000];
+  sq_piece pieces[4] = {{"a", 1, SQ_RAW}, {NULL, 0, SQ_MSGPACK}, {large, sizeof large, SQ_RAW}, {"b", 1, SQ_RAW}};
+  sq_item items[4];
+  uint32_t accepted = 0;
+  uint32_t taken = 0;
+  CHECK(sq_put_many(queue, pieces, 4, &accepted, 0) == SQ_OK && accepted == 2);
+  CHECK(sq_put_many(queue, pieces + 2, 2, &accepted, 0) == SQ_ITEM_TOO_LARGE && accepted == 0);
+  CHECK(sq_take(queue, 4, 0, items, &taken, 0) == SQ_OK && taken == 2);
+  CHECK(items[0].data[0] == 'a' && items[1].bytes == 0 && items[1].codec == SQ_MSGPACK);
+  CHECK(sq_finish(queue, items, taken, taken) == SQ_OK);
+  pieces[3].data = NULL;
+  CHECK(sq_put_many(queue, pieces + 3, 1, &accepted, 0) == SQ_INVALID);
+  pieces[3] = (sq_piece){"b", 1, 256};
+  CHECK(sq_put_many(queue, pieces + 3, 1, &accepted, 0) == SQ_INVALID);
+  CHECK(sq_put_many(queue, NULL, 1, &accepted, 0) == SQ_INVALID && sq_put_many(queue, NULL, 0, &accepted, 0) == SQ_OK);
+  sq_free(queue);
+}
+
 static void claims_are_filled_in_place(void) {
   sq_queue* queue = make(__func__);
   sq_item claim;
@@ -217,6 +255,8 @@ int main(void) {
   items_come_out_in_order();
   what_does_not_fit_into_a_buffer_stays();
   batches_go_in_as_far_as_they_fit();
+  takes_end_in_any_order();
+  a_list_goes_in_up_to_what_could_never_fit();
   claims_are_filled_in_place();
   leases_come_again_until_they_are_acked();
   an_end_is_seen_by_everybody();
@@ -224,6 +264,6 @@ int main(void) {
   failures_have_the_codes_of_every_language();
   an_older_program_has_shorter_structs();
   schemas_are_kept();
-  printf("10 passed, 0 failed\n");
+  printf("12 passed, 0 failed\n");
   return 0;
 }
