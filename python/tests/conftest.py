@@ -24,6 +24,9 @@ def chosen_seed() -> int:
     return seed
 
 
+# A shell that starts the tests in the background has them ignore it, and whatever they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 _servers: list[int] = []
 
 

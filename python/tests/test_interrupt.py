@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -95,15 +96,19 @@ def of_the_process(pid):
 def of_another_thread(pid):
     """To a thread that runs no Python where there is one (gRPC's), else to one that is not the main thread: it wakes nobody who sleeps."""
     call = ctypes.CDLL(None, use_errno=True).syscall
-    assert any(call(TGKILL, pid, thread, signal.SIGINT) == 0 for _, thread in sorted(others_open_to_it(pid)))
+    end = time.monotonic() + 20
+    while not any(call(TGKILL, pid, thread, signal.SIGINT) == 0 for _, thread in sorted(others_open_to_it(pid))):
+        assert time.monotonic() < end, "there is none"
+        time.sleep(0.001)
 
 
 def others_open_to_it(pid):
-    """Threads beside the main one that do not block the signal, and before each whether it runs Python."""
+    """Threads beside the main one that sleep and do not block the signal, and before each whether it runs Python. One that is awake may be on
+    its way to its end, and the signal would go with it."""
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # gRPC's come and go
-            blocked = int(re.search(r"SigBlk:\s*(\w+)", (task / "status").read_text())[1], 16)
-            if int(task.name) != pid and not blocked >> signal.SIGINT - 1 & 1:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            status = dict(re.findall(r"(\w+):\s*(\w+)", (task / "status").read_text()))
+            if int(task.name) != pid and status["State"] == "S" and not int(status["SigBlk"], 16) >> signal.SIGINT - 1 & 1:
                 yield (task / "comm").read_text().startswith("python"), int(task.name)
 
 
@@ -121,6 +126,8 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
     owner = get_sage_queue(name, maxsize=1) if kind == "rpc" else None
     port = request.getfixturevalue("server").port if kind == "rpc" else 0
     child = subprocess.Popen([sys.executable, "-c", PROGRAM, kind, name, str(port)], stdout=subprocess.PIPE, text=True)
+    hangs = threading.Timer(120, child.kill)
+    hangs.start()
     try:
         took = []
         for _ in range(CALLS):
@@ -131,6 +138,7 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
         assert child.stdout.readline() == "end\n" and child.wait(20) == 0
         within_the_promise(took)
     finally:
+        hangs.cancel()
         child.kill()
         child.wait()
         child.stdout.close()
