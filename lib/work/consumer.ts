@@ -222,10 +222,14 @@ export class QueueConsumer<T> implements Consumer {
     this.ending = true;
     this.takes.abort(CALLED_OFF);
     this.settlements.giveBack(this.waiting.clear());
-    if (this.suspect !== undefined && this.mode === 'open') {
-      this.settlements.giveBack([this.suspect]);
-      this.suspect = undefined;
-    }
+    // Otherwise `runAlone` sees to it.
+    if (this.mode === 'open') this.giveBackSuspect();
+  }
+
+  private giveBackSuspect(): void {
+    if (this.suspect === undefined) return;
+    this.settlements.giveBack([this.suspect]);
+    this.suspect = undefined;
   }
 
   /** False: it went to the back of the queue, its time has not come. */
@@ -335,7 +339,9 @@ export class QueueConsumer<T> implements Consumer {
     this.mode = 'open';
     const now = performance.now();
     this.nextAlone = now + OPEN_SHARE * (now - began);
-    if (!this.ending) this.takes = takesUntilAborted();
+    // The pause of another may have ended meanwhile.
+    if (this.ending) this.giveBackSuspect();
+    else this.takes = takesUntilAborted();
     this.advance();
   }
 

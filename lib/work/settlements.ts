@@ -86,23 +86,20 @@ export class Settlements<T> {
   async moveBack(held: HeldItem<T>, pauseMs: number): Promise<void> {
     const { deliveries, crashes } = held;
     const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
-    const move = async (): Promise<boolean> => {
+    let moved = true;
+    const move = async (): Promise<void> => {
       try {
         await (this.queue as Queue).put(recordOf(held.item, record), { block: false });
       } catch (error) {
+        moved = false;
         if (!isNoRoom(error)) throw error;
-        return false;
+        return;
       }
       await held.lease.ack();
-      return true;
     };
-    let moved = true;
     const inItsTurn = this.moves.then(move);
     this.moves = inItsTurn.catch(() => {});
-    await this.settle(
-      inItsTurn.then((done) => void (moved = done)),
-      [held],
-    );
+    await this.settle(inItsTurn, [held]);
     if (moved) return;
     if (this.owner.isEnding()) this.giveBack([held]);
     else this.owner.keep(held, pauseMs);

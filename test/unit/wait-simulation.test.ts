@@ -6,44 +6,10 @@
 import assert from 'node:assert/strict';
 import { CallGroup, CallLine } from '../../lib/wait/call-line';
 import { seeded } from '../random';
+import { VirtualClock } from '../simulation/virtual-clock';
 
 const SCHEDULES = 3000;
 const STEPS = 24;
-
-/** Timers that ring when the test says so, in the order of their times. */
-class Clock {
-  now = 0;
-  private readonly timers = new Set<{ at: number; ring: () => void; unref(): void; ref(): void }>();
-
-  get armed(): number {
-    return this.timers.size;
-  }
-
-  /** Not by spies, which remember every call. @returns what takes it off again */
-  install(): () => void {
-    const { setTimeout, clearTimeout } = globalThis;
-    const now = performance.now.bind(performance);
-    performance.now = () => this.now;
-    globalThis.setTimeout = ((ring: () => void, delay: number) => {
-      const timer = { at: this.now + delay, ring, unref: () => {}, ref: () => {} };
-      this.timers.add(timer);
-      return timer;
-    }) as unknown as typeof globalThis.setTimeout;
-    globalThis.clearTimeout = (timer) => void this.timers.delete(timer as never);
-    return () => {
-      performance.now = now;
-      Object.assign(globalThis, { setTimeout, clearTimeout });
-    };
-  }
-
-  /** What is due rings now: the loop comes to its timers. */
-  turn(): void {
-    for (const timer of [...this.timers].sort((one, other) => one.at - other.at)) {
-      if (timer.at > this.now || !this.timers.delete(timer)) continue;
-      timer.ring();
-    }
-  }
-}
 
 interface Standing {
   readonly number: number;
@@ -66,7 +32,7 @@ class Schedule {
   private readonly line = new CallLine('get', () => {});
 
   constructor(
-    private readonly clock: Clock,
+    private readonly clock: VirtualClock,
     private readonly random: (limit: number) => number,
   ) {}
 
@@ -203,7 +169,7 @@ class Schedule {
 
 test('whoever waits is served in order or told why not, once, and nothing is left of it', async () => {
   const { below } = seeded('schedules of waiting calls');
-  const clock = new Clock();
+  const clock = new VirtualClock();
   const uninstall = clock.install();
   try {
     for (let schedule = 0; schedule < SCHEDULES; schedule++) await new Schedule(clock, below).run();
