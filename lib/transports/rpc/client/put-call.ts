@@ -26,6 +26,8 @@ export class PutCall {
   applied = 0;
   /** Parts that were sent and not answered. */
   chunks = 0;
+  /** A server had some of it and is gone without an answer: what the next one says of it is not all. */
+  isElsewhere = false;
   /** Takes its listener off the signal. */
   private ignoreAbort = (): void => {};
 
@@ -81,7 +83,8 @@ export class PutCall {
 
   /** A signal's reason belongs to the caller, and others may get it too. */
   private asFarAsKnown(error: unknown): unknown {
-    if (this.chunks === 0 || error === this.signal?.reason || !(error instanceof QueueError)) return error;
+    const isKnown = this.chunks === 0 && !this.isElsewhere;
+    if (isKnown || error === this.signal?.reason || !(error instanceof QueueError)) return error;
     return withOutcomeUnknown(error, `The server has not said what became of what was sent to it; ${OUTCOME_UNKNOWN}.`);
   }
 }
