@@ -12,6 +12,10 @@ export type FeedState = 'item' | 'soon' | 'silent' | 'done';
 export const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is Iterable<T> =>
   typeof (items as Partial<Iterable<T>> | null | undefined)?.[Symbol.iterator] === 'function';
 
+/** One that is read as arrays are, in the order of its indices, however it was made. */
+const isPlainArray = <T>(items: Iterable<T> | AsyncIterable<T>): items is T[] =>
+  Array.isArray(items) && items[Symbol.iterator] === Array.prototype[Symbol.iterator];
+
 export abstract class ItemFeed<T> {
   /** The next item, while the state is `item`. */
   item!: T;
@@ -27,7 +31,8 @@ export abstract class ItemFeed<T> {
 
   /** @param spoke called when an asynchronous source that was waited for has spoken, or counts as silent */
   static of<T>(items: Iterable<T> | AsyncIterable<T>, spoke: () => void): ItemFeed<T> {
-    if (isIterable(items)) return new SyncFeed(items);
+    if (isPlainArray(items)) return new ArrayFeed(items);
+    if (isIterable(items)) return new IteratorFeed(items);
     if (typeof (items as Partial<AsyncIterable<T>> | null | undefined)?.[Symbol.asyncIterator] !== 'function') {
       throw new TypeError(
         `putMany(items, options?) takes an iterable or an async iterable, found ${describeValue(items)}.`,
@@ -37,23 +42,14 @@ export abstract class ItemFeed<T> {
   }
 }
 
-class SyncFeed<T> extends ItemFeed<T> {
-  private iterator: Iterator<T> | undefined;
+abstract class SyncFeed<T> extends ItemFeed<T> {
   private state: 'none' | 'item' | 'done' = 'none';
-
-  constructor(private readonly source: Iterable<T>) {
-    super();
-  }
 
   look(): FeedState {
     if (this.state === 'none') {
       // What throws has ended: there is nothing to leave then.
       this.state = 'done';
-      this.iterator ??= this.source[Symbol.iterator]();
-      const result = this.iterator.next();
-      if (result.done === true) return 'done';
-      this.item = result.value;
-      this.state = 'item';
+      if (this.read()) this.state = 'item';
     }
     return this.state;
   }
@@ -63,8 +59,53 @@ class SyncFeed<T> extends ItemFeed<T> {
   }
 
   async leave(): Promise<void> {
-    if (this.state !== 'done') this.iterator?.return?.();
+    if (this.state !== 'done') this.end();
     this.state = 'done';
+  }
+
+  /** Sets `item`, if there is another. @throws what the source throws */
+  protected abstract read(): boolean;
+
+  /** No more is read, though there may be more. */
+  protected abstract end(): void;
+}
+
+/** What its iterator would bring, without one: that costs more than the rest of what is done for an item in memory. */
+class ArrayFeed<T> extends SyncFeed<T> {
+  private next = 0;
+
+  constructor(private readonly items: readonly T[]) {
+    super();
+  }
+
+  protected override read(): boolean {
+    const { items, next } = this;
+    if (next >= items.length) return false;
+    this.item = items[next] as T;
+    this.next = next + 1;
+    return true;
+  }
+
+  protected override end(): void {}
+}
+
+class IteratorFeed<T> extends SyncFeed<T> {
+  private iterator: Iterator<T> | undefined;
+
+  constructor(private readonly source: Iterable<T>) {
+    super();
+  }
+
+  protected override read(): boolean {
+    this.iterator ??= this.source[Symbol.iterator]();
+    const result = this.iterator.next();
+    if (result.done === true) return false;
+    this.item = result.value;
+    return true;
+  }
+
+  protected override end(): void {
+    this.iterator?.return?.();
   }
 }
 

@@ -10,17 +10,19 @@ import type { Wait } from '../wait/options';
 import { withAccepted } from './base-queue';
 import { ItemFeed } from './item-feed';
 
-/** How many items went in, 0 for "no room"; or why there is none to put at present. */
-export type PutStep = number | 'soon' | 'silent' | 'done';
+/** Why a step put no more: `full`: there is no room. `more`: it has put enough for one step. The others as a feed says them. */
+export type PutStep = 'full' | 'more' | 'soon' | 'silent' | 'done';
 
 export interface PutManyTarget {
-  /** Puts what comes next, if there is room. */
+  /** How many items are in. */
+  accepted(): number;
+  /** Puts what comes next, as far as there is room, and not many at once. */
   step(): PutStep;
   readonly full: () => Error;
   /** Serves the line that the call stands in. */
-  serve(): void;
+  readonly serve: () => void;
   /** The call goes on waiting: what it holds must be its own from here on. */
-  own?(): void;
+  readonly own?: (() => void) | undefined;
 }
 
 /** Serves the line, and lets the call in. @returns its result, or the wait for it */
@@ -37,8 +39,9 @@ export interface PutManyRequest {
 
 export async function putManyInLine(wait: Wait, target: PutManyTarget, enter: EnterLine): Promise<number> {
   const deadline = deadlineOf(wait);
-  const alarm = new Alarm(deadline, () => target.serve());
-  let accepted = 0;
+  const alarm = new Alarm(deadline, target.serve);
+  /** How many of the items the event loop's turns were told of. */
+  let counted = 0;
   let pausing = false;
   const attempt: Attempt<number> = () => {
     const outcome = advance();
@@ -48,56 +51,93 @@ export async function putManyInLine(wait: Wait, target: PutManyTarget, enter: En
   const advance: Attempt<number> = () => {
     while (!pausing) {
       const step = target.step();
-      if (step === 'done') return { value: accepted };
-      if (typeof step === 'string') return step === 'soon' ? HOLDS : ASIDE;
-      if (step === 0) {
+      if (isOver()) pause();
+      else if (step === 'done') return { value: target.accepted() };
+      else if (step === 'full') {
         if (remainingMs(deadline) > 0) return undefined;
         throw target.full();
-      }
-      accepted += step;
-      if (!isTurnOver(step)) continue;
-      pausing = true;
-      void nextTurn().then(() => {
-        pausing = false;
-        target.serve();
-      });
+      } else if (step !== 'more') return step === 'soon' ? HOLDS : ASIDE;
     }
     return HOLDS;
+  };
+  const isOver = (): boolean => {
+    const moved = target.accepted() - counted;
+    counted += moved;
+    return moved > 0 && isTurnOver(moved);
+  };
+  const pause = (): void => {
+    pausing = true;
+    void nextTurn().then(() => {
+      pausing = false;
+      target.serve();
+    });
   };
   try {
     const untimed = { timeoutMs: Infinity, signal: wait.signal };
     return await enter({ wait: untimed, attempt, late: target.full, mayPass: () => remainingMs(deadline) === 0 });
   } catch (error) {
-    throw withAccepted(error, accepted, wait);
+    if (isOver()) await nextTurn();
+    throw withAccepted(error, target.accepted(), wait);
   } finally {
     alarm.cancel();
   }
 }
 
-/**
- * The steps of a putMany that goes item by item.
- * @param check throws when the call is over: its source may have closed the handle, or aborted the call
- * @param tryPut whether the item went in; it is asked again for the same one
- */
-export class ItemSteps<T> {
+/** What a queue says of a putMany that goes item by item. */
+export interface ItemPuts<T> extends Pick<PutManyTarget, 'full' | 'serve' | 'own'> {
+  /** @throws when the call is over: its source may have closed the handle, or aborted the call */
+  check(): void;
+  /** Whether the item went in; it is asked again for the same one. */
+  tryPut(item: T): boolean;
+}
+
+/** The same of a queue that takes one item after the other, whatever they come from. */
+export async function putItemsInLine<T>(
+  wait: Wait,
+  items: Iterable<T> | AsyncIterable<T>,
+  puts: ItemPuts<T>,
+  enter: EnterLine,
+): Promise<number> {
+  const steps = new ItemSteps(items, puts);
+  try {
+    return await putManyInLine(wait, steps, enter);
+  } finally {
+    await steps.feed.leave();
+  }
+}
+
+/** The most items of one step: so often the event loop's turns are told of them. */
+const ITEMS_PER_STEP = 64;
+
+class ItemSteps<T> implements PutManyTarget {
   readonly feed: ItemFeed<T>;
+  readonly full: () => Error;
+  readonly serve: () => void;
+  readonly own: (() => void) | undefined;
+  private count = 0;
 
   constructor(
     items: Iterable<T> | AsyncIterable<T>,
-    serve: () => void,
-    private readonly check: () => void,
-    private readonly tryPut: (item: T) => boolean,
+    private readonly puts: ItemPuts<T>,
   ) {
-    this.feed = ItemFeed.of(items, serve);
+    this.feed = ItemFeed.of(items, puts.serve);
+    ({ full: this.full, serve: this.serve, own: this.own } = puts);
+  }
+
+  accepted(): number {
+    return this.count;
   }
 
   step(): PutStep {
-    const { feed } = this;
-    const state = feed.look();
-    if (state !== 'item') return state;
-    this.check();
-    if (!this.tryPut(feed.item)) return 0;
-    feed.take();
-    return 1;
+    const { feed, puts } = this;
+    for (let left = ITEMS_PER_STEP; left > 0; left--) {
+      const state = feed.look();
+      if (state !== 'item') return state;
+      puts.check();
+      if (!puts.tryPut(feed.item)) return 'full';
+      feed.take();
+      this.count++;
+    }
+    return 'more';
   }
 }

@@ -1,6 +1,6 @@
 /** A handle on a queue in memory: everything but which queue it is. */
 import { BaseQueue } from '../../queue/base-queue';
-import { ItemSteps, putManyInLine } from '../../queue/put-many';
+import { putItemsInLine } from '../../queue/put-many';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
@@ -138,20 +138,16 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       wait.signal?.throwIfAborted();
       if (this.closed) throw new QueueClosedError();
     };
-    const steps = new ItemSteps(items, serve, check, (item) => {
+    const tryPut = (item: T): boolean => {
       this.refuse(item);
       if (store.tryPut(item)) return true;
       // Those who wait for items make room.
       store.consumers.serve();
       return store.tryPut(item);
-    });
-    try {
-      return await putManyInLine(wait, { step: () => steps.step(), full, serve }, (request) =>
-        this.enter(store.producers, request),
-      );
-    } finally {
-      await steps.feed.leave();
-    }
+    };
+    return putItemsInLine(wait, items, { check, tryPut, full, serve }, (request) =>
+      this.enter(store.producers, request),
+    );
   }
 
   // ── gets ─────────────────────────────────────────────────────────────────

@@ -2,7 +2,7 @@
 import { encodeItemSpan, isPlainBytes } from '../../codec/registry';
 import type { ItemCodec, ItemSpan } from '../../codec/registry';
 import { withAccepted } from '../../queue/base-queue';
-import { ItemSteps, putManyInLine } from '../../queue/put-many';
+import { putItemsInLine, putManyInLine } from '../../queue/put-many';
 import type { EnterLine, PutStep } from '../../queue/put-many';
 import { describeValue } from '../../util/describe-value';
 import { deadlineOf } from '../../wait/deadline';
@@ -164,24 +164,23 @@ export class PutCalls<T> {
       const put = new ArrayPut(this.packer, items);
       const step = (): PutStep => {
         check();
-        return put.isDone ? 'done' : put.step(0);
+        if (put.isDone) return 'done';
+        return put.step(0) > 0 ? 'more' : 'full';
       };
-      return putManyInLine(wait, { step, full: fullError, serve, own: () => put.own() }, enter);
+      const own = (): void => put.own();
+      const accepted = (): number => put.accepted;
+      return putManyInLine(wait, { accepted, step, full: fullError, serve, own }, enter);
     }
     let span: ItemSpan | undefined;
-    const steps = new ItemSteps(items, serve, check, (item) => {
+    const tryPut = (item: T): boolean => {
       const waiting = span;
       if (waiting === undefined) span = native(() => this.tryPut(item));
       else if (native(() => this.tryPutBytes(waiting, 0))) span = undefined;
       return span === undefined;
-    });
+    };
     const own = (): void => {
       if (span !== undefined) span = this.ownSpan(span);
     };
-    try {
-      return await putManyInLine(wait, { step: () => steps.step(), full: fullError, serve, own }, enter);
-    } finally {
-      await steps.feed.leave();
-    }
+    return putItemsInLine(wait, items, { check, tryPut, full: fullError, serve, own }, enter);
   }
 }
