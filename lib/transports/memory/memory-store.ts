@@ -108,7 +108,7 @@ export class MemoryStore<T> {
 
   /** The next item, on lease until `ack` or `requeue`. Undefined: there is none yet. @throws QueueShutDownError when none will come */
   tryLease(): Entry<T> | undefined {
-    const entry = this.requeued.shift() ?? this.fresh.shift();
+    const entry = this.requeued.length > 0 ? this.requeued.shift() : this.fresh.shift();
     if (entry !== undefined) {
       entry.deliveries++;
       this.leased++;

@@ -32,7 +32,7 @@ class BatchEncoder<T> {
     try {
       if (this.plain && isBytes(item)) refuseDetached((bytes = item));
       else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
-      if (bytes.byteLength > this.maxItemBytes()) throw itemTooLarge(bytes.byteLength, this.maxItemBytes());
+      if (bytes.length > this.maxItemBytes()) throw itemTooLarge(bytes.length, this.maxItemBytes());
     } catch (error) {
       this.bad = { error };
       return true;

@@ -23,7 +23,8 @@ export class ItemBatchBuilder {
 
   add(bytes: Uint8Array, codec: number): void {
     const { count, used } = this;
-    const length = bytes.byteLength;
+    // Compiled to a load, as its byteLength is not: that is a call for every item.
+    const { length } = bytes;
     if (count === 0) {
       this.length = length;
       this.codec = codec;
@@ -32,7 +33,7 @@ export class ItemBatchBuilder {
       this.ends = Array.from({ length: count }, (_, index) => (index + 1) * this.length);
     if (this.codecs === undefined && codec !== this.codec) this.codecs = new Array<number>(count).fill(this.codec);
     const end = used + length;
-    const data = this.data !== undefined && end <= this.data.byteLength ? this.data : this.grow(end);
+    const data = this.data !== undefined && end <= this.data.length ? this.data : this.grow(end);
     data.set(bytes, used);
     this.ends?.push(end);
     this.codecs?.push(codec);

@@ -8,6 +8,8 @@ import type { EncodedItem } from '../../../codec/registry';
 import type { Sealing } from '../../../codec/encoded-item';
 import type { Items } from './generated/types';
 
+/** Node's pool, out of which small Buffers are. Asked once: the name `Buffer` is a getter of Node's, which costs as much as a small item. */
+const POOL_BYTES = Buffer.poolSize;
 /** No frame holds more, however short its items are. */
 export const MOST_ITEMS = 65_536;
 const MOST_CODEC = 255;
@@ -201,19 +203,21 @@ export class ItemBatch implements Sealing {
   /** The item as a value. Raw bytes are a view, unless they are few: one kept item would keep the whole piece it came in. @throws SerializationError */
   open(index: number): unknown {
     const codec = this.codec(index);
-    if (codec !== CODEC_RAW) return decodeItem(codec, this.data, this.start(index), this.start(index + 1));
-    const length = this.length(index);
-    if (length >= Buffer.poolSize / 2 || length * 2 >= this.memory.byteLength) return this.bytes(index);
+    const start = this.start(index);
+    const end = this.start(index + 1);
+    if (codec !== CODEC_RAW) return decodeItem(codec, this.data, start, end);
+    const length = end - start;
+    if (length * 2 >= POOL_BYTES || length * 2 >= this.memory.byteLength) return this.bytes(index);
     let { copied } = this;
     if (copied === undefined || index < copied.from || index >= copied.to) copied = this.copyFrom(index);
-    return viewOf(copied.memory, copied.base + this.start(index), length);
+    return viewOf(copied.memory, copied.base + start, length);
   }
 
   /** This item and as many behind it as fit into Node's pool together: a copy for each would cost more than its view. */
   private copyFrom(from: number): Copied {
     const start = this.start(from);
     let to = from + 1;
-    while (to < this.count && (this.start(to + 1) - start) * 2 < Buffer.poolSize) to++;
+    while (to < this.count && (this.start(to + 1) - start) * 2 < POOL_BYTES) to++;
     const end = this.start(to);
     const copy = Buffer.allocUnsafe(end - start);
     this.data.copy(copy, 0, start, end);
@@ -223,7 +227,7 @@ export class ItemBatch implements Sealing {
   /** The same with bytes of its own, if it is the last little thing that keeps a large piece of memory. */
   detached(): ItemBatch {
     const { byteLength } = this;
-    if (byteLength * 2 >= this.data.buffer.byteLength || this.data.buffer.byteLength <= Buffer.poolSize) return this;
+    if (byteLength * 2 >= this.memory.byteLength || this.memory.byteLength <= POOL_BYTES) return this;
     // Out of Node's pool of a few KiB where it is little: memory of its own for each item would cost more than the item.
     const data = Buffer.allocUnsafe(byteLength);
     data.set(this.bytes());
