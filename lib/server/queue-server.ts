@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
 import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueConnectionError, QueueNotFoundError } from '../errors';
@@ -22,7 +23,7 @@ import { addReflection } from './reflection';
 import { ReplyQueues } from './reply-queues';
 import type { Opener } from './reply-queues';
 import { ServedQueue } from './served-queue';
-import { Session } from './session';
+import { Session, WINDOW_BYTES } from './session';
 import type { Call, SessionHost } from './session';
 
 const SERVICE = 'sagequeue.v1.QueueService';
@@ -157,7 +158,6 @@ export class QueueServer {
       'grpc.max_send_message_length': -1,
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 5_000,
-      'grpc-node.flow_control_window': 4 * 1024 * 1024,
     });
     server.addService({ Attach: attachMethod() }, { Attach: (call: Call) => this.attach(call) });
     this.health.addTo(server);
@@ -342,7 +342,7 @@ function injectorOf(
   tls: QueueServerOptions['tls'],
 ): ReturnType<Grpc.Server['createConnectionInjector']> {
   const { ServerCredentials } = loadGrpc();
-  return withCertificates('tls', () =>
+  const injector = withCertificates('tls', () =>
     server.createConnectionInjector(
       tls === undefined
         ? ServerCredentials.createInsecure()
@@ -353,6 +353,22 @@ function injectorOf(
           ),
     ),
   );
+  widenWindow(server);
+  return injector;
+}
+
+/**
+ * Lets a client have as much under way as its puts may: gRPC's own option for that is heeded by clients alone, and with HTTP/2's 64 KiB a batch
+ * would stop on its way for an answer several times. Where gRPC keeps its HTTP/2 servers elsewhere, it does.
+ */
+function widenWindow(server: Grpc.Server): void {
+  const { http2Servers } = server as unknown as { http2Servers?: Map<Http2Server, unknown> };
+  const [newest] = [...(http2Servers?.keys() ?? [])].slice(-1);
+  newest?.on('session', (session) => {
+    if (session.destroyed) return;
+    session.settings({ initialWindowSize: WINDOW_BYTES });
+    session.setLocalWindowSize(WINDOW_BYTES);
+  });
 }
 
 /** Also one that was made by another copy of the package. */
