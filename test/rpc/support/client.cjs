@@ -62,6 +62,10 @@ const roles = {
     tell('done');
     process.disconnect();
   },
+  async take() {
+    tell(await queue.get());
+    process.disconnect();
+  },
   async unref() {
     await queue.qsize();
     queue.unref().get();

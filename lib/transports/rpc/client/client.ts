@@ -80,6 +80,7 @@ export class RpcClient {
       onDown: (failure, wasOpen) => this.onDown(failure, wasOpen),
       onFlush: () => this.flush(),
       hasPending: () => this.hasPending(),
+      holdsProcess: () => this.isWaitedFor(),
     });
   }
 
@@ -103,7 +104,7 @@ export class RpcClient {
     this.puts.giveUpAll(() => new QueueClosedError());
     this.gets.stop(new QueueClosedError());
     this.queries.failAll(new QueueClosedError());
-    if (this.hasPending()) {
+    if (this.isWaitedFor()) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, CLOSE_WITHIN_MS);
         this.onQuiet = () => {
@@ -115,15 +116,28 @@ export class RpcClient {
     this.puts.failAll(() => new QueueClosedError());
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
+    this.settles.endAll();
   }
 
   private hasPending(): boolean {
-    return this.puts.busy || this.gets.busy || this.settles.busy || this.queries.busy;
+    return this.hasCalls() || this.settles.busy;
+  }
+
+  private hasCalls(): boolean {
+    return this.puts.busy || this.gets.busy || this.queries.busy;
+  }
+
+  /**
+   * Whether the process, or close(), has to wait for the server. It is told what the program has of its items as long as there may be one:
+   * where nobody listens, what was on lease has ended with whoever lent it.
+   */
+  private isWaitedFor(): boolean {
+    return this.hasCalls() || (this.settles.busy && !this.connection.isDeserted);
   }
 
   private updateRef(): void {
     this.connection.updateRef();
-    if (!this.hasPending()) this.onQuiet?.();
+    if (!this.isWaitedFor()) this.onQuiet?.();
   }
 
   private flush(): void {

@@ -27,6 +27,8 @@ export interface ConnectionEvents {
   onFlush(): void;
   /** Whether anything waits for the server. */
   hasPending(): boolean;
+  /** … and the process has to wait for it. */
+  holdsProcess(): boolean;
 }
 
 type State = 'idle' | 'connecting' | 'open' | 'backing-off' | 'closed';
@@ -48,6 +50,8 @@ export class Connection {
   private call: Grpc.ClientDuplexStream<ClientFrame, ServerFrame> | undefined;
   /** Attempts so far: what is found out about one is of no use to the next. */
   private attempts = 0;
+  /** How many of the last ones were refused. */
+  private refusals = 0;
   private backoffMs = FIRST_BACKOFF_MS;
   private backoff: NodeJS.Timeout | undefined;
 
@@ -75,6 +79,11 @@ export class Connection {
     return this.state === 'open';
   }
 
+  /** Nobody listens, at none of the addresses, as far as is known. */
+  get isDeserted(): boolean {
+    return this.refusals >= this.remote.endpoints.length;
+  }
+
   /** Something is to be sent: connects if need be. What is called in one turn of the event loop travels in one frame. */
   scheduleFlush(): void {
     this.updateRef();
@@ -89,7 +98,7 @@ export class Connection {
 
   /** The process stays alive for what waits here, unless told otherwise. */
   updateRef(): void {
-    this.socketRef.set(this.referenced && this.events.hasPending());
+    this.socketRef.set(this.referenced && this.events.holdsProcess());
   }
 
   /** @returns whether the frame was handed to the stream. */
@@ -199,6 +208,7 @@ export class Connection {
     this.state = 'open';
     this.socketRef.attach(this.call!.getPeer());
     this.lastFailure = undefined;
+    this.refusals = 0;
     this.events.onOpened(opened);
   }
 
@@ -232,6 +242,7 @@ export class Connection {
 
   private fail(failure: ConnectionFailure, wasOpen: boolean): void {
     this.lastFailure = failure;
+    this.refusals = failure.refused === true ? this.refusals + 1 : 0;
     this.events.onDown(failure, wasOpen);
     if (this.state !== 'idle' || !this.events.hasPending()) return;
     this.state = 'backing-off';

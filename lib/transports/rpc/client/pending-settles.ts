@@ -84,6 +84,11 @@ export class PendingSettles {
       this.answer(number, known ? (settled.has(number) ? 'done' : 'lost') : 'unknown');
   }
 
+  /** No answer will come any more. */
+  endAll(): void {
+    for (const number of [...this.open.keys()]) this.answer(number, 'unknown');
+  }
+
   private answer(number: number, result: SettleResult): void {
     const open = this.open.get(number);
     this.open.delete(number);

@@ -43,6 +43,8 @@ export interface ConnectionFailure {
   error: QueueError;
   /** Trying again would end the same way: waiting calls get the error now. */
   permanent: boolean;
+  /** Nobody listens there. */
+  refused?: boolean;
 }
 
 /** What a proxy means by it. */
@@ -95,8 +97,9 @@ export function describeStreamEnd(
 ): ConnectionFailure {
   const failure = explainStreamEnd(where, queueId, status, grpc);
   if (proxy === undefined || failure.error.code !== 'ERR_QUEUE_CONNECTION') return failure;
+  // Who listens behind a proxy is not known.
   const through = `${failure.error.message}. The way there is the proxy ${proxy.where}, named by ${proxy.variable}; no_proxy exempts hosts`;
-  return { ...failure, error: new QueueConnectionError(through) };
+  return { ...failure, refused: false, error: new QueueConnectionError(through) };
 }
 
 function explainStreamEnd(
@@ -135,11 +138,10 @@ function explainStreamEnd(
     const reason = HTTP_REASONS[http] === undefined ? '' : `: ${HTTP_REASONS[http]}`;
     return connection(`what stands before the server at ${where} answered with HTTP status ${http}${reason}`, false);
   }
-  if (/ECONNREFUSED/.test(details))
-    return connection(
-      `nothing listens at ${where} (connection refused); is the server running, is the port right?`,
-      false,
-    );
+  if (/ECONNREFUSED/.test(details)) {
+    const refused = `nothing listens at ${where} (connection refused); is the server running, is the port right?`;
+    return { ...connection(refused, false), refused: true };
+  }
   if (/Name resolution failed|ENOTFOUND|EAI_AGAIN/.test(details))
     return connection(`the host of ${where} has no address: ${details}`, false);
   if (/protocol error|Parse Error|ERR_HTTP2|frame/i.test(details)) {
@@ -148,10 +150,9 @@ function explainStreamEnd(
       false,
     );
   }
-  return connection(
-    `the connection to ${where} for queue '${queueId}' broke: ${details || grpc.status[status.code]}`,
-    false,
-  );
+  const broke = `the connection to ${where} for queue '${queueId}' broke: ${details || grpc.status[status.code]}`;
+  // … of a socket of this machine.
+  return { ...connection(broke, false), refused: /\bconnect ENOENT\b/.test(details) };
 }
 
 const NO_REASON = 'it gives no reason';
