@@ -15,14 +15,19 @@ async function heapOf(call, count) {
   await call(count);
   return (process.memoryUsage().heapUsed - before) / count;
 }
+const median = (numbers) => numbers.sort((a, b) => a - b)[(numbers.length - 1) / 2];
 
 (async () => {
   for (let round = 0; round < 3000; round++) {
     await puts(64);
     await gets(64);
   }
-  const put = await heapOf(puts, 500);
-  const get = await heapOf(gets, 500);
+  // The engine compiles beside it, and takes of the same heap now and then.
+  const [put, get] = [[], []];
+  for (let round = 0; round < 9; round++) {
+    put.push(await heapOf(puts, 500));
+    get.push(await heapOf(gets, 500));
+  }
   const order = [];
   const note = (what) => () => void order.push(what);
   await queue.put(item);
@@ -33,5 +38,5 @@ async function heapOf(call, count) {
   ]);
   queue.unlinkSync();
   queue.closeSync();
-  process.stdout.write(JSON.stringify({ put, get, order }));
+  process.stdout.write(JSON.stringify({ put: median(put), get: median(get), order }));
 })();
