@@ -100,10 +100,6 @@ Napi::Value full(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), queue.full());
 }
 
-Napi::Value is_shut(const Napi::CallbackInfo& info) {
-  return Napi::Boolean::New(info.Env(), entry_of(info).queue->is_shut());
-}
-
 /// Whether nobody can come to this segment by its name any more.
 Napi::Value is_retired(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), entry_of(info).queue->segment().retired());
@@ -320,7 +316,6 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
                 {"detach", cold_call<detach>},
                 {"qsize", cold_call<qsize>},
                 {"full", cold_call<full>},
-                {"isShut", cold_call<is_shut>},
                 {"isRetired", cold_call<is_retired>},
                 {"shutDown", cold_call<shut_down>},
                 {"produce", cold_call<produce>},

@@ -22,6 +22,9 @@ enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLa
 /// hand.
 enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kHeld = 3, kCrashes = 4, kTable = 8 };
 
+/// In place of a hand's number; no hand has it.
+constexpr int32_t kNoHand = -1;
+
 /// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
 constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
 constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;

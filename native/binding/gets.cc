@@ -120,13 +120,20 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// takeBatch(max, waitMs, holder): takes items to be read in place; offsets into the mapping and lengths in the
-/// registers from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow.
+/// takeBatch(max, waitMs, holder, done): takes items to be read in place; offsets into the mapping and lengths in the
+/// registers from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow. Before
+/// that it acks what is left in the hand `done`, unless that is kNoHand: who reads on crosses over once an item.
 napi_value take_batch(napi_env env, napi_callback_info info) {
-  const Call<3> call(env, info);
+  const Call<4> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     const uint32_t max = std::min(call.number(env, 0), sage::kMaxBatch);
+    const uint32_t done = call.number(env, 3);
+    if (Hand* last = hand_of(entry, done); last != nullptr) {
+      last->ack_all(*entry.queue);
+      entry.hands.remove(done);
+    }
+    if (max == 0) return integer(env, 0);
     return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
                      const uint32_t id = entry.hands.add(call.number(env, 2));
                      Hand& hand = entry.hands.at(id);

@@ -166,6 +166,7 @@ Napi::Value numbers(const Napi::CallbackInfo& info) {
       {"TOO_LARGE", kTooLarge},
       {"LARGE", kLarge},
       {"PRODUCER_LOST", kProducerLost},
+      {"NO_HAND", kNoHand},
       {"REGISTER_CODEC", kCodec},
       {"REGISTER_LENGTH", kLength},
       {"REGISTER_DELIVERIES", kDeliveries},

@@ -98,22 +98,22 @@ napi_value put_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// claim(bytes, codec, waitMs, holder): where the room lies in the mapping, in bytes, or a status. Its number is in the
-/// registers; endClaim() follows.
+/// claim(bytes, waitMs, holder): where the room for a raw item lies in the mapping, in bytes, or a status. Its number
+/// is in the registers; endClaim() follows.
 napi_value claim(napi_env env, napi_callback_info info) {
-  const Call<4> call(env, info);
+  const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     double bytes = 0;
     napi_get_value_double(env, call.arguments[0], &bytes);
     if (too_large(entry, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
     Item item;
-    int32_t result = try_or_sleep(entry, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
-      const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), call.number(env, 1), &item);
+    int32_t result = try_or_sleep(entry, sage::kPutters, call.number(env, 1), [&]() -> int32_t {
+      const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), kRawCodec, &item);
       return outcome == Outcome::kOk ? 0 : status_of(outcome);
     });
     if (result == 0) {
-      const uint32_t id = entry.claims.add(call.number(env, 3));
+      const uint32_t id = entry.claims.add(call.number(env, 2));
       entry.claims.at(id) = item;
       entry.registers[kHeld] = static_cast<int32_t>(id);
       result = static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());

@@ -72,6 +72,8 @@ test('consumeSync: max, the throwing handler, the promise, waiting and shutdown'
   expect(queue.consumeSync(see, 1)).toBe(1);
   expect(queue.consumeSync(see)).toBe(3);
   expect(seen.splice(0)).toEqual(['a', 'b', 'c', 'd']);
+  // Done with, the last of each call included.
+  expect(await queue.stats()).toMatchObject({ usedBytes: 0, getTotal: 4 });
 
   put('a', 'b', 'c', 'd');
   const reason = new Error('the second');
@@ -101,6 +103,80 @@ test('consumeSync: max, the throwing handler, the promise, waiting and shutdown'
   expect((await errorOf(() => queue.consumeSync(see, 1))).code).toBe('ERR_QUEUE_SHUT_DOWN');
   queue.closeSync();
 });
+
+test('consumeSync reads on to its max after a shutdown, over several runs', async () => {
+  const queue = attachSage<Buffer>(make());
+  queue.putManySync(Array.from({ length: 150 }, (_, index) => Buffer.from([index])));
+  await queue.shutdown();
+  const seen: number[] = [];
+  const see = (view: Uint8Array): void => void seen.push(view[0]!);
+  expect(queue.consumeSync(see, 130)).toBe(130);
+  expect(queue.consumeSync(see, 130)).toBe(20);
+  expect(seen).toEqual(Array.from({ length: 150 }, (_, index) => index));
+  expect(await queue.stats()).toMatchObject({ usedBytes: 0, qsize: 0 });
+  queue.closeSync();
+});
+
+// 64 items are taken together: the last of them, the first behind them, and some in the middle and at the ends of the call.
+test.each([1, 30, 64, 65, 100])(
+  'a process that is killed while it handles item %i has done with those before it, and no other',
+  async (killed) => {
+    const descriptor = make();
+    const keeper = attachSage<Buffer>(descriptor);
+    keeper.putManySync(Array.from({ length: 100 }, (_, index) => Buffer.from([index + 1])));
+    const child = start(
+      `const queue = open(); queue.consumeSync((view) => { if (view[0] === given[0]) { say(1); hear(); } }, 100);`,
+      descriptor,
+      [killed],
+    );
+    await child.next();
+    await child.kill();
+    const left: number[] = [];
+    for (let item = killed; item <= 100; item++) left.push(keeper.getSync({ timeoutMs: 10_000 })[0]!);
+    expect(left).toEqual(Array.from({ length: 101 - killed }, (_, index) => killed + index));
+    expect(await keeper.stats()).toMatchObject({ usedBytes: 0, qsize: 0 });
+    keeper.closeSync();
+  },
+);
+
+test.each([1, 64, 65, 100])(
+  'a handler that throws at item %i has done with those before it, and no other',
+  async (thrown) => {
+    const queue = attachSage<Buffer>(make());
+    queue.putManySync(Array.from({ length: 100 }, (_, index) => Buffer.from([index + 1])));
+    const reason = new Error('no');
+    const error = await errorOf(() =>
+      queue.consumeSync((view) => {
+        if (view[0] === thrown) throw reason;
+      }, 100),
+    );
+    expect(error).toBe(reason);
+    expect(queue.getManySync(200).map((item) => item[0])).toEqual(
+      Array.from({ length: 101 - thrown }, (_, index) => thrown + index),
+    );
+    expect((await queue.stats()).usedBytes).toBe(0);
+    queue.closeSync();
+  },
+);
+
+test.each([1, 64, 65, 100])(
+  'a handler that closes at item %i has done with those before it, and no other',
+  async (last) => {
+    const descriptor = make();
+    const keeper = attachSage<Buffer>(descriptor);
+    const queue = attachSage<Buffer>(descriptor);
+    keeper.putManySync(Array.from({ length: 100 }, (_, index) => Buffer.from([index + 1])));
+    const handled = queue.consumeSync((view) => {
+      if (view[0] === last) queue.closeSync();
+    }, 100);
+    expect(handled).toBe(last - 1);
+    expect(keeper.getManySync(200).map((item) => item[0])).toEqual(
+      Array.from({ length: 101 - last }, (_, index) => last + index),
+    );
+    expect((await keeper.stats()).usedBytes).toBe(0);
+    keeper.closeSync();
+  },
+);
 
 test('the handler may use the queue: put, get, claim and close', async () => {
   const descriptor = make();

@@ -24,6 +24,9 @@ export const REGISTER_HELD = 3;
 export const REGISTER_CRASHES = 4;
 export const REGISTER_TABLE = 8;
 
+/** In place of a hand's number. */
+export const NO_HAND = -1;
+
 /** Items that one call moves at most. */
 export const MAX_BATCH = 64;
 
@@ -55,8 +58,8 @@ export interface NativeEntry {
   putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
-  /** Offset of the room in `mapping()`, or a status. The claim's number is in REGISTER_HELD. */
-  claim(bytes: number, codec: number, waitMs: number, holder: number): number;
+  /** For a raw item: offset of the room in `mapping()`, or a status. The claim's number is in REGISTER_HELD. */
+  claim(bytes: number, waitMs: number, holder: number): number;
   /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
   endClaim(claim: number, commit: boolean, bytes?: Uint8Array): number;
   /** Length of the item, now at `offset` of the receive buffer, or a status. LARGE: it is in the hand of REGISTER_HELD. */
@@ -68,8 +71,11 @@ export interface NativeEntry {
    * done with when REGISTER_CODEC says that all are raw; otherwise they are in the hand of REGISTER_HELD, and endHand() follows.
    */
   getMany(offset: number, max: number, waitMs: number, holder: number): number;
-  /** How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in a hand. */
-  takeBatch(max: number, waitMs: number, holder: number): number;
+  /**
+   * How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in a hand. Before that what is
+   * left in the hand `done` is done with, unless it is NO_HAND.
+   */
+  takeBatch(max: number, waitMs: number, holder: number, done: number): number;
   copyFirst(hand: number, into: Uint8Array): void;
   /** With the last item the hand ends. */
   ackFirst(hand: number): void;
@@ -110,7 +116,6 @@ export interface NativeEntry {
   detach(mapping: ArrayBuffer): void;
   qsize(): number;
   full(): boolean;
-  isShut(): boolean;
   /** Nobody comes to it by its name any more. */
   isRetired(): boolean;
   shutDown(immediate: boolean): void;
@@ -245,7 +250,6 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   detach: undefined,
   qsize: undefined,
   full: undefined,
-  isShut: undefined,
   isRetired: undefined,
   shutDown: undefined,
   produce: undefined,

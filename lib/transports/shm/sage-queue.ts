@@ -1,26 +1,32 @@
 /** `sage_queue`: `shm`'s core with namespaces, owners and bytes in place, without a copy on the way in or out. */
 import { viewOf } from '../../util/buffer-view';
-import { CODEC_RAW } from '../../codec/registry';
 import { syncDispose } from '../../util/dispose';
 import { ItemTooLargeError, QueueFullError, QueueShutDownError } from '../../errors';
-import { REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
+import { NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
 import { readMax } from '../../wait/options';
-import { emptyError, refuseGet, takesNoMore } from './status-errors';
 import { ShmQueue } from './shm-queue';
+import { emptyError, refuseGet, takesNoMore } from './status-errors';
 
 /** A view of the mapping keeps its handle, so that the memory under it is not another one's because a queue was forgotten. */
 const owners = new WeakMap<ArrayBuffer, Holder>();
+
+const noRoom = (): QueueFullError => new QueueFullError('The queue has no room for the claim (items or bytes).');
+
+/** The handle, to its claim. */
+interface Claimant extends Holder {
+  endClaim(claim: number, commit: boolean, view: Buffer): void;
+}
 
 class OpenClaim implements Claim {
   private open = true;
 
   constructor(
-    private readonly queue: Holder,
+    private readonly queue: Claimant,
+    private readonly number: number,
     private readonly view: Buffer,
-    private readonly end: (commit: boolean) => void,
   ) {}
 
   get bytes(): Uint8Array {
@@ -32,13 +38,13 @@ class OpenClaim implements Claim {
     this.queue.check();
     if (!this.open) throw new TypeError('The claim has ended already.');
     this.open = false;
-    this.end(true);
+    this.queue.endClaim(this.number, true, this.view);
   }
 
   abort(): void {
     if (!this.open) return;
     this.open = false;
-    this.end(false);
+    this.queue.endClaim(this.number, false, this.view);
   }
 
   [syncDispose](): void {
@@ -60,29 +66,36 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     if (this.claimOpen) {
       throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
     }
-    const offset = block(
-      this,
-      'put',
-      options,
-      () => new QueueFullError('The queue has no room for the claim (items or bytes).'),
-      (waitMs) => {
-        const status = native(() => this.native.claim(bytes, CODEC_RAW, waitMs, this.attachment.holder));
-        if (status >= 0) return status;
-        if (status === SHUT) throw takesNoMore();
-        if (status === TOO_LARGE) {
-          throw new ItemTooLargeError(
-            `A claim of ${bytes} bytes can never fit into this queue. Make it with a larger capacityBytes.`,
-          );
-        }
-        return undefined;
-      },
-    );
+    this.check();
+    const offset = options === undefined ? this.tryClaim(bytes, 0) : undefined;
+    return this.openClaim(bytes, offset ?? this.awaitRoom(bytes, options));
+  }
+
+  /** Apart from claimSync(), which makes no closure where there is room at once. */
+  private awaitRoom(bytes: number, options: SyncWaitOptions | undefined): number {
+    return block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
+  }
+
+  /** Where the room lies. Undefined: there is none yet. */
+  private tryClaim(bytes: number, waitMs: number): number | undefined {
+    const status = native(() => this.native.claim(bytes, waitMs, this.attachment.holder));
+    if (status >= 0) return status;
+    if (status === SHUT) throw takesNoMore();
+    if (status === TOO_LARGE) {
+      throw new ItemTooLargeError(
+        `A claim of ${bytes} bytes can never fit into this queue. Make it with a larger capacityBytes.`,
+      );
+    }
+    return undefined;
+  }
+
+  private openClaim(bytes: number, offset: number): Claim {
     const claim = this.native.registers[REGISTER_HELD]!;
     this.claimOpen = true;
     const memory = this.bytesInPlace();
     // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
     const view = memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes);
-    return new OpenClaim(this, view, (commit) => this.endClaim(claim, commit, view));
+    return new OpenClaim(this, claim, view);
   }
 
   /** The mapping, asked for once. */
@@ -93,7 +106,8 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     return this.memory;
   }
 
-  private endClaim(claim: number, commit: boolean, view: Buffer): void {
+  /** @internal for its claim alone */
+  endClaim(claim: number, commit: boolean, view: Buffer): void {
     this.claimOpen = false;
     if (this.closed) return;
     const status = native(() => this.native.endClaim(claim, commit, this.memory === undefined ? view : undefined));
@@ -117,30 +131,33 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     const limit = max ?? Math.max(1, this.qsizeSync());
     let handled = 0;
     let count = block(this, 'get', options, emptyError, (waitMs) => {
-      const status = this.takeRun(limit, waitMs);
+      const status = this.takeRun(limit, waitMs, NO_HAND);
       refuseGet(status);
       return status > 0 ? status : undefined;
     });
-    // That nothing more will come is for the next call to say.
     while (count > 0) {
-      handled += this.handleRun(handler, count);
-      if (handled >= limit || this.closed || this.native.isShut()) break;
-      count = this.takeRun(limit - handled, 0);
+      const hand = this.native.registers[REGISTER_HELD]!;
+      handled += this.handleRun(handler, hand, count);
+      if (this.closed) break;
+      // That nothing more will come is for the next call to say.
+      count = this.takeRun(limit - handled, 0, hand);
     }
     return handled;
   }
 
-  /** Takes up to `most` items: how many, or a status. */
-  private takeRun(most: number, waitMs: number): number {
-    return native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, this.attachment.holder));
+  /** The last item of the hand `done` is done with, and up to `most` others are taken: how many, or a status. */
+  private takeRun(most: number, waitMs: number, done: number): number {
+    return native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, this.attachment.holder, done));
   }
 
-  /** Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many it is done with. */
-  private handleRun(handler: (view: Uint8Array) => void, count: number): number {
+  /**
+   * Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many were handled; the last of
+   * the run is in the hand still.
+   */
+  private handleRun(handler: (view: Uint8Array) => void, hand: number, count: number): number {
     const { native: entry } = this;
     const memory = this.bytesInPlace();
     const { registers } = entry;
-    const hand = registers[REGISTER_HELD]!;
     const table = this.run;
     for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
     for (let index = 0; index < count; index++) {
@@ -165,7 +182,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       }
       // The handler closed the queue: this item went back, too.
       if (this.closed) return index;
-      entry.ackFirst(hand);
+      if (index < count - 1) entry.ackFirst(hand);
     }
     return count;
   }
