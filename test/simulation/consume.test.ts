@@ -15,8 +15,9 @@ import { seeded } from '../random';
 import type { Random } from '../random';
 import { VirtualLoop } from './virtual-clock';
 
-const SCHEDULES = Number(process.env.SCHEDULES ?? 500);
+const SCHEDULES = Number(process.env.SCHEDULES ?? 300);
 const STEPS = 50;
+jest.setTimeout(120_000);
 const TIMEOUT_MS = 30;
 /** In which everything that is left is done, once handlers do what they should. */
 const REST_MS = 60_000;
@@ -51,6 +52,7 @@ interface Worker {
   readonly consumer: Consumer;
   readonly queue: StubQueue;
   readonly concurrency: number;
+  readonly timeoutMs: number | undefined;
   readonly controller: AbortController;
   readonly runs: Set<Run>;
   /** No handler may start any more. */
@@ -82,6 +84,8 @@ class Schedule {
   /** Handlers do what they should. */
   private isCalm = false;
   private lateMs = 0;
+  /** What did not hold where the consumer, or nobody, would have taken it for its own. */
+  private broken: { error: unknown } | undefined;
 
   constructor(
     private readonly loop: VirtualLoop,
@@ -110,7 +114,17 @@ class Schedule {
       this.look();
     }
     await this.end();
+    if (this.broken !== undefined) throw this.broken.error;
     this.check();
+  }
+
+  private noting<R>(check: () => R): R {
+    try {
+      return check();
+    } catch (error) {
+      this.broken ??= { error };
+      throw error;
+    }
   }
 
   private step(): void {
@@ -126,7 +140,7 @@ class Schedule {
         if (this.workers.filter(({ isStopped }) => !isStopped).length < 2) this.hire();
         return;
       case 5:
-        return void this.bury();
+        return void this.bury().catch(() => {});
       case 6:
         if (below(3) === 0) this.deadLetters.failNext(new QueueConnectionError('no way there'));
         return;
@@ -168,7 +182,8 @@ class Schedule {
     if (letter === undefined) return;
     const item = this.items[letter.item]!;
     item.letters++;
-    assert(letter.deliveries >= this.maxDeliveries, `item ${letter.item} is dead after ${letter.deliveries} attempts`);
+    const story = `item ${letter.item} is dead after ${letter.deliveries} attempts`;
+    this.noting(() => assert(letter.deliveries >= this.maxDeliveries || item.deaths > 0, story));
   }
 
   private options(controller: AbortController): ConsumeOptions<number> {
@@ -198,11 +213,12 @@ class Schedule {
       batch === undefined
         ? consume<unknown>(queue, handler, options as ConsumeOptions<unknown>)
         : consume<unknown>(queue, handler, { ...(options as ConsumeOptions<unknown>), batch });
-    const { concurrency } = options as { concurrency: number };
+    const { concurrency, timeoutMs } = options as { concurrency: number; timeoutMs?: number };
     const worker: Worker = {
       consumer,
       queue,
       concurrency,
+      timeoutMs,
       controller,
       runs,
       isStopped: false,
@@ -221,11 +237,15 @@ class Schedule {
     if (worker.isOver) return;
     worker.isStopped = true;
     const began = this.loop.now;
-    void worker.consumer.stop({ graceMs }).then(() => {
-      const late = this.loop.now - began - graceMs - 2 * this.lateMs;
+    const stopped = (): void => {
+      const late = this.loop.now - began - graceMs - 4 * this.lateMs;
       assert(worker.isDead || late <= REST_MS_OF_STOP, `stop() takes ${late} ms longer than its grace`);
       assert.equal(worker.consumer.stats().active, 0, 'nothing runs after a stop');
-    });
+    };
+    worker.consumer
+      .stop({ graceMs })
+      .then(() => this.noting(stopped))
+      .catch(() => {});
   }
 
   private abort(worker: Worker): void {
@@ -310,7 +330,7 @@ class Schedule {
 
   private handle(worker: Worker, numbers: number[], job: Job): Promise<void> | undefined {
     if (worker.isDead) return undefined;
-    const run = this.begin(worker, numbers, job);
+    const run = this.noting(() => this.begin(worker, numbers, job));
     job.signal.addEventListener('abort', () => this.failed(worker, run));
     switch (this.isCalm ? 0 : this.random.below(8)) {
       case 0:
@@ -338,8 +358,12 @@ class Schedule {
   // ── what must hold ───────────────────────────────────────────────────────
 
   private look(): void {
-    for (const { consumer, concurrency, isDead } of this.workers)
-      if (!isDead) assert(consumer.stats().active <= concurrency, 'no more handlers than places');
+    for (const { consumer, concurrency, timeoutMs = Infinity, isDead, runs } of this.workers) {
+      if (isDead) continue;
+      assert(consumer.stats().active <= concurrency, 'no more handlers than places');
+      const latestMs = this.loop.now - timeoutMs - 2 * this.lateMs;
+      for (const { begunMs } of runs) assert(begunMs >= latestMs, 'whoever takes longer than its time is told');
+    }
   }
 
   private async end(): Promise<void> {
@@ -347,7 +371,7 @@ class Schedule {
     this.isCalm = true;
     // Who hangs without a timeout would do so for ever.
     for (const worker of this.workers) this.stop(worker, 0);
-    const reading = setInterval(() => void this.bury(), 50);
+    const reading = setInterval(() => void this.bury().catch(() => {}), 50);
     await loop.advance(loop.now + REST_MS, () => this.workers.every(({ isOver }) => isOver));
     for (const { isOver } of this.workers) assert(isOver, 'done is settled after a stop');
     for (const timer of this.sleepers) clearTimeout(timer);

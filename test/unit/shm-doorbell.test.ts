@@ -187,9 +187,11 @@ test('who is not watched for looks every 10 ms while it waits, however many wait
   expect(one.rung).toBe(20);
   one.mustPoll = true;
   one.pull.watch(second);
+  jest.advanceTimersByTime(100);
+  expect(one.rung).toBe(30);
   one.pull.rest(second);
   jest.advanceTimersByTime(100);
-  expect(one.rung).toBe(20);
+  expect(one.rung).toBe(30);
 });
 
 test('who goes looks no more, and is forgotten by those it waited for', () => {

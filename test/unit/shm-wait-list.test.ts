@@ -281,3 +281,29 @@ test('what a try throws ends its call and no more', async () => {
   expect(await good).toBe(1);
   expect(list.isTaken).toBe(false);
 });
+
+test('a ring before anybody waited finds nobody', () => {
+  list.rung();
+  expect(since()).toEqual([]);
+});
+
+test('many are served over as many turns of the loop as that takes', async () => {
+  const calls = Array.from({ length: 200 }, () => get());
+  since();
+  items.push(...Array.from({ length: 200 }, (_, index) => index));
+  next = [TRY, TRY, TRY, TRY, DONE];
+  list.rung();
+  for (const left of [136, 72, 8]) {
+    expect(items).toHaveLength(left);
+    await turn();
+  }
+  expect(await Promise.all(calls)).toEqual(Array.from({ length: 200 }, (_, index) => index));
+});
+
+test('who comes after all were given up waits as the first one did', () => {
+  void get().catch(() => {});
+  list.failAll(() => new Error('over'));
+  since();
+  void get().catch(() => {});
+  expect(since()).toEqual(['attach', 'begin', 'watch']);
+});

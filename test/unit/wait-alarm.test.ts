@@ -1,5 +1,5 @@
 /** Points in time: a timer that never rings early, that can be set anew, and that keeps the process only when told to. */
-import { Alarm, deadlineOf, LONGEST_TIMER_MS, remainingMs, restOf } from '../../lib/wait/deadline';
+import { Alarm, answerWithin, deadlineOf, LONGEST_TIMER_MS, remainingMs, restOf } from '../../lib/wait/deadline';
 import { FOR_EVER } from '../../lib/wait/options';
 
 /** The timers that were armed: delay, and whether they hold the process. */
@@ -100,4 +100,19 @@ test('it holds the process when told to, also once it is armed anew', () => {
   expect(armed[2]!.referenced).toBe(false);
   alarm.cancel();
   expect(armed[2]!.cleared).toBe(true);
+});
+
+test('an answer is waited for so long, by a timer that keeps the process and goes with it', async () => {
+  const late = (): Error => new Error('late');
+  expect(await answerWithin(20, Promise.resolve(7), late)).toBe(7);
+  await expect(answerWithin(20, Promise.reject(new Error('broke')), late)).rejects.toThrow('broke');
+  const silent = answerWithin(20, new Promise(() => {}), late);
+  expect(armed.map(({ delay, referenced, cleared }) => ({ delay, referenced, cleared }))).toEqual([
+    { delay: 20, referenced: true, cleared: true },
+    { delay: 20, referenced: true, cleared: true },
+    { delay: 20, referenced: true, cleared: false },
+  ]);
+  now = 1020;
+  armed[2]!.ring();
+  await expect(silent).rejects.toThrow('late');
 });

@@ -1,6 +1,6 @@
 /** What calls that wait share: one listener for each signal, and one timer that keeps the process. */
 import { getEventListeners } from 'node:events';
-import { CallEnd, onAbort } from '../../lib/wait/abort-listeners';
+import { CallEnd, ignoreAbort, onAbort, untilAborted } from '../../lib/wait/abort-listeners';
 import type { keepAlive } from '../../lib/wait/keep-alive';
 import { aborting } from './aborting';
 
@@ -80,6 +80,7 @@ describe('a signal', () => {
     expect(aborted).toHaveBeenCalledTimes(1);
     expect(getEventListeners(fired, 'abort')).toHaveLength(0);
     leave();
+    ignoreAbort(fired, { handleEvent: aborted });
     onAbort(undefined, aborted)();
     expect(aborted).toHaveBeenCalledTimes(1);
   });
@@ -95,5 +96,17 @@ describe('a signal', () => {
     const own = new CallEnd(undefined);
     own.end(new Error('done'));
     expect(own.signal.reason).toMatchObject({ message: 'done' });
+  });
+
+  test('ends a wait for a promise with its reason, and is left when the promise was first', async () => {
+    const { signal, abort } = aborting();
+    const ended = Promise.resolve(7);
+    expect(untilAborted(ended, undefined)).toBe(ended);
+    expect(await untilAborted(ended, signal)).toBe(7);
+    await expect(untilAborted(Promise.reject(new Error('broke')), signal)).rejects.toThrow('broke');
+    expect(getEventListeners(signal, 'abort')).toHaveLength(0);
+    const waiting = untilAborted(new Promise(() => {}), signal);
+    abort();
+    await expect(waiting).rejects.toThrow('aborted');
   });
 });

@@ -80,12 +80,10 @@ class Doorbell {
     this.socket = socket;
   }
 
+  /** For good: the next one who comes has a new one. */
   private close(): void {
     this.socket?.destroy();
     if (this.bell !== undefined) loadAddon().closeBell(this.bell.number);
-    this.socket = undefined;
-    this.bell = undefined;
-    this.rest = Buffer.alloc(0);
     this.ended();
   }
 
