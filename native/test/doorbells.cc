@@ -99,16 +99,17 @@ struct Entry : Participant<StdMemory> {
   }
 };
 
-/// Takes every descriptor that this process may have while it stands.
-struct NoDescriptors {
+/// Leaves this process no more than so many new descriptors while it stands.
+struct FewDescriptors {
   rlimit before;
-  NoDescriptors() {
-    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
-    rlimit none = before;
-    none.rlim_cur = 0;
-    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+  explicit FewDescriptors(rlim_t count) {
+    const int next = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(next >= 0 && close(next) == 0 && getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit few = before;
+    few.rlim_cur = count == 0 ? 0 : static_cast<rlim_t>(next) + count;
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
   }
-  ~NoDescriptors() { CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0); }
+  ~FewDescriptors() { CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0); }
 };
 
 }  // namespace
@@ -179,18 +180,17 @@ TEST(where_no_name_can_be_had_it_is_a_pipe_without_one) {
   close(bell->read_end());
 }
 
-TEST(without_descriptors_there_is_none_and_nothing_stays_of_it) {
+TEST(without_descriptors_for_both_ends_there_is_none_and_nothing_stays_of_it) {
   const Folder folder;
-  std::string code;
-  {
-    const NoDescriptors none;
-    try {
-      make_in(folder);
-    } catch (const SegmentFailure& failure) {
-      code = failure.code();
+  const int before = descriptors_here();
+  for (const rlim_t count : {0, 1}) {
+    std::string code;
+    {
+      const FewDescriptors few(count);
+      code = code_of([&] { make_in(folder); });
     }
+    CHECK(code == "ERR_SEGMENT_RESOURCES" && folder.names().empty() && descriptors_here() == before);
   }
-  CHECK(code == "ERR_SEGMENT_RESOURCES" && folder.names().empty());
 }
 
 TEST(who_exits_takes_its_doorbells_away_and_not_those_that_it_inherited) {
@@ -207,6 +207,7 @@ TEST(who_exits_takes_its_doorbells_away_and_not_those_that_it_inherited) {
         delete gone;
         auto* bell = make_in(folder).release();
         id = bell->id();
+        (void)make_in(folder).release();
       }
       if (write(word[1], &id, sizeof id) != sizeof id) _exit(1);
       std::exit(0);
@@ -267,14 +268,14 @@ TEST(a_ring_is_the_tag_of_who_is_meant_and_its_pipe_is_kept_open) {
   const auto other = make_in(folder);
   {
     Ringer ringer(folder.path);
-    const Entry first(*bell, 7);
+    Entry first(*bell, 7);
     const Entry second(*bell, 8);
     const int before = descriptors_here();
     CHECK(ringer.ring(1, first) == Ring::kSent && ringer.ring(2, second) == Ring::kSent);
     CHECK((heard(bell->read_end()) == std::vector<uint32_t>{7, 8}));
     CHECK(descriptors_here() == before + 2);
     {
-      const NoDescriptors none;
+      const FewDescriptors none(0);
       CHECK(ringer.ring(1, first) == Ring::kSent);  // known
     }
     CHECK(heard(bell->read_end()) == std::vector<uint32_t>{7} && descriptors_here() == before + 2);
@@ -286,6 +287,12 @@ TEST(a_ring_is_the_tag_of_who_is_meant_and_its_pipe_is_kept_open) {
     CHECK(unlink(folder.of(other->id()).c_str()) == 0);
     CHECK(ringer.ring(1, third) == Ring::kUnheard && heard(other->read_end()).empty());
     CHECK(descriptors_here() == before + 1);  // that of the second entry
+    // What was known of one is not taken for what is.
+    third.identity.store(Identity::make(1, 1, Identity::kLive));
+    CHECK(ringer.ring(1, third) == Ring::kUnheard);
+    CHECK(ringer.ring(1, first) == Ring::kSent && heard(bell->read_end()) == std::vector<uint32_t>{7});
+    first.bell_inode.store(0);
+    CHECK(ringer.ring(1, first) == Ring::kUnheard && heard(bell->read_end()).empty());
   }
   const int after = descriptors_here();
   { Ringer(folder.path).ring(1, Entry(*bell)); }
@@ -332,7 +339,7 @@ TEST(what_is_not_the_doorbell_that_is_meant_is_not_rung) {
   nobody.bell_id.store(4);
   CHECK(rings(nobody) == Ring::kSent);
   {
-    const NoDescriptors none;
+    const FewDescriptors none(0);
     CHECK(rings(Entry(*bell)) == Ring::kLater);
   }
   CHECK(descriptors_here() == before);

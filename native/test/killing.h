@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string>
 
+#include "history.h"
 #include "seed.h"
 #include "worker.h"
 
@@ -57,10 +58,8 @@ void record(FILE* file, const char* what, int stream, Is is) {
 
 /// Has the history of all lives checked by the rules of test/history/check-history.cjs. Returns what that says of it.
 inline std::string checked_history(const Arena& arena, int lives) {
-  char name[] = "/tmp/sage-queue-history.XXXXXX";
-  const int fd = mkstemp(name);
-  CHECK(fd >= 0);
-  FILE* file = fdopen(fd, "w");
+  History history;
+  FILE* file = history.file();
   for (int life = 0; life < lives; ++life) {
     std::fprintf(file, "put %d 0 %u\n", life, arena.streams[life].attempted.load());
     std::fprintf(file, "ack %d 0 %u\n", life, arena.streams[life].acknowledged.load());
@@ -73,19 +72,8 @@ inline std::string checked_history(const Arena& arena, int lives) {
       std::fprintf(file, "hand %u %u %u\n", hand.streams[at], hand.numbers[at], hand.numbers[at] + 1);
     }
   }
-  std::fclose(file);
   if (apart) children_of_this_namespace();  // the last one's has ended with its first process
-  const std::string command = std::string(SAGE_HISTORY_CHECKER) + " " + name;
-  FILE* checker = popen(command.c_str(), "r");
-  CHECK(checker != nullptr);
-  char line[256] = "";
-  CHECK(std::fgets(line, sizeof line, checker) != nullptr);
-  const bool good = pclose(checker) == 0;
-  if (!good) std::fprintf(stderr, "the history is in %s\n", name);
-  CHECK(good);
-  ::unlink(name);
-  line[std::strcspn(line, "\n")] = 0;
-  return line;
+  return history.checked();
 }
 
 }  // namespace sage

@@ -2,9 +2,12 @@
 // Past 400 lines: each case changes one thing of the file that the tools at the top make.
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,7 +22,9 @@
 
 #include "check.h"
 #include "core/errors.h"
+#include "core/failpoint.h"
 #include "core/os/process.h"
+#include "core/segment/directory.h"
 #include "core/segment/format.h"
 #include "core/segment/segment.h"
 #include "here.h"
@@ -80,19 +85,49 @@ std::vector<std::string> names_here() {
   return names;
 }
 
-/// Runs `body` as another user; whether it went well.
-template <class Body>
-bool as_somebody_else(Body body) {
-  const pid_t child = fork();
-  CHECK(child >= 0);
-  if (child == 0) {
-    alarm(20);
-    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
-    _exit(body() ? 0 : 1);
-  }
+bool ends_well(pid_t child) {
   int status = 0;
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
+
+template <class Body>
+pid_t start(Body body) {
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child != 0) return child;
+  alarm(20);
+  _exit(body() ? 0 : 1);
+}
+
+/// Runs `body` as another user; whether it went well.
+template <class Body>
+bool as_somebody_else(Body body) {
+  return ends_well(start([&] {
+    CHECK(setgid(65534) == 0 && setuid(65534) == 0);
+    return body();
+  }));
+}
+
+constexpr const char* kPlace = "SAGE_TEST_PLACE";
+
+/// Runs the case `test` again in a process whose queues lie in `directory`, which a process chooses once; whether it
+/// went well.
+bool again_in(const std::string& directory, const char* test) {
+  return ends_well(start([&] {
+    setenv("SAGE_QUEUE_DIR", directory.c_str(), 1);
+    setenv(kPlace, directory.c_str(), 1);
+    execl("/proc/self/exe", "segments", test, nullptr);
+    return false;
+  }));
+}
+bool is_again() { return std::getenv(kPlace) != nullptr; }
+
+/// A directory of the test's own, for queues.
+struct Place {
+  std::string path = Segment::directory() + "/sage-queue-test.XXXXXX";
+  explicit Place(mode_t mode = 0700) { CHECK(mkdtemp(path.data()) != nullptr && chmod(path.c_str(), mode) == 0); }
+  ~Place() { rmdir(path.c_str()); }
+};
 
 /// The file of a segment, changed byte by byte.
 void change(const SegmentOptions& options, const std::function<void(Header&)>& how) {
@@ -155,6 +190,8 @@ TEST(a_segment_says_what_it_was_made_with) {
     CHECK(copy->shared().control->life == 5);
     const auto opened = Segment::open_file(Segment::file_of(options.name));
     CHECK(opened->shared().control->life == 6);
+    opened->shared().control->life = 7;
+    CHECK(made->shared().control->life == 7 && copy->descriptor() >= 0 && opened->descriptor() >= 0);
   }
   CHECK(descriptors_here() == descriptors && mappings_here() <= mappings + 2);
   const int once = mappings_here();
@@ -175,6 +212,7 @@ TEST(of_two_segments_no_two_have_one_creation) {
   const auto other = open(second);
   CHECK(one->header().creation_id[0] != other->header().creation_id[0]);
   CHECK(one->header().creation_id[1] != other->header().creation_id[1]);
+  CHECK(one->header().auto_cleanup == 1 && one->schemas().list().empty());
 }
 
 TEST(a_segment_of_an_earlier_start_of_the_system_is_known_as_one) {
@@ -332,6 +370,22 @@ TEST(a_name_is_taken_away_from_its_own_segment_only) {
   first.reset();
 }
 
+TEST(room_is_being_given_up_from_the_loss_of_the_name_until_that_of_the_memory) {
+  if (!is_again()) {
+    const Place place;  // where nobody else makes queues
+    CHECK(again_in(place.path, __func__));
+    return;
+  }
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  const auto is_given_up = [] { return RoomMark().others(); };
+  auto segment = open(options);
+  CHECK(!ends_well(start(is_given_up)));
+  CHECK(segment->unlink_name() && ends_well(start(is_given_up)));
+  segment.reset();
+  CHECK(!ends_well(start(is_given_up)));
+}
+
 TEST(there_is_room_or_it_is_said_that_there_is_none_and_nothing_is_left) {
   SegmentOptions options = options_for(__func__);
   options.capacity_bytes = format::kMaxCapacity;
@@ -351,6 +405,99 @@ TEST(there_is_room_or_it_is_said_that_there_is_none_and_nothing_is_left) {
   CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
+TEST(where_there_is_no_address_space_that_is_what_is_said) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return;  // they need all of it
+#endif
+  SegmentOptions options = options_for(__func__);
+  options.capacity_bytes = 16 << 20;
+  const Cleared cleared(options);
+  CHECK(ends_well(start([&] {
+    rlimit used{};
+    std::ifstream("/proc/self/statm") >> used.rlim_cur;
+    used.rlim_cur = (used.rlim_cur * static_cast<rlim_t>(getpagesize())) + (8 << 20);
+    used.rlim_max = RLIM_INFINITY;
+    CHECK(setrlimit(RLIMIT_AS, &used) == 0);
+    return code_of([&] { open(options); }) == "ERR_SEGMENT_RESOURCES";
+  })));
+  CHECK(!has_name(options));
+}
+
+TEST(no_place_for_queues_is_another_thing_than_no_queue) {
+  if (!is_again()) {
+    CHECK(again_in(Segment::directory() + "/sage-queue-test.nowhere", __func__));
+    CHECK(again_in("nowhere", __func__));
+    return;
+  }
+  const char* const what = Segment::directory()[0] == '/' ? "there is no such directory" : "an absolute path";
+  for (const Create how : {Create::kNever, Create::kIfMissing}) {
+    std::string told;
+    try {
+      open(options_for(__func__), how);
+    } catch (const SegmentFailure& failure) {
+      told = failure.what();
+    }
+    CHECK(told.find(what) != std::string::npos);
+  }
+}
+
+#if defined(__linux__)
+TEST(where_there_is_no_room_two_tries_alone_say_so_and_none_beside_others_who_make_room) {
+  if (!is_again()) {
+    const Place place;
+    const char* const test = __func__;
+    const auto inside = [&] {
+      // In a file system that is smaller than the queue.
+      if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+          mount("small", place.path.c_str(), "tmpfs", 0, "size=256k") != 0)
+        return true;  // only root may
+      return again_in(place.path, test);
+    };
+    CHECK(ends_well(start(inside)));
+    return;
+  }
+  SegmentOptions options = options_for(__func__);
+  options.capacity_bytes = 1 << 20;
+  const auto is_told = [&] { return code_of([&] { open(options); }) == "ERR_SEGMENT_NO_SPACE"; };
+  const uint32_t start_ms = monotonic_ms();
+  CHECK(is_told() && monotonic_ms() - start_ms < 3000);
+  int go[2];
+  int done[2];
+  CHECK(pipe(go) == 0 && pipe(done) == 0);
+  const pid_t child = start([&] {
+    char word = 0;
+    if (read(go[0], &word, 1) != 1 || !is_told()) return false;
+    return write(done[1], &word, 1) == 1;
+  });
+  pollfd end{done[0], POLLIN, 0};
+  {
+    const RoomMark other;
+    CHECK(write(go[1], "g", 1) == 1);
+    CHECK(poll(&end, 1, 300) == 0);
+  }
+  CHECK(poll(&end, 1, 3000) == 1 && ends_well(child));
+  for (const int fd : {go[0], go[1], done[0], done[1]}) close(fd);
+}
+#endif
+
+#if defined(SAGE_FAILPOINTS)
+TEST(who_comes_second_with_a_finished_file_takes_the_queue_of_the_first) {
+  const SegmentOptions options = options_for(__func__);
+  const Cleared cleared(options);
+  const pid_t second = start([&] {
+    failpoint_arm(Point::kCreateFilled, 0, 'S');
+    bool created = true;
+    const auto segment = Segment::open(options, Create::kIfMissing, &created);
+    const auto found = Segment::read_file(Segment::file_of(options.name));
+    return !created && segment->header().creation_id[0] == found->header().creation_id[0];
+  });
+  int status = 0;
+  CHECK(waitpid(second, &status, WUNTRACED) == second && WIFSTOPPED(status));
+  const auto first = open(options);
+  CHECK(kill(second, SIGCONT) == 0 && ends_well(second));
+}
+#endif
+
 // ── whose it may be ────────────────────────────────────────────────────────
 
 TEST(a_segment_of_another_user_is_attached_to_only_where_that_is_wanted) {
@@ -358,7 +505,7 @@ TEST(a_segment_of_another_user_is_attached_to_only_where_that_is_wanted) {
   SegmentOptions options = options_for(__func__);
   const Cleared cleared(options);
   open(options);
-  CHECK(chown(path_of(options).c_str(), 12345, getegid()) == 0);
+  CHECK(chown(path_of(options).c_str(), 12345, 23456) == 0);
   const auto refuses = [&](const SegmentOptions& asked) {
     FileId id;
     const std::string code = code_of([&] { Segment::find(asked, &id); });
@@ -376,7 +523,7 @@ TEST(a_segment_of_another_user_is_attached_to_only_where_that_is_wanted) {
   CHECK(refuses(shared));
   SegmentOptions his = options;
   his.owner_uid = 12345;
-  CHECK(!refuses(his) && open(his)->owner_uid() == 12345);
+  CHECK(!refuses(his) && open(his)->owner_uid() == 12345 && open(his)->group() == 23456);
   // To look at, it is as private as its permissions say.
   const std::string file = Segment::file_of(options.name);
   CHECK(code_of([&] { Segment::open_file(file); }) == "ERR_SEGMENT_PERMISSION");
@@ -393,6 +540,24 @@ TEST(only_its_owner_may_create_it) {
   CHECK(code_of([&] { open(options); }) == "ERR_SEGMENT_PERMISSION" && !has_name(options));
   options.owner_uid = geteuid();
   CHECK(open(options) != nullptr);
+}
+
+TEST(where_the_directory_is_not_sticky_whoever_may_write_it_takes_the_name_away) {
+  if (geteuid() != 0) return;
+  if (!is_again()) {
+    const Place place(0777);
+    CHECK(again_in(place.path, __func__));
+    return;
+  }
+  SegmentOptions options = options_for(__func__);
+  options.mode = 0666;
+  const Cleared cleared(options);
+  const auto own = open(options);
+  CHECK(as_somebody_else([&] {
+    const auto other = Segment::open_file(Segment::file_of(options.name));
+    return other->may_unlink() && other->unlink_name();
+  }));
+  CHECK(!has_name(options));
 }
 
 TEST(where_the_directory_is_sticky_only_the_owner_takes_the_name_away) {
@@ -414,7 +579,8 @@ TEST(where_the_directory_is_sticky_only_the_owner_takes_the_name_away) {
   }));
   CHECK(open(options, Create::kNever) == nullptr && !has_name(options));
   SegmentOptions his = options;
-  CHECK(as_somebody_else([&] { return open(his)->may_unlink() && open(his)->unlink_name(); }));
+  CHECK(as_somebody_else(
+      [&] { return open(his)->header().owner_uid == 65534 && open(his)->may_unlink() && open(his)->unlink_name(); }));
   CHECK(!has_name(options));
 }
 

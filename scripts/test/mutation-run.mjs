@@ -15,10 +15,13 @@
  *   --write           writes down which test noticed, one by one as it goes
  *   --table           prints the book as a table, by function
  *
- * A mutation that nothing may notice stands in the book with the argument why (`redundant`), and so does one that no test notices yet (`open`).
+ * Each test is run once without any mutation, and has to pass. A mutation that nothing may notice stands in the book with the argument why (`redundant`), and so does one that no test notices yet (`open`).
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import LeftBehind from './left-behind.cjs';
+
+/** Of no file, and on in none. */
+const NO_MUTATION = { file: '', number: -1, name: 'no mutation' };
 
 /**
  * The mutations that are always tried, and some of the others of which a test is known to say what is wrong. Those that end in a crash or
@@ -113,15 +116,29 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   await build?.(mutations, chosen);
   const segments = LeftBehind.list();
 
+  /** A test that fails without any mutation notices none: each is tried once, before the first that it is to notice. */
+  const controls = new Map();
+  const broken = [];
+  const passes = (test) => {
+    const control = async () => {
+      const found = await run(NO_MUTATION, test);
+      if (found !== undefined) broken.push(`${test.name}: ${found.case}: ${found.says}`);
+      return found === undefined;
+    };
+    if (!controls.has(test)) controls.set(test, control());
+    return controls.get(test);
+  };
+
   /** The first of the tests that notices. */
   const hunt = async (mutation, before) => {
     const test = before && tests(mutation).find(({ name }) => name === before.test);
-    if (test !== undefined) {
+    if (test !== undefined && (await passes(test))) {
       const found = await run(mutation, test, before.case);
       if (found !== undefined || has('--short')) return found;
     }
     for (const each of tests(mutation)) {
       if ((has('--with') && each.name !== after('--with')) || (has('--quick') && each.slow)) continue;
+      if (!(await passes(each))) continue;
       const found = await run(mutation, each);
       if (found !== undefined) return found;
     }
@@ -155,7 +172,8 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   LeftBehind.sweep(segments); // what a mutation leaves is nobody's fault
   console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
   for (const name of survivors) console.log(`  ${name}`);
+  for (const test of broken) console.log(`fails without any mutation: ${test}`);
   const forgotten = only === '' && !has('--short') && !has('--new') && !has('--known') ? gone : [];
   for (const name of forgotten) console.log(`no longer in the code: ${name}`);
-  return survivors.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
+  return survivors.length + broken.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
 }
