@@ -191,11 +191,9 @@ export class PendingPuts {
     this.window.limit(opened.windowItems ?? 1, opened.windowBytes ?? 1);
     this.maxItemBytes = toNumber(opened.maxItemBytes);
     this.cancels = [];
-    if (!sameInstance) {
-      for (const { call } of this.chunks) call.isElsewhere = true;
-    } else if (!opened.remembered) {
-      this.forgotten();
-    } else {
+    if (!sameInstance) for (const { call } of this.chunks) call.isElsewhere = true;
+    else if (!opened.remembered) this.forgotten();
+    else {
       const through = toNumber(opened.appliedThrough);
       let from = 0;
       for (const gap of [...(opened.notApplied ?? []), { first: through + 1, count: 0 }]) {

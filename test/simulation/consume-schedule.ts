@@ -1,0 +1,373 @@
+/** One schedule: what programs, handlers, consumers and queues do, step by step, and how it has to have ended. */
+import assert from 'node:assert/strict';
+import { getEventListeners } from 'node:events';
+import { QueueConnectionError, QueueDescriptor } from '../../lib';
+import { StubQueue } from '../../lib/testing';
+import { consume } from '../../lib/work';
+import type { ConsumeOptions, Consumer, DeadLetter, Job } from '../../lib/work';
+import type { Random } from '../random';
+import { MortalStore } from './mortal-store';
+import type { Item, Run } from './mortal-store';
+import type { VirtualLoop } from './virtual-clock';
+
+const STEPS = 50;
+const TIMEOUT_MS = 30;
+/** In which everything that is left is done, once handlers do what they should. */
+const REST_MS = 60_000;
+const backoffMs = (attempts: number): number => 10 * attempts;
+/** What settles after the grace of a stop is over. */
+const REST_MS_OF_STOP = 10;
+
+interface Worker {
+  readonly consumer: Consumer;
+  readonly queue: StubQueue;
+  readonly concurrency: number;
+  readonly timeoutMs: number | undefined;
+  readonly controller: AbortController;
+  readonly runs: Set<Run>;
+  /** No handler may start any more. */
+  isStopped: boolean;
+  isDead: boolean;
+  isOver: boolean;
+}
+
+let schedules = 0;
+
+export class Schedule {
+  private readonly descriptor: QueueDescriptor;
+  private readonly store: MortalStore;
+  private readonly keeper: StubQueue<number>;
+  private readonly deadLetters: StubQueue<DeadLetter<number>>;
+  private readonly workers: Worker[] = [];
+  private readonly items: Item[] = [];
+  private readonly puts: Promise<void>[] = [];
+  private readonly sleepers = new Set<NodeJS.Timeout>();
+  private readonly mode: 'for ever' | 'letters' | 'drop';
+  private readonly maxDeliveries: number;
+  /** Handlers do what they should. */
+  private isCalm = false;
+  private lateMs = 0;
+  /** What did not hold where the consumer, or nobody, would have taken it for its own. */
+  private broken: { error: unknown } | undefined;
+
+  constructor(
+    private readonly loop: VirtualLoop,
+    private readonly random: Random,
+  ) {
+    const { below, pick } = random;
+    const maxsize = below(3) === 0 ? 6 : 0;
+    this.descriptor = QueueDescriptor.createLocalQueue(`consumed-${schedules}`, { maxsize });
+    this.store = new MortalStore(maxsize);
+    this.keeper = new StubQueue<number>(this.descriptor, undefined, this.store);
+    const graves = QueueDescriptor.createLocalQueue(`dead-${schedules++}`, { maxsize: below(2) });
+    this.deadLetters = new StubQueue<DeadLetter<number>>(graves);
+    this.mode = pick(['for ever', 'letters', 'letters', 'drop'] as const);
+    this.maxDeliveries = 2 + below(3);
+    this.hire();
+  }
+
+  async run(): Promise<void> {
+    for (let step = 0; step < STEPS; step++) {
+      this.step();
+      const { below } = this.random;
+      const passed = below(25) === 0 ? below(500) : below(3) === 0 ? below(30) : below(3);
+      this.lateMs = Math.max(this.lateMs, passed);
+      this.loop.now += passed;
+      await this.loop.whole();
+      this.look();
+    }
+    await this.end();
+    if (this.broken !== undefined) throw this.broken.error;
+    this.check();
+  }
+
+  private noting<R>(check: () => R): R {
+    try {
+      return check();
+    } catch (error) {
+      this.broken ??= { error };
+      throw error;
+    }
+  }
+
+  private step(): void {
+    const { below, pick } = this.random;
+    const worker = pick(this.workers);
+    switch (below(12)) {
+      case 0:
+      case 1:
+      case 2:
+      case 3:
+        return this.put();
+      case 4:
+        if (this.workers.filter(({ isStopped }) => !isStopped).length < 2) this.hire();
+        return;
+      case 5:
+        return void this.bury().catch(() => {});
+      case 6:
+        if (below(3) === 0) this.deadLetters.failNext(new QueueConnectionError('no way there'));
+        return;
+      case 7:
+        if (below(4) === 0) this.stop(worker, below(2) === 0 ? below(100) : 0);
+        return;
+      case 8:
+        if (below(8) === 0) worker.queue.failNext(new QueueConnectionError('the queue is away'));
+        return;
+      case 9:
+        if (below(4) === 0) this.die(worker);
+        return;
+      case 10:
+        if (below(8) === 0) this.abort(worker);
+        return;
+      default:
+        return;
+    }
+  }
+
+  // ── what happens ─────────────────────────────────────────────────────────
+
+  private put(): void {
+    const number = this.items.push({
+      attempts: 0,
+      done: 0,
+      letters: 0,
+      deaths: 0,
+      mayBeDropped: false,
+      pausesUntilMs: 0,
+      holder: undefined,
+    });
+    this.puts.push(this.keeper.put(number - 1));
+  }
+
+  /** Somebody reads a dead letter. */
+  private async bury(): Promise<void> {
+    const letter = await this.deadLetters.get({ block: false }).catch(() => undefined);
+    if (letter === undefined) return;
+    const item = this.items[letter.item]!;
+    item.letters++;
+    const story = `item ${letter.item} is dead after ${letter.deliveries} attempts`;
+    this.noting(() => assert(letter.deliveries >= this.maxDeliveries || item.deaths > 0, story));
+  }
+
+  private options(controller: AbortController): ConsumeOptions<number> {
+    const { below, pick } = this.random;
+    return {
+      concurrency: 1 + below(4),
+      timeoutMs: below(3) === 0 ? undefined : TIMEOUT_MS,
+      backoffMs,
+      maxWaiting: pick([undefined, 0, 1]),
+      onError: () => {},
+      signal: controller.signal,
+      ...(this.mode === 'for ever' ? {} : { maxDeliveries: this.maxDeliveries }),
+      ...(this.mode === 'letters' ? { deadLetter: this.deadLetters } : {}),
+      ...(this.mode === 'drop' ? { drop: true } : {}),
+    };
+  }
+
+  private hire(): void {
+    const controller = new AbortController();
+    const options = this.options(controller);
+    const queue = new StubQueue(this.descriptor, undefined, this.store);
+    const batch = this.random.below(3) === 0 ? 3 : undefined;
+    const runs = new Set<Run>();
+    const handler = (given: unknown, job: Job): Promise<void> | undefined =>
+      this.handle(worker, (Array.isArray(given) ? given : [given]) as number[], job);
+    const consumer =
+      batch === undefined
+        ? consume<unknown>(queue, handler, options as ConsumeOptions<unknown>)
+        : consume<unknown>(queue, handler, { ...(options as ConsumeOptions<unknown>), batch });
+    const { concurrency, timeoutMs } = options as { concurrency: number; timeoutMs?: number };
+    const worker: Worker = {
+      consumer,
+      queue,
+      concurrency,
+      timeoutMs,
+      controller,
+      runs,
+      isStopped: false,
+      isDead: false,
+      isOver: false,
+    };
+    this.workers.push(worker);
+    const over = (): void => {
+      worker.isOver = true;
+      worker.isStopped = true;
+    };
+    consumer.done.then(over, over);
+  }
+
+  private stop(worker: Worker, graceMs: number): void {
+    if (worker.isOver) return;
+    worker.isStopped = true;
+    const began = this.loop.now;
+    const stopped = (): void => {
+      const late = this.loop.now - began - graceMs - 4 * this.lateMs;
+      assert(worker.isDead || late <= REST_MS_OF_STOP, `stop() takes ${late} ms longer than its grace`);
+      assert.equal(worker.consumer.stats().active, 0, 'nothing runs after a stop');
+    };
+    worker.consumer
+      .stop({ graceMs })
+      .then(() => this.noting(stopped))
+      .catch(() => {});
+  }
+
+  private abort(worker: Worker): void {
+    worker.isStopped = true;
+    worker.controller.abort();
+  }
+
+  /** The process of a consumer dies: what it had on lease goes back, and nothing that it still does here counts. */
+  private die(worker: Worker): void {
+    if (worker.isDead || worker.isOver) return;
+    worker.isDead = worker.isStopped = true;
+    for (const item of this.items) item.deaths++;
+    for (const run of worker.runs) this.leave(worker, run);
+    this.store.isDeath = true;
+    void worker.queue.close();
+    this.store.isDeath = false;
+  }
+
+  // ── handlers ─────────────────────────────────────────────────────────────
+
+  private leave(worker: Worker, run: Run): void {
+    worker.runs.delete(run);
+    for (const item of run.items) if (item.holder === run) item.holder = undefined;
+  }
+
+  private sleep(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.sleepers.delete(timer);
+        resolve();
+      }, ms);
+      this.sleepers.add(timer);
+    });
+  }
+
+  private begin(worker: Worker, numbers: number[], job: Job): Run {
+    const { loop } = this;
+    assert(!worker.isStopped, 'no handler starts after a stop');
+    const items = numbers.map((number) => this.items[number]!);
+    const run: Run = { items, job, begunMs: loop.now };
+    // A timeout that this turn of the loop has not come to yet frees its place first.
+    for (const other of [...worker.runs]) if (other.job.signal.aborted) this.leave(worker, other);
+    assert(worker.runs.size < worker.concurrency, `${worker.runs.size + 1} handlers beside a concurrency of less`);
+    const others = [...worker.runs];
+    if (job.crashes > 0) assert.equal(others.length, 0, 'an item that was in a death runs alone');
+    for (const other of others) assert.equal(other.job.crashes, 0, 'nothing runs beside an item that was in a death');
+    for (const item of items) {
+      assert.equal(item.holder, undefined, 'one handler at a time has an item');
+      item.holder = run;
+      assert(job.deliveries > item.attempts, `delivery ${job.deliveries} after ${item.attempts} attempts`);
+      const most = 1 + item.attempts + item.deaths;
+      assert(
+        job.deliveries <= most,
+        `delivery ${job.deliveries} after ${item.attempts} attempts, ${item.deaths} deaths`,
+      );
+      assert(
+        loop.now >= item.pausesUntilMs,
+        `an item comes again ${item.pausesUntilMs - loop.now} ms before its pause is over`,
+      );
+      item.attempts++;
+      if (this.mode !== 'for ever')
+        assert(job.deliveries <= this.maxDeliveries, `attempt ${job.deliveries} of ${this.maxDeliveries}`);
+    }
+    worker.runs.add(run);
+    return run;
+  }
+
+  private succeeded(worker: Worker, run: Run): void {
+    if (!worker.runs.has(run) || run.job.signal.aborted) return this.leave(worker, run);
+    this.leave(worker, run);
+    for (const item of run.items) item.done++;
+  }
+
+  private failed(worker: Worker, run: Run): void {
+    this.leave(worker, run);
+    if (worker.isDead) return;
+    for (const item of run.items) {
+      item.pausesUntilMs = this.loop.now + backoffMs(run.job.deliveries);
+      if (run.job.deliveries >= this.maxDeliveries) item.mayBeDropped = true;
+    }
+  }
+
+  private handle(worker: Worker, numbers: number[], job: Job): Promise<void> | undefined {
+    if (worker.isDead) return undefined;
+    const run = this.noting(() => this.begin(worker, numbers, job));
+    job.signal.addEventListener('abort', () => this.failed(worker, run));
+    switch (this.isCalm ? 0 : this.random.below(8)) {
+      case 0:
+      case 1:
+        this.succeeded(worker, run);
+        return undefined;
+      case 2:
+        this.failed(worker, run);
+        throw new Error('at once');
+      case 3:
+      case 4:
+        return this.sleep(this.random.below(2 * TIMEOUT_MS)).then(() => this.succeeded(worker, run));
+      case 5:
+        return this.sleep(this.random.below(2 * TIMEOUT_MS)).then(() => {
+          if (worker.runs.has(run)) this.failed(worker, run);
+          throw new Error('later');
+        });
+      case 6: // until it is told
+        return new Promise((_resolve, reject) => job.signal.addEventListener('abort', () => reject(new Error('told'))));
+      default: // deaf
+        return new Promise(() => {});
+    }
+  }
+
+  // ── what must hold ───────────────────────────────────────────────────────
+
+  private look(): void {
+    for (const { consumer, concurrency, timeoutMs = Infinity, isDead, runs } of this.workers) {
+      if (isDead) continue;
+      assert(consumer.stats().active <= concurrency, 'no more handlers than places');
+      const latestMs = this.loop.now - timeoutMs - 2 * this.lateMs;
+      for (const { begunMs } of runs) assert(begunMs >= latestMs, 'whoever takes longer than its time is told');
+    }
+  }
+
+  private async end(): Promise<void> {
+    const { loop } = this;
+    this.isCalm = true;
+    // Who hangs without a timeout would do so for ever.
+    for (const worker of this.workers) this.stop(worker, 0);
+    const reading = setInterval(() => void this.bury().catch(() => {}), 50);
+    await loop.advance(loop.now + REST_MS, () => this.workers.every(({ isOver }) => isOver));
+    for (const { isOver } of this.workers) assert(isOver, 'done is settled after a stop');
+    for (const timer of this.sleepers) clearTimeout(timer);
+    assert.equal(this.store.onLease, 0, 'a consumer that is over holds nothing');
+    this.hire();
+    const last = this.workers.at(-1)!;
+    let isPut = false;
+    void Promise.all(this.puts).then(() => (isPut = true));
+    await loop.advance(loop.now + REST_MS, () => isPut);
+    assert(isPut, 'whoever waits for room gets it');
+    void this.keeper.shutdown();
+    await loop.advance(loop.now + REST_MS, () => last.isOver);
+    assert(last.isOver, 'the end of the queue is the end of its consumer');
+    assert.equal(this.store.size + this.store.onLease, 0, 'nothing is left in a queue that was worked off');
+    const graves = (): Promise<number> => this.deadLetters.qsize().catch(() => 1);
+    while ((await loop.outcome(graves())) > 0) await loop.outcome(this.bury());
+    clearInterval(reading);
+    for (const { queue } of this.workers) await queue.close();
+    await this.keeper.close();
+    await loop.idle();
+    assert.equal(loop.armed, 0, 'no timer is left');
+    assert.equal(loop.pending, 0, 'nothing waits for another turn');
+    for (const { controller } of this.workers)
+      assert.equal(getEventListeners(controller.signal, 'abort').length, 0, 'no listener is left');
+  }
+
+  private check(): void {
+    this.items.forEach(({ attempts, done, letters, deaths, mayBeDropped }, number) => {
+      const story = `item ${number}: ${attempts} attempts, ${done} done, ${letters} letters, ${deaths} deaths`;
+      const ends = done + letters;
+      if (this.mode === 'drop' && (mayBeDropped || deaths > 0)) assert(ends <= 1 + deaths, story);
+      else assert(ends >= 1 && ends <= 1 + deaths, story);
+      if (this.mode !== 'letters') assert.equal(letters, 0, story);
+    });
+  }
+}

@@ -1,0 +1,240 @@
+/** What programs ask of their queues, what they were told, and what must be true of that. */
+import assert from 'node:assert/strict';
+import type { Lease, Queue } from '../../lib';
+import type { Random } from '../random';
+import type { Server } from './simulated-server';
+import type { VirtualLoop } from './virtual-clock';
+
+/** What the client gives an answer that is late, a cancelled put, and a call that does not wait (docs/rpc.md). */
+export const GRACE_MS = 250 + 1000;
+const ANSWER_MS = 3000;
+const GETS = ['get', 'getMany', 'leaseMany', 'next'];
+
+/** What became of one item, as the programs were told. */
+export interface Item {
+  put: 'pending' | 'in' | 'out' | 'unknown';
+  /** How programs had it, each time; times that one may have had it. */
+  readonly had: string[];
+  perhaps: number;
+  /** So often it may be there once more than it was put: each says which death or cut it may be put down to. */
+  again: string[];
+  /** What its put failed with. */
+  error: string | undefined;
+}
+
+export interface Program {
+  readonly port: number;
+  readonly queue: Queue<number>;
+  readonly leases: { readonly lease: Lease<number>; readonly item: Item }[];
+  loop: AsyncIterator<number> | undefined;
+  isReading: boolean;
+  /** What it had and the server may not know of, with the turn in which it came. */
+  unconfirmed: { readonly item: Item; readonly turn: number }[];
+  /** The same when its connection broke, and when that was. */
+  kept: { readonly at: number; readonly items: Item[] } | undefined;
+  /** The last that it was connected to. */
+  server: Server | undefined;
+}
+
+interface Call {
+  readonly what: string;
+  readonly latestMs: number;
+  endedMs: number | undefined;
+  /** The connection, for its end. */
+  blames: string | undefined;
+}
+
+export class Calls {
+  readonly items: Item[] = [];
+  /** Those that have not fired. */
+  readonly controllers: AbortController[] = [];
+  readonly signals: AbortSignal[] = [];
+  /** The number of the loop's turn. */
+  turn = 0;
+  private readonly all: Call[] = [];
+
+  constructor(
+    private readonly loop: VirtualLoop,
+    private readonly random: Random,
+  ) {}
+
+  get open(): string[] {
+    return this.all.filter(({ endedMs }) => endedMs === undefined).map(({ what }) => what);
+  }
+
+  /** Whether somebody waits for an item. */
+  get isWaiting(): boolean {
+    return this.open.some((what) => GETS.includes(what));
+  }
+
+  private options(): { timeoutMs?: number; signal?: AbortSignal } {
+    const { below } = this.random;
+    const timeoutMs = [undefined, undefined, 0, below(20), below(2000), 60_000][below(6)];
+    if (below(3) > 0) return { timeoutMs };
+    const controller = new AbortController();
+    this.controllers.push(controller);
+    this.signals.push(controller.signal);
+    return { timeoutMs, signal: controller.signal };
+  }
+
+  track<R>(
+    what: string,
+    timeoutMs: number | undefined,
+    promise: Promise<R>,
+    then: (value: R) => void,
+    failed: (error: { outcome?: unknown; accepted?: number; message: string }) => void = () => {},
+  ): void {
+    const latestMs = this.loop.now + (timeoutMs === undefined ? Infinity : timeoutMs === 0 ? ANSWER_MS : timeoutMs);
+    const call: Call = { what, latestMs, endedMs: undefined, blames: undefined };
+    this.all.push(call);
+    promise.then(
+      (value) => {
+        call.endedMs = this.loop.now;
+        then(value);
+      },
+      (error: Error & { code?: string }) => {
+        call.endedMs = this.loop.now;
+        if (error.code === 'ERR_QUEUE_CONNECTION') call.blames = error.message;
+        failed(error);
+      },
+    );
+  }
+
+  private item(): number {
+    return this.items.push({ put: 'pending', had: [], perhaps: 0, again: [], error: undefined }) - 1;
+  }
+
+  put({ queue }: Program): void {
+    const number = this.item();
+    const item = this.items[number]!;
+    const options = this.options();
+    this.track(
+      'put',
+      options.timeoutMs,
+      queue.put(number, options),
+      () => (item.put = 'in'),
+      (error) => this.failed(item, error, options.signal),
+    );
+  }
+
+  putMany({ queue }: Program): void {
+    const numbers = Array.from({ length: 1 + this.random.below(6) }, () => this.item());
+    const options = this.options();
+    const tell = (accepted: number): void =>
+      numbers.slice(0, accepted).forEach((number) => (this.items[number]!.put = 'in'));
+    this.track('putMany', options.timeoutMs, queue.putMany(numbers, options), tell, (error) => {
+      const { accepted = 0 } = error;
+      tell(accepted);
+      for (const number of numbers.slice(accepted)) this.failed(this.items[number]!, error, options.signal);
+    });
+  }
+
+  /** What became of it is known, unless the error says otherwise; a signal's reason belongs to the program and says nothing. */
+  private failed(item: Item, error: { outcome?: unknown; message: string }, signal: AbortSignal | undefined): void {
+    item.put = error.outcome === 'unknown' || signal?.aborted === true ? 'unknown' : 'out';
+    item.error = error.message;
+  }
+
+  private tellHad(what: string, { port }: Program, item: Item): void {
+    item.had.push(`${what} of ${port} at ${this.loop.now} ms`);
+  }
+
+  private has(what: string, program: Program, number: number): void {
+    const item = this.items[number]!;
+    this.tellHad(what, program, item);
+    program.unconfirmed.push({ item, turn: this.turn });
+  }
+
+  get(program: Program): void {
+    const options = this.options();
+    this.track('get', options.timeoutMs, program.queue.get(options), (number) => this.has('get', program, number));
+  }
+
+  getMany(program: Program): void {
+    const options = this.options();
+    const call = program.queue.getMany(1 + this.random.below(5), options);
+    this.track('getMany', options.timeoutMs, call, (numbers) =>
+      numbers.forEach((one) => this.has('getMany', program, one)),
+    );
+  }
+
+  lease(program: Program): void {
+    const options = this.options();
+    const call = program.queue.leaseMany(1 + this.random.below(3), options);
+    this.track('leaseMany', options.timeoutMs, call, ({ leases }) => {
+      for (const lease of leases) program.leases.push({ lease, item: this.items[lease.item]! });
+    });
+  }
+
+  settle(program: Program): void {
+    const { leases } = program;
+    const [held] = leases.splice(this.random.below(leases.length || 1), 1);
+    if (held === undefined) return;
+    const { lease, item } = held;
+    if (this.random.below(3) === 0) return this.track('release', 0, lease.release(), () => {});
+    this.track(
+      'ack',
+      0,
+      lease.ack(),
+      () => this.tellHad('ack', program, item),
+      ({ message }) => {
+        if (message.includes('outcome is unknown')) item.perhaps++;
+      },
+    );
+  }
+
+  /** A loop takes a step, or is left. */
+  read(program: Program): void {
+    if (program.isReading) return;
+    if (program.loop !== undefined && this.random.below(4) === 0) {
+      this.track('return', 0, program.loop.return!(), () => {});
+      program.loop = undefined;
+      return;
+    }
+    program.loop ??= program.queue[Symbol.asyncIterator]();
+    const { loop } = program;
+    program.isReading = true;
+    const stepped = (): void => {
+      program.isReading = false;
+    };
+    const step = loop.next();
+    this.track(
+      'next',
+      undefined,
+      step,
+      ({ done, value }) => {
+        stepped();
+        if (done === true) program.loop = undefined;
+        else this.has('next', program, value as number);
+      },
+      () => {
+        stepped();
+        program.loop = undefined;
+      },
+    );
+  }
+
+  ask({ queue }: Program): void {
+    const { below } = this.random;
+    if (below(2) === 0) return this.track('qsize', 0, queue.qsize(), () => {});
+    const { timeoutMs, signal } = this.options();
+    this.track('join', timeoutMs, queue.join({ timeoutMs, signal }), () => {});
+  }
+
+  /** @param isCalm nothing broke, and the loop was on time: then no call may blame the connection */
+  check(isCalm: boolean, lateMs: number): void {
+    for (const { what, latestMs, endedMs, blames } of this.all) {
+      if (isCalm) assert.equal(blames, undefined, `${what} blames a connection that nothing ailed`);
+      const late = endedMs! - latestMs - 4 * lateMs;
+      assert(late <= GRACE_MS, `${what} ends ${late} ms after its time`);
+    }
+    this.items.forEach(({ put, had, perhaps, again, error }, number) => {
+      const story = `item ${number}, put: ${put}, had: ${had.join(', ')}; perhaps ${perhaps} more; ${again.join(', ')}; ${error}`;
+      assert.notEqual(put, 'pending', story);
+      const got = had.length;
+      if (put === 'out') assert.equal(got + perhaps, 0, `of which it was said that it is not in: ${story}`);
+      if (put === 'in') assert(got + perhaps >= 1, `lost: ${story}`);
+      assert(got <= 1 + again.length, `there twice: ${story}`);
+    });
+  }
+}
