@@ -73,6 +73,49 @@ function table(entries) {
   return lines.join('\n');
 }
 
+/** Which test notices a mutation. */
+class Hunt {
+  /** Tests that fail without any mutation, and so notice none. */
+  broken = [];
+  #controls = new Map();
+
+  constructor(run, tests, options) {
+    Object.assign(this, { run, tests, options });
+  }
+
+  /** Each is tried once, before the first mutation that it is to notice; in a short run the one case of it. */
+  passes(test, name) {
+    const known = this.options.isShort ? name : undefined;
+    const control = async () => {
+      const found = await this.run(NO_MUTATION, test, known);
+      if (found !== undefined) this.broken.push(`${test.name}: ${found.case}: ${found.says}`);
+      return found === undefined;
+    };
+    const cases = this.#controls.get(test) ?? new Map();
+    this.#controls.set(test, cases);
+    if (!cases.has(known)) cases.set(known, control());
+    return cases.get(known);
+  }
+
+  /** The first of the tests that notices. @param before what the book says of it */
+  async first(mutation, before) {
+    const { isShort, isQuick, with: only } = this.options;
+    const tests = this.tests(mutation);
+    const test = before && tests.find(({ name }) => name === before.test);
+    if (test !== undefined && (await this.passes(test, before.case))) {
+      const found = await this.run(mutation, test, before.case);
+      if (found !== undefined || isShort) return found;
+    }
+    for (const each of tests) {
+      if ((only !== undefined && each.name !== only) || (isQuick && each.slow)) continue;
+      if (!(await this.passes(each))) continue;
+      const found = await this.run(mutation, each);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+}
+
 /**
  * @param book file of what noticed each: { name: { test, case, says } or { redundant } or { open } }
  * @param mutations { name, … }
@@ -116,34 +159,7 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   await build?.(mutations, chosen);
   const segments = LeftBehind.list();
 
-  /** A test that fails without any mutation notices none: each is tried once, before the first that it is to notice. */
-  const controls = new Map();
-  const broken = [];
-  const passes = (test) => {
-    const control = async () => {
-      const found = await run(NO_MUTATION, test);
-      if (found !== undefined) broken.push(`${test.name}: ${found.case}: ${found.says}`);
-      return found === undefined;
-    };
-    if (!controls.has(test)) controls.set(test, control());
-    return controls.get(test);
-  };
-
-  /** The first of the tests that notices. */
-  const hunt = async (mutation, before) => {
-    const test = before && tests(mutation).find(({ name }) => name === before.test);
-    if (test !== undefined && (await passes(test))) {
-      const found = await run(mutation, test, before.case);
-      if (found !== undefined || has('--short')) return found;
-    }
-    for (const each of tests(mutation)) {
-      if ((has('--with') && each.name !== after('--with')) || (has('--quick') && each.slow)) continue;
-      if (!(await passes(each))) continue;
-      const found = await run(mutation, each);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  };
+  const hunt = new Hunt(run, tests, { with: after('--with'), isShort: has('--short'), isQuick: has('--quick') });
   const all = { ...known };
   const write = () => {
     const sorted = mutations.filter(({ name }) => all[name] !== undefined).map(({ name }) => [name, all[name]]);
@@ -159,7 +175,7 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
         const before = known[name];
         if (before?.redundant !== undefined || before?.open !== undefined) continue;
         const start = Date.now();
-        const entry = await hunt(mutation, has('--all') ? undefined : before);
+        const entry = await hunt.first(mutation, has('--all') ? undefined : before);
         const seconds = ((Date.now() - start) / 1000).toFixed(1);
         if (entry === undefined) survivors.push(name);
         else all[name] = entry;
@@ -172,8 +188,8 @@ export async function runMutations({ book, mutations, always = [], drawn = 24, w
   LeftBehind.sweep(segments); // what a mutation leaves is nobody's fault
   console.log(`${chosen.length} mutations, ${survivors.length} not noticed`);
   for (const name of survivors) console.log(`  ${name}`);
-  for (const test of broken) console.log(`fails without any mutation: ${test}`);
+  for (const test of hunt.broken) console.log(`fails without any mutation: ${test}`);
   const forgotten = only === '' && !has('--short') && !has('--new') && !has('--known') ? gone : [];
   for (const name of forgotten) console.log(`no longer in the code: ${name}`);
-  return survivors.length + broken.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
+  return survivors.length + hunt.broken.length > 0 || (!has('--write') && forgotten.length > 0) ? 1 : 0;
 }
