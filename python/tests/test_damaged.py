@@ -25,14 +25,17 @@ CALLS = (
     lambda queue: (queue.qsize(), queue.full(), queue.stats()),
     lambda queue: get_sage_queue(name).close(),
 )
-SLOTS_OFFSET, SLOT_BYTES, RECORD = 144, 32, 8  # of native/core/segment/layout.h
+SLOT_COUNT, SLOTS_OFFSET, SLOT_BYTES, RECORD = 88, 144, 32, 8  # of native/core/segment/layout.h
+
+def word_at(file, offset):
+    file.seek(offset)
+    return struct.unpack("<Q", file.read(8))[0]
 
 def the_next_item(file):
-    # Its place and length, which whoever takes it looks at: the first one is on lease.
-    file.seek(SLOTS_OFFSET)
-    (slots,) = struct.unpack("<Q", file.read(8))
-    file.seek(slots + SLOT_BYTES + RECORD)
-    file.write(b"\\xff" * 8)
+    # Its place and length, which whoever takes it looks at; in every slot, since which is whose is the core's affair.
+    for slot in range(word_at(file, SLOT_COUNT)):
+        file.seek(word_at(file, SLOTS_OFFSET) + slot * SLOT_BYTES + RECORD)
+        file.write(b"\\xff" * 8)
 
 def anything(file):
     size = os.fstat(file.fileno()).st_size
