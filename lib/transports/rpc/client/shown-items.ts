@@ -94,7 +94,8 @@ export class ShownItems {
 
   /** While the program works on what it has, the rest is not its: should the process die, it comes again at once. */
   private watchIdle(): void {
-    if (this.idleTimer !== undefined) return;
+    // The answer to what was asked before the handle was closed may come after that.
+    if (this.idleTimer !== undefined || this.connection.closing) return;
     let { shown } = this.ahead;
     this.idleTimer = setInterval(
       () => {
