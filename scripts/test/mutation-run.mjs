@@ -37,7 +37,7 @@ function sample(mutations, known, names, drawn, tests, seed) {
   const isSure = (mutation) => {
     const { test, says } = known[mutation.name] ?? {};
     const quick = tests(mutation).some((each) => each.name === test && !each.slow);
-    return quick && !/^(not done|ended by)/.test(says);
+    return quick && !/^(not done|ended by)|Exceeded timeout/.test(says);
   };
   const others = mutations.filter((one) => !always.includes(one) && isSure(one));
   let state = seed;

@@ -34,7 +34,8 @@ process.on('message', async ({ file, number, paths, name }) => {
     if (tests.length > 0) return tests.map(({ fullName, failureMessages }) => ({ fullName, text: failureMessages[0] }));
     return suite.failureMessage ? [{ fullName: '', text: suite.failureMessage }] : [];
   });
-  const [first] = failed;
+  // One that says what is wrong rather than one that waits for ever.
+  const first = failed.find(({ text }) => !text.includes('Exceeded timeout')) ?? failed[0];
   if (first === undefined) return process.send({});
   const says = first.text.replace(/\u001b\[\d+m/g, '').split('\n')[0];
   process.send({ case: first.fullName, says: says.slice(0, 100) });
