@@ -156,7 +156,7 @@ export class Connection {
     this.state = 'connecting';
     this.attempts++;
     this.client ??= this.makeClient(grpc);
-    this.socketRef.seek(this.endpoint.port);
+    this.socketRef.seek();
     const metadata = new grpc.Metadata();
     if (this.remote.token !== undefined) metadata.set('authorization', `Bearer ${this.remote.token}`);
     const { path, requestSerialize, responseDeserialize } = attachMethod();

@@ -1,7 +1,8 @@
 /**
  * Whether streams keep the process alive. gRPC holds the event loop for as long as a stream is open; a queue handle shall
  * hold it only while one of its calls waits. gRPC offers no switch for that, so the sockets are noted as Node announces them;
- * the connection of a stream is then found by its remote address.
+ * the connection of a stream is then found by its remote address, and lets go of the loop. What holds it is one timer for all
+ * streams: which socket is whose is not known, and to tell them all at each call would take as long as there are handles.
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import type { Socket } from 'node:net';
@@ -9,9 +10,11 @@ import type { Socket } from 'node:net';
 /** How many connections each port has; sockets to other ports are none of our business. */
 const watchedPorts = new Map<number, number>();
 const socketsByPeer = new Map<string, Set<Socket>>();
-/** Streams that hold the loop: those that are up by their peer, and those on their way, whose peer is not known yet, by their port. */
-const refsByPeer = new Map<string, Set<SocketRef>>();
-const refsByPort = new Map<number, Set<SocketRef>>();
+/** The longest that a timer can be. */
+const FAR_MS = 2 ** 31 - 1;
+/** How many streams hold the loop, and the timer that does it for them. */
+let holders = 0;
+let hold: NodeJS.Timeout | undefined;
 
 function note(message: unknown): void {
   const { socket } = message as { socket: Socket };
@@ -45,76 +48,57 @@ function peerOf(address: string, port: number): string {
   return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-function portOf(peer: string): number {
-  return Number(peer.slice(peer.lastIndexOf(':') + 1));
-}
-
-function enter<K>(refs: Map<K, Set<SocketRef>>, key: K, ref: SocketRef): void {
-  refs.set(key, (refs.get(key) ?? new Set()).add(ref));
-}
-
-function leave<K>(refs: Map<K, Set<SocketRef>>, key: K, ref: SocketRef): void {
-  const others = refs.get(key);
-  others?.delete(ref);
-  if (others?.size === 0) refs.delete(key);
-}
-
-function update(peer: string): void {
-  const held = refsByPeer.has(peer) || refsByPort.has(portOf(peer));
+/** gRPC has them hold the loop with each stream that begins. */
+function letGo(peer: string): void {
   for (const socket of socketsByPeer.get(peer) ?? []) {
     // One that is gone would remember it until it connects.
-    if (socket.destroyed) continue;
-    if (held) socket.ref();
-    else socket.unref();
+    if (!socket.destroyed) socket.unref();
   }
 }
 
-/** One stream's say: a connection holds the loop while any of its streams wants it to. */
+/** One stream's say: the loop is held while any stream wants it to be. */
 export class SocketRef {
-  held = true;
-  private peer: string | undefined;
-  private port: number | undefined;
+  private isWanted = true;
+  /** The stream is up, or on its way. */
+  private isUnderWay = false;
+  private holds = false;
 
-  /** A stream is on its way: any connection to the port may be its own, and none of them may let go of the loop. */
-  seek(port: number): void {
-    this.release();
-    this.port = port;
+  get held(): boolean {
+    return this.isWanted;
+  }
+
+  /** A stream is on its way. */
+  seek(): void {
+    this.isUnderWay = true;
     this.apply();
   }
 
   /** The stream is up, on a connection to this peer (host:port). */
   attach(peer: string): void {
-    this.release();
-    this.peer = peer;
-    this.apply();
+    this.seek();
+    letGo(peer);
   }
 
   set(held: boolean): void {
-    if (held === this.held) return;
-    this.held = held;
+    this.isWanted = held;
     this.apply();
   }
 
   /** The stream is gone. */
   release(): void {
-    const { peer, port } = this;
-    this.peer = this.port = undefined;
-    if (peer !== undefined) leave(refsByPeer, peer, this);
-    if (port !== undefined) leave(refsByPort, port, this);
-    this.update(peer, port);
+    this.isUnderWay = false;
+    this.apply();
   }
 
   private apply(): void {
-    const { peer, port } = this;
-    const change = this.held ? enter : leave;
-    if (peer !== undefined) change(refsByPeer, peer, this);
-    if (port !== undefined) change(refsByPort, port, this);
-    this.update(peer, port);
-  }
-
-  private update(peer: string | undefined, port: number | undefined): void {
-    if (peer !== undefined) update(peer);
-    if (port === undefined) return;
-    for (const other of socketsByPeer.keys()) if (portOf(other) === port) update(other);
+    const holds = this.isWanted && this.isUnderWay;
+    if (holds === this.holds) return;
+    this.holds = holds;
+    holders += holds ? 1 : -1;
+    if (holders > 0) hold ??= setInterval(() => {}, FAR_MS);
+    else {
+      clearInterval(hold);
+      hold = undefined;
+    }
   }
 }
