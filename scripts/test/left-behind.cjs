@@ -7,7 +7,7 @@ const { closeSync, constants, lstatSync, openSync, readFileSync, readdirSync, rm
 const { join } = require('node:path');
 
 const DIRECTORY = '/dev/shm';
-const PREFIXES = ['sage-queue+', 'sage-queue-bell+', '.sage-queue-new-'];
+const PREFIXES = ['sage-queue+', 'sage-queue-bell+', '.sage-queue-new-', 'sage-queue-test.'];
 
 const quietly = (ask, otherwise) => {
   try {
