@@ -6,9 +6,9 @@
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import { RpcQueue } from '../../lib/transports/rpc/client/rpc-queue';
 import { loadGrpc } from '../../lib/transports/rpc/wire/grpc';
-import { seeded } from '../random';
 import { GRACE_MS } from './rpc-calls';
 import { Schedule } from './rpc-schedule';
+import { runSchedules } from './run-schedules';
 import { Server } from './simulated-server';
 import { Network } from './streams';
 import { VirtualLoop } from './virtual-clock';
@@ -23,32 +23,8 @@ jest.mock('../../lib/transports/rpc/wire/grpc', () => {
   return { ...real, loadGrpc: () => (grpc ??= make()) };
 });
 
-const SCHEDULES = Number(process.env.SCHEDULES ?? 120);
-jest.setTimeout(120_000);
-
-test('whatever breaks, nothing is lost, nothing is doubled but what may be, and every call ends', async () => {
-  const random = seeded('schedules of rpc clients');
-  const loop = new VirtualLoop();
-  const uninstall = loop.install();
-  const { random: jitter } = Math;
-  Math.random = () => random.below(2 ** 32) / 2 ** 32;
-  const began = process.cpuUsage();
-  try {
-    for (let schedule = 0; schedule < SCHEDULES; schedule++) {
-      try {
-        await new Schedule(loop, random).run();
-      } catch (error) {
-        (error as Error).message += ` (schedule ${schedule})`;
-        throw error;
-      }
-    }
-  } finally {
-    Math.random = jitter;
-    uninstall();
-    const seconds = (process.cpuUsage(began).user + process.cpuUsage(began).system) / 1e6;
-    console.info(`${Math.round(SCHEDULES / seconds)} schedules a second`);
-  }
-});
+test('whatever breaks, nothing is lost, nothing is doubled but what may be, and every call ends', () =>
+  runSchedules('rpc clients', 120, (loop, random) => new Schedule(loop, random).run()));
 
 test('a put that a server took before it died, and that is called off at the next one, may be in', async () => {
   const loop = new VirtualLoop();
