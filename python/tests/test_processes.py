@@ -282,17 +282,13 @@ def test_damaged_segments_are_exceptions(name):
         os.unlink(path)
 
 
-def test_subinterpreters_work_or_are_refused_by_name(name):
+def test_subinterpreters_work(name):
     interpreters = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
     code = f"""
-try:
-    from sage_queue import get_sage_queue
-except ImportError:
-    pass
-else:
-    with get_sage_queue({name!r}) as queue:
-        queue.put(1)
-        assert queue.get() == 1
+from sage_queue import get_sage_queue
+with get_sage_queue({name!r}) as queue:
+    queue.put(1)
+    assert queue.get() == 1
 """
     interpreter = interpreters.create()
     failure = interpreters.run_string(interpreter, f"import sys; sys.path[:] = {sys.path!r}\n{code}")
