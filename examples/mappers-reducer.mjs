@@ -33,7 +33,11 @@ async function reduce(files, name) {
   // The end of the stream: every mapper is through. The loop below drains what they put and ends.
   const ended = Promise.all(mappers).then(
     () => partial.shutdown(),
-    (error) => partial.shutdown({ immediate: true }).then(() => Promise.reject(error)),
+    async (error) => {
+      await partial.shutdown({ immediate: true });
+      await Promise.allSettled(mappers); // one that comes after the reducer has left would make the queue anew
+      throw error;
+    },
   );
   const total = new Map();
   for await (const counts of partial) {

@@ -46,9 +46,10 @@ example('mappers-reducer', async () => {
     return file;
   });
   expect(await run('mappers-reducer', ...files)).toEqual(['4 the', '3 and', '2 fox', '1 a', '1 day']);
-  await expect(run('mappers-reducer', files[0]!, join(directory, 'none.txt'))).rejects.toThrow(
-    /none\.txt ended with 1/,
-  );
+  // One mapper fails at once while another still counts.
+  const long = join(directory, 'long.txt');
+  writeFileSync(long, 'the fox and the dog '.repeat(100_000));
+  await expect(run('mappers-reducer', join(directory, 'none.txt'), long)).rejects.toThrow(/none\.txt ended with 1/);
 });
 
 example('request-reply', async () => {

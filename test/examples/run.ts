@@ -13,12 +13,12 @@ export async function runExample(name: string, ...args: string[]): Promise<strin
   const before = segments();
   const options = { timeout: 50_000, killSignal: 'SIGKILL' } as const;
   const running = promisify(execFile)(process.execPath, [join(EXAMPLES, `${name}.mjs`), ...args], options);
-  const { stdout, stderr } = await running.catch((error: Error & { stdout: string }) => {
-    throw new Error(`${error.message}\nAfter: ${error.stdout}`);
-  });
-  expect(stderr).toBe('');
-  // Each names its queues after its process, and leaves none behind.
+  // Each names its queues after its process, and leaves none behind, even when it fails.
+  const ended = await running.catch((error: Error & { stdout: string }) => error);
   const left = segments().filter((segment) => !before.includes(segment));
   expect(left.filter((segment) => segment.includes(`-${running.child.pid}`))).toEqual([]);
+  if (ended instanceof Error) throw new Error(`${ended.message}\nAfter: ${ended.stdout}`);
+  const { stdout, stderr } = ended;
+  expect(stderr).toBe('');
   return stdout.trimEnd().split('\n');
 }

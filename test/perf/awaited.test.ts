@@ -5,7 +5,7 @@ import { join } from 'node:path';
 test('one promise and no async function around it: 250 bytes for a put, 450 for a get with its Buffer, one microtask each', () => {
   const output = execFileSync(
     process.execPath,
-    ['--expose-gc', '--max-semi-space-size=256', join(__dirname, 'awaited.cjs')],
+    ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', join(__dirname, 'awaited.cjs')],
     { encoding: 'utf8' },
   );
   const { put, get, order } = JSON.parse(output) as { put: number; get: number; order: string[] };
