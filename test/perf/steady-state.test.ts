@@ -102,7 +102,13 @@ describe('system calls', () => {
 
   test('a message through Node takes less than a hundredth', () => {
     if (!traced) return expect(process.env.CI).not.toBe('true');
-    const command = [process.execPath, '--expose-gc', '--max-semi-space-size=256', nodeProgram];
+    const command = [
+      process.execPath,
+      '--expose-gc',
+      '--min-semi-space-size=256',
+      '--max-semi-space-size=256',
+      nodeProgram,
+    ];
     const few = systemCalls(directory, [...command, '100']);
     const many = systemCalls(directory, [...command, '2100']);
     // What is left is memory for the pools that items come in, and the collector's threads.
@@ -111,9 +117,13 @@ describe('system calls', () => {
 });
 
 test('a message through Node takes less than 400 bytes of the heap', () => {
-  const output = execFileSync(process.execPath, ['--expose-gc', '--max-semi-space-size=256', nodeProgram, '500'], {
-    encoding: 'utf8',
-  });
+  const output = execFileSync(
+    process.execPath,
+    ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', nodeProgram, '500'],
+    {
+      encoding: 'utf8',
+    },
+  );
   const { heapBytes, right } = JSON.parse(output) as { heapBytes: number; right: boolean };
   expect(right).toBe(true);
   expect(heapBytes).toBeGreaterThan(0);
