@@ -17,6 +17,7 @@ using Rung = std::vector<std::pair<uint32_t, Direction>>;
 struct Process {
   Rung rung;
   std::vector<Direction> follow_ups;
+  FollowUp answer = FollowUp::kNew;
   uint32_t now_ms = 1000;
   bool can_ring = true;
   std::function<bool()> dead;  // whether somebody died, when asked
@@ -27,7 +28,10 @@ struct Process {
     if (on_ring) on_ring();
     return can_ring;
   }
-  void follow_up_later(Direction direction) { follow_ups.push_back(direction); }
+  FollowUp follow_up_later(Direction direction) {
+    follow_ups.push_back(direction);
+    return answer;
+  }
   uint32_t wake_ms() const { return now_ms; }
   bool found_dead() { return dead && dead(); }
   void ask_after_dead() { ++asked; }
@@ -40,7 +44,7 @@ struct Handles {
   struct Words {
     Control<StdMemory> control;
     Participant<StdMemory> participants[5];
-    Slot<StdMemory> slots[8];
+    Slot<StdMemory> slots[16];
     LeaseEntry<StdMemory> leases[2];
   };
   const std::unique_ptr<Words> words = std::make_unique<Words>();
@@ -53,7 +57,7 @@ struct Handles {
     shared.participants = words->participants;
     shared.slots = words->slots;
     shared.leases = words->leases;
-    shared.slot_count = 8;
+    shared.slot_count = items < 8 ? 8 : 16;
     shared.item_limit = items;
     shared.lease_count = 2;
     shared.capacity_units = shared.area_units = 64;

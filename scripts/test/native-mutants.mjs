@@ -36,14 +36,15 @@ const isTemplate = ({ file }) => file.endsWith('item_path.h') || /waiting\/(wait
 const ALWAYS = [
   'publish: items_appeared() [left out]',
   'publish: algorithm_.may_reveal_space() [never]',
-  'ack: waking_.space_appeared() [left out]',
-  'ack_first: waking_.space_appeared() [left out]',
+  'ack: waking_.items_taken(count) [left out]',
+  'ack_first: waking_.items_taken(1) [left out]',
   'lease: waking_.space_appeared() [left out]',
   'claim_ended_empty: waking_.space_appeared() [left out]',
   'claim_ended_empty: items_appeared() [left out]',
   'requeue: items_appeared() [left out]',
   'take: control.requeued_hint.load(std::memory_order_acquire) != hint [never]',
   'space_for_waiters: shut [never]',
+  'gathers_space: follow_up == FollowUp::kDue || (follow_up == FollowUp::kNew && first) [always]',
   'pass_on: worth(direction) [never]',
   'tried: pass_on(direction, true); [true inverted]',
 ];

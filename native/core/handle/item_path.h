@@ -91,7 +91,7 @@ class ItemPath {
       algorithm_.release(handle_, items, count);
     }
     add(self().get_total, count);
-    waking_.space_appeared();
+    waking_.items_taken(count);
   }
 
   /// Acks the first of the `left` items that remain of a batch.
@@ -99,7 +99,7 @@ class ItemPath {
     if (left == 1) return ack(items, 1);  // one that was requeued was taken alone
     algorithm_.release_first(handle_, items[0], left);
     add(self().get_total, 1);
-    waking_.space_appeared();
+    waking_.items_taken(1);
   }
 
   /// `deliveries`: 1, or 0 for items on lease that nobody has seen.

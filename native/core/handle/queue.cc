@@ -133,14 +133,16 @@ void Queue::interrupt(Direction direction) {
 
 /// One that is due follows up everything that was published before it begins: so a stream of wakes costs the watcher
 /// one of them, and its producer no system call.
-void Queue::follow_up_later(Direction direction) {
-  if (closing_ || !joined_) return;
+FollowUp Queue::follow_up_later(Direction direction) {
+  if (closing_ || !joined_) return FollowUp::kNone;
   // SYNC POINT: after the publication, pairs with the fence in follow_up().
   const uint32_t bit = 1u << direction;
-  if ((follow_ups_due_.load(std::memory_order_seq_cst) & bit) != 0) return;
+  if ((follow_ups_due_.load(std::memory_order_seq_cst) & bit) != 0) return FollowUp::kDue;
   watch();  // so that close() takes this handle out of the watcher again
   follow_ups_due_.fetch_or(bit);
-  if (!Watcher::instance().schedule(this, direction)) follow_ups_due_.fetch_and(~bit);
+  if (Watcher::instance().schedule(this, direction)) return FollowUp::kNew;
+  follow_ups_due_.fetch_and(~bit);
+  return FollowUp::kNone;
 }
 
 void Queue::follow_up(int direction) {

@@ -162,7 +162,7 @@ class Queue final : public Watcher::Client {
 
   // What the path of an item asks of the process around it.
   bool ring(uint32_t index, Direction direction, uint32_t bell);
-  void follow_up_later(Direction direction);
+  FollowUp follow_up_later(Direction direction);
   uint32_t wake_ms() const { return monotonic_ms(); }
   bool found_dead() { return reap_if_due(kReapEveryMs); }
   void ask_after_dead();

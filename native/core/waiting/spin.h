@@ -10,6 +10,21 @@
 
 namespace sage {
 
+/// Whether to try what pays only now and then: after four times in a row in vain only every 32nd time.
+class Trial {
+ public:
+  bool worth() { return in_vain_ < kInVain || ++times_ % kSeldom == 0; }
+  void paid() { in_vain_ = 0; }
+  void in_vain() { in_vain_ += in_vain_ < kInVain; }
+
+ private:
+  static constexpr uint32_t kInVain = 4;
+  static constexpr uint32_t kSeldom = 32;
+
+  uint32_t in_vain_ = 0;
+  uint32_t times_ = 0;
+};
+
 class Spin {
  public:
   /// Repeats `attempt`, which says whether it is done, for 50 µs at most: longer than it takes to wake the other side.
@@ -18,27 +33,21 @@ class Spin {
   void look_again(uint64_t received, Attempt attempt) {
     const bool stream = received - received_ > 1;
     received_ = received;
-    if (stream || (misses_ >= kMisses && ++waits_ % kSeldom != 0)) return;
+    if (stream || !trial_.worth()) return;
     const auto end = Clock::now() + std::chrono::microseconds(50);
     do {
       for (int pauses = 0; pauses < kPauses; ++pauses) StdMemory::pause();
-      if (attempt()) {
-        misses_ = 0;
-        return;
-      }
+      if (attempt()) return trial_.paid();
     } while (Clock::now() < end);
-    if (misses_ < kMisses) ++misses_;
+    trial_.in_vain();
   }
 
  private:
   using Clock = std::chrono::steady_clock;
-  static constexpr int kPauses = 8;        // between two looks, a fraction of a microsecond
-  static constexpr uint32_t kMisses = 4;   // so many in a row, and waiting is taken for long
-  static constexpr uint32_t kSeldom = 32;  // from then on only every so many-th wait tries
+  static constexpr int kPauses = 8;  // between two looks, a fraction of a microsecond
 
   uint64_t received_ = 0;
-  uint32_t misses_ = 0;
-  uint32_t waits_ = 0;
+  Trial trial_;  // looked in vain: waiting is taken for long
 };
 
 }  // namespace sage

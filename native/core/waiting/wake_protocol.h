@@ -24,12 +24,15 @@
 //      it has taken its bell down, and passes on what it does not take. Four waiters and four items that come at once
 //      are four wakes, each rung by the one before it; and a stream of items rings once for as many as come until the
 //      first of the waiters is on its core.
-//   4. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
+//   4. Who takes items of many does not ring a putter for each of them, but for a quarter of what is there, in one go
+//      (items_taken). Until then a follow-up is due: so 2. holds, and whoever stops taking has the putter woken by it.
+//   5. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
 //      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
 //      next to wake, and what it published is seen by its recoverer, who looks after the publication.
 #pragma once
 
 #include "core/algorithm/sage_queue.h"
+#include "core/waiting/spin.h"
 #include "core/waiting/waiters.h"
 
 namespace sage {
@@ -37,9 +40,12 @@ namespace sage {
 /// What comes next for one who waits.
 enum class Step : int32_t { kTry, kSleep, kDone };
 
+/// What became of a follow-up that was asked for: nobody can do it, it was due before, or it is due from here on.
+enum class FollowUp : int32_t { kNone, kDue, kNew };
+
 /// `Host` is the process around the queue:
 ///   bool ring(uint32_t participant, Direction, uint32_t bell)   false: it could not, and has to do it later
-///   void follow_up_later(Direction)                             calls follow_up() after kFollowUpMs
+///   FollowUp follow_up_later(Direction)                         calls follow_up() after kFollowUpMs
 ///   uint32_t wake_ms()                                          milliseconds of the monotonic clock
 template <class Memory, class Host>
 class WakeProtocol {
@@ -54,7 +60,13 @@ class WakeProtocol {
   }
 
   void space_appeared() {
-    if (waiters_.anybody_at_all()) space_for_waiters();
+    if (waiters_.anybody_at_all()) space_for_waiters(0);
+  }
+
+  /// The same where `count` items were taken, by one who may take more. A putter that is woken for each of them finds
+  /// space for one, sleeps again, and costs both sides two system calls an item.
+  void items_taken(uint32_t count) {
+    if (waiters_.anybody_at_all()) space_for_waiters(count);
   }
 
   void all_may_go_on() {
@@ -171,13 +183,33 @@ class WakeProtocol {
 
   /// The last item ends every join, and every get of a queue that is shut down: all of those are woken, since none of
   /// them takes anything from another.
-  [[gnu::noinline]] void space_for_waiters() {
-    if (waiters_.anybody(kPutters)) wake(kPutters, false);
+  [[gnu::noinline]] void space_for_waiters(uint32_t taken) {
+    if (waiters_.anybody(kPutters) && !gathers_space(taken)) wake(kPutters, false);
     const bool joiners = waiters_.anybody(kJoiners);
     const bool shut = shared_.control->shut.load() != 0;
     if ((!joiners && !shut) || !algorithm_.drained()) return;
     if (joiners) wake(kJoiners, true);
     if (shut) wake(kGetters, true);
+  }
+
+  /// Whether the wake of a putter may wait for more of what `taken` is a part of: a follow-up is due that does it. What
+  /// comes so slowly that the follow-up is first gains nothing, and is soon told of at once.
+  bool gathers_space(uint32_t taken) {
+    const bool first = gathered_ == 0;
+    gathered_ += taken;
+    const bool enough = taken == 0 || uint64_t{gathered_} * kGathered >= untaken();
+    if (!enough && (!first || gathering_.worth())) {
+      const FollowUp follow_up = host_.follow_up_later(kPutters);
+      if (follow_up == FollowUp::kDue || (follow_up == FollowUp::kNew && first)) return true;
+      if (follow_up == FollowUp::kNew) gathering_.in_vain();
+    }
+    if (enough && !first) gathering_.paid();
+    gathered_ = 0;
+    return false;
+  }
+  uint64_t untaken() const {
+    const uint64_t head = Cursor::number(shared_.control->head.load(std::memory_order_seq_cst));
+    return Cursor::number(shared_.control->tail.load(std::memory_order_seq_cst)) - head;
   }
 
   /// Kept out of the path of those who find nobody asleep.
@@ -193,6 +225,10 @@ class WakeProtocol {
   Waiters<Memory> waiters_;
   bool up_[3] = {false, false, false};
   bool owes_[3] = {false, false, false};
+
+  static constexpr uint32_t kGathered = 4;  // one of so many, of what is there
+  uint32_t gathered_ = 0;                   // items taken since a putter was seen asleep
+  Trial gathering_;
 };
 
 }  // namespace sage

@@ -223,4 +223,26 @@ struct LeaverDies : Base<LeaverDies, 3> {
   bool fifo() const { return false; }
 };
 
+/// Whoever took one of many dies, and its follow-up with it.
+struct GathererDies : Base<GathererDies, 3> {
+  static constexpr const char* kName = "wait to put; get one of six, dies; recover";
+  static Shape shape() { return {6, 8, 1, 6, 6, 4}; }
+  void prepare() {
+    world->may_die = true;
+    world->put(4, 50, 6);
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else if (thread == 1) {
+      w->mortal(2, [=] { w->get(2); });
+    } else if (w->died(2)) {
+      w->follow_up[kPutters] = false;
+      w->recover(2);
+    }
+  }
+  bool fifo() const { return false; }
+};
+
 }  // namespace model::small

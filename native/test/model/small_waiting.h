@@ -65,6 +65,40 @@ struct PutWaitGet : Base<PutWaitGet, 2> {
   }
 };
 
+/// One of many items is taken: the putter is told of it by the follow-up.
+struct PutWaitGathered : Base<PutWaitGathered, 2> {
+  static constexpr const char* kName = "wait to put; get one of six";
+  static Shape shape() { return {6, 8, 1, 6, 6, 3}; }
+  void prepare() { world->put(3, 50, 6); }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      w->get(2);
+    }
+  }
+};
+
+/// Whoever took one of many leaves before its follow-up comes.
+struct PutWaitLeaver : Base<PutWaitLeaver, 2> {
+  static constexpr const char* kName = "wait to put; get one of six and leave, no follow-up";
+  static Shape shape() { return {6, 8, 1, 6, 6, 3}; }
+  void prepare() {
+    world->put(3, 50, 6);
+    world->ignore_follow_up = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    if (thread == 0) {
+      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
+    } else {
+      w->get(2);
+      w->leave_holding(2);
+    }
+  }
+};
+
 /// A putter sleeps for the room that the end of a lease makes.
 struct PutWaitLease : Base<PutWaitLease, 2> {
   static constexpr const char* kName = "wait to put; lease, ack";

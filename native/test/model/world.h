@@ -37,7 +37,9 @@ class World {
   struct Host {
     World* world;
     bool ring(uint32_t index, Direction, uint32_t) { return world->ring(index); }
-    void follow_up_later(Direction direction) { world->follow_up[direction] = true; }
+    FollowUp follow_up_later(Direction direction) {
+      return std::exchange(world->follow_up[direction], true) ? FollowUp::kDue : FollowUp::kNew;
+    }
     uint32_t wake_ms() const { return world->now_ms; }
     bool found_dead() { return false; }
     void ask_after_dead() {}
