@@ -92,6 +92,8 @@ TEST(what_comes_so_slowly_that_the_follow_up_is_first_is_told_of_at_once) {
   for (int in_vain = 0; in_vain < 4; ++in_vain) CHECK(!is_rung_for_one(1) && is_rung_for_one(1));
   for (int time = 1; time < 32; ++time) CHECK(is_rung_for_one(0));
   CHECK(!is_rung_for_one(1));
+  full.process.answer = FollowUp::kDue;
+  CHECK(!is_rung_for_one(1));  // once tried, to its end
 }
 
 TEST(a_ring_that_may_still_be_answered_serves_what_comes_next) {

@@ -195,15 +195,16 @@ class WakeProtocol {
   /// Whether the wake of a putter may wait for more of what `taken` is a part of: a follow-up is due that does it. What
   /// comes so slowly that the follow-up is first gains nothing, and is soon told of at once.
   bool gathers_space(uint32_t taken) {
+    if (taken == 0) return false;
     const bool first = gathered_ == 0;
     gathered_ += taken;
-    const bool enough = taken == 0 || uint64_t{gathered_} * kGathered >= untaken();
-    if (!enough && (!first || gathering_.worth())) {
+    if (uint64_t{gathered_} * kGathered >= untaken()) {
+      gathering_.paid();
+    } else if (!first || gathering_.worth()) {
       const FollowUp follow_up = host_.follow_up_later(kPutters);
       if (follow_up == FollowUp::kDue || (follow_up == FollowUp::kNew && first)) return true;
-      if (follow_up == FollowUp::kNew) gathering_.in_vain();
+      gathering_.in_vain();
     }
-    if (enough && !first) gathering_.paid();
     gathered_ = 0;
     return false;
   }
