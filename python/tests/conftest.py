@@ -74,7 +74,7 @@ def server_may_be_late(monkeypatch):
 
 
 if "PYTHON_RAY_ADDRESS" not in os.environ:  # scripts/test/test-python-ray.sh
-    collect_ignore = ["test_ray.py"]
+    collect_ignore = ["test_ray.py", "test_ray_tasks.py"]
 
 NODE = shutil.which("node")
 CLI = ROOT / "dist/cli/main.js"
