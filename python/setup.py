@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -36,6 +37,9 @@ class BuildExt(build_ext):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(given, target)
             return
+        headers = Path(sysconfig.get_path("include"))
+        if not (headers / "Python.h").exists():  # else each of the compilers says so at length
+            sys.exit(f"error: the headers of {sys.executable} are missing: there is no Python.h in {headers} (Debian: python3-dev)")
         compile_one = self.compiler._compile
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -1,11 +1,12 @@
 // Installs the wheels and the source distribution of the Python package as users do, and runs the program of its page there.
 //   npm run test:wheels                  every case (fetches an emulator and runtimes, some 30 MB, once)
 //   npm run test:wheels -- x64 sdist     the cases whose name begins so
+//   npm run test:wheels -- own           the wheel that `npm run build:python` made for this machine
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { python, sourceDistribution, wheelOf } from '../../scripts/build/wheels.mjs';
+import { folder, python, sourceDistribution, wheelOf } from '../../scripts/build/wheels.mjs';
 import { root, targets, zig, zigCache } from '../../scripts/build/zig.mjs';
 import { runtime } from './runtimes.mjs';
 
@@ -44,22 +45,22 @@ function expectPage(command, args, env) {
 
 /** An empty virtual environment; what pip may call is in `tools` and nowhere else. */
 function install(name, file, tools) {
-  const folder = join(scratch, name);
-  run('python3', ['-m', 'venv', folder]);
-  const bin = join(folder, 'tools');
+  const environment = join(scratch, name);
+  run('python3', ['-m', 'venv', environment]);
+  const bin = join(environment, 'tools');
   mkdirSync(bin);
   for (const tool of tools) symlinkSync(run('sh', ['-c', `command -v ${tool}`]).trim(), join(bin, tool));
-  const installed = join(folder, 'bin/python');
+  const installed = join(environment, 'bin/python');
   run(installed, ['-m', 'pip', '--disable-pip-version-check', '--quiet', 'install', file], { PATH: bin });
   return installed;
 }
 
 /** What pip lays there for another platform: it takes the wheel by its tag, and its dependencies for the same. */
 function installFor(one, platform) {
-  const folder = join(scratch, platform);
+  const installed = join(scratch, platform);
   const flags = ['--only-binary=:all:', '--platform', platform, '--python-version', '3.11', '--implementation', 'cp'];
-  run(python, ['-m', 'pip', '--quiet', 'install', '--target', folder, ...flags, wheelOf(one)]);
-  return folder;
+  run(python, ['-m', 'pip', '--quiet', 'install', '--target', installed, ...flags, wheelOf(one)]);
+  return installed;
 }
 
 /**
@@ -93,15 +94,22 @@ async function loadWithMusl(one, platform, prefix, loader) {
   if (printed !== 'loaded\n') throw new Error(printed);
 }
 
+/** What scripts/build/python-package.sh made. */
+function built(ending) {
+  const dist = join(folder, 'dist');
+  return join(dist, readdirSync(dist).find((file) => file.endsWith(ending))); // prettier-ignore
+}
+
 const qemu = async () => join(await runtime('qemu'), 'usr/bin/qemu-aarch64-static');
 const cases = {
+  'own, without a compiler': () => expectPage(install('own', built('.whl'), []), []),
   'x64, glibc': () => expectPage(install('wheel', wheelOf(target('x64', 'glibc')), []), []),
   sdist: () => expectPage(install('sdist', sourceDistribution, ['gcc', 'g++', 'cc', 'c++', 'as', 'ld', 'strip']), []),
   'arm64, glibc, under qemu': async () => {
     const debian = await runtime('python-arm64');
-    const folder = installFor(target('arm64', 'glibc'), 'manylinux2014_aarch64');
+    const installed = installFor(target('arm64', 'glibc'), 'manylinux2014_aarch64');
     expectPage(await qemu(), ['-L', debian, join(debian, 'usr/bin/python3.11'), '-S'], {
-      PYTHONPATH: folder,
+      PYTHONPATH: installed,
       PYTHONHOME: join(debian, 'usr'),
     });
   },
