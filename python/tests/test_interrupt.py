@@ -84,20 +84,39 @@ print("end", flush=True)
 """
 CALLS = 8
 
+#: The same while the call waits for a server, not for the queue.
+WITHOUT_SERVER = """
+import sys, threading, time, sage_queue as sq
+queue = sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue("127.0.0.1", 1, "q"))
+def tell():
+    while queue._client.connection.last_failure is None: time.sleep(0.002)
+    print("waits", flush=True)
+threading.Thread(target=tell, daemon=True).start()
+try: queue.get() if sys.argv[1] == "get" else queue.put(1)
+except KeyboardInterrupt: print(time.monotonic(), flush=True)
+"""
+
 
 #: tgkill, which no library of Python's has.
 TGKILL = {"x86_64": 234, "aarch64": 131}.get(platform.machine())
 
 
 def of_the_process(pid):
+    """@return when the signal was sent, as of_another_thread()"""
+    start = time.monotonic()
     os.kill(pid, signal.SIGINT)
+    return start
 
 
 def of_another_thread(pid):
     """To a thread that runs no Python where there is one (gRPC's), else to one that is not the main thread: it wakes nobody who sleeps."""
     call = ctypes.CDLL(None, use_errno=True).syscall
     end = time.monotonic() + 20
-    while not any(call(TGKILL, pid, thread, signal.SIGINT) == 0 for _, thread in sorted(others_open_to_it(pid))):
+    while True:
+        for _, thread in sorted(others_open_to_it(pid)):
+            start = time.monotonic()
+            if call(TGKILL, pid, thread, signal.SIGINT) == 0:
+                return start
         assert time.monotonic() < end, "there is none"
         time.sleep(0.001)
 
@@ -127,8 +146,7 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
         took = []
         for _ in range(CALLS):
             assert child.stdout.readline() == "waits\n"
-            start = time.monotonic()
-            signalled(child.pid)
+            start = signalled(child.pid)
             took.append(float(child.stdout.readline()) - start)
         assert child.stdout.readline() == "end\n" and child.wait(20) == 0
         # One in each direction may have met a busy machine.
@@ -145,24 +163,12 @@ def test_ctrl_c_in_a_call_that_waits(kind, signalled, name, request):
 
 @pytest.mark.parametrize("call", ["get", "put"])
 def test_ctrl_c_while_the_server_is_away(call):
-    """Also where the call waits for the server, not for the queue."""
-    program = (
-        "import sys, threading, time, sage_queue as sq\n"
-        "queue = sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue('127.0.0.1', 1, 'q'))\n"
-        "def tell():\n"
-        "    while queue._client.connection.last_failure is None: time.sleep(0.002)\n"
-        "    print('waits', flush=True)\n"
-        "threading.Thread(target=tell, daemon=True).start()\n"
-        f"try: queue.{call}(*({'1,' if call == 'put' else ''}))\n"
-        "except KeyboardInterrupt: print(time.monotonic(), flush=True)\n"
-    )
     pytest.importorskip("grpc")
     took = []
     for _ in range(2):
-        with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as child:
+        with subprocess.Popen([sys.executable, "-c", WITHOUT_SERVER, call], stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout.readline() == "waits\n"
-            start = time.monotonic()
-            child.send_signal(signal.SIGINT)
+            start = of_the_process(child.pid)
             took.append(float(child.stdout.readline()) - start)
             assert child.wait(20) == 0
     assert min(took) < 0.2, took
