@@ -1,4 +1,7 @@
 /** A reader that leaves early takes nothing with it that it did not ask for. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { command, expectOneLine, itemsIn, lines, segmentsNamed, shell, uniqueName } from './command';
 
 const name = uniqueName('closed-pipe');
@@ -45,10 +48,15 @@ test('a full disk behind stdout: an error, and the items stay', async () => {
 });
 
 test('a full disk behind the output of the other commands is an error too', async () => {
-  for (const call of ['ls', 'doctor --json', '--help', 'prune --dry-run']) {
-    const outcome = await shell(`sq ${call} > /dev/full`);
-    expect(outcome.status).toBe(1);
-    expect(outcome.stderr).toMatch(/^sage-queue: The output could not be written: ENOSPC.*\n$/);
+  const own = mkdtempSync(join(tmpdir(), 'sage-queue-cli-')); // a damaged segment of somebody else's would be complained of as well
+  try {
+    for (const call of ['ls', 'doctor --json', '--help', 'prune --dry-run']) {
+      const outcome = await shell(`SAGE_QUEUE_DIR=${own} sq ${call} > /dev/full`);
+      expect(outcome.status).toBe(1);
+      expect(outcome.stderr).toMatch(/^sage-queue: The output could not be written: ENOSPC.*\n$/);
+    }
+  } finally {
+    rmSync(own, { recursive: true });
   }
 });
 
