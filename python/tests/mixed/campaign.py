@@ -8,6 +8,7 @@ A worker writes a line before and after each step that can be lost with it, so t
     done                             the acknowledgement of those returned
 """
 
+import contextlib
 import os
 import random
 import select
@@ -18,6 +19,9 @@ import time
 from collections import Counter, deque
 from pathlib import Path
 
+from conftest import ROOT
+
+from .items import whole
 from .languages import CPP, NODE
 
 HERE = Path(__file__).parent
@@ -38,7 +42,8 @@ class Life:
     def kill(self):
         """@return whether it lived until then"""
         lived = not select.select([self.fd], [], [], 0)[0]
-        signal.pidfd_send_signal(self.fd, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # nobody needs to ask after a grandchild
+            signal.pidfd_send_signal(self.fd, signal.SIGKILL)
         return lived
 
     def wait(self):
@@ -84,8 +89,8 @@ class Campaign:
         process.returncode = -signal.SIGKILL  # whoever waits for it does so by its pid
         return process.pid
 
-    def launch(self, role):
-        language = self.chance.choices(list(SHARES), list(SHARES.values()))[0]
+    def launch(self, role, language=None):
+        language = language or self.chance.choices(list(SHARES), list(SHARES.values()))[0]
         name = f"{role[0]}{len(self.lives)}"
         log = self.folder / name
         log.touch()
@@ -95,10 +100,12 @@ class Campaign:
 
     def kill_one(self):
         life = self.living.pop(self.chance.randrange(len(self.living)))
-        assert life.kill(), f"{life.language} {life.role} {life.name} ended by itself"
-        self.killed[life.language] += 1
-        self.launch(life.role)
+        lived = life.kill()
+        if lived:
+            self.killed[life.language] += 1
+            self.launch(life.role)
         life.wait()
+        assert lived, f"{life.language} {life.role} {life.name} ended by itself"
 
     def all_move(self):
         """Each of the living gets on. @raise AssertionError when one hangs"""
@@ -121,9 +128,9 @@ class Campaign:
         self.all_move()
 
     def end(self):
-        """No process is left."""
+        """No process is left. @raise AssertionError when one had ended before: it may have had a torn item"""
+        ended = [life for life in self.living if not life.kill()]
         for life in self.living:
-            life.kill()
             life.wait()
         self.living = []
         self.forks.stdin.close()
@@ -132,19 +139,20 @@ class Campaign:
         for process in self.idle:
             process.stdin.close()
             process.wait()
+        assert not ended, f"ended by themselves: {[(life.language, life.role, life.name) for life in ended]}"
 
-    def write_history(self, left, file):
-        """In the words of test/history/check-history.cjs."""
-        for life in self.lives:
+
+def check_history(lives, left, file):
+    """What test/history/check-history.cjs says of the logs of those, and of what was left in the queue: a process that has ended.
+    @raise ValueError when something of that is torn"""
+    with file.open("w") as history:
+        for life in lives:
             lines = life.log.read_text().split("\n")[:-1]  # the last one was not written whole
-            file.writelines(f"{line}\n" for line in (lines if life.role == "put" else received(life.name, lines)))
+            history.writelines(f"{line}\n" for line in (lines if life.role == "put" else received(life.name, lines)))
         for item in left:
-            stream, number = text_of(item).split(" ")[:2]
-            file.write(f"left {stream} {number} {int(number) + 1}\n")
-
-
-def text_of(item):
-    return item if isinstance(item, str) else item.decode()
+            stream, number = whole(item)
+            history.write(f"left {stream} {number} {number + 1}\n")
+    return subprocess.run([NODE, ROOT / "test/history/check-history.cjs", file], text=True, capture_output=True)
 
 
 def received(receiver, lines):

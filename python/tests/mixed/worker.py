@@ -9,12 +9,9 @@ import signal
 import sys
 import time
 
+from items import item_of, whole
+
 from sage_queue import get_sage_queue
-
-
-def item_of(stream, number):
-    text = f"{stream} {number} {chr(97 + number % 26) * (number * 37 % 200)}"
-    return text if number % 2 else text.encode()
 
 
 def pause_now_and_then(chance):
@@ -36,19 +33,15 @@ def put(queue, stream, say, chance):
         pause_now_and_then(chance)
 
 
-def held(item, deliveries):
-    text = item if isinstance(item, str) else item.decode()
-    stream, number, _ = text.split(" ")
-    wanted = item_of(stream, int(number))
-    if text != (wanted if isinstance(wanted, str) else wanted.decode()):
-        raise ValueError(f"torn: {text}")
-    return f" {stream} {number} {deliveries}"
+def held(lease):
+    stream, number = whole(lease.item)
+    return f" {stream} {number} {lease.deliveries}"
 
 
 def get(queue, _, say, chance):
     while True:
         with queue.lease_many(chance.randrange(1, 9)) as batch:
-            say("hold" + "".join(held(lease.item, lease.deliveries) for lease in batch.leases))
+            say("hold" + "".join(map(held, batch.leases)))
             batch.ack()
             say("done")
         pause_now_and_then(chance)
