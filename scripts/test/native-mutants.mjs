@@ -59,6 +59,7 @@ const TESTS = [
   { name: 'watching', command: ['watching'], seconds: 40, outside: true },
   { name: 'doorbells', command: ['doorbells'], seconds: 40, outside: true },
   { name: 'segments', command: ['segments'], seconds: 40, outside: true },
+  { name: 'between_calls', command: ['between_calls'], seconds: 40, outside: true },
   { name: 'life', command: ['life'], seconds: 60, outside: true },
   {
     name: 'model',

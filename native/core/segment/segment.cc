@@ -207,8 +207,9 @@ std::unique_ptr<Segment> Segment::create_file(const SegmentOptions& options, con
     fail_system("create", file, full);
   }
   fchmod(unnamed.fd, permissions_of(options.mode));
-  if (pwrite(unnamed.fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header)) {
-    const int error = errno;
+  const ssize_t written = pwrite(unnamed.fd, &header, sizeof header, 0);
+  if (written != static_cast<ssize_t>(sizeof header)) {
+    const int error = written < 0 ? errno : EIO;
     platform::forget_unnamed(temporary);
     fail_system("write", file, error);
   }

@@ -144,21 +144,11 @@ bool Doorbell::make_named(const std::string& directory, const Audience& audience
     path_.clear();
     return false;
   }
-  struct stat info = {};
-  struct stat named = {};
-  read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-  if (read_end_ >= 0 && fstat(read_end_, &info) == 0 && S_ISFIFO(info.st_mode)) {
-    write_end_ = open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
-    if (info.st_gid != audience.gid && (audience.mode & 0020) != 0) (void)!fchown(read_end_, -1, audience.gid);
-    fchmod(read_end_, 0600 | (audience.mode & 0022));
-  }
-  // Somebody who sweeps may have taken the name between its making and its opening.
-  if (write_end_ >= 0 && lstat(path_.c_str(), &named) == 0 && named.st_ino == info.st_ino) {
-    inode_ = info.st_ino;
+  const int error = open_ends(audience);
+  if (error == 0) {
     Names::instance().add(path_);
     return true;
   }
-  const int error = errno;
   if (read_end_ >= 0) close(read_end_);
   if (write_end_ >= 0) close(write_end_);
   read_end_ = write_end_ = -1;
@@ -166,6 +156,23 @@ bool Doorbell::make_named(const std::string& directory, const Audience& audience
   path_.clear();
   errno = error;
   return false;
+}
+
+/// 0 or an errno. Somebody who sweeps may have taken the name since it was made: ENOENT, whatever lies there by now.
+int Doorbell::open_ends(const Audience& audience) {
+  struct stat info;
+  read_end_ = open(path_.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  if (read_end_ < 0 || fstat(read_end_, &info) != 0) return errno;
+  if (!S_ISFIFO(info.st_mode)) return ENOENT;
+  write_end_ = open(path_.c_str(), O_WRONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+  if (write_end_ < 0) return errno;
+  if (info.st_gid != audience.gid && (audience.mode & 0020) != 0) (void)!fchown(read_end_, -1, audience.gid);
+  fchmod(read_end_, 0600 | (audience.mode & 0022));
+  struct stat named;
+  if (lstat(path_.c_str(), &named) != 0) return errno;
+  if (named.st_ino != info.st_ino) return ENOENT;
+  inode_ = info.st_ino;
+  return 0;
 }
 
 Doorbell::~Doorbell() {

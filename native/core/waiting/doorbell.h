@@ -45,6 +45,7 @@ class Doorbell {
  private:
   Doorbell() = default;
   bool make_named(const std::string& directory, const Audience& audience);
+  int open_ends(const Audience& audience);
 
   std::string path_;
   int read_end_ = -1;
