@@ -295,9 +295,7 @@ napi_value end_leases(napi_env env, napi_callback_info info) {
     napi_get_value_bool(env, call.arguments[2], &unseen);
     Item items[sage::kMaxBatch];
     for (uint32_t index = 0; index < count; ++index) {
-      const auto id = static_cast<uint32_t>(entry.registers[kLeaseIds + index]);
-      items[index] = entry.leases.at(id);
-      entry.leases.remove(id);
+      items[index] = entry.leases.take(static_cast<uint32_t>(entry.registers[kLeaseIds + index]));
     }
     if (count == 0) return integer(env, 0);
     if (ack) {
@@ -328,8 +326,7 @@ napi_value end_lease(napi_env env, napi_callback_info info) {
     const uint32_t id = call.number(env, 0);
     bool ack = false;
     napi_get_value_bool(env, call.arguments[1], &ack);
-    const Item item = call.entry->leases.at(id);
-    call.entry->leases.remove(id);
+    const Item item = call.entry->leases.take(id);
     if (ack) {
       call.entry->queue->ack(item);
     } else {

@@ -42,6 +42,11 @@ struct Call {
     napi_get_value_uint32(env, arguments[index], &value);
     return value;
   }
+  double real(napi_env env, size_t index) const {
+    double value = 0;
+    napi_get_value_double(env, arguments[index], &value);
+    return value;
+  }
 };
 
 /// Runs `body`, and turns a failure of the core into a JavaScript exception.

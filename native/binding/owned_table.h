@@ -34,6 +34,13 @@ class OwnedTable {
     return places_[id].value;
   }
 
+  /// What is held under that number, which is free afterwards. Throws as at() does.
+  T take(uint32_t id) {
+    T value = at(id);
+    remove(id);
+    return value;
+  }
+
   void remove(uint32_t id) {
     if (!has(id)) return;
     --counts_[places_[id].holder];

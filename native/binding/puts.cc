@@ -98,54 +98,71 @@ napi_value put_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// claim(bytes, waitMs, holder): where the room for a raw item lies in the mapping, in bytes, or a status. Its number
-/// is in the registers; endClaim() follows.
+/// One attempt at room for a raw item: where it lies in the mapping, in bytes, or a status. Its number is in the
+/// registers; commit() or abort() follows.
+int32_t claim_once(Entry& entry, double bytes, uint32_t holder) {
+  if (too_large(entry, static_cast<uint64_t>(bytes))) return kTooLarge;
+  Item item;
+  const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), kRawCodec, &item);
+  if (outcome != Outcome::kOk) return status_of(outcome);
+  const uint32_t id = entry.claims.add(holder);
+  entry.claims.at(id) = item;
+  entry.registers[kHeld] = static_cast<int32_t>(id);
+  return static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
+}
+
+/// claim(bytes, waitMs, holder): where the room for a raw item lies in the mapping, or a status.
 napi_value claim(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
-    Entry& entry = *call.entry;
-    double bytes = 0;
-    napi_get_value_double(env, call.arguments[0], &bytes);
-    if (too_large(entry, static_cast<uint64_t>(bytes))) return integer(env, kTooLarge);
-    Item item;
-    int32_t result = try_or_sleep(entry, sage::kPutters, call.number(env, 1), [&]() -> int32_t {
-      const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), kRawCodec, &item);
-      return outcome == Outcome::kOk ? 0 : status_of(outcome);
-    });
-    if (result == 0) {
-      const uint32_t id = entry.claims.add(call.number(env, 2));
-      entry.claims.at(id) = item;
-      entry.registers[kHeld] = static_cast<int32_t>(id);
-      result = static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
-    }
-    return integer(env, result);
+    const double bytes = call.real(env, 0);
+    const uint32_t holder = call.number(env, 2);
+    return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 1),
+                                     [&] { return claim_once(*call.entry, bytes, holder); }));
   });
 }
 
-/// endClaim(claim, commit, bytes?): with bytes they are copied in first, where no view of the mapping can be had.
-napi_value end_claim(napi_env env, napi_callback_info info) {
-  const Call<3> call(env, info);
+/// claimNow(bytes, holder): claim() without waiting.
+napi_value claim_now(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.entry,
+                 [&] { return integer(env, claim_once(*call.entry, call.real(env, 0), call.number(env, 1))); });
+}
+
+/// fillClaim(claim, bytes): copies them in, where no view of the mapping can be had.
+napi_value fill_claim(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.entry, [&] {
+    const Item& item = call.entry->claims.at(call.number(env, 0));
+    void* data = nullptr;
+    size_t length = 0;
+    napi_get_typedarray_info(env, call.arguments[1], nullptr, &length, &data, nullptr, nullptr);
+    std::memcpy(call.entry->queue->data(item), data, std::min<size_t>(length, item.length));
+    return integer(env, 0);
+  });
+}
+
+/// commit(claim): 0, or kShut where the queue drops what is put.
+napi_value commit(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const uint32_t id = call.number(env, 0);
-    const Item item = entry.claims.at(id);
-    entry.claims.remove(id);
-    bool commit = false;
-    napi_get_value_bool(env, call.arguments[1], &commit);
-    bool has_bytes = false;
-    napi_is_typedarray(env, call.arguments[2], &has_bytes);
-    if (commit && has_bytes) {
-      void* data = nullptr;
-      size_t length = 0;
-      napi_get_typedarray_info(env, call.arguments[2], nullptr, &length, &data, nullptr, nullptr);
-      std::memcpy(entry.queue->data(item), data, std::min<size_t>(length, item.length));
-    }
-    if (commit && !entry.queue->drops()) {
+    const Item item = entry.claims.take(call.number(env, 0));
+    if (!entry.queue->drops()) {
       entry.queue->commit(item);
       return integer(env, 0);
     }
     entry.queue->abort(item);
-    return integer(env, commit ? kShut : 0);
+    return integer(env, kShut);
+  });
+}
+
+/// abort(claim)
+napi_value abort_claim(napi_env env, napi_callback_info info) {
+  const Call<1> call(env, info);
+  return guarded(env, call.entry, [&] {
+    call.entry->queue->abort(call.entry->claims.take(call.number(env, 0)));
+    return integer(env, 0);
   });
 }
 
@@ -159,7 +176,10 @@ void add_puts(napi_env env, napi_value object, Entry* entry) {
                 {"putMany", put_many},
                 {"putManyOut", put_many_out},
                 {"claim", claim},
-                {"endClaim", end_claim},
+                {"claimNow", claim_now},
+                {"fillClaim", fill_claim},
+                {"commit", commit},
+                {"abort", abort_claim},
             });
 }
 

@@ -60,8 +60,13 @@ export interface NativeEntry {
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
   /** For a raw item: offset of the room in `mapping()`, or a status. The claim's number is in REGISTER_HELD. */
   claim(bytes: number, waitMs: number, holder: number): number;
-  /** 0, or SHUT: it was to be committed, and the queue drops what is put. */
-  endClaim(claim: number, commit: boolean, bytes?: Uint8Array): number;
+  /** claim() without waiting. */
+  claimNow(bytes: number, holder: number): number;
+  /** Copies the bytes into the claim's room, where `mapping()` has none to show. */
+  fillClaim(claim: number, bytes: Uint8Array): void;
+  /** 0, or SHUT: the queue drops what is put. The claim has ended. */
+  commit(claim: number): number;
+  abort(claim: number): void;
   /** Length of the item, now at `offset` of the receive buffer, or a status. LARGE: it is in the hand of REGISTER_HELD. */
   get(offset: number, waitMs: number, holder: number): number;
   /** get() without waiting. */
@@ -225,7 +230,10 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   putMany: undefined,
   getMany: undefined,
   claim: undefined,
-  endClaim: undefined,
+  claimNow: undefined,
+  fillClaim: undefined,
+  commit: undefined,
+  abort: undefined,
   takeBatch: undefined,
   copyFirst: undefined,
   ackFirst: undefined,

@@ -2,7 +2,7 @@
 import { viewOf } from '../../util/buffer-view';
 import { syncDispose } from '../../util/dispose';
 import { ItemTooLargeError, QueueFullError, QueueShutDownError } from '../../errors';
-import { NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
+import { FULL, NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
@@ -17,7 +17,8 @@ const noRoom = (): QueueFullError => new QueueFullError('The queue has no room f
 
 /** The handle, to its claim. */
 interface Claimant extends Holder {
-  endClaim(claim: number, commit: boolean, view: Buffer): void;
+  commitClaim(claim: number, view: Buffer): void;
+  abortClaim(claim: number): void;
 }
 
 class OpenClaim implements Claim {
@@ -38,13 +39,13 @@ class OpenClaim implements Claim {
     this.queue.check();
     if (!this.open) throw new TypeError('The claim has ended already.');
     this.open = false;
-    this.queue.endClaim(this.number, true, this.view);
+    this.queue.commitClaim(this.number, this.view);
   }
 
   abort(): void {
     if (!this.open) return;
     this.open = false;
-    this.queue.endClaim(this.number, false, this.view);
+    this.queue.abortClaim(this.number);
   }
 
   [syncDispose](): void {
@@ -67,11 +68,11 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
     }
     this.check();
-    const offset = options === undefined ? this.tryClaim(bytes, 0) : undefined;
-    return this.openClaim(bytes, offset ?? this.awaitRoom(bytes, options));
+    // The way of most calls, without a closure that outlives it: there is room.
+    const offset = options === undefined ? native(() => this.native.claimNow(bytes, this.attachment.holder)) : FULL;
+    return this.openClaim(bytes, offset >= 0 ? offset : this.awaitRoom(bytes, options));
   }
 
-  /** Apart from claimSync(), which makes no closure where there is room at once. */
   private awaitRoom(bytes: number, options: SyncWaitOptions | undefined): number {
     return block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
   }
@@ -106,13 +107,19 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     return this.memory;
   }
 
-  /** @internal for its claim alone */
-  endClaim(claim: number, commit: boolean, view: Buffer): void {
+  /** @internal for its claim alone, while the handle is open */
+  commitClaim(claim: number, view: Buffer): void {
     this.claimOpen = false;
-    if (this.closed) return;
-    const status = native(() => this.native.endClaim(claim, commit, this.memory === undefined ? view : undefined));
-    if (status === SHUT)
+    const entry = this.native;
+    if (this.memory === undefined) native(() => entry.fillClaim(claim, view));
+    if (native(() => entry.commit(claim)) === SHUT)
       throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
+  }
+
+  /** @internal for its claim alone */
+  abortClaim(claim: number): void {
+    this.claimOpen = false;
+    if (!this.closed) native(() => this.native.abort(claim));
   }
 
   /** What is left of views must be empty, not a window on memory that is others' now. */
