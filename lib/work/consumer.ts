@@ -1,9 +1,11 @@
 /**
  * The loop around leases. Every item of the queue that is in this process is in exactly one place: `ready` (its handler starts as soon as
- * a place is free), running, in the waiting room, the `suspect`, or being settled (an end of its lease is under way).
+ * a place is free), running, in the waiting room, among the suspects, or being settled (an end of its lease is under way).
  *
  * A failed attempt is recorded by giving the item back at once: the queue counts its deliveries, and whoever leases it next, here or
  * elsewhere, sees that it came before and lets it pause first. Nothing about an item is known to this process alone.
+ *
+ * Past 400 lines: all of it changes one state, and a part of that elsewhere would have to call back for each change.
  */
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
@@ -18,24 +20,28 @@ import { HandlerRuns } from './handler-runs';
 import type { Run } from './handler-runs';
 import { holdItems } from './held-items';
 import type { HeldItem } from './held-items';
-import { defaultBackoffMs } from './options';
 import type { WorkOptions } from './options';
+import { Pauses } from './pauses';
 import { RunningJob } from './running-job';
 import { CALLED_OFF, Settlements } from './settlements';
+import { TurnsAlone } from './turns-alone';
 import type { Consumer, ConsumerStats, Job } from './types';
+import { WaitingPlaces } from './waiting-places';
 import { WaitingRoom } from './waiting-room';
 
 const DEFAULT_GRACE_MS = 10_000;
-/** Of a queue without a maxsize. */
-const WAITING_WITHOUT_BOUND = 1000;
 /** Between two looks at a queue that had nothing but items whose time has not come. */
 const REST_MS = 5;
-/** What runs alone takes at most a quarter of the time. */
-const OPEN_SHARE = 3;
+/** A suspect whose pause is over stays here so long, in case this consumer may run it, before another one gets it. */
+const PASS_ON_MS = 20;
 /** Once everything else has ended, suspects go on one after the other for at least so long. */
-const ALONE_MS = 50;
-/** For one that may run: the others have still to pause. */
-const LOOKS_ALONE = 8;
+const ALONE_MS = 300;
+/** Those that others hold come by within this time. */
+const NEXT_SUSPECT_MS = 2 * PASS_ON_MS;
+/** Items looked through at once for a suspect. */
+const LOOKED_THROUGH = 64;
+/** So many looks after one another that find good items lying there: nobody else takes them. */
+const MOST_FRUITLESS_LOOKS = 3;
 
 export type Handler<T> = (item: T, job: Job) => Awaitable<void>;
 
@@ -45,10 +51,13 @@ export class QueueConsumer<T> implements Consumer {
   private ready: HeldItem<T>[] = [];
   private readonly running: HandlerRuns<T>;
   private readonly waiting = new WaitingRoom<T>((held) => this.due(held));
-  /** The one item here that was in a crash and whose pause is over; it runs when nothing else does. */
-  private suspect: HeldItem<T> | undefined;
+  /** Items that were in a crash and whose pause is over: one of them runs when nothing else does. */
+  private readonly suspects = new WaitingRoom<T>((held) => this.passOn(held));
+  private readonly alone = new TurnsAlone();
   private readonly settlements: Settlements<T>;
   private readonly reports: FailureReports<T>;
+  private readonly pauses: Pauses<T>;
+  private readonly places: WaitingPlaces;
   private failed = 0;
 
   /** alone: a suspect runs, or is about to once everything else has ended. */
@@ -58,14 +67,12 @@ export class QueueConsumer<T> implements Consumer {
   private readonly rest = new Alarm(Infinity, () => this.advance(), true);
   private wake = Infinity;
   private restUntil = 0;
-  private nextAlone = 0;
   private readonly grace = new Alarm(Infinity, () => this.endGrace(), true);
   private readonly quiet: (() => void)[] = [];
 
   private ending = false;
   private over = false;
   private failure: { error: unknown } | undefined;
-  private maxWaiting: number | undefined;
   private resolveDone!: () => void;
   private rejectDone!: (error: unknown) => void;
   private readonly forgetSignal: () => void;
@@ -75,8 +82,9 @@ export class QueueConsumer<T> implements Consumer {
     handler: (item: T | T[], job: Job) => Awaitable<void>,
     private readonly options: WorkOptions<T>,
   ) {
-    this.maxWaiting = options.maxWaiting;
+    this.places = new WaitingPlaces(queue, options.maxWaiting);
     this.reports = new FailureReports(queue.descriptor, options.onError);
+    this.pauses = new Pauses(options.backoffMs, this.reports);
     this.running = new HandlerRuns(queue.descriptor, handler, options, {
       succeeded: ({ items }) => this.settlements.acknowledge(items),
       failed: (run, error) => this.attemptFailed(run, error),
@@ -85,7 +93,7 @@ export class QueueConsumer<T> implements Consumer {
     });
     this.settlements = new Settlements(queue, options, this.reports, {
       isEnding: () => this.ending,
-      keep: (held, pauseMs) => this.waiting.add(held, Math.max(pauseMs, REST_MS)),
+      keep: (held, pauseMs) => this.keep(held, pauseMs),
       changed: () => this.advance(),
     });
     this.done = new Promise((resolve, reject) => {
@@ -98,7 +106,13 @@ export class QueueConsumer<T> implements Consumer {
 
   stats(): ConsumerStats {
     const { done, dead } = this.settlements;
-    return { active: this.running.size, done, failed: this.failed, dead, waitingRetry: this.waiting.size };
+    return {
+      active: this.running.size,
+      done,
+      failed: this.failed,
+      dead,
+      waitingRetry: this.waiting.size + this.suspects.size,
+    };
   }
 
   async stop(options: { graceMs?: number } = {}): Promise<void> {
@@ -121,28 +135,25 @@ export class QueueConsumer<T> implements Consumer {
   /** Called after everything that changes the state. */
   private advance(): void {
     if (this.over) return;
-    if (this.mode !== 'alone')
+    let wake = this.beginAlone();
+    if (this.mode === 'open')
       while (this.ready.length > 0 && this.running.size < this.options.concurrency)
         this.running.start(this.nextItems());
     if (this.isQuiet) for (const resume of this.quiet.splice(0)) resume();
-    let wake = Infinity;
-    if (this.suspect !== undefined && this.mode === 'open' && !this.ending) {
-      if (isPast(this.nextAlone)) void this.runAlone(this.suspect);
-      else wake = this.nextAlone;
-    }
     if (this.mayTake) {
       if (isPast(this.restUntil)) void this.take();
       else wake = Math.min(wake, this.restUntil);
     }
     if (wake !== this.wake) this.rest.set((this.wake = wake));
-    if (this.ending && this.mode === 'open' && this.isQuiet && this.waiting.size === 0) this.finish();
+    if (this.ending && this.mode === 'open' && this.isQuiet && this.waiting.size + this.suspects.size === 0)
+      this.finish();
   }
 
   /** Nothing runs, or is about to. */
   private get isQuiet(): boolean {
     return (
       this.running.size === 0 &&
-      (this.ready.length === 0 || this.mode === 'alone') &&
+      (this.ready.length === 0 || this.mode !== 'open') &&
       this.settlements.isQuiet &&
       !this.taking
     );
@@ -153,13 +164,14 @@ export class QueueConsumer<T> implements Consumer {
     return this.running.size < this.options.concurrency;
   }
 
-  private get holdsSuspect(): boolean {
-    return this.suspect !== undefined || this.waiting.has(({ crashes }) => crashes > 0);
-  }
-
-  private becomesQuiet(): Promise<void> {
+  /** @returns false if it does not by then */
+  private becomesQuiet(latestMs = Infinity): Promise<boolean> {
     return new Promise((resolve) => {
-      this.quiet.push(resolve);
+      const late = new Alarm(latestMs, () => resolve(false), true);
+      this.quiet.push(() => {
+        late.cancel();
+        resolve(true);
+      });
       this.advance();
     });
   }
@@ -221,31 +233,22 @@ export class QueueConsumer<T> implements Consumer {
   private endTaking(): void {
     this.ending = true;
     this.takes.abort(CALLED_OFF);
-    this.settlements.giveBack(this.waiting.clear());
-    // Otherwise `runAlone` sees to it.
-    if (this.mode === 'open') this.giveBackSuspect();
+    this.settlements.giveBack([...this.waiting.clear(), ...this.suspects.clear()].map(({ held }) => held));
   }
 
-  private giveBackSuspect(): void {
-    if (this.suspect === undefined) return;
-    this.settlements.giveBack([this.suspect]);
-    this.suspect = undefined;
-  }
-
-  /** False: it went to the back of the queue, its time has not come. */
+  /** False: it went back to the queue, its time has not come. */
   private admit(held: HeldItem<T>): boolean {
-    if (held.deliveries > this.options.maxDeliveries) {
-      void this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
-      return true;
+    if (this.isDead(held)) return true;
+    if (this.mode !== 'open') {
+      this.settlements.giveBack([held]);
+      return false;
     }
-    if (held.deliveries === 1 && held.crashes === 0) {
+    if (isFresh(held)) {
       this.ready.push(held);
       return true;
     }
-    const pauseMs = held.dueAtMs === undefined ? this.pauseBefore(held) : Math.max(0, held.dueAtMs - Date.now());
-    // One suspect at a time: of several in one process, the guilty would take the others along.
-    const crowded = pauseMs > 0 && this.waiting.size >= this.waitingPlaces();
-    if (crowded || (held.crashes > 0 && this.holdsSuspect)) {
+    const pauseMs = this.pauses.before(held);
+    if (pauseMs > 0 && this.waiting.size >= this.places.count()) {
       void this.settlements.moveBack(held, pauseMs);
       return false;
     }
@@ -254,36 +257,34 @@ export class QueueConsumer<T> implements Consumer {
     return true;
   }
 
-  private pauseBefore(held: HeldItem<T>): number {
-    const attempts = held.deliveries - 1;
-    let pauseMs: number;
-    try {
-      pauseMs = this.options.backoffMs(attempts);
-    } catch (error) {
-      this.reports.tell(error, held.item, new RunningJob(held.deliveries, held.crashes));
-      pauseMs = defaultBackoffMs(attempts);
-    }
-    return pauseMs > 0 ? pauseMs : 0;
-  }
-
-  private waitingPlaces(): number {
-    if (this.maxWaiting === undefined) {
-      const { maxsize } = this.queue.descriptor.metadata;
-      this.maxWaiting = quarterOf(maxsize);
-      // Whoever attached to a queue that was there may not have named its size.
-      if (typeof maxsize !== 'number')
-        this.queue.stats().then(
-          (stats) => (this.maxWaiting = quarterOf(stats.maxsize)),
-          () => {},
-        );
-    }
-    return this.maxWaiting;
+  /** True: it has had its attempts, and is buried. */
+  private isDead(held: HeldItem<T>): boolean {
+    if (held.deliveries <= this.options.maxDeliveries) return false;
+    void this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
+    return true;
   }
 
   private due(held: HeldItem<T>): void {
-    if (held.crashes === 0) this.ready.push(held);
-    else if (this.suspect === undefined) this.suspect = held;
-    else this.waiting.add(held, REST_MS);
+    if (held.crashes > 0) {
+      this.suspects.add(held, PASS_ON_MS);
+      this.alone.isWanted();
+    } else if (this.mode === 'open') this.ready.push(held);
+    else void this.settlements.moveBack(held, 0);
+    this.advance();
+  }
+
+  /** For another consumer, which may be about to run suspects. A record tells it that the pause of this one is over. */
+  private passOn(held: HeldItem<T>): void {
+    if (held.dueAtMs === undefined) void this.settlements.moveBack(held, 0);
+    else this.settlements.giveBack([held]);
+  }
+
+  /** An item that cannot move to the back of the queue. */
+  private keep(held: HeldItem<T>, pauseMs: number): void {
+    if (pauseMs > 0) this.waiting.add(held, Math.max(pauseMs, REST_MS));
+    else if (held.crashes === 0) this.ready.push(held);
+    else if (this.mode === 'open') this.suspects.add(held, PASS_ON_MS);
+    else this.settlements.giveBack([held]);
     this.advance();
   }
 
@@ -317,53 +318,88 @@ export class QueueConsumer<T> implements Consumer {
 
   // ── one alone ────────────────────────────────────────────────────────────
 
-  /** Runs the suspect, and those that come next, while this consumer holds nothing else: a death is then counted to the guilty. */
-  private async runAlone(suspect: HeldItem<T>): Promise<void> {
+  /** Begins to, where there is a suspect and its time has come. @returns when to look again */
+  private beginAlone(): number {
+    if (this.suspects.size === 0 || this.mode !== 'open' || this.ending) return Infinity;
+    const beginsMs = this.alone.beginsMs(this.running.oldestMs);
+    if (!isPast(beginsMs)) return beginsMs;
+    void this.runAlone();
+    return Infinity;
+  }
+
+  /**
+   * Runs a suspect, and those that come next, while this consumer holds nothing else: a death is then counted to the guilty. What it held
+   * and had not begun is there for the other consumers at once.
+   */
+  private async runAlone(): Promise<void> {
     this.mode = 'emptying';
     const began = performance.now();
+    const latestMs = this.alone.begins();
     this.takes.abort(CALLED_OFF);
-    await this.becomesQuiet();
-    for (const held of this.waiting.clear())
-      if (held !== suspect) void this.settlements.moveBack(held, this.pauseBefore(held));
-    await this.becomesQuiet();
-    this.mode = 'alone';
-    const until = performance.now() + Math.max(ALONE_MS, performance.now() - began);
-    let held: HeldItem<T> | undefined = suspect;
-    while (held !== undefined) {
-      this.suspect = undefined;
-      if (this.ending) this.settlements.giveBack([held]);
-      else this.running.start([held]);
-      await this.becomesQuiet();
-      held = performance.now() < until ? await this.nextAfterAlone() : undefined;
+    for (const held of this.ready.splice(0))
+      if (isFresh(held)) this.settlements.giveBack([held]);
+      else void this.settlements.moveBack(held, 0);
+    if (await this.becomesQuiet(latestMs)) {
+      const suspect = await this.letGo();
+      this.mode = 'alone';
+      await this.runSuspects(suspect, Math.max(ALONE_MS, performance.now() - began));
     }
     this.mode = 'open';
-    const now = performance.now();
-    this.nextAlone = now + OPEN_SHARE * (now - began);
-    // The pause of another may have ended meanwhile.
-    if (this.ending) this.giveBackSuspect();
-    else this.takes = takesUntilAborted();
+    this.alone.ended(began);
+    if (!this.ending) this.takes = takesUntilAborted();
     this.advance();
   }
 
-  /** The next item that may run now; undefined when there is none, or its time has not come. */
-  private async nextAfterAlone(): Promise<HeldItem<T> | undefined> {
-    if (this.ending) return undefined;
+  /** Of everything that pauses. @returns a suspect, the only one left */
+  private async letGo(): Promise<HeldItem<T> | undefined> {
+    for (const { held, pauseMs } of this.waiting.clear()) void this.settlements.moveBack(held, pauseMs);
+    const [suspect, ...others] = this.suspects.clear();
+    for (const { held } of others) this.passOn(held);
+    await this.becomesQuiet();
+    return suspect?.held;
+  }
+
+  private async runSuspects(first: HeldItem<T> | undefined, forMs: number): Promise<void> {
+    if (!this.ending) this.takes = takesUntilAborted();
+    const until = performance.now() + forMs;
+    for (let held = first; held !== undefined; held = await this.nextAlone(until)) {
+      if (this.ending) this.settlements.giveBack([held]);
+      else this.running.start([held]);
+      await this.becomesQuiet();
+    }
+  }
+
+  /** The next suspect that may run; everything else that lies there goes back untouched. Undefined: none comes by. */
+  private async nextAlone(until: number): Promise<HeldItem<T> | undefined> {
+    let fruitless = 0;
+    const latest = Math.min(until, performance.now() + NEXT_SUSPECT_MS);
+    while (!this.ending && performance.now() < latest && fruitless < MOST_FRUITLESS_LOOKS) {
+      const timeoutMs = latest - performance.now();
+      const found = await this.lookThrough(fruitless > 0 ? { block: false } : { timeoutMs });
+      if (found.suspect !== undefined) return found.suspect;
+      fruitless = found.others > 0 ? fruitless + 1 : 0;
+      await new Promise<void>((resolve) => new Alarm(performance.now() + REST_MS, resolve, true));
+    }
+    return undefined;
+  }
+
+  private async lookThrough(options: WaitOptions): Promise<{ suspect?: HeldItem<T>; others: number }> {
     this.taking = true;
+    const others: HeldItem<T>[] = [];
+    let suspect: HeldItem<T> | undefined;
     try {
-      for (let looks = 0; looks < LOOKS_ALONE && !this.ending; looks++) {
-        const [held] = await this.lease(1, { block: false });
-        if (held === undefined) return undefined;
-        this.admit(held);
-        const next = this.suspect ?? this.ready.shift();
-        if (next !== undefined) return next;
+      for (const held of await this.lease(LOOKED_THROUGH, { ...options, signal: this.takes.signal })) {
+        if (this.isDead(held)) continue;
+        if (suspect === undefined && held.crashes > 0 && this.pauses.before(held) === 0) suspect = held;
+        else others.push(held);
       }
-      return undefined;
     } catch (error) {
       if ((error as { code?: unknown } | null)?.code !== 'ERR_QUEUE_EMPTY') this.cannotTake(error);
-      return undefined;
-    } finally {
-      this.taking = false;
     }
+    this.settlements.giveBack(others);
+    this.taking = false;
+    await this.becomesQuiet();
+    return { ...(suspect === undefined ? {} : { suspect }), others: others.length };
   }
 }
 
@@ -377,5 +413,4 @@ function takesUntilAborted(): AbortController {
   return takes;
 }
 
-const quarterOf = (maxsize: unknown): number =>
-  typeof maxsize === 'number' && maxsize > 0 ? Math.max(1, Math.floor(maxsize / 4)) : WAITING_WITHOUT_BOUND;
+const isFresh = ({ deliveries, crashes }: HeldItem<unknown>): boolean => deliveries === 1 && crashes === 0;

@@ -11,7 +11,8 @@ import type { Job } from './types';
 export interface Run<T> {
   readonly items: readonly HeldItem<T>[];
   readonly job: RunningJob;
-  /** On the monotonic clock. */
+  /** Both on the monotonic clock. 0: its handler has not returned yet, not even a promise. */
+  startedMs: number;
   readonly deadline: number;
   over: boolean;
 }
@@ -43,6 +44,12 @@ export class HandlerRuns<T> {
     return this.runs.size;
   }
 
+  /** When the one that has run longest was started; undefined: nothing runs. */
+  get oldestMs(): number | undefined {
+    for (const { startedMs } of this.runs) return startedMs;
+    return undefined;
+  }
+
   start(items: HeldItem<T>[]): void {
     const { batch, timeoutMs } = this.options;
     let [deliveries, crashes] = [1, 0];
@@ -51,7 +58,7 @@ export class HandlerRuns<T> {
       crashes = Math.max(crashes, held.crashes);
     }
     const job = new RunningJob(deliveries, crashes);
-    const run: Run<T> = { items, job, deadline: deadlineOf({ timeoutMs }), over: false };
+    const run: Run<T> = { items, job, startedMs: 0, deadline: deadlineOf({ timeoutMs }), over: false };
     this.runs.add(run);
     if (timeoutMs !== Infinity && this.runs.size === 1) this.timeouts.set(run.deadline);
     let outcome: Awaitable<void>;
@@ -66,6 +73,7 @@ export class HandlerRuns<T> {
       if (this.leave(run)) this.outcomes.succeeded(run);
       return;
     }
+    run.startedMs = performance.now();
     (outcome as PromiseLike<void>).then(
       () => {
         if (this.leave(run)) this.outcomes.succeeded(run);

@@ -3,34 +3,31 @@ import { Alarm } from '../wait/deadline';
 import type { HeldItem } from './held-items';
 
 export class WaitingRoom<T> {
-  private readonly alarms = new Map<HeldItem<T>, Alarm>();
+  private readonly pauses = new Map<HeldItem<T>, { alarm: Alarm; overAt: number }>();
 
   /** @param due is given each item when its pause is over. */
   constructor(private readonly due: (held: HeldItem<T>) => void) {}
 
   get size(): number {
-    return this.alarms.size;
+    return this.pauses.size;
   }
 
   /** A pause keeps the process alive: the item is work that waits. */
   add(held: HeldItem<T>, pauseMs: number): void {
     const ring = (): void => {
-      this.alarms.delete(held);
+      this.pauses.delete(held);
       this.due(held);
     };
-    this.alarms.set(held, new Alarm(performance.now() + pauseMs, ring, true));
+    const overAt = performance.now() + pauseMs;
+    this.pauses.set(held, { alarm: new Alarm(overAt, ring, true), overAt });
   }
 
-  has(wanted: (held: HeldItem<T>) => boolean): boolean {
-    for (const held of this.alarms.keys()) if (wanted(held)) return true;
-    return false;
-  }
-
-  /** All of them, whose pauses end here. */
-  clear(): HeldItem<T>[] {
-    const items = [...this.alarms.keys()];
-    for (const alarm of this.alarms.values()) alarm.cancel();
-    this.alarms.clear();
+  /** All of them, and what is left of their pauses, which end here. */
+  clear(): { held: HeldItem<T>; pauseMs: number }[] {
+    const now = performance.now();
+    const items = [...this.pauses].map(([held, { overAt }]) => ({ held, pauseMs: Math.max(0, overAt - now) }));
+    for (const { alarm } of this.pauses.values()) alarm.cancel();
+    this.pauses.clear();
     return items;
   }
 }

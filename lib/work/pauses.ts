@@ -1,0 +1,29 @@
+/** How long an item pauses before it runs again. */
+import type { FailureReports } from './failure-reports';
+import type { HeldItem } from './held-items';
+import { defaultBackoffMs } from './options';
+import { RunningJob } from './running-job';
+
+export class Pauses<T> {
+  constructor(
+    private readonly backoffMs: (deliveries: number) => number,
+    private readonly reports: FailureReports<T>,
+  ) {}
+
+  /** What is left of it; of an item that came before. */
+  before(held: HeldItem<T>): number {
+    return held.dueAtMs === undefined ? this.whole(held) : Math.max(0, held.dueAtMs - Date.now());
+  }
+
+  private whole(held: HeldItem<T>): number {
+    const attempts = held.deliveries - 1;
+    let pauseMs: number;
+    try {
+      pauseMs = this.backoffMs(attempts);
+    } catch (error) {
+      this.reports.tell(error, held.item, new RunningJob(held.deliveries, held.crashes));
+      pauseMs = defaultBackoffMs(attempts);
+    }
+    return pauseMs > 0 ? pauseMs : 0;
+  }
+}
