@@ -177,6 +177,54 @@ TEST(who_is_overtaken_as_it_joins_takes_part_in_the_queue_that_has_the_name_then
   }
 }
 
+TEST(who_finds_the_name_gone_before_it_joined_makes_a_queue_with_that_name) {
+  const SegmentOptions options = options_for(__func__);
+  auto first = make(__func__);
+  Child late([&](const Child& here) {
+    failpoint_arm(Point::kOpenRead, 0, 'S');
+    auto queue = Queue::open(options, Create::kIfMissing);
+    here.say();
+    here.wait_for_word();
+    return queue->created();
+  });
+  late.wait_until_stopped();
+  // By somebody who knows nothing of queues: nothing in it says that it is gone.
+  CHECK(::unlink(first->segment().path().c_str()) == 0);
+  late.go_on();
+  late.hear();
+  CHECK(has_name(options) && first->attached().size() == 1);
+  late.tell();
+  CHECK(late.ends_well());
+}
+
+TEST(a_newcomer_without_a_descriptor_to_ring_with_makes_itself_known_once_there_is_one) {
+  const SegmentOptions options = options_for(__func__);
+  auto queue = make(__func__);
+  const LoopBell bell;
+  bell.hang_up(*queue);
+  sleep_in(*queue);
+  Child late([&](const Child& here) {
+    failpoint_arm(Point::kJoinEntry, 0, 'S');
+    auto own = Queue::open(options, Create::kNever);
+    here.say();
+    here.wait_for_word();
+    return true;
+  });
+  late.wait_until_stopped();
+  rlimit before{};
+  CHECK(prlimit(late.pid(), RLIMIT_NOFILE, nullptr, &before) == 0);
+  const rlimit none{0, before.rlim_max};
+  CHECK(prlimit(late.pid(), RLIMIT_NOFILE, &none, nullptr) == 0);
+  late.go_on();
+  late.hear();
+  CHECK(!bell.rings(0));
+  CHECK(prlimit(late.pid(), RLIMIT_NOFILE, &before, nullptr) == 0);
+  CHECK(bell.rings(kSoonMs));
+  late.tell();
+  CHECK(late.ends_well());
+  queue->stop_waiting(kGetters);
+}
+
 TEST(who_finds_a_free_entry_taken_and_left_by_one_who_died_lets_it_alone) {
   const SegmentOptions options = options_for(__func__);
   auto queue = make(__func__);
@@ -226,6 +274,23 @@ TEST(an_entry_begins_with_nothing_of_who_had_it_before) {
   CHECK(entry.bell_tag == 0 && entry.bell_inode == 0 && entry.uid == geteuid());
   const Home home = own_home();
   CHECK(entry.pid_namespace == home.pid_namespace && entry.user_namespace == home.user_namespace);
+}
+
+TEST(the_doorbell_of_who_changed_its_user_is_known_to_be_of_the_new_one) {
+  if (geteuid() != 0) return;  // only root becomes somebody else
+  const SegmentOptions options = options_for(__func__);
+  Child child([&](const Child&) {
+    auto queue = Queue::open(options, Create::kIfMissing);
+    const bool was_roots = entry_of(*queue, 1).uid == 0;
+    CHECK(seteuid(65534) == 0);
+    {
+      const LoopBell bell;
+      bell.hang_up(*queue);
+    }
+    CHECK(seteuid(0) == 0);
+    return was_roots && entry_of(*queue, 1).uid == 65534;
+  });
+  CHECK(child.ends_well());
 }
 
 TEST(who_has_joined_keeps_nobody_from_forking) {
@@ -691,7 +756,7 @@ TEST(a_child_that_is_told_that_its_queue_was_removed_keeps_nothing_for_each_time
   Child child([&](const Child& here) {
     here.wait_for_word();
     const auto call = [&] { put(*queue, "a"); };
-    if (code_of(call) != "ERR_QUEUE_NOT_FOUND") return false;
+    if (code_of(call) != "ERR_QUEUE_NOT_FOUND" || !queue->attached().empty()) return false;
     const auto maps = mappings_of(options.name).size();
     const int descriptors = count_of("/proc/self/fd");
     for (int times = 0; times < 10; ++times) code_of(call);

@@ -143,6 +143,29 @@ TEST(a_watcher_without_a_pipe_notices_deaths_and_newcomers) {
   for (const int end : word) close(end);
 }
 
+TEST(an_onlooker_whose_ring_lacked_a_descriptor_starts_no_thread) {
+  const SegmentOptions options = options_for("looking+on");
+  auto queue = Queue::open(options, Create::kIfMissing);
+  const LoopBell bell;
+  bell.hang_up(*queue);
+  const pid_t dead = in_child([&] {
+    auto own = Queue::open(options, Create::kNever);
+    kill(getpid(), SIGKILL);
+  });
+  CHECK(waitpid(dead, nullptr, 0) == dead);
+  // Asleep, and not looked after by a watcher, which would be the first to find the dead.
+  queue->segment().shared().participants[1].bell[kGetters].store(Bell::kInLoop);
+  CHECK(ends_well(in_child([&] {
+    const auto onlooker = Queue::inspect(Segment::open_file(Segment::file_of(options.name)));
+    {
+      const NoDescriptors none;
+      CHECK(onlooker->reap() == 1);
+    }
+    CHECK(threads_here() == 1);
+  })));
+  CHECK(queue->bell(kGetters) == Bell::kRungWithAll && !bell.rings(0));
+}
+
 TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
   for (const bool shut : {false, true}) {
     const SegmentOptions options = options_for("rung");

@@ -103,6 +103,7 @@ class Client : public Watcher::Client {
   }
   /// Until nothing more is done about what happened before.
   void settle() {
+    CHECK(within(kSoonMs, [&] { return asked > 0; }));
     CHECK(within(kSoonMs, [&] { return turns(30) == 0; }));
   }
 
@@ -422,14 +423,16 @@ TEST(a_pause_does_what_is_due_ends_the_thread_and_keeps_what_has_to_be_done_agai
     other.come();
     client.settle();
     CHECK(!Watcher::is_paused());
-    bool again = true;
-    int threads_in_it = 0;
+    std::atomic<bool> again{true};
+    std::atomic<int> threads_in_it{0};
     client.on_follow_up = [&](int direction) {
       threads_in_it = threads_here();
       if (again) CHECK(Watcher::instance().schedule(&client, direction));
     };
     // It may be done before the pause; then it is scheduled once more, and due when it pauses.
     CHECK(Watcher::instance().schedule(&client, 1));
+    Watcher::instance().resume();  // its thread is there, and stays the one it is
+    CHECK(threads_here() == 2);
     Watcher::instance().pause();
     CHECK(Watcher::is_paused() && threads_here() == 1 && threads_in_it == 1);
     CHECK(client.followed_up[1] >= 1 && client.from_watcher && !Watcher::is_this_thread());

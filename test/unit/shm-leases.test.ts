@@ -86,6 +86,19 @@ describe('one item', () => {
     }
   });
 
+  test('that ends beside many others leaves the loop its turns', async () => {
+    for (const how of ['ack', 'release'] as const) {
+      let turns = 0;
+      setImmediate(() => turns++);
+      // However long this turn takes: so many answers are one at most.
+      for (let ended = 0; turns === 0 && ended < 2000; ended++) {
+        offers = [offer(1)];
+        await tryLease(queue(), entry, 0)!.value[how]();
+      }
+      expect(turns).toBe(1);
+    }
+  });
+
   test('that is left to go out of scope goes back', async () => {
     offers = [offer(1), offer(2)];
     const [one, other] = [tryLease(queue(), entry, 0)!, tryLease(queue(), entry, 0)!];

@@ -33,7 +33,6 @@ bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
 /// now. Who is awake looks before it sleeps (mind_newcomers).
 void Queue::announce() {
   if (announce_once()) return;
-  watch();
   Watcher::instance().schedule(this, kAnnouncement);
 }
 

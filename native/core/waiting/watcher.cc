@@ -63,17 +63,16 @@ struct Watcher::Run {
   bool missed = false;  // nudges, while it was paused
   std::thread thread;
 
-  /// False: no descriptor is left. The thread then looks every kPollMs, and tries again.
-  bool open_pipe() {
-    int ends[2];
-    if (pipe(ends) != 0) return false;
+  /// Where no descriptor is left, the thread looks every kPollMs, and tries again.
+  void open_pipe() {
+    int ends[2] = {-1, -1};
+    if (pipe(ends) != 0) return;
     for (const int end : ends) {
       fcntl(end, F_SETFD, FD_CLOEXEC);
       fcntl(end, F_SETFL, O_NONBLOCK);
     }
     pipe_read = ends[0];
     pipe_write = ends[1];
-    return true;
   }
   void ask_within(int milliseconds) { poll_ms = poll_ms < 0 ? milliseconds : std::min(poll_ms, milliseconds); }
 
@@ -110,7 +109,7 @@ bool Watcher::is_paused() { return paused.load(std::memory_order_acquire); }
 /// False: the system gives no thread.
 bool Watcher::start() {
   run_ = std::make_unique<Run>();
-  run_->open_pipe();
+  run_->open_pipe();  // not in the thread: beside it this one may execute a program, which would inherit it
   run_->nudges = open_nudges();
   run_->missed = !clients_.empty();
   for (Client* client : clients_) listen(client);
@@ -175,9 +174,8 @@ void Watcher::remove(Client* client) {
       const int number = known->second;
       run_->heard.erase(known);
       const auto same = [&](const auto& other) { return other.second == number; };
-      if (number >= 0 && std::none_of(run_->heard.begin(), run_->heard.end(), same)) {
-        stop_listening(run_->nudges, number);
-      }
+      // One that cannot be heard has no number, of which the system wants to know nothing.
+      if (std::none_of(run_->heard.begin(), run_->heard.end(), same)) stop_listening(run_->nudges, number);
     }
     if (!clients_.empty()) return;
     run_->stop = true;
@@ -229,7 +227,7 @@ void Watcher::watch_peers(Run* run) {
       if (!peer.near || watches.count(peer.pid) != 0) continue;
       const auto known = run->death_watches.find(peer.pid);
       int watch = known == run->death_watches.end() ? kGone : known->second;
-      if (known != run->death_watches.end()) run->death_watches.erase(known);
+      run->death_watches.erase(peer.pid);
       if (watch == kGone) {
         watch = open_death_watch(peer.pid);
         look = true;  // whether it is that process: if it is alive now, it was so before
@@ -284,10 +282,9 @@ void Watcher::handle(Run* run, const std::vector<pollfd>& descriptors) {
     const auto fired = [&](const pollfd& descriptor) {
       return descriptor.fd == watch.second && descriptor.revents != 0;
     };
-    if (watch.second < 0 || std::none_of(descriptors.begin(), descriptors.end(), fired)) continue;
+    if (std::none_of(descriptors.begin(), descriptors.end(), fired)) continue;  // no descriptor never fires
     close(watch.second);
-    watch.second = kGone;
-    look = true;
+    watch.second = kGone;  // and watch_peers has everybody look
   }
   const uint32_t now = monotonic_ms();
   if (run->poll_ms >= 0 && now - run->asked_ms >= static_cast<uint32_t>(run->poll_ms)) {

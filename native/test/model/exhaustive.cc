@@ -139,6 +139,7 @@ constexpr Entry kHistories[] = {
     entry<small::PutWaitGathered>(4, kAll),
     entry<small::PutWaitLeaver>(3, kAll),
     entry<small::GathererDies>(1, 2),
+    entry<small::LateProducer>(2, 3),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

@@ -150,6 +150,27 @@ struct ProducerDies : Base<ProducerDies, 3> {
   }
 };
 
+/// A recoverer comes late, when the entry it recovers is another producer's: that one is not lost.
+struct LateProducer : Base<LateProducer, 2> {
+  static constexpr const char* kName = "recover; recover, join in its place, produce";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() {
+    world->leave_empty(2);
+    world->dead[1] = true;
+  }
+  void run(int thread) {
+    World* const w = world;
+    w->recover(1);
+    if (thread == 1 && w->join_at(2, 1, 7)) w->path(2).produce(1);
+    gone_[thread] = true;
+    if (!gone_[0] || !gone_[1]) return;
+    expect((w->control().tail.load() & Cursor::kShut) == 0, "a producer is there, and the queue has ended");
+  }
+
+ private:
+  bool gone_[2] = {};
+};
+
 // ── shut down at once ──
 
 /// What comes back beside the drop is dropped by one of the two.
