@@ -7,7 +7,6 @@
 
 #include "binding/hot_calls.h"
 #include "core/errors.h"
-#include "core/os/platform.h"
 
 namespace sage_binding {
 namespace {
@@ -38,17 +37,6 @@ Napi::Value set_send_buffer(const Napi::CallbackInfo& info) {
   entry.send_buffer = buffer.Data();
   entry.send_bytes = static_cast<uint32_t>(buffer.ByteLength());
   return info.Env().Undefined();
-}
-
-/// preferHugePages(memory, pageBytes): asks for them where whole ones lie in it. Returns the offset of the first.
-Napi::Value prefer_huge_pages(const Napi::CallbackInfo& info) {
-  auto memory = info[0].As<Napi::Uint8Array>();
-  const uintptr_t page = info[1].As<Napi::Number>().Uint32Value();
-  const auto start = reinterpret_cast<uintptr_t>(memory.Data());
-  const uintptr_t first = (start + page - 1) & ~(page - 1);
-  const uintptr_t end = (start + memory.ByteLength()) & ~(page - 1);
-  if (first < end) sage::platform::prefer_huge_pages(memory.Data() + (first - start), end - first);
-  return Napi::Number::New(info.Env(), static_cast<double>(first - start));
 }
 
 /// setBell(number, tag): this entry is rung at that doorbell, by that tag.
@@ -320,7 +308,6 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
             {
                 {"setReceiveBuffer", cold_call<set_receive_buffer>},
                 {"setSendBuffer", cold_call<set_send_buffer>},
-                {"preferHugePages", cold_call<prefer_huge_pages>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
                 {"join", cold_call<join>},

@@ -112,8 +112,6 @@ export interface NativeEntry {
   stopWaiting(direction: Direction): void;
   setReceiveBuffer(buffer: Uint8Array): void;
   setSendBuffer(buffer: Uint8Array): void;
-  /** Asks the system for huge pages of that size in `memory`. Returns the offset of the first place where one may lie. */
-  preferHugePages(memory: Uint8Array, pageBytes: number): number;
   /** Rings for this entry go to that doorbell, by that tag. */
   setBell(bell: number, tag: number): void;
   /** Nobody else looks after its peers. */
@@ -254,7 +252,6 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   stopWaiting: undefined,
   setReceiveBuffer: undefined,
   setSendBuffer: undefined,
-  preferHugePages: undefined,
   setBell: undefined,
   mustPoll: undefined,
   mapping: undefined,

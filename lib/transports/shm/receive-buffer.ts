@@ -20,7 +20,6 @@ import {
 import type { NativeEntry } from './addon';
 import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
-import { LargeItems } from './large-items';
 import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
 
@@ -34,11 +33,8 @@ export class ReceiveBuffer {
   private memory: ArrayBufferLike = NOTHING.buffer;
   /** Where the next item goes. */
   offset = 0;
-  private readonly large: LargeItems;
 
-  constructor(private readonly entry: NativeEntry) {
-    this.large = new LargeItems(entry);
-  }
+  constructor(private readonly entry: NativeEntry) {}
 
   /** Before every get: makes sure that a usual item fits. */
   ready(): void {
@@ -85,8 +81,7 @@ export class ReceiveBuffer {
     const { registers } = entry;
     const codec = registers[REGISTER_CODEC]!;
     const hand = registers[REGISTER_HELD]!;
-    const copied = decodesByCopy(codec);
-    const bytes = this.large.take(registers[REGISTER_LENGTH]!, !copied);
+    const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
     native(() => entry.copyFirst(hand, bytes));
     try {
       const value = decodeItem(codec, bytes) as T;
@@ -98,8 +93,6 @@ export class ReceiveBuffer {
       native(() => entry.endHand(hand, remove ? 1 : 0));
       if (remove) throw error;
       return undefined;
-    } finally {
-      if (copied) this.large.giveBack(bytes);
     }
   }
 

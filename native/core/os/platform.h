@@ -1,4 +1,4 @@
-// What the platforms do differently about files in shared memory, and about memory.
+// What the platforms do differently about files in shared memory.
 #pragma once
 
 #include <cstddef>
@@ -32,8 +32,5 @@ int allocate(int fd, uint64_t bytes);
 /// Whether every byte of the file has room: one that has none ends who touches it by SIGBUS where none is left. True
 /// where the system cannot say.
 bool is_allocated(const struct stat& info);
-
-/// Asks for huge pages, whole and aligned ones, where the system has any; without them it is memory as any other.
-void prefer_huge_pages(void* memory, size_t bytes);
 
 }  // namespace sage::platform

@@ -77,6 +77,4 @@ bool is_allocated(const struct stat& info) {
   return static_cast<uint64_t>(info.st_blocks) * kStatBlock >= static_cast<uint64_t>(info.st_size);
 }
 
-void prefer_huge_pages(void* memory, size_t bytes) { madvise(memory, bytes, MADV_HUGEPAGE); }
-
 }  // namespace sage::platform

@@ -60,6 +60,4 @@ int allocate(int fd, uint64_t bytes) {
 // What was reserved and never written counts among the blocks on some of its file systems only.
 bool is_allocated(const struct stat&) { return true; }
 
-void prefer_huge_pages(void*, size_t) {}
-
 }  // namespace sage::platform
