@@ -20,6 +20,7 @@ import {
 import type { NativeEntry } from './addon';
 import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
+import { forbidTransfer } from '../../util/shared-memory';
 import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
 
@@ -44,6 +45,7 @@ export class ReceiveBuffer {
   private renew(): void {
     this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
     this.memory = this.buffer.buffer;
+    forbidTransfer(this.memory);
     this.offset = 0;
     this.entry.setReceiveBuffer(this.buffer);
   }

@@ -3,6 +3,7 @@
  * so that items pass through a server without becoming anything else.
  */
 import { viewOf } from '../../../util/buffer-view';
+import { forbidTransfer } from '../../../util/shared-memory';
 import { CODEC_RAW, decodeItem, FIRST_CUSTOM_ID } from '../../../codec/registry';
 import type { EncodedItem } from '../../../codec/registry';
 import type { Sealing } from '../../../codec/encoded-item';
@@ -31,6 +32,8 @@ export class ItemBatch implements Sealing {
   private readonly base: number;
   /** Small items, of which those that were opened last are part. */
   private copied: Copied | undefined;
+  /** Its memory was said to be for more than one. */
+  private isShared = false;
 
   private constructor(
     private readonly data: Buffer,
@@ -207,7 +210,11 @@ export class ItemBatch implements Sealing {
     const end = this.start(index + 1);
     if (codec !== CODEC_RAW) return decodeItem(codec, this.data, start, end);
     const length = end - start;
-    if (length * 2 >= POOL_BYTES || length * 2 >= this.memory.byteLength) return this.bytes(index);
+    if (length * 2 >= POOL_BYTES || length * 2 >= this.memory.byteLength) {
+      if (!this.isShared && this.memory.byteLength > length) forbidTransfer(this.memory);
+      this.isShared = true;
+      return this.bytes(index);
+    }
     let { copied } = this;
     if (copied === undefined || index < copied.from || index >= copied.to) copied = this.copyFrom(index);
     return viewOf(copied.memory, copied.base + start, length);
