@@ -1,7 +1,14 @@
 /** Memory that several items lie in. */
 import { nodeWorkers } from './lazy-node';
 
-/** Whoever transfers one of its items to another thread sends a copy, as with Node's own pool: the others would be emptied. */
+/**
+ * Whoever transfers one of its items to another thread is refused, or on Node 20 sends a copy, as with Node's own pool: the others would be
+ * emptied, as they are in a runtime that has no such mark (Bun).
+ */
 export function forbidTransfer(memory: ArrayBufferLike): void {
-  nodeWorkers().markAsUntransferable(memory);
+  try {
+    nodeWorkers().markAsUntransferable(memory);
+  } catch {
+    // Not implemented.
+  }
 }

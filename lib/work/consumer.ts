@@ -1,6 +1,6 @@
 /**
  * The loop around leases. Every item of the queue that is in this process is in exactly one place: `ready` (its handler starts as soon as
- * a place is free), running, in the waiting room, among the suspects, or being settled (an end of its lease is under way).
+ * a place is free), running, in the waiting room, among the suspects, about to run alone, or being settled (an end of its lease is under way).
  *
  * A failed attempt is recorded by giving the item back at once: the queue counts its deliveries, and whoever leases it next, here or
  * elsewhere, sees that it came before and lets it pause first. Nothing about an item is known to this process alone.
@@ -266,11 +266,15 @@ export class QueueConsumer<T> implements Consumer {
 
   private due(held: HeldItem<T>): void {
     if (held.crashes > 0) {
-      this.suspects.add(held, PASS_ON_MS);
-      this.alone.isWanted();
+      this.suspect(held);
     } else if (this.mode === 'open') this.ready.push(held);
     else void this.settlements.moveBack(held, 0);
     this.advance();
+  }
+
+  private suspect(held: HeldItem<T>): void {
+    this.suspects.add(held, PASS_ON_MS);
+    this.alone.isWanted();
   }
 
   /** For another consumer, which may be about to run suspects. A record tells it that the pause of this one is over. */
@@ -283,7 +287,7 @@ export class QueueConsumer<T> implements Consumer {
   private keep(held: HeldItem<T>, pauseMs: number): void {
     if (pauseMs > 0) this.waiting.add(held, Math.max(pauseMs, REST_MS));
     else if (held.crashes === 0) this.ready.push(held);
-    else if (this.mode === 'open') this.suspects.add(held, PASS_ON_MS);
+    else if (this.mode === 'open') this.suspect(held);
     else this.settlements.giveBack([held]);
     this.advance();
   }
@@ -323,15 +327,15 @@ export class QueueConsumer<T> implements Consumer {
     if (this.suspects.size === 0 || this.mode !== 'open' || this.ending) return Infinity;
     const beginsMs = this.alone.beginsMs(this.running.oldestMs);
     if (!isPast(beginsMs)) return beginsMs;
-    void this.runAlone();
+    void this.runAlone(this.suspects.takeFirst()!);
     return Infinity;
   }
 
   /**
-   * Runs a suspect, and those that come next, while this consumer holds nothing else: a death is then counted to the guilty. What it held
+   * Runs the suspect, and those that come next, while this consumer holds nothing else: a death is then counted to the guilty. What it held
    * and had not begun is there for the other consumers at once.
    */
-  private async runAlone(): Promise<void> {
+  private async runAlone(suspect: HeldItem<T>): Promise<void> {
     this.mode = 'emptying';
     const began = performance.now();
     const latestMs = this.alone.begins();
@@ -340,29 +344,31 @@ export class QueueConsumer<T> implements Consumer {
       if (isFresh(held)) this.settlements.giveBack([held]);
       else void this.settlements.moveBack(held, 0);
     if (await this.becomesQuiet(latestMs)) {
-      const suspect = await this.letGo();
+      await this.letGo();
       this.mode = 'alone';
       await this.runSuspects(suspect, Math.max(ALONE_MS, performance.now() - began));
+      this.mode = 'open';
+    } else {
+      this.mode = 'open';
+      if (this.ending) this.settlements.giveBack([suspect]);
+      else this.suspect(suspect);
     }
-    this.mode = 'open';
     this.alone.ended(began);
     if (!this.ending) this.takes = takesUntilAborted();
     this.advance();
   }
 
-  /** Of everything that pauses. @returns a suspect, the only one left */
-  private async letGo(): Promise<HeldItem<T> | undefined> {
+  /** Of everything that pauses, and of the other suspects. */
+  private async letGo(): Promise<void> {
     for (const { held, pauseMs } of this.waiting.clear()) void this.settlements.moveBack(held, pauseMs);
-    const [suspect, ...others] = this.suspects.clear();
-    for (const { held } of others) this.passOn(held);
+    for (const { held } of this.suspects.clear()) this.passOn(held);
     await this.becomesQuiet();
-    return suspect?.held;
   }
 
-  private async runSuspects(first: HeldItem<T> | undefined, forMs: number): Promise<void> {
+  private async runSuspects(first: HeldItem<T>, forMs: number): Promise<void> {
     if (!this.ending) this.takes = takesUntilAborted();
     const until = performance.now() + forMs;
-    for (let held = first; held !== undefined; held = await this.nextAlone(until)) {
+    for (let held: HeldItem<T> | undefined = first; held !== undefined; held = await this.nextAlone(until)) {
       if (this.ending) this.settlements.giveBack([held]);
       else this.running.start([held]);
       await this.becomesQuiet();

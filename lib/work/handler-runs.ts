@@ -44,7 +44,7 @@ export class HandlerRuns<T> {
     return this.runs.size;
   }
 
-  /** When the one that has run longest was started; undefined: nothing runs. */
+  /** Since when the one that has run longest is awaited; undefined: nothing runs. */
   get oldestMs(): number | undefined {
     for (const { startedMs } of this.runs) return startedMs;
     return undefined;

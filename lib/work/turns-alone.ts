@@ -7,10 +7,10 @@
 /** Handlers that have run so long may run for long. */
 const QUICK_MS = 10;
 /** Whoever died is replaced within this time, or is not. */
-const LEAST_MS = 500;
+const LEAST_MS = 2000;
 /** Then consumers draw their turns from so many milliseconds. */
-const SPREAD_MS = 2000;
-/** A turn is drawn for the suspects of one time: without any for so long, their time is over. */
+const SPREAD_MS = 8000;
+/** A turn is drawn for the suspects of one time: when it has come and there is none for so long, their time is over. */
 const FORGOTTEN_MS = 200;
 /** Of the time, suspects get at most a quarter. */
 const OPEN_SHARE = 3;
@@ -18,13 +18,13 @@ const OPEN_SHARE = 3;
 export class TurnsAlone {
   private notBefore = 0;
   private seenMs = -Infinity;
-  private drawnMs = Infinity;
+  private drawnMs = -Infinity;
   private isDrawn = false;
 
   /** A suspect is here whose pause is over. */
   isWanted(): void {
     const now = performance.now();
-    if (now > this.seenMs + FORGOTTEN_MS) this.draw(now);
+    if (now > Math.max(this.seenMs, this.drawnMs) + FORGOTTEN_MS) this.draw(now);
     this.seenMs = now;
   }
 

@@ -22,6 +22,15 @@ export class WaitingRoom<T> {
     this.pauses.set(held, { alarm: new Alarm(overAt, ring, true), overAt });
   }
 
+  /** The one that came first, whose pause ends here. */
+  takeFirst(): HeldItem<T> | undefined {
+    const [first] = this.pauses.keys();
+    if (first === undefined) return undefined;
+    this.pauses.get(first)!.alarm.cancel();
+    this.pauses.delete(first);
+    return first;
+  }
+
   /** All of them, and what is left of their pauses, which end here. */
   clear(): { held: HeldItem<T>; pauseMs: number }[] {
     const now = performance.now();

@@ -4,7 +4,7 @@
  */
 import { viewOf } from '../../../util/buffer-view';
 import { forbidTransfer } from '../../../util/shared-memory';
-import { CODEC_RAW, decodeItem, FIRST_CUSTOM_ID } from '../../../codec/registry';
+import { CODEC_RAW, decodeItem, decodesByCopy, FIRST_CUSTOM_ID } from '../../../codec/registry';
 import type { EncodedItem } from '../../../codec/registry';
 import type { Sealing } from '../../../codec/encoded-item';
 import type { Items } from './generated/types';
@@ -208,16 +208,24 @@ export class ItemBatch implements Sealing {
     const codec = this.codec(index);
     const start = this.start(index);
     const end = this.start(index + 1);
-    if (codec !== CODEC_RAW) return decodeItem(codec, this.data, start, end);
+    if (codec !== CODEC_RAW) {
+      if (!decodesByCopy(codec)) this.share();
+      return decodeItem(codec, this.data, start, end);
+    }
     const length = end - start;
     if (length * 2 >= POOL_BYTES || length * 2 >= this.memory.byteLength) {
-      if (!this.isShared && this.memory.byteLength > length) forbidTransfer(this.memory);
-      this.isShared = true;
+      if (this.memory.byteLength > length) this.share();
       return this.bytes(index);
     }
     let { copied } = this;
     if (copied === undefined || index < copied.from || index >= copied.to) copied = this.copyFrom(index);
     return viewOf(copied.memory, copied.base + start, length);
+  }
+
+  /** Other items, opened or not, lie in the memory of one that the program gets. */
+  private share(): void {
+    if (!this.isShared) forbidTransfer(this.memory);
+    this.isShared = true;
   }
 
   /** This item and as many behind it as fit into Node's pool together: a copy for each would cost more than its view. */
