@@ -19,7 +19,7 @@ const WAYS: Record<string, (queue: Queue<Buffer>) => Promise<readonly Buffer[]>>
 export const ways = Object.keys(WAYS);
 
 /** A transfer of memory that stays where it is may be refused, or be a copy. */
-function transfer(memory: ArrayBuffer): void {
+export function transfer(memory: ArrayBuffer): void {
   try {
     structuredClone(memory, { transfer: [memory] });
   } catch (error) {

@@ -1,4 +1,6 @@
-import { expectOthersKept, ways } from '../transferred';
+import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { Queue } from '../../lib';
+import { expectOthersKept, transfer, ways } from '../transferred';
 import { Fixture } from './support/fixture';
 
 const fixture = new Fixture();
@@ -13,3 +15,17 @@ test.each(CASES)(
     await expectOthersKept(fixture.client<Buffer>(port), way, bytes);
   },
 );
+
+test('nor does a part of a value that codec v8 left where it lay', async () => {
+  const { port } = await fixture.serve();
+  const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, 'q', { codec: 'v8' });
+  const queue = resolveDescriptor<Uint8Array>(descriptor) as Queue<Uint8Array>;
+  fixture.later(() => queue.close());
+  const expected = Array.from({ length: 12 }, (_, index) => new Uint8Array(1024).fill(index + 1));
+  await queue.putMany(expected);
+  const items = await queue.getMany(12);
+  transfer(items[2]!.buffer as ArrayBuffer);
+  items.splice(2, 1);
+  expected.splice(2, 1);
+  expect(items).toEqual(expected);
+});
