@@ -3,8 +3,17 @@ const { fromCharCode } = String;
 
 /** Of `length` bytes from `from` on, which must be there. What is no UTF-8 becomes U+FFFD. */
 export function readText(source: Buffer, from: number, length: number): string {
-  return readShortAscii(source, from, length) ?? source.toString('utf8', from, from + length);
+  return readShortAscii(source, from, length) ?? utf8(source, from, from + length);
 }
+
+/** What Buffer's toString() comes to, without the look at the name of the encoding, which a small object notices. */
+interface Slices extends Buffer {
+  utf8Slice(from: number, to: number): string;
+}
+const utf8 =
+  'utf8Slice' in Buffer.prototype
+    ? (source: Buffer, from: number, to: number): string => (source as Slices).utf8Slice(from, to)
+    : (source: Buffer, from: number, to: number): string => source.toString('utf8', from, to);
 
 /** Undefined where the text is longer than 15 bytes or no ASCII. */
 export function readShortAscii(source: Buffer, from: number, length: number): string | undefined {
