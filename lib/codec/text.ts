@@ -10,7 +10,7 @@ export function readText(source: Buffer, from: number, length: number): string {
 interface Slices extends Buffer {
   utf8Slice(from: number, to: number): string;
 }
-const utf8 =
+export const utf8 =
   'utf8Slice' in Buffer.prototype
     ? (source: Buffer, from: number, to: number): string => (source as Slices).utf8Slice(from, to)
     : (source: Buffer, from: number, to: number): string => source.toString('utf8', from, to);

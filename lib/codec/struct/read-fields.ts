@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
 import { decodeMessagePack } from '../msgpack/decode';
-import { readShortAscii } from '../text';
+import { readShortAscii, utf8 } from '../text';
 
 /** What is being read. */
 export interface Input {
@@ -39,7 +39,7 @@ export function text(from: number, length: number): string {
   const { bytes } = input;
   const ascii = readShortAscii(bytes, from, length);
   if (ascii !== undefined) return ascii;
-  const read = bytes.toString('utf8', from, from + length);
+  const read = utf8(bytes, from, from + length);
   // What is no UTF-8 shows as this character, which may also have been sent.
   if (read.includes('\ufffd') && !isUtf8(bytes.subarray(from, from + length))) throw new Error('a text is not UTF-8');
   return read;
