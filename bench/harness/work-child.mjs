@@ -1,8 +1,9 @@
-/** The other side of bench/work.mjs, in a process of its own. It says that it is ready, and ends when it is killed. */
+/** The other side of bench/work.mjs, in a process of its own. It says that it is ready, and leaves its queues when it is told to end. */
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 const { resolveDescriptor } = require('./package.cjs');
+process.on('SIGTERM', () => process.exit());
 const [role, ...given] = process.argv.slice(2);
 const [first, second] = given.map((text) => JSON.parse(text));
 

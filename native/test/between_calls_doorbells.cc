@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "bell_entry.h"
 #include "check.h"
 #include "core/os/process.h"
 #include "core/segment/layout.h"
@@ -56,18 +57,6 @@ bool is_whole(OwnBell& bell) {
 std::string code_of_making() {
   return code_of([] { OwnBell(); });
 }
-
-/// An entry as the participant writes it whose event loop has that doorbell.
-struct Entry : Participant<StdMemory> {
-  explicit Entry(const Doorbell& bell, uint32_t tag = 7) {
-    identity.store(Identity::make(1, 1, Identity::kLive));
-    uid.store(geteuid());
-    user_namespace.store(own_home().user_namespace);
-    bell_tag.store(tag);
-    bell_id.store(bell.id());
-    bell_inode.store(bell.inode());
-  }
-};
 
 /// Does `once` the first time.
 template <class Body>

@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bell_entry.h"
 #include "check.h"
 #include "core/errors.h"
 #include "core/os/process.h"
@@ -86,18 +87,6 @@ std::vector<uint32_t> heard(int read_end) {
 bool is_as_it_should_be(int fd) {
   return (fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
 }
-
-/// An entry as the participant writes it whose event loop has that doorbell.
-struct Entry : Participant<StdMemory> {
-  explicit Entry(const Doorbell& bell, uint32_t tag = 7) {
-    identity.store(Identity::make(1, 1, Identity::kLive));
-    uid.store(geteuid());
-    user_namespace.store(own_home().user_namespace);
-    bell_tag.store(tag);
-    bell_id.store(bell.id());
-    bell_inode.store(bell.inode());
-  }
-};
 
 /// Leaves this process no more than so many new descriptors while it stands.
 struct FewDescriptors {

@@ -65,37 +65,37 @@ struct PutWaitGet : Base<PutWaitGet, 2> {
   }
 };
 
-/// One of many items is taken: the putter is told of it by the follow-up.
-struct PutWaitGathered : Base<PutWaitGathered, 2> {
-  static constexpr const char* kName = "wait to put; get one of six";
+/// One of many items is taken, beside a putter that sleeps: `Suite::take()` says by whom.
+template <class Suite>
+struct OneOfSix : Base<Suite, 2> {
   static Shape shape() { return {6, 8, 1, 6, 6, 3}; }
-  void prepare() { world->put(3, 50, 6); }
+  void prepare() { this->world->put(3, 50, 6); }
   void run(int thread) {
-    World* const w = world;
+    World* const w = this->world;
     if (thread == 0) {
       w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
     } else {
-      w->get(2);
+      static_cast<Suite*>(this)->take();
     }
   }
 };
 
-/// Whoever took one of many leaves before its follow-up comes.
-struct PutWaitLeaver : Base<PutWaitLeaver, 2> {
+/// The putter is told of it by the follow-up.
+struct PutWaitGathered : OneOfSix<PutWaitGathered> {
+  static constexpr const char* kName = "wait to put; get one of six";
+  void take() { world->get(2); }
+};
+
+/// Whoever took it leaves before its follow-up comes.
+struct PutWaitLeaver : OneOfSix<PutWaitLeaver> {
   static constexpr const char* kName = "wait to put; get one of six and leave, no follow-up";
-  static Shape shape() { return {6, 8, 1, 6, 6, 3}; }
   void prepare() {
-    world->put(3, 50, 6);
+    OneOfSix::prepare();
     world->ignore_follow_up = true;
   }
-  void run(int thread) {
-    World* const w = world;
-    if (thread == 0) {
-      w->wait(1, kPutters, [=] { return w->put(1, 10) != 0; });
-    } else {
-      w->get(2);
-      w->leave_holding(2);
-    }
+  void take() {
+    world->get(2);
+    world->leave_holding(2);
   }
 };
 
