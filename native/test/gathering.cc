@@ -6,8 +6,10 @@ using namespace sage;
 /// Twelve items, and a putter that sleeps.
 struct Full : Handles {
   Full() : Handles(12) { refill(); }
-  void refill() {
+  /// The putter has filled the queue again and sleeps; what was due has come, or not yet.
+  void refill(bool followed_up = true) {
     waking(1).stop(kPutters);
+    if (followed_up) follow_up(4, kPutters);
     while (put(3) == Outcome::kOk) {
     }
     sleep(1, kPutters);
@@ -24,15 +26,14 @@ struct Full : Handles {
 TEST(a_putter_is_rung_for_a_quarter_of_what_is_there_in_one_go) {
   Full full;
   for (int round = 0; round < 8; ++round) {
-    full.process.answer = round % 2 == 0 ? FollowUp::kNew : FollowUp::kDue;
+    const bool due = round % 2 == 1;  // before the first is taken
     for (int item = 0; item < 2; ++item) {
       CHECK(full.get(4) == Outcome::kOk);
-      CHECK(full.process.since().empty() && full.follow_ups() == 1);
-      full.process.answer = FollowUp::kDue;
+      CHECK(full.process.since().empty() && full.follow_ups() == (due || item > 0 ? 0 : 1));
     }
     CHECK(full.get(4) == Outcome::kOk);
     CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 0);
-    full.refill();
+    full.refill(due);
   }
   Item items[3];
   uint32_t taken = 0;
@@ -45,7 +46,7 @@ TEST(a_putter_is_rung_for_a_quarter_of_what_is_there_in_one_go) {
 
 TEST(a_putter_is_rung_at_once_where_nobody_can_follow_up) {
   Full full;
-  full.process.answer = FollowUp::kNone;
+  full.process.can_follow_up = false;
   CHECK(full.get(4) == Outcome::kOk);
   CHECK(full.process.since() == Rung({{1, kPutters}}));
 }
@@ -58,22 +59,35 @@ TEST(a_putter_is_rung_at_once_for_space_that_no_take_brought) {
 
 TEST(what_comes_so_slowly_that_the_follow_up_is_first_is_told_of_at_once) {
   Full full;
+  bool followed_up = true;  // before the next item is taken
   // One item; the putter then finds space and has filled the queue again.
   const auto is_rung_for_one = [&](size_t follow_ups) {
     CHECK(full.get(4) == Outcome::kOk);
     CHECK(full.follow_ups() == follow_ups);
     const bool rung = !full.process.since().empty();
-    full.refill();
+    full.refill(followed_up);
     return rung;
   };
   for (int in_vain = 0; in_vain < 3; ++in_vain) CHECK(!is_rung_for_one(1) && is_rung_for_one(1));
+  followed_up = false;
   CHECK(!is_rung_for_one(1));
-  full.process.answer = FollowUp::kDue;  // and in the end it is a quarter
-  CHECK(!is_rung_for_one(1) && is_rung_for_one(0));
-  full.process.answer = FollowUp::kNew;
+  CHECK(!is_rung_for_one(0));
+  followed_up = true;
+  CHECK(is_rung_for_one(0));  // in the end it is a quarter
   for (int in_vain = 0; in_vain < 4; ++in_vain) CHECK(!is_rung_for_one(1) && is_rung_for_one(1));
   for (int time = 1; time < 32; ++time) CHECK(is_rung_for_one(0));
+  followed_up = false;
   CHECK(!is_rung_for_one(1));
-  full.process.answer = FollowUp::kDue;
-  CHECK(!is_rung_for_one(1));  // once tried, to its end
+  CHECK(!is_rung_for_one(0));  // once tried, to its end
+}
+
+TEST(what_the_follow_up_puts_off_nobody_relies_on) {
+  Full full;
+  full.process.can_ring = false;
+  full.follow_up(4, kPutters);
+  CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 1);
+  full.process.can_ring = true;
+  full.refill(false);
+  CHECK(full.get(4) == Outcome::kOk);
+  CHECK(full.process.since().empty() && full.follow_ups() == 1);  // one that comes in time
 }

@@ -17,7 +17,9 @@ using Rung = std::vector<std::pair<uint32_t, Direction>>;
 struct Process {
   Rung rung;
   std::vector<Direction> follow_ups;
-  FollowUp answer = FollowUp::kNew;
+  bool can_follow_up = true;
+  bool is_follow_up = false;  // what happens now
+  int looks = 0;              // at who has come
   uint32_t now_ms = 1000;
   bool can_ring = true;
   std::function<bool()> dead;  // whether somebody died, when asked
@@ -28,10 +30,12 @@ struct Process {
     if (on_ring) on_ring();
     return can_ring;
   }
-  FollowUp follow_up_later(Direction direction) {
+  bool follow_up_later(Direction direction) {
     follow_ups.push_back(direction);
-    return answer;
+    return can_follow_up;
   }
+  bool follows_up() const { return is_follow_up; }
+  void newcomers() { ++looks; }
   uint32_t wake_ms() const { return now_ms; }
   bool found_dead() { return dead && dead(); }
   void ask_after_dead() { ++asked; }
@@ -80,6 +84,12 @@ struct Handles {
     CHECK(waking(index).rung(direction) == Step::kTry);
     CHECK(waking(index).tried(direction, Bell::kInLoop, false) == Step::kTry);
     CHECK(waking(index).tried(direction, Bell::kInLoop, false) == Step::kSleep);
+  }
+  /// As the host's thread for it does.
+  void follow_up(uint32_t index, Direction direction) {
+    process.is_follow_up = true;
+    waking(index).follow_up(direction);
+    process.is_follow_up = false;
   }
   Outcome put(uint32_t index, uint32_t length = 16) {
     const uint32_t codec = 1;

@@ -148,7 +148,9 @@ TEST(one_that_wakes_by_itself_while_it_is_looked_at_needs_no_follow_up) {
 /// Nobody waits, and nobody dies.
 struct Alone {
   bool ring(uint32_t, Direction, uint32_t) { return true; }
-  FollowUp follow_up_later(Direction) { return FollowUp::kNew; }
+  bool follow_up_later(Direction) { return true; }
+  bool follows_up() const { return false; }
+  void newcomers() {}
   uint32_t wake_ms() const { return 0; }
   bool found_dead() { return false; }
   void ask_after_dead() {}

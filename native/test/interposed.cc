@@ -61,6 +61,7 @@ EXPORTED int linkat(int from, const char* old_path, int to, const char* path, in
   HAND_ON(linkat, from, old_path, to, path, how);
 }
 EXPORTED int flock(int fd, int how) noexcept { HAND_ON(flock, fd, how); }
+EXPORTED int poll(pollfd* descriptors, nfds_t count, int timeout) { HAND_ON(poll, descriptors, count, timeout); }
 EXPORTED int pipe(int* ends) noexcept { HAND_ON(pipe, ends); }
 EXPORTED ssize_t pread(int fd, void* to, size_t bytes, off_t at) { HAND_ON(pread, fd, to, bytes, at); }
 EXPORTED ssize_t pwrite(int fd, const void* from, size_t bytes, off_t at) { HAND_ON(pwrite, fd, from, bytes, at); }

@@ -3,6 +3,7 @@
 // likes before, after or instead. What it calls itself goes to the system.
 #pragma once
 
+#include <poll.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 #include <time.h>
@@ -25,6 +26,7 @@ struct SystemCalls {
   std::function<int(int, const char*, int, const char*, int)> linkat;
   std::function<int(int, int)> flock;
   std::function<int(int*)> pipe;
+  std::function<int(pollfd*, nfds_t, int)> poll;
   std::function<ssize_t(int, void*, size_t, off_t)> pread;
   std::function<ssize_t(int, const void*, size_t, off_t)> pwrite;
   std::function<int(int, off_t, off_t)> posix_fallocate;

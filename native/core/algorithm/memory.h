@@ -40,6 +40,9 @@ enum class Site : int {
   kMarkBump,         // waiting: publishes the bell
   kBellFence,        // waiting: the fence between the bell and the last look
   kMarkLoad,         // wake: read after the publication
+  kFollowUpFence,    // follow-up: from here on nobody relies on it, before the look at what there is
+  kFollowUpLoad,     // publication: before the look whether a follow-up is due
+  kJoinFence,        // newcomer: the join before the look at who sleeps
   kCount
 };
 

@@ -130,12 +130,8 @@ void Queue::watch() {
   watched_ = Watcher::instance().add(this);
 }
 
-/// Has the watcher look who has come, before this handle sleeps. Either it sees here that somebody has, or that one
-/// sees the bell that is up, and rings it (announce).
-void Queue::mind_newcomers() {
-  const uint64_t joins = shared().control->life.load();
-  if (joins == joins_seen_) return;
-  joins_seen_ = joins;
+/// Has the watcher look who has come, before this handle sleeps.
+void Queue::newcomers() {
   if (watched_) Watcher::instance().look_again();
 }
 
@@ -247,7 +243,6 @@ void Queue::after_fork() {
   // The entry and everything held through it are the parent's. The roles of producers are the child's as well.
   const uint32_t producers = path_.producers();
   watched_ = false;
-  follow_ups_due_ = 0;  // of the parent's watcher
   joined_ = false;
   for (int attempt = 0; !joined_; ++attempt) {
     life_.open(segment_->path(), segment_->descriptor(), true);

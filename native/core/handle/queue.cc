@@ -109,11 +109,7 @@ Step Queue::begin_waiting(Direction direction) {
   return path_.waking().begin(direction, Bell::kInLoop);
 }
 
-Step Queue::tried(Direction direction, bool done) {
-  const Step next = path_.waking().tried(direction, Bell::kInLoop, done);
-  if (next == Step::kSleep) mind_newcomers();
-  return next;
-}
+Step Queue::tried(Direction direction, bool done) { return path_.waking().tried(direction, Bell::kInLoop, done); }
 
 Step Queue::rung(Direction direction) {
   current();
@@ -131,25 +127,14 @@ void Queue::interrupt(Direction direction) {
   futex_wake(self().bell[direction]);
 }
 
-/// One that is due follows up everything that was published before it begins: so a stream of wakes costs the watcher
-/// one of them, and its producer no system call.
-FollowUp Queue::follow_up_later(Direction direction) {
-  if (closing_ || !joined_) return FollowUp::kNone;
-  // SYNC POINT: after the publication, pairs with the fence in follow_up().
-  const uint32_t bit = 1u << direction;
-  if ((follow_ups_due_.load(std::memory_order_seq_cst) & bit) != 0) return FollowUp::kDue;
+bool Queue::follow_up_later(Direction direction) {
+  if (closing_ || !joined_) return false;
   watch();  // so that close() takes this handle out of the watcher again
-  follow_ups_due_.fetch_or(bit);
-  if (Watcher::instance().schedule(this, direction)) return FollowUp::kNew;
-  follow_ups_due_.fetch_and(~bit);
-  return FollowUp::kNone;
+  return Watcher::instance().schedule(this, direction);
 }
 
 void Queue::follow_up(int direction) {
   if (direction == kAnnouncement) return announce();
-  // SYNC POINT: before the look at what there is. Who published later than that finds it down, and has another one.
-  follow_ups_due_.fetch_and(~(1u << direction));
-  std::atomic_thread_fence(std::memory_order_seq_cst);
   path_.waking().follow_up(static_cast<Direction>(direction));
 }
 

@@ -162,7 +162,9 @@ class Queue final : public Watcher::Client {
 
   // What the path of an item asks of the process around it.
   bool ring(uint32_t index, Direction direction, uint32_t bell);
-  FollowUp follow_up_later(Direction direction);
+  bool follow_up_later(Direction direction);
+  bool follows_up() const { return Watcher::is_this_thread(); }
+  void newcomers();
   uint32_t wake_ms() const { return monotonic_ms(); }
   bool found_dead() { return reap_if_due(kReapEveryMs); }
   void ask_after_dead();
@@ -186,8 +188,6 @@ class Queue final : public Watcher::Client {
   void sleep(Direction direction, uint32_t timeout_ms, Lock& lock);
   void watch();
   void announce();
-  bool announce_once();
-  void mind_newcomers();
   void leave();
   bool reap_if_due(uint32_t every_ms);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
@@ -222,9 +222,7 @@ class Queue final : public Watcher::Client {
   uint32_t forks_ = 0;
   uint32_t last_reap_ms_ = 0;
   uint32_t last_take_ms_ = 0;
-  std::atomic<uint32_t> follow_ups_due_{0};  // a bit for each direction, from its wake until the watcher follows it up
-  uint32_t quick_takes_ = 0;                 // so many may go by without a look at the clock
-  uint64_t joins_seen_ = 0;
+  uint32_t quick_takes_ = 0;  // so many may go by without a look at the clock
   Home home_{0, 0};
   LifeLock life_;
   std::unique_ptr<Ringer> ringer_;
@@ -276,7 +274,6 @@ bool Queue::wait(Direction direction, uint32_t limit_ms, Attempt attempt, Lock& 
 
 template <class Lock>
 void Queue::sleep(Direction direction, uint32_t timeout_ms, Lock& lock) {
-  mind_newcomers();
   const std::atomic<uint32_t>& bell = self().bell[direction];
   const Unlocked<Lock> unlocked(lock);
   futex_wait(bell, Bell::kOnFutex, timeout_ms);

@@ -29,27 +29,9 @@ bool Queue::ring(uint32_t index, Direction direction, uint32_t kind) {
   return false;
 }
 
-/// Rings everybody who sleeps, so that they have the death of this newcomer watched for; later, where that cannot be
-/// now. Who is awake looks before it sleeps (mind_newcomers).
+/// Later, where not all can be rung now.
 void Queue::announce() {
-  if (announce_once()) return;
-  Watcher::instance().schedule(this, kAnnouncement);
-}
-
-bool Queue::announce_once() {
-  // SYNC POINT: `life` was raised before the bells are looked at; pairs with the fence in put_up().
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  bool all = true;
-  const uint32_t high = waiters().participant_high();
-  for (uint32_t index = 1; index < high; ++index) {
-    const Participant<StdMemory>& entry = shared().participants[index];
-    if (index == path_.handle().index || entry.identity.load() == 0) continue;
-    for (const Direction direction : kDirections) {
-      const uint32_t kind = entry.bell[direction].load(std::memory_order_relaxed);
-      if (kind != Bell::kAwake) all = ring(index, direction, kind) && all;
-    }
-  }
-  return all;
+  if (!path_.waking().announce()) Watcher::instance().schedule(this, kAnnouncement);
 }
 
 void Queue::set_bell(const Doorbell& bell, uint32_t tag) {

@@ -26,7 +26,12 @@
 //      first of the waiters is on its core.
 //   4. Who takes items of many does not ring a putter for each of them, but for a quarter of what is there, in one go
 //      (items_taken). Until then a follow-up is due: so 2. holds, and whoever stops taking has the putter woken by it.
-//   5. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
+//   5. Who relies on a follow-up that is due published before that one looks (follow_up), or asks for another. It comes
+//   kFollowUpMs after it was asked for: what the one who does it could not bring to an end is tried again later than
+//   that, and nobody relies on it.
+//   6. A newcomer rings everybody who sleeps, and who is about to sleep asks whether somebody has come: either sees the
+//   other, so that nobody sleeps beside one whose death it does not have watched.
+//   7. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
 //      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
 //      next to wake, and what it published is seen by its recoverer, who looks after the publication.
 #pragma once
@@ -40,13 +45,12 @@ namespace sage {
 /// What comes next for one who waits.
 enum class Step : int32_t { kTry, kSleep, kDone };
 
-/// What became of a follow-up that was asked for: nobody can do it, it was due before, or it is due from here on.
-enum class FollowUp : int32_t { kNone, kDue, kNew };
-
 /// `Host` is the process around the queue:
 ///   bool ring(uint32_t participant, Direction, uint32_t bell)   false: it could not, and has to do it later
-///   FollowUp follow_up_later(Direction)                         calls follow_up() after kFollowUpMs
-///   uint32_t wake_ms()                                          milliseconds of the monotonic clock
+///   bool follow_up_later(Direction)   calls follow_up() after kFollowUpMs, or sooner. False: nobody can
+///   bool follows_up()                 whether this is the thread that does it: what it asks for comes later than that
+///   void newcomers()                  somebody has come whose death matters to those who sleep
+///   uint32_t wake_ms()                milliseconds of the monotonic clock
 template <class Memory, class Host>
 class WakeProtocol {
  public:
@@ -73,11 +77,36 @@ class WakeProtocol {
     for (const Direction direction : kDirections) wake(direction, true);
   }
 
-  /// kFollowUpMs after a wake that left others asleep: whoever was rung may be busy, stopped or dead.
+  /// kFollowUpMs after a wake that left others asleep: whoever was rung may be busy, stopped or dead. Called by the one
+  /// thread that the host has for it, also while the handle is in use.
   void follow_up(Direction direction) {
+    follow_ups_due_.fetch_and(~bit_of(direction));
+    // SYNC POINT: between that and the look at what there is. Who published later than that finds none due, and asks
+    // for another.
+    Memory::fence(Site::kFollowUpFence);
     if (direction == kGetters && algorithm_.size() == 0 && shared_.control->shut.load() == 0) return;
     if (direction == kJoiners && !algorithm_.drained()) return;
     wake(direction, true);
+  }
+
+  // ── newcomers ──────────────────────────────────────────────────────────
+
+  /// Rings everybody who sleeps, after this handle's join, so that they have its death watched. False: not all could be
+  /// rung.
+  bool announce() {
+    // SYNC POINT: `life` was raised before the bells are looked at; pairs with the fence in put_up().
+    Memory::fence(Site::kJoinFence);
+    bool all = true;
+    const uint32_t high = waiters_.participant_high();
+    for (uint32_t index = 1; index < high; ++index) {
+      const Participant<Memory>& entry = shared_.participants[index];
+      if (index == handle_.index || entry.identity.load() == 0) continue;
+      for (const Direction direction : kDirections) {
+        const uint32_t kind = entry.bell[direction].load(std::memory_order_relaxed);
+        if (kind != Bell::kAwake) all = host_.ring(index, direction, kind) && all;
+      }
+    }
+    return all;
   }
 
   // ── waiting ────────────────────────────────────────────────────────────
@@ -100,6 +129,7 @@ class WakeProtocol {
       return Step::kTry;
     }
     pass_on(direction, true);
+    mind_newcomers();
     return Step::kSleep;
   }
 
@@ -130,8 +160,9 @@ class WakeProtocol {
     return true;
   }
 
-  /// Leaves without a trace: the bells belong to somebody else now.
+  /// Leaves without a trace: the bells belong to somebody else now, and so does whoever was to follow up.
   void forget() {
+    follow_ups_due_.store(0, std::memory_order_relaxed);
     for (const Direction direction : kDirections) {
       up_[direction] = false;
       owes_[direction] = false;
@@ -155,6 +186,36 @@ class WakeProtocol {
   const Waiters<Memory>& waiters() const { return waiters_; }
 
  private:
+  /// What became of a follow-up that was asked for: nobody does it in time, it was due before, or it is due from here
+  /// on.
+  enum class FollowUp : int32_t { kNone, kDue, kNew };
+
+  static constexpr uint32_t bit_of(Direction direction) { return 1u << direction; }
+
+  /// One that is due follows up everything that was published before it begins: so a stream of wakes costs the host one
+  /// of them, and its producer no system call.
+  FollowUp follow_up_later(Direction direction) {
+    if (host_.follows_up()) {
+      host_.follow_up_later(direction);
+      return FollowUp::kNone;
+    }
+    // SYNC POINT: after the publication, pairs with the fence in follow_up().
+    const std::memory_order order = Memory::order(Site::kFollowUpLoad, std::memory_order_seq_cst);
+    if ((follow_ups_due_.load(order) & bit_of(direction)) != 0) return FollowUp::kDue;
+    follow_ups_due_.fetch_or(bit_of(direction));
+    if (host_.follow_up_later(direction)) return FollowUp::kNew;
+    follow_ups_due_.fetch_and(~bit_of(direction));
+    return FollowUp::kNone;
+  }
+
+  void mind_newcomers() {
+    // SYNC POINT: after the fence in put_up(), pairs with that in announce().
+    const uint64_t joins = shared_.control->life.load(std::memory_order_acquire);
+    if (joins == joins_seen_) return;
+    joins_seen_ = joins;
+    host_.newcomers();
+  }
+
   void put_up(Direction direction, uint32_t bell) {
     waiters_.put_up(handle_, direction, bell);
     up_[direction] = true;
@@ -201,7 +262,7 @@ class WakeProtocol {
     if (uint64_t{gathered_} * kGathered >= untaken()) {
       gathering_.paid();
     } else if (!first || gathering_.worth()) {
-      const FollowUp follow_up = host_.follow_up_later(kPutters);
+      const FollowUp follow_up = follow_up_later(kPutters);
       if (follow_up == FollowUp::kDue || (follow_up == FollowUp::kNew && first)) return true;
       gathering_.in_vain();
     }
@@ -216,7 +277,7 @@ class WakeProtocol {
   /// Kept out of the path of those who find nobody asleep.
   [[gnu::noinline]] void wake(Direction direction, bool all, uint32_t except = 0) {
     const auto ring = [&](uint32_t index, uint32_t bell) { return host_.ring(index, direction, bell); };
-    if (waiters_.wake(direction, all, host_.wake_ms(), ring, except)) host_.follow_up_later(direction);
+    if (waiters_.wake(direction, all, host_.wake_ms(), ring, except)) follow_up_later(direction);
   }
 
   SharedState<Memory> shared_;
@@ -226,6 +287,10 @@ class WakeProtocol {
   Waiters<Memory> waiters_;
   bool up_[3] = {false, false, false};
   bool owes_[3] = {false, false, false};
+  uint64_t joins_seen_ = 0;
+
+  // A bit for each direction, from when a follow-up is asked for until it begins: also the follow-up's thread's.
+  typename Memory::template Atomic<uint32_t> follow_ups_due_{0};
 
   static constexpr uint32_t kGathered = 4;  // one of so many, of what is there
   uint32_t gathered_ = 0;                   // items taken since a putter was seen asleep

@@ -205,7 +205,10 @@ void Watcher::look_again() {
 void Watcher::follow_up_at(Client* client, int direction, uint32_t due_ms) {
   const auto range = follow_ups_.equal_range(client);
   for (auto entry = range.first; entry != range.second; ++entry) {
-    if (entry->second.direction == direction) return;
+    if (entry->second.direction != direction) continue;
+    // One that the thread put off comes sooner, now that somebody relies on it.
+    if (static_cast<int32_t>(due_ms - entry->second.due_ms) < 0) entry->second.due_ms = due_ms;
+    return;
   }
   follow_ups_.emplace(client, FollowUp{due_ms, direction});
 }

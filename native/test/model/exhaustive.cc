@@ -140,6 +140,9 @@ constexpr Entry kHistories[] = {
     entry<small::PutWaitLeaver>(3, kAll),
     entry<small::GathererDies>(1, 2),
     entry<small::LateProducer>(2, 3),
+    entry<small::FollowUpPut>(3, kAll),
+    entry<small::FollowUpGet>(1, 2),
+    entry<small::WaitNewcomer>(3, kAll),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

@@ -48,11 +48,11 @@ using sage::Point;
 using sage::Site;
 
 constexpr const char* kSiteNames[] = {
-    "kTailLoad",       "kTailClaim", "kIntentStore",  "kIntentLoad",     "kCommit",          "kCommitLast",
-    "kSlotLoad",       "kHeadLoad",  "kHeadTake",     "kReleaseLast",    "kReclaimSlotLoad", "kReclaimLoad",
-    "kReclaimAdvance", "kRequeue",   "kLeaseFill",    "kLeaseFieldLoad", "kLeaseLoad",       "kLeaseFree",
-    "kHintBump",       "kHintLoad",  "kDrainedFence", "kDropFence",      "kDropLoad",        "kMarkBump",
-    "kBellFence",      "kMarkLoad",
+    "kTailLoad",       "kTailClaim", "kIntentStore",   "kIntentLoad",     "kCommit",          "kCommitLast",
+    "kSlotLoad",       "kHeadLoad",  "kHeadTake",      "kReleaseLast",    "kReclaimSlotLoad", "kReclaimLoad",
+    "kReclaimAdvance", "kRequeue",   "kLeaseFill",     "kLeaseFieldLoad", "kLeaseLoad",       "kLeaseFree",
+    "kHintBump",       "kHintLoad",  "kDrainedFence",  "kDropFence",      "kDropLoad",        "kMarkBump",
+    "kBellFence",      "kMarkLoad",  "kFollowUpFence", "kFollowUpLoad",   "kJoinFence",
 };
 static_assert(sizeof kSiteNames / sizeof kSiteNames[0] == static_cast<int>(Site::kCount));
 
@@ -130,7 +130,7 @@ class Turn {
 template <class T>
 class Atomic {
  public:
-  Atomic() : number_(search.words++) { word_.store(T{}, rl::mo_relaxed, RL_INFO); }
+  explicit Atomic(T value = T{}) : number_(search.words++) { word_.store(value, rl::mo_relaxed, RL_INFO); }
 
   T load(std::memory_order order = std::memory_order_seq_cst) const {
     const Turn turn(number_, false);
@@ -158,6 +158,12 @@ class Atomic {
   T fetch_or(T value, std::memory_order order = std::memory_order_seq_cst) {
     const Turn turn(number_, true);
     const T before = word_.fetch_or(value, converted(order), RL_INFO);
+    wrote(converted(order));
+    return before;
+  }
+  T fetch_and(T value, std::memory_order order = std::memory_order_seq_cst) {
+    const Turn turn(number_, true);
+    const T before = word_.fetch_and(value, converted(order), RL_INFO);
     wrote(converted(order));
     return before;
   }

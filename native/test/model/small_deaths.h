@@ -238,7 +238,6 @@ struct GathererDies : Base<GathererDies, 3> {
     } else if (thread == 1) {
       w->mortal(2, [=] { w->get(2); });
     } else if (w->died(2)) {
-      w->follow_up[kPutters] = false;
       w->recover(2);
     }
   }

@@ -35,11 +35,15 @@ class World {
  public:
   /// What the path of an item asks of the process around it. Nobody is asked after the dead: recover() is.
   struct Host {
-    World* world;
+    World* world = nullptr;
+    int who = 0;
     bool ring(uint32_t index, Direction, uint32_t) { return world->ring(index); }
-    FollowUp follow_up_later(Direction direction) {
-      return std::exchange(world->follow_up[direction], true) ? FollowUp::kDue : FollowUp::kNew;
+    bool follow_up_later(Direction direction) {
+      if (!follows_up()) world->due[who][direction] = true;  // what is put off further nobody relies on
+      return true;
     }
+    bool follows_up() const { return world->follower[who] == rl::thread_index() + 1; }
+    void newcomers() { world->knows[who] = world->joins; }
     uint32_t wake_ms() const { return world->now_ms; }
     bool found_dead() { return false; }
     void ask_after_dead() {}
@@ -57,7 +61,8 @@ class World {
     control_.participant_high.store(static_cast<uint32_t>(shape.handles + 1));
     for (int index = 1; index <= shape.handles; ++index) {
       participants_[index].identity.store(live(index));
-      paths_[index] = std::make_unique<Path>(shared_of(), host_);
+      hosts_[index] = {this, index};
+      paths_[index] = std::make_unique<Path>(shared_of(), hosts_[index]);
       paths_[index]->join_at(static_cast<uint32_t>(index));
     }
     for (uint32_t unit = 0; unit < shape.area_units; ++unit) payload_[unit](RL_INFO) = 0u;
@@ -216,6 +221,14 @@ class World {
   void wait(int who, Direction direction, std::function<bool()> attempt) {
     if (!attempt()) go_on_from(who, direction, waking(who).begin(direction, Bell::kInLoop), attempt);
   }
+  /// It sleeps from before the schedule on, and goes on when it is rung.
+  void sleeps(int who, Direction direction, std::function<bool()> attempt) {
+    waking(who).begin(direction, Bell::kInLoop);
+    waking(who).tried(direction, Bell::kInLoop, attempt());
+    asleep[who] = true;
+    sleeps_for[who] = direction;
+    resume[who] = std::move(attempt);
+  }
   /// Goes to sleep and comes to nothing any more, rung or not.
   void wait_too_busy_to_answer(int who) {
     busy[who] = asleep[who] = true;
@@ -227,9 +240,7 @@ class World {
     for (bool moved = true; moved;) {
       moved = false;
       for (const Direction direction : kDirections) {
-        if (!follow_up[direction] || ignore_follow_up) continue;
-        follow_up[direction] = false;
-        waking(shape_.handles).follow_up(direction);
+        for (int who = 1; who <= shape_.handles && !ignore_follow_up; ++who) follow_up(who, direction);
       }
       for (int who = 1; who <= shape_.handles; ++who) {
         if (!asleep[who] || !rung[who] || dead[who] || busy[who]) continue;
@@ -239,6 +250,20 @@ class World {
         go_on_from(who, sleeps_for[who], waking(who).rung(sleeps_for[who]), attempt);
       }
     }
+  }
+
+  /// What the host of `who` has a thread for.
+  void follow_up(int who, Direction direction) {
+    if (dead[who] || !std::exchange(due[who][direction], false)) return;
+    follower[who] = rl::thread_index() + 1;
+    waking(who).follow_up(direction);
+    follower[who] = 0;
+  }
+  /// Somebody joins, whose death matters to all who sleep from then on.
+  void come(int who) {
+    control_.life.fetch_add(1);
+    ++joins;
+    waking(who).announce();
   }
 
   // ── blocked threads, where every schedule is explored ──
@@ -318,6 +343,7 @@ class World {
   /// Closes a handle that holds something.
   void leave_holding(int who) {
     hands[who].clear();
+    for (bool& is_due : due[who]) is_due = false;  // its thread ends before it
     path(who).leave();
   }
   /// Takes an handle's own entry away: it will join at somebody else's.
@@ -350,6 +376,7 @@ class World {
     go_on();
     for (int who = 1; who <= shape_.handles; ++who) {
       if (!asleep[who] || rung[who] || dead[who] || busy[who]) continue;
+      expect(knows[who] == joins, "somebody sleeps beside one who came, and does not know it");
       if (sleeps_for[who] == kGetters) {
         expect(queue.size() == 0, "a getter sleeps beside an item");
         expect(control_.shut.load() == 0 || !queue.drained(), "a getter sleeps in a queue that has ended");
@@ -486,7 +513,7 @@ class World {
   LeaseEntry<Memory>* leases_;
   rl::var<uint32_t>* payload_;
   Shape shape_;
-  Host host_{this};
+  Host hosts_[kMaxHandles];
   std::unique_ptr<Path> paths_[kMaxHandles];
 
  public:
@@ -508,9 +535,12 @@ class World {
   static constexpr int kRing = -1;
   int awaits[kMaxHandles] = {};          // by thread: an handle's end, a ring, or nothing
   unsigned sleeps_in[kMaxHandles] = {};  // by handle: one more than the thread
-  bool follow_up[3] = {};
-  Item kept;       // in the hand of `keeper` until the schedule is judged
-  int keeper = 0;  // nobody
+  bool due[kMaxHandles][3] = {};         // follow-ups, of which handle
+  unsigned follower[kMaxHandles] = {};   // one more than the thread that does them now
+  int joins = 0;                         // since the schedule began
+  int knows[kMaxHandles] = {};           // how many of them
+  Item kept;                             // in the hand of `keeper` until the schedule is judged
+  int keeper = 0;                        // nobody
   uint32_t now_ms = 0;
   uint32_t putter_units = 1;
   int in_use = 0;
