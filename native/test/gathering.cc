@@ -48,7 +48,11 @@ TEST(a_putter_is_rung_at_once_where_nobody_can_follow_up) {
   Full full;
   full.process.can_follow_up = false;
   CHECK(full.get(4) == Outcome::kOk);
-  CHECK(full.process.since() == Rung({{1, kPutters}}));
+  CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 1);
+  full.process.can_follow_up = true;  // whoever is next asks anew
+  full.refill(false);
+  CHECK(full.get(4) == Outcome::kOk);
+  CHECK(full.process.since().empty() && full.follow_ups() == 1);
 }
 
 TEST(a_putter_is_rung_at_once_for_space_that_no_take_brought) {
@@ -90,4 +94,13 @@ TEST(what_the_follow_up_puts_off_nobody_relies_on) {
   full.refill(false);
   CHECK(full.get(4) == Outcome::kOk);
   CHECK(full.process.since().empty() && full.follow_ups() == 1);  // one that comes in time
+}
+
+TEST(who_joins_anew_relies_on_nothing_that_was_due_before) {
+  Full full;
+  CHECK(full.get(4) == Outcome::kOk);
+  CHECK(full.process.since().empty() && full.follow_ups() == 1);
+  full.path(4).join_at(4);
+  CHECK(full.get(4) == Outcome::kOk);
+  CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 1);  // a second one, whose follow-up is new
 }
