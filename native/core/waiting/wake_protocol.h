@@ -27,10 +27,10 @@
 //   4. Who takes items of many does not ring a putter for each of them, but for a quarter of what is there, in one go
 //      (items_taken). Until then a follow-up is due: so 2. holds, and whoever stops taking has the putter woken by it.
 //   5. Who relies on a follow-up that is due published before that one looks (follow_up), or asks for another. It comes
-//   kFollowUpMs after it was asked for: what the one who does it could not bring to an end is tried again later than
-//   that, and nobody relies on it.
+//      kFollowUpMs after it was asked for: what the one who does it could not bring to an end is tried again later than
+//      that, and nobody relies on it.
 //   6. A newcomer rings everybody who sleeps, and who is about to sleep asks whether somebody has come: either sees the
-//   other, so that nobody sleeps beside one whose death it does not have watched.
+//      other, so that nobody sleeps beside one whose death it does not have watched.
 //   7. It may die at any step. Rung or owing: its recoverer wakes everybody before its entry is freed, and until then
 //      whoever comes upon the entry recovers it again. Ringing: what it marked and did not ring is followed up by the
 //      next to wake, and what it published is seen by its recoverer, who looks after the publication.
