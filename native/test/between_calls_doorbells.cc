@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -202,12 +203,12 @@ TEST(a_pipe_of_which_the_system_says_nothing_is_no_doorbell) {
 TEST(a_pipe_without_a_name_may_be_refused_too) {
   Interposed system;
   system->mkfifo = [](const char*, mode_t) { return failing(EACCES); };
-  system->pipe = [](int* ends) {
+  system->pipe2 = [](int* ends, int) {
     ends[0] = ends[1] = -1;
     return failing(EMFILE);
   };
   CHECK(code_of_making() == "ERR_SEGMENT_RESOURCES");
-  system->pipe = nullptr;
+  system->pipe2 = nullptr;
   CHECK(code_of_making().empty());
 }
 
@@ -286,7 +287,7 @@ TEST(a_watcher_that_got_no_pipe_has_none) {
   CHECK(::pipe(others) == 0);
   Interposed system;
   std::atomic<int> refused{0};
-  system->pipe = [&](int* ends) {
+  system->pipe2 = [&](int* ends, int) {
     ends[0] = others[0];  // what happened to stand there
     ends[1] = others[1];
     ++refused;
@@ -297,4 +298,24 @@ TEST(a_watcher_that_got_no_pipe_has_none) {
   CHECK(within(kSoonMs, [&] { return refused > 1; }));
   Watcher::instance().remove(&onlooker);
   for (const int end : others) CHECK((fcntl(end, F_GETFL) & O_NONBLOCK) == 0 && ::close(end) == 0);
+}
+
+TEST(two_threads_of_a_forked_child_that_come_to_the_watcher_at_once_have_the_same) {
+  Watcher* const parents = &Watcher::instance();
+  const pid_t child = fork();
+  CHECK(child >= 0);
+  if (child == 0) {
+    alarm(20);
+    Interposed system;
+    Watcher* others = nullptr;
+    system->allocate = [&](size_t bytes) {
+      // The other thread comes while this one makes a watcher.
+      if (bytes == sizeof(Watcher) && others == nullptr) others = &Watcher::instance();
+      return std::malloc(bytes);
+    };
+    Watcher* const own = &Watcher::instance();
+    _exit(others != nullptr && others != parents && own == others && &Watcher::instance() == own ? 0 : 1);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
 }

@@ -7,11 +7,15 @@
 #include <unistd.h>
 
 #include <cstdarg>
+#include <cstdlib>
+#include <new>
 
 namespace sage {
 
 SystemCalls& interposed() {
-  static auto* calls = new SystemCalls;  // asked before and after all that is static
+  // Asked before and after all that is static, and by operator new.
+  alignas(SystemCalls) static unsigned char room[sizeof(SystemCalls)];
+  static auto* calls = new (room) SystemCalls;
   return *calls;
 }
 
@@ -62,7 +66,7 @@ EXPORTED int linkat(int from, const char* old_path, int to, const char* path, in
 }
 EXPORTED int flock(int fd, int how) noexcept { HAND_ON(flock, fd, how); }
 EXPORTED int poll(pollfd* descriptors, nfds_t count, int timeout) { HAND_ON(poll, descriptors, count, timeout); }
-EXPORTED int pipe(int* ends) noexcept { HAND_ON(pipe, ends); }
+EXPORTED int pipe2(int* ends, int how) noexcept { HAND_ON(pipe2, ends, how); }
 EXPORTED ssize_t pread(int fd, void* to, size_t bytes, off_t at) { HAND_ON(pread, fd, to, bytes, at); }
 EXPORTED ssize_t pwrite(int fd, const void* from, size_t bytes, off_t at) { HAND_ON(pwrite, fd, from, bytes, at); }
 EXPORTED int posix_fallocate(int fd, off_t at, off_t bytes) { HAND_ON(posix_fallocate, fd, at, bytes); }
@@ -77,3 +81,11 @@ EXPORTED int pthread_sigmask(int how, const sigset_t* set, sigset_t* before) noe
   HAND_ON(pthread_sigmask, how, set, before);
 }
 }
+
+void* operator new(size_t bytes) {
+  void* const room = sage::call(sage::interposed().allocate, reinterpret_cast<void*>(&std::malloc), bytes);
+  if (room == nullptr) throw std::bad_alloc();
+  return room;
+}
+void operator delete(void* room) noexcept { std::free(room); }
+void operator delete(void* room, size_t) noexcept { std::free(room); }

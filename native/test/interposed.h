@@ -25,8 +25,8 @@ struct SystemCalls {
   std::function<int(const char*)> unlink;
   std::function<int(int, const char*, int, const char*, int)> linkat;
   std::function<int(int, int)> flock;
-  std::function<int(int*)> pipe;
   std::function<int(pollfd*, nfds_t, int)> poll;
+  std::function<int(int*, int)> pipe2;
   std::function<ssize_t(int, void*, size_t, off_t)> pread;
   std::function<ssize_t(int, const void*, size_t, off_t)> pwrite;
   std::function<int(int, off_t, off_t)> posix_fallocate;
@@ -36,6 +36,7 @@ struct SystemCalls {
   std::function<int(useconds_t)> usleep;
   std::function<uid_t()> geteuid;
   std::function<int(int, const sigset_t*, sigset_t*)> pthread_sigmask;
+  std::function<void*(size_t)> allocate;  // operator new
 };
 
 /// What stands in the place of the system's; empty: nothing does.

@@ -9,7 +9,7 @@
 namespace sage {
 namespace {
 
-/// How often a queue is opened whose name leads to another file right afterwards.
+/// How often a queue is opened anew whose name leads to another file right afterwards, or that was finished.
 constexpr int kReplacements = 1000;
 /// How often a removal meets another one under way, each for a millisecond, before its remover must be stopped.
 constexpr int kRemovalAttempts = 200;
@@ -25,7 +25,7 @@ Queue::Queue(std::unique_ptr<Segment> segment)
 Queue::~Queue() { close(); }
 
 std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create) {
-  for (int attempt = 0;; ++attempt) {
+  for (int attempt = 0; attempt <= kReplacements; ++attempt) {
     bool created = false;
     std::unique_ptr<Segment> segment = Segment::open(options, create, &created);
     if (segment == nullptr) {
@@ -33,27 +33,21 @@ std::unique_ptr<Queue> Queue::open(const SegmentOptions& options, Create create)
     }
     std::unique_ptr<Queue> queue(new Queue(std::move(segment)));
     queue->created_ = created;
-    if (!queue->join()) {  // its last leaver was faster, or another file has its name
-      if (attempt > kReplacements) {
-        throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED", "the name of segment " + options.name +
-                                                            " leads to another file each time it is opened. Use a "
-                                                            "tmpfs, ext4, xfs or btrfs as the directory of segments.");
-      }
-      if (queue->segment_->retired()) queue->segment_->unlink_name();
-      continue;
-    }
+    if (!queue->join()) continue;  // its last leaver was faster, or another file has its name
     if (created) return queue;
     queue->reap();
     // A queue that is shut down and drained is finished: the next to come, when nobody is attached, starts a new one.
-    if (queue->is_shut() && queue->retire(queue->drops())) {
-      queue->segment_->unlink_name();
-      continue;
-    }
+    // The name of what is retired goes as it is opened again.
+    if (queue->is_shut() && queue->retire(queue->drops())) continue;
     if (create == Create::kExclusive) {
       throw SegmentFailure("ERR_QUEUE_EXISTS", "the queue " + options.name + " exists already");
     }
     return queue;
   }
+  throw SegmentFailure("ERR_SEGMENT_UNSUPPORTED",
+                       "the name of segment " + options.name +
+                           " leads to another file each time it is opened. Use a tmpfs, ext4, xfs or btrfs as the "
+                           "directory of segments.");
 }
 
 std::unique_ptr<Queue> Queue::inspect(std::unique_ptr<Segment> segment) {

@@ -1,4 +1,4 @@
-// What the platforms do differently about files in shared memory.
+// What the platforms do differently about files in shared memory, and about pipes.
 #pragma once
 
 #include <cstddef>
@@ -32,5 +32,8 @@ int allocate(int fd, uint64_t bytes);
 /// Whether every byte of the file has room: one that has none ends who touches it by SIGBUS where none is left. True
 /// where the system cannot say.
 bool is_allocated(const struct stat& info);
+
+/// A pipe whose ends do not block, nor go to a program that is executed. 0; else -1 and errno.
+int open_pipe(int ends[2]);
 
 }  // namespace sage::platform

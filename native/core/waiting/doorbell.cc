@@ -16,6 +16,7 @@
 #include <set>
 #include <vector>
 
+#include "core/os/platform.h"
 #include "core/os/process.h"
 #include "core/segment/failures.h"
 
@@ -126,11 +127,7 @@ std::unique_ptr<Doorbell> Doorbell::make(const std::string& directory, const Aud
     if (errno != EEXIST && errno != ENOENT) break;
   }
   int ends[2];
-  if (pipe(ends) != 0) fail_resources("make the doorbell of an event loop", errno);
-  for (const int end : ends) {
-    fcntl(end, F_SETFD, FD_CLOEXEC);
-    fcntl(end, F_SETFL, O_NONBLOCK);
-  }
+  if (platform::open_pipe(ends) != 0) fail_resources("make the doorbell of an event loop", errno);
   bell->read_end_ = ends[0];
   bell->write_end_ = ends[1];
   return bell;

@@ -1,6 +1,5 @@
 #include "core/waiting/watcher.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <system_error>
 
 #include "core/os/nudges.h"
+#include "core/os/platform.h"
 #include "core/os/process.h"
 #include "core/waiting/waiters.h"
 
@@ -66,11 +66,7 @@ struct Watcher::Run {
   /// Where no descriptor is left, the thread looks every kPollMs, and tries again.
   void open_pipe() {
     int ends[2] = {-1, -1};
-    if (pipe(ends) != 0) return;
-    for (const int end : ends) {
-      fcntl(end, F_SETFD, FD_CLOEXEC);
-      fcntl(end, F_SETFL, O_NONBLOCK);
-    }
+    if (platform::open_pipe(ends) != 0) return;
     pipe_read = ends[0];
     pipe_write = ends[1];
   }
@@ -109,7 +105,6 @@ bool Watcher::is_paused() { return paused.load(std::memory_order_acquire); }
 /// False: the system gives no thread.
 bool Watcher::start() {
   run_ = std::make_unique<Run>();
-  run_->open_pipe();  // not in the thread: beside it this one may execute a program, which would inherit it
   run_->nudges = open_nudges();
   run_->missed = !clients_.empty();
   for (Client* client : clients_) listen(client);

@@ -77,4 +77,6 @@ bool is_allocated(const struct stat& info) {
   return static_cast<uint64_t>(info.st_blocks) * kStatBlock >= static_cast<uint64_t>(info.st_size);
 }
 
+int open_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
+
 }  // namespace sage::platform

@@ -60,4 +60,14 @@ int allocate(int fd, uint64_t bytes) {
 // What was reserved and never written counts among the blocks on some of its file systems only.
 bool is_allocated(const struct stat&) { return true; }
 
+// There is no pipe2(): a program that another thread executes between these calls has them, and cannot know it.
+int open_pipe(int ends[2]) {
+  if (pipe(ends) != 0) return -1;
+  for (int index = 0; index < 2; ++index) {
+    fcntl(ends[index], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[index], F_SETFL, O_NONBLOCK);
+  }
+  return 0;
+}
+
 }  // namespace sage::platform
