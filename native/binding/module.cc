@@ -3,6 +3,7 @@
 
 #include "binding/hot_calls.h"
 #include "core/errors.h"
+#include "core/os/platform.h"
 
 namespace sage_binding {
 namespace {
@@ -156,6 +157,12 @@ Napi::Value sweep_bells(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), sage::Doorbell::sweep(Segment::directory()));
 }
 
+/// keepFreedMemory(): memory that the collector gives back is there for the next items.
+Napi::Value keep_freed_memory(const Napi::CallbackInfo& info) {
+  sage::platform::keep_freed_memory();
+  return info.Env().Undefined();
+}
+
 /// numbers(): those of this side that lib/transports/shm/addon.ts and lib/codec/codec-ids.ts have too, by their names
 /// there.
 Napi::Value numbers(const Napi::CallbackInfo& info) {
@@ -207,6 +214,7 @@ Napi::Object initialise(Napi::Env env, Napi::Object exports) {
   exports["createBell"] = Napi::Function::New(env, create_bell, "createBell");
   exports["sweepBells"] = Napi::Function::New(env, sweep_bells, "sweepBells");
   exports["closeBell"] = Napi::Function::New(env, close_bell, "closeBell");
+  exports["keepFreedMemory"] = Napi::Function::New(env, keep_freed_memory, "keepFreedMemory");
   exports["numbers"] = Napi::Function::New(env, numbers, "numbers");
   exports["directory"] = Segment::directory();
   exports["layoutVersion"] = sage::kLayoutVersion;

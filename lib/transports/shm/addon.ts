@@ -210,6 +210,8 @@ export interface Addon {
   closeBell(bell: number): void;
   /** Removes doorbells that nobody listens to; how many. */
   sweepBells(): number;
+  /** malloc keeps more of what is freed for what is allocated next. */
+  keepFreedMemory(): void;
   /** Constants of the native side by their names here, so that a test can hold both to the same. */
   numbers(): Record<string, number>;
   readonly directory: string;

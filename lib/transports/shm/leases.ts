@@ -17,6 +17,7 @@ import {
 } from './addon';
 import type { NativeEntry } from './addon';
 import type { Holder } from './holder';
+import { itemMemory } from './item-memory';
 import type { NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { refuseGet } from './status-errors';
@@ -32,7 +33,7 @@ export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): 
   const codec = registers[REGISTER_CODEC]!;
   const deliveries = registers[REGISTER_DELIVERIES]!;
   const crashes = registers[REGISTER_CRASHES]!;
-  const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
+  const bytes = itemMemory(registers[REGISTER_LENGTH]!);
   native(() => entry.copyLease(id, bytes));
   let open = true;
   const end = (acknowledge: boolean): void => {
@@ -147,7 +148,7 @@ export function lendEncoded(
       deliveries.push(registers[REGISTER_DELIVERIES]!);
       crashes.push(registers[REGISTER_CRASHES]!);
       if (used + length > data.length) {
-        const larger = Buffer.allocUnsafeSlow(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
+        const larger = itemMemory(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
         larger.set(data.subarray(0, used));
         data = larger;
       }

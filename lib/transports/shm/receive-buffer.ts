@@ -21,6 +21,7 @@ import type { NativeEntry } from './addon';
 import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
 import { forbidTransfer } from '../../util/shared-memory';
+import { itemMemory } from './item-memory';
 import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
 
@@ -43,7 +44,7 @@ export class ReceiveBuffer {
   }
 
   private renew(): void {
-    this.buffer = Buffer.allocUnsafeSlow(POOL_BYTES);
+    this.buffer = itemMemory(POOL_BYTES);
     this.memory = this.buffer.buffer;
     forbidTransfer(this.memory);
     this.offset = 0;
@@ -83,7 +84,7 @@ export class ReceiveBuffer {
     const { registers } = entry;
     const codec = registers[REGISTER_CODEC]!;
     const hand = registers[REGISTER_HELD]!;
-    const bytes = Buffer.allocUnsafeSlow(registers[REGISTER_LENGTH]!);
+    const bytes = itemMemory(registers[REGISTER_LENGTH]!);
     native(() => entry.copyFirst(hand, bytes));
     try {
       const value = decodeItem(codec, bytes) as T;
@@ -140,7 +141,7 @@ export class ReceiveBuffer {
 
   /** The bytes of a lease that did not fit into the receive buffer. */
   private copyLeased(): Buffer {
-    const bytes = Buffer.allocUnsafeSlow(this.entry.registers[REGISTER_LENGTH]!);
+    const bytes = itemMemory(this.entry.registers[REGISTER_LENGTH]!);
     native(() => this.entry.copyLease(this.entry.registers[REGISTER_LEASE_IDS]!, bytes));
     return bytes;
   }

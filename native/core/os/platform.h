@@ -1,4 +1,4 @@
-// What the platforms do differently about files in shared memory, and about pipes.
+// What the platforms do differently about files in shared memory, pipes and memory.
 #pragma once
 
 #include <cstddef>
@@ -35,5 +35,9 @@ bool is_allocated(const struct stat& info);
 
 /// A pipe whose ends do not block, nor go to a program that is executed. 0; else -1 and errno.
 int open_pipe(int ends[2]);
+
+/// From here on malloc keeps more of the process's memory that is free, for what is allocated next, where it would have
+/// returned it to the system.
+void keep_freed_memory();
 
 }  // namespace sage::platform

@@ -79,4 +79,19 @@ bool is_allocated(const struct stat& info) {
 
 int open_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC | O_NONBLOCK); }
 
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  // Its thresholds follow the largest block with a mapping of its own that was ever freed: up to that size blocks come
+  // from the heap, whose end is returned only where twice as much is free. Thresholds that the user set stay.
+  constexpr size_t kLargestBlock = 4 * 1024 * 1024 * sizeof(long);
+  static const bool done = [] {
+    // Of which nothing is touched. Volatile, or the compiler leaves both calls out.
+    void* volatile block = std::malloc(kLargestBlock - 2 * static_cast<size_t>(sysconf(_SC_PAGESIZE)));
+    std::free(block);
+    return true;
+  }();
+  static_cast<void>(done);
+#endif
+}
+
 }  // namespace sage::platform

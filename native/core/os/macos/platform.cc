@@ -70,4 +70,6 @@ int open_pipe(int ends[2]) {
   return 0;
 }
 
+void keep_freed_memory() {}
+
 }  // namespace sage::platform
