@@ -2,7 +2,7 @@
 import { viewOf } from '../../util/buffer-view';
 import { syncDispose } from '../../util/dispose';
 import { ItemTooLargeError, QueueFullError, QueueShutDownError } from '../../errors';
-import { FULL, NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, native } from './addon';
+import { FULL, NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, fromNative, native } from './addon';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
@@ -68,9 +68,17 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
     }
     this.check();
-    // The way of most calls, without a closure that outlives it: there is room.
-    const offset = options === undefined ? native(() => this.native.claimNow(bytes, this.attachment.holder)) : FULL;
+    // The way of most calls, without a closure: there is room.
+    const offset = options === undefined ? this.claimNow(bytes) : FULL;
     return this.openClaim(bytes, offset >= 0 ? offset : this.awaitRoom(bytes, options));
+  }
+
+  private claimNow(bytes: number): number {
+    try {
+      return this.native.claimNow(bytes, this.attachment.holder);
+    } catch (error) {
+      throw fromNative(error);
+    }
   }
 
   private awaitRoom(bytes: number, options: SyncWaitOptions | undefined): number {
@@ -112,7 +120,13 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     this.claimOpen = false;
     const entry = this.native;
     if (this.memory === undefined) native(() => entry.fillClaim(claim, view));
-    if (native(() => entry.commit(claim)) === SHUT)
+    let status: number;
+    try {
+      status = entry.commit(claim);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    if (status === SHUT)
       throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
   }
 
