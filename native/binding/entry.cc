@@ -262,7 +262,7 @@ Napi::Array attached_list(Napi::Env env, const sage::Queue& queue) {
 }
 
 void Entry::leave(uint32_t holder) {
-  claims.remove_all_of(holder, [&](const sage::Item& item) { queue->abort(item); });
+  if (claims.has(holder)) queue->abort(claims.take(holder));
   hands.remove_all_of(holder, [&](sage::Hand& hand) { hand.requeue_all(*queue); });
   leases.remove_all_of(holder, [&](const sage::Item& item) { queue->release_lease(item); });
 }

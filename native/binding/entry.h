@@ -18,12 +18,19 @@ namespace sage_binding {
 /// What a call returns when it returns no count or length. lib/transports/shm/addon.ts has the same numbers.
 enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLarge = -5, kProducerLost = -6 };
 
-/// Words that a call leaves for JavaScript to read, in an Int32Array of its own. kHeld: the number of a claim, or of a
-/// hand.
-enum Register : uint32_t { kCodec = 0, kLength = 1, kDeliveries = 2, kHeld = 3, kCrashes = 4, kTable = 8 };
-
-/// In place of a hand's number; no hand has it.
-constexpr int32_t kNoHand = -1;
+/// Words that a call leaves for JavaScript to read, in an Int32Array of its own. kHeld: the number of a hand. kHolder
+/// and kLength: what the shortest calls find there, since to read a number out of an argument takes as long as the core
+/// does.
+enum Register : uint32_t {
+  kCodec = 0,
+  kLength = 1,
+  kDeliveries = 2,
+  kHeld = 3,
+  kCrashes = 4,
+  kHolder = 5,
+  kOffset = 6,
+  kTable = 8
+};
 
 /// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
 constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
@@ -42,7 +49,7 @@ struct Entry {
   const uint8_t* send_buffer = nullptr;
   uint32_t send_bytes = 0;
 
-  OwnedTable<sage::Item> claims;  // to be filled
+  OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>
       hands;  // taken, and not acked yet: read in place, decoded, or too large for the receive buffer
   OwnedTable<sage::Item> leases;

@@ -120,38 +120,58 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// takeBatch(max, waitMs, holder, done): takes items to be read in place; offsets into the mapping and lengths in the
-/// registers from kTable on, and the hand they are in. The count or a status. ackFirst() and endHand() follow. Before
-/// that it acks what is left in the hand `done`, unless that is kNoHand: who reads on crosses over once an item.
+/// Takes items to be read in place into the empty hand `id`; offsets into the mapping and lengths in the registers from
+/// kTable on. How many; or a status, and the hand has ended.
+int32_t take_in_place(Entry& entry, uint32_t id, uint32_t max) {
+  Hand& hand = entry.hands.at(id);
+  const Outcome outcome = hand.take(*entry.queue, max);
+  if (outcome != Outcome::kOk) {
+    entry.hands.remove(id);
+    return status_of(outcome);
+  }
+  const uint32_t taken = hand.left();
+  for (uint32_t index = 0; index < taken; ++index) {
+    const Item& item = hand.items()[index];
+    entry.registers[kTable + 2 * index] =
+        static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
+    entry.registers[kTable + 2 * index + 1] = static_cast<int32_t>(item.length);
+  }
+  entry.registers[kHeld] = static_cast<int32_t>(id);
+  return static_cast<int32_t>(taken);
+}
+
+/// takeBatch(max, waitMs, holder): how many items may be read in place, or a status. They are in the hand of kHeld;
+/// ackFirst(), takeNext() and endHand() follow.
 napi_value take_batch(napi_env env, napi_callback_info info) {
-  const Call<4> call(env, info);
+  const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     const uint32_t max = std::min(call.number(env, 0), sage::kMaxBatch);
-    const uint32_t done = call.number(env, 3);
-    if (Hand* last = hand_of(entry, done); last != nullptr) {
-      last->ack_all(*entry.queue);
-      entry.hands.remove(done);
+    const uint32_t holder = call.number(env, 2);
+    return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 1),
+                                     [&] { return take_in_place(entry, entry.hands.add(holder), max); }));
+  });
+}
+
+/// takeNext(): acks what is left in the hand of kHeld, and takes up to kLength items into it, if there are any now.
+/// Nothing, and how many in kLength; or a status, and the hand has ended. So who reads on crosses over once an item.
+napi_value take_next(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.entry, [&] {
+    Entry& entry = *call.entry;
+    const uint32_t id = call.left_in(kHeld);
+    const uint32_t max = std::min(call.left_in(kLength), sage::kMaxBatch);
+    Hand* hand = hand_of(entry, id);
+    if (hand == nullptr) return integer(env, kEmpty);
+    hand->ack_all(*entry.queue);
+    if (max == 0) {
+      entry.hands.remove(id);
+      return integer(env, kEmpty);
     }
-    if (max == 0) return integer(env, 0);
-    return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 1), [&]() -> int32_t {
-                     const uint32_t id = entry.hands.add(call.number(env, 2));
-                     Hand& hand = entry.hands.at(id);
-                     const Outcome outcome = hand.take(*entry.queue, max);
-                     if (outcome != Outcome::kOk) {
-                       entry.hands.remove(id);
-                       return status_of(outcome);
-                     }
-                     const uint32_t taken = hand.left();
-                     for (uint32_t index = 0; index < taken; ++index) {
-                       const Item& item = hand.items()[index];
-                       entry.registers[kTable + 2 * index] =
-                           static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
-                       entry.registers[kTable + 2 * index + 1] = static_cast<int32_t>(item.length);
-                     }
-                     entry.registers[kHeld] = static_cast<int32_t>(id);
-                     return static_cast<int32_t>(taken);
-                   }));
+    const int32_t taken = take_in_place(entry, id, max);
+    if (taken < 0) return integer(env, taken);
+    entry.registers[kLength] = taken;
+    return kDone;
   });
 }
 
@@ -170,16 +190,16 @@ napi_value copy_first(napi_env env, napi_callback_info info) {
   });
 }
 
-/// ackFirst(hand): the first item is done with; with the last one the hand ends.
+/// ackFirst(): the first item of the hand of kHeld is done with; with the last one the hand ends.
 napi_value ack_first(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
+  const Call<0> call(env, info);
   return guarded(env, call.entry, [&] {
-    const uint32_t id = call.number(env, 0);
+    const uint32_t id = call.left_in(kHeld);
     Hand* hand = hand_of(*call.entry, id);
-    if (hand == nullptr) return integer(env, 0);
+    if (hand == nullptr) return kDone;
     hand->ack_first(*call.entry->queue);
     if (hand->empty()) call.entry->hands.remove(id);
-    return integer(env, 0);
+    return kDone;
   });
 }
 
@@ -345,6 +365,7 @@ void add_gets(napi_env env, napi_value object, Entry* entry) {
                 {"getNow", get_now},
                 {"getMany", get_many},
                 {"takeBatch", take_batch},
+                {"takeNext", take_next},
                 {"copyFirst", copy_first},
                 {"ackFirst", ack_first},
                 {"endHand", end_hand},

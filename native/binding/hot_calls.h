@@ -25,6 +25,9 @@ inline napi_value integer(napi_env env, int32_t value) {
   return result;
 }
 
+/// What a call returns that did what it was asked for and has nothing else to say: to make a number takes longer.
+constexpr napi_value kDone = nullptr;
+
 /// The arguments of one call on an entry.
 template <size_t Count>
 struct Call {
@@ -47,6 +50,8 @@ struct Call {
     napi_get_value_double(env, arguments[index], &value);
     return value;
   }
+  /// A word that JavaScript left for the call.
+  uint32_t left_in(Register word) const { return static_cast<uint32_t>(entry->registers[word]); }
 };
 
 /// Runs `body`, and turns a failure of the core into a JavaScript exception.

@@ -1,8 +1,9 @@
-// What the handles of one entry hold, by number: a number is used again once it is free.
+// What the handles of one entry hold: many things by number, where a number is used again once it is free, or one each.
 #pragma once
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -73,6 +74,39 @@ class OwnedTable {
   std::deque<Place> places_;
   std::vector<uint32_t> free_;
   std::vector<uint32_t> counts_;  // by holder
+};
+
+/// At most one thing of each holder.
+template <class T>
+class OneEach {
+ public:
+  bool has(uint32_t holder) const { return holder < things_.size() && things_[holder].has_value(); }
+
+  /// Throws std::logic_error where that holder has one.
+  void check_free(uint32_t holder) const {
+    if (has(holder)) throw std::logic_error("one is held already");
+  }
+  void set(uint32_t holder, const T& thing) {
+    if (holder >= things_.size()) things_.resize(holder + 1);
+    things_[holder] = thing;
+  }
+
+  /// Throws std::out_of_range where that holder has none.
+  const T& at(uint32_t holder) const {
+    if (!has(holder)) throw std::out_of_range("nothing is held");
+    return *things_[holder];
+  }
+  /// Removes it, too.
+  T take(uint32_t holder) {
+    const T thing = at(holder);
+    things_[holder].reset();
+    return thing;
+  }
+
+  void clear() { things_.clear(); }
+
+ private:
+  std::vector<std::optional<T>> things_;  // by holder
 };
 
 }  // namespace sage_binding

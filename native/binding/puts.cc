@@ -98,38 +98,40 @@ napi_value put_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// One attempt at room for a raw item: where it lies in the mapping, in bytes, or a status. Its number is in the
-/// registers; commit() or abort() follows.
-int32_t claim_once(Entry& entry, double bytes, uint32_t holder) {
-  if (too_large(entry, static_cast<uint64_t>(bytes))) return kTooLarge;
+/// One attempt at room for a raw item: 0, and in the registers where it lies in the mapping; or a status. commit() or
+/// abort() follows.
+int32_t claim_once(Entry& entry, uint64_t bytes, uint32_t holder) {
+  if (too_large(entry, bytes)) return kTooLarge;
+  entry.claims.check_free(holder);
   Item item;
   const Outcome outcome = entry.queue->claim(static_cast<uint32_t>(bytes), kRawCodec, &item);
   if (outcome != Outcome::kOk) return status_of(outcome);
-  const uint32_t id = entry.claims.add(holder);
-  entry.claims.at(id) = item;
-  entry.registers[kHeld] = static_cast<int32_t>(id);
-  return static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
+  entry.claims.set(holder, item);
+  entry.registers[kOffset] = static_cast<int32_t>(entry.queue->data(item) - entry.queue->segment().payload());
+  return 0;
 }
 
-/// claim(bytes, waitMs, holder): where the room for a raw item lies in the mapping, or a status.
+/// claim(bytes, waitMs, holder): room for a raw item, or a status.
 napi_value claim(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
-    const double bytes = call.real(env, 0);
+    const auto bytes = static_cast<uint64_t>(call.real(env, 0));
     const uint32_t holder = call.number(env, 2);
     return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 1),
                                      [&] { return claim_once(*call.entry, bytes, holder); }));
   });
 }
 
-/// claimNow(bytes, holder): claim() without waiting.
+/// claimNow(): claim() without waiting, of kLength bytes for kHolder; nothing where there is room.
 napi_value claim_now(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
-  return guarded(env, call.entry,
-                 [&] { return integer(env, claim_once(*call.entry, call.real(env, 0), call.number(env, 1))); });
+  const Call<0> call(env, info);
+  return guarded(env, call.entry, [&] {
+    const int32_t status = claim_once(*call.entry, call.left_in(kLength), call.left_in(kHolder));
+    return status == 0 ? kDone : integer(env, status);
+  });
 }
 
-/// fillClaim(claim, bytes): copies them in, where no view of the mapping can be had.
+/// fillClaim(holder, bytes): copies them into its claim, where no view of the mapping can be had.
 napi_value fill_claim(napi_env env, napi_callback_info info) {
   const Call<2> call(env, info);
   return guarded(env, call.entry, [&] {
@@ -142,22 +144,22 @@ napi_value fill_claim(napi_env env, napi_callback_info info) {
   });
 }
 
-/// commit(claim): 0, or kShut where the queue drops what is put.
+/// commit(): the claim of kHolder. Nothing, or kShut where the queue drops what is put.
 napi_value commit(napi_env env, napi_callback_info info) {
-  const Call<1> call(env, info);
+  const Call<0> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const Item item = entry.claims.take(call.number(env, 0));
+    const Item item = entry.claims.take(call.left_in(kHolder));
     if (!entry.queue->drops()) {
       entry.queue->commit(item);
-      return integer(env, 0);
+      return kDone;
     }
     entry.queue->abort(item);
     return integer(env, kShut);
   });
 }
 
-/// abort(claim)
+/// abort(holder): its claim.
 napi_value abort_claim(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.entry, [&] {

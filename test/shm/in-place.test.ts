@@ -1,4 +1,4 @@
-import { QueueDescriptor } from '../../lib';
+import { QueueDescriptor, registerCodec } from '../../lib';
 import type { SageOptions } from '../../lib';
 import { attachSage, describeQueue, errorOf, run, start } from './child';
 
@@ -250,4 +250,91 @@ test('a claim that ends after the queue was shut down at once says that it was d
   expect(error.code).toBe('ERR_QUEUE_SHUT_DOWN');
   expect((await queue.stats()).usedBytes).toBe(0);
   queue.closeSync();
+});
+
+describe('what is served after a wait', () => {
+  const numbered = (item: Uint8Array): [number, number] => [item.length, item[0]!];
+
+  test('does not change which items consumeSync reads', async () => {
+    const descriptor = make();
+    const queue = attachSage<Buffer>(descriptor);
+    const waiting = queue.getMany(3);
+    const child = start(
+      `const queue = open(); queue.putManySync(Array.from({ length: 6 }, (_, index) => Buffer.alloc(1000, index + 1))); queue.closeSync();`,
+      descriptor,
+    );
+    const seen: [number, number][] = [];
+    expect(queue.consumeSync((view) => void seen.push(numbered(view)), 2, { timeoutMs: 20_000 })).toBe(2);
+    const others = [...(await waiting), ...queue.getManySync(9)].map(numbered);
+    expect(seen).toHaveLength(2);
+    expect([...seen, ...others].sort()).toEqual([1, 2, 3, 4, 5, 6].map((number) => [1000, number]));
+    await child.clean();
+    queue.closeSync();
+  });
+
+  test('does not change which claim is filled and committed', async () => {
+    const descriptor = make({ maxsize: 3 });
+    const queue = attachSage<Buffer>(descriptor);
+    const waiting = queue.getMany(2);
+    queue.putManySync([1, 2, 3].map((number) => Buffer.alloc(100, number)));
+    const child = start(`const queue = open(); queue.getSync(); queue.closeSync();`, descriptor);
+    const claim = queue.claimSync(100, { timeoutMs: 20_000 });
+    claim.bytes.fill(4);
+    claim.commit();
+    expect((await waiting).map(numbered)).toEqual([2, 3].map((number) => [100, number]));
+    expect(numbered(queue.getSync())).toEqual([100, 4]);
+    await child.clean();
+    expect(await queue.stats()).toMatchObject({ usedBytes: 0, qsize: 0 });
+    queue.closeSync();
+  });
+
+  test('cannot, where its codec claims or consumes by the same handle', async () => {
+    const text = (bytes: Uint8Array): string => String(Buffer.from(bytes));
+    let nested: (() => unknown) | undefined;
+    const refused: unknown[] = [];
+    const encode = (value: unknown): Buffer => Buffer.from(value as string);
+    const decode = (bytes: Uint8Array): string => {
+      try {
+        nested?.();
+      } catch (error) {
+        refused.push(error);
+      }
+      return text(bytes);
+    };
+    registerCodec({ name: 'curious', id: 78, encode, decode });
+    const descriptor = make({ maxsize: 3, codec: 'curious' });
+    const queue = attachSage<unknown>(descriptor);
+    const program = `sq.registerCodec({ name: 'curious', id: 78, encode: Buffer.from, decode: String }); const queue = open();`;
+
+    nested = () => queue.consumeSync(() => {}, 1, { block: false });
+    let waiting = queue.get();
+    const putter = start(`${program} queue.putManySync(['a', 'b', 'c']); queue.closeSync();`, descriptor);
+    const seen: string[] = [];
+    expect(queue.consumeSync((view) => void seen.push(text(view)), 1, { timeoutMs: 20_000 })).toBe(1);
+    expect([...seen, await waiting]).toEqual(['a', 'b']);
+    expect(refused.splice(0)).toEqual([expect.any(TypeError)]);
+    await putter.clean();
+
+    nested = undefined;
+    expect(queue.getSync()).toBe('c');
+    waiting = queue.get();
+    queue.putManySync(['d', 'e', 'f']);
+    // Another handle of this thread may: where its room lies is not where the first claim's does.
+    const other = attachSage<unknown>(descriptor);
+    nested = () => {
+      other.claimSync(1, { block: false }).abort();
+      queue.claimSync(1, { block: false });
+    };
+    const getter = start(`${program} queue.getSync(); queue.closeSync();`, descriptor);
+    const claim = queue.claimSync(1, { timeoutMs: 20_000 });
+    nested = undefined;
+    claim.bytes.set(Buffer.from('g'));
+    claim.commit();
+    expect(await waiting).toBe('e');
+    expect(refused).toEqual([expect.any(TypeError)]);
+    expect([queue.getSync(), text(queue.getSync() as Buffer)]).toEqual(['f', 'g']);
+    await getter.clean();
+    other.closeSync();
+    queue.closeSync();
+  });
 });

@@ -19,13 +19,14 @@ export const PRODUCER_LOST = -6;
 export const REGISTER_CODEC = 0;
 export const REGISTER_LENGTH = 1;
 export const REGISTER_DELIVERIES = 2;
-/** The number of a claim, or of the hand in which items are. */
+/** The number of the hand in which items are. */
 export const REGISTER_HELD = 3;
 export const REGISTER_CRASHES = 4;
+/** For the calls that have no arguments. */
+export const REGISTER_HOLDER = 5;
+/** Of a claim's room, in `mapping()`. */
+export const REGISTER_OFFSET = 6;
 export const REGISTER_TABLE = 8;
-
-/** In place of a hand's number. */
-export const NO_HAND = -1;
 
 /** Items that one call moves at most. */
 export const MAX_BATCH = 64;
@@ -58,15 +59,15 @@ export interface NativeEntry {
   putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
   putMany(items: readonly Uint8Array[], from: number, count: number, codecs: Uint8Array, waitMs: number): number;
-  /** For a raw item: offset of the room in `mapping()`, or a status. The claim's number is in REGISTER_HELD. */
+  /** Room for a raw item, at REGISTER_OFFSET: 0, or a status. A holder has one claim at a time. */
   claim(bytes: number, waitMs: number, holder: number): number;
-  /** claim() without waiting. */
-  claimNow(bytes: number, holder: number): number;
+  /** claim() without waiting, of REGISTER_LENGTH bytes for REGISTER_HOLDER. Nothing, or a status. */
+  claimNow(): number | undefined;
   /** Copies the bytes into the claim's room, where `mapping()` has none to show. */
-  fillClaim(claim: number, bytes: Uint8Array): void;
-  /** 0, or SHUT: the queue drops what is put. The claim has ended. */
-  commit(claim: number): number;
-  abort(claim: number): void;
+  fillClaim(holder: number, bytes: Uint8Array): void;
+  /** The claim of REGISTER_HOLDER has ended. Nothing, or SHUT: the queue drops what is put. */
+  commit(): number | undefined;
+  abort(holder: number): void;
   /** Length of the item, now at `offset` of the receive buffer, or a status. LARGE: it is in the hand of REGISTER_HELD. */
   get(offset: number, waitMs: number, holder: number): number;
   /** get() without waiting. */
@@ -77,13 +78,18 @@ export interface NativeEntry {
    */
   getMany(offset: number, max: number, waitMs: number, holder: number): number;
   /**
-   * How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in a hand. Before that what is
-   * left in the hand `done` is done with, unless it is NO_HAND.
+   * How many items may be read in place; (offset in the mapping, length) pairs from REGISTER_TABLE on. They are in the hand of REGISTER_HELD. Or
+   * a status.
    */
-  takeBatch(max: number, waitMs: number, holder: number, done: number): number;
+  takeBatch(max: number, waitMs: number, holder: number): number;
+  /**
+   * What is left in the hand of REGISTER_HELD is done with, and up to REGISTER_LENGTH others are in it, where there are any: nothing, and how many in
+   * REGISTER_LENGTH. Or a status, and the hand has ended.
+   */
+  takeNext(): number | undefined;
   copyFirst(hand: number, into: Uint8Array): void;
-  /** With the last item the hand ends. */
-  ackFirst(hand: number): void;
+  /** Of the hand of REGISTER_HELD, which ends with its last item. */
+  ackFirst(): void;
   /** The first `done` items are done with, the others go back. */
   endHand(hand: number, done: number): void;
   peek(): Buffer | undefined;
@@ -237,6 +243,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   commit: undefined,
   abort: undefined,
   takeBatch: undefined,
+  takeNext: undefined,
   copyFirst: undefined,
   ackFirst: undefined,
   endHand: undefined,

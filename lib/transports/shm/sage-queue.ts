@@ -2,7 +2,18 @@
 import { viewOf } from '../../util/buffer-view';
 import { syncDispose } from '../../util/dispose';
 import { ItemTooLargeError, QueueFullError, QueueShutDownError } from '../../errors';
-import { FULL, NO_HAND, REGISTER_HELD, REGISTER_TABLE, SHUT, TOO_LARGE, MAX_BATCH, fromNative, native } from './addon';
+import {
+  MAX_BATCH,
+  REGISTER_HELD,
+  REGISTER_HOLDER,
+  REGISTER_LENGTH,
+  REGISTER_OFFSET,
+  REGISTER_TABLE,
+  SHUT,
+  TOO_LARGE,
+  fromNative,
+  native,
+} from './addon';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
@@ -13,12 +24,15 @@ import { emptyError, refuseGet, takesNoMore } from './status-errors';
 /** A view of the mapping keeps its handle, so that the memory under it is not another one's because a queue was forgotten. */
 const owners = new WeakMap<ArrayBuffer, Holder>();
 
+/** What a register holds. */
+const LARGEST_WORD = 2 ** 31 - 1;
+
 const noRoom = (): QueueFullError => new QueueFullError('The queue has no room for the claim (items or bytes).');
 
 /** The handle, to its claim. */
 interface Claimant extends Holder {
-  commitClaim(claim: number, view: Buffer): void;
-  abortClaim(claim: number): void;
+  commitClaim(view: Buffer): void;
+  abortClaim(): void;
 }
 
 class OpenClaim implements Claim {
@@ -26,7 +40,6 @@ class OpenClaim implements Claim {
 
   constructor(
     private readonly queue: Claimant,
-    private readonly number: number,
     private readonly view: Buffer,
   ) {}
 
@@ -39,13 +52,13 @@ class OpenClaim implements Claim {
     this.queue.check();
     if (!this.open) throw new TypeError('The claim has ended already.');
     this.open = false;
-    this.queue.commitClaim(this.number, this.view);
+    this.queue.commitClaim(this.view);
   }
 
   abort(): void {
     if (!this.open) return;
     this.open = false;
-    this.queue.abortClaim(this.number);
+    this.queue.abortClaim();
   }
 
   [syncDispose](): void {
@@ -57,8 +70,9 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   private claimOpen = false;
   private consuming = false;
   private memory: ArrayBuffer | undefined;
-  /** Of the run that a handler is at: the handler may use this queue too, and the registers with it. */
+  /** Of the run that a handler is at: (offset, length) pairs, and its hand. The handler may use this queue too, and the registers with it. */
   private readonly run = new Int32Array(2 * MAX_BATCH);
+  private hand = 0;
 
   claimSync(bytes: number, options?: SyncWaitOptions): Claim {
     if (!Number.isSafeInteger(bytes) || bytes < 0) {
@@ -69,26 +83,41 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     }
     this.check();
     // The way of most calls, without a closure: there is room.
-    const offset = options === undefined ? this.claimNow(bytes) : FULL;
-    return this.openClaim(bytes, offset >= 0 ? offset : this.awaitRoom(bytes, options));
+    const isRoom = options === undefined && bytes <= LARGEST_WORD && this.claimNow(bytes) === undefined;
+    const offset = isRoom ? this.native.registers[REGISTER_OFFSET]! : this.awaitRoom(bytes, options);
+    this.claimOpen = true;
+    const memory = this.bytesInPlace();
+    // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
+    return new OpenClaim(this, memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes));
   }
 
-  private claimNow(bytes: number): number {
+  /** A status, where there is no room now. */
+  private claimNow(bytes: number): number | undefined {
+    const { registers } = this.native;
+    registers[REGISTER_LENGTH] = bytes;
+    registers[REGISTER_HOLDER] = this.attachment.holder;
     try {
-      return this.native.claimNow(bytes, this.attachment.holder);
+      return this.native.claimNow();
     } catch (error) {
       throw fromNative(error);
     }
   }
 
+  /** Where the room lies. After the wait others are served, which may run a codec that uses this handle. */
   private awaitRoom(bytes: number, options: SyncWaitOptions | undefined): number {
-    return block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
+    this.claimOpen = true;
+    try {
+      return block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
+    } catch (error) {
+      this.claimOpen = false;
+      throw error;
+    }
   }
 
   /** Where the room lies. Undefined: there is none yet. */
   private tryClaim(bytes: number, waitMs: number): number | undefined {
     const status = native(() => this.native.claim(bytes, waitMs, this.attachment.holder));
-    if (status >= 0) return status;
+    if (status === 0) return this.native.registers[REGISTER_OFFSET]!;
     if (status === SHUT) throw takesNoMore();
     if (status === TOO_LARGE) {
       throw new ItemTooLargeError(
@@ -96,15 +125,6 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       );
     }
     return undefined;
-  }
-
-  private openClaim(bytes: number, offset: number): Claim {
-    const claim = this.native.registers[REGISTER_HELD]!;
-    this.claimOpen = true;
-    const memory = this.bytesInPlace();
-    // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
-    const view = memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes);
-    return new OpenClaim(this, claim, view);
   }
 
   /** The mapping, asked for once. */
@@ -116,24 +136,26 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   }
 
   /** @internal for its claim alone, while the handle is open */
-  commitClaim(claim: number, view: Buffer): void {
+  commitClaim(view: Buffer): void {
     this.claimOpen = false;
-    const entry = this.native;
-    if (this.memory === undefined) native(() => entry.fillClaim(claim, view));
-    let status: number;
+    const { native: entry } = this;
+    const { holder } = this.attachment;
+    let status: number | undefined;
     try {
-      status = entry.commit(claim);
+      if (this.memory === undefined) entry.fillClaim(holder, view);
+      entry.registers[REGISTER_HOLDER] = holder;
+      status = entry.commit();
     } catch (error) {
       throw fromNative(error);
     }
-    if (status === SHUT)
+    if (status !== undefined)
       throw new QueueShutDownError('The queue was shut down at once: the claim is dropped with what lay in it.');
   }
 
   /** @internal for its claim alone */
-  abortClaim(claim: number): void {
+  abortClaim(): void {
     this.claimOpen = false;
-    if (!this.closed) native(() => this.native.abort(claim));
+    if (!this.closed) native(() => this.native.abort(this.attachment.holder));
   }
 
   /** What is left of views must be empty, not a window on memory that is others' now. */
@@ -151,36 +173,61 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
     let handled = 0;
-    let count = block(this, 'get', options, emptyError, (waitMs) => {
-      const status = this.takeRun(limit, waitMs, NO_HAND);
-      refuseGet(status);
-      return status > 0 ? status : undefined;
-    });
+    let count = this.awaitRun(limit, options);
     while (count > 0) {
-      const hand = this.native.registers[REGISTER_HELD]!;
-      handled += this.handleRun(handler, hand, count);
+      handled += this.handleRun(handler, count);
       if (this.closed) break;
       // That nothing more will come is for the next call to say.
-      count = this.takeRun(limit - handled, 0, hand);
+      count = this.takeNext(limit - handled);
     }
     return handled;
   }
 
-  /** The last item of the hand `done` is done with, and up to `most` others are taken: how many, or a status. */
-  private takeRun(most: number, waitMs: number, done: number): number {
-    return native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, this.attachment.holder, done));
+  /** Takes up to `most` items: how many. After the wait others are served, which may run a codec that uses this handle. */
+  private awaitRun(most: number, options: SyncWaitOptions | undefined): number {
+    this.consuming = true;
+    try {
+      return block(this, 'get', options, emptyError, (waitMs) => {
+        const { holder } = this.attachment;
+        const status = native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, holder));
+        refuseGet(status);
+        return status > 0 ? this.keepRun(status) : undefined;
+      });
+    } finally {
+      this.consuming = false;
+    }
+  }
+
+  /** The last item of the run is done with, and up to `most` others are taken: how many, or a status. */
+  private takeNext(most: number): number {
+    const { registers } = this.native;
+    registers[REGISTER_HELD] = this.hand;
+    registers[REGISTER_LENGTH] = Math.min(MAX_BATCH, most);
+    let status: number | undefined;
+    try {
+      status = this.native.takeNext();
+    } catch (error) {
+      throw fromNative(error);
+    }
+    return status ?? this.keepRun(registers[REGISTER_LENGTH]!);
+  }
+
+  /** What the registers say of a run that was taken, before anybody else uses them. */
+  private keepRun(count: number): number {
+    const { registers } = this.native;
+    const table = this.run;
+    for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
+    this.hand = registers[REGISTER_HELD]!;
+    return count;
   }
 
   /**
    * Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many were handled; the last of
    * the run is in the hand still.
    */
-  private handleRun(handler: (view: Uint8Array) => void, hand: number, count: number): number {
-    const { native: entry } = this;
+  private handleRun(handler: (view: Uint8Array) => void, count: number): number {
+    const { native: entry, run: table, hand } = this;
     const memory = this.bytesInPlace();
-    const { registers } = entry;
-    const table = this.run;
-    for (let word = 0; word < 2 * count; word++) table[word] = registers[REGISTER_TABLE + word]!;
     for (let index = 0; index < count; index++) {
       const offset = table[2 * index]!;
       const length = table[2 * index + 1]!;
@@ -203,7 +250,9 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       }
       // The handler closed the queue: this item went back, too.
       if (this.closed) return index;
-      if (index < count - 1) entry.ackFirst(hand);
+      if (index === count - 1) break;
+      entry.registers[REGISTER_HELD] = hand;
+      entry.ackFirst();
     }
     return count;
   }
