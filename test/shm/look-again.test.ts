@@ -5,18 +5,26 @@ import { describeQueue, run, start, types } from './child';
 class Loop {
   ms = 1000;
   private readonly next: (() => void)[] = [];
+  private readonly ticks: (() => void)[] = [];
 
   constructor() {
     jest.spyOn(performance, 'now').mockImplementation(() => this.ms);
+    jest.spyOn(process, 'nextTick').mockImplementation(((callback: () => void) => this.ticks.push(callback)) as never);
     jest
       .spyOn(global, 'setImmediate')
       .mockImplementation(((callback: () => void) => this.next.push(callback)) as never);
+  }
+
+  /** What comes when no promise has anything to do. */
+  tick(): void {
+    for (const callback of this.ticks.splice(0)) callback();
   }
 
   /** One turn, which takes so long. */
   turn(ms = 0): void {
     this.ms += ms;
     for (const callback of this.next.splice(0)) callback();
+    this.tick();
   }
 
   get idle(): boolean {
@@ -40,11 +48,18 @@ class Waits {
     this.look = new LookAgain(attempt, () => this.asleep++);
   }
 
+  /** A wait, as far as its look on the spot. */
+  begin(): boolean {
+    const looks = this.look.begin();
+    this.loop.tick();
+    return looks;
+  }
+
   /** A wait until it is answered or sleeps. Returns how long it looked. */
   wait(answeredAfter = Infinity): number {
     const before = this.loop.ms;
     this.answered = before + answeredAfter;
-    if (!this.look.begin()) this.asleep++;
+    if (!this.begin()) this.asleep++;
     while (!this.loop.idle) this.loop.turn(0.002);
     return this.loop.ms - before;
   }
@@ -58,13 +73,42 @@ describe('looking again before sleeping', () => {
     jest.restoreAllMocks();
   });
 
-  test('what is answered within microseconds is met on the spot', () => {
+  test('promises go before the first look, however long they take', () => {
+    expect(waits.look.begin()).toBe(true);
+    expect(waits.attempts).toBe(0);
+    waits.loop.ms += 1;
+    waits.loop.tick();
+    expect(waits.attempts).toBeGreaterThan(10);
+    waits.answered = waits.loop.ms;
+    waits.loop.turn();
+    expect([waits.asleep, waits.loop.idle]).toEqual([0, true]);
+    // It was answered 20 µs after it began to look: the next one looks too.
+    expect(waits.begin()).toBe(true);
+    waits.look.stop();
+  });
+
+  test('a wait that is over before its look takes none; the one after it has its own', () => {
     waits.look.begin();
+    waits.look.stop();
+    waits.loop.tick();
+    expect(waits.attempts).toBe(0);
+    waits.look.begin();
+    waits.look.stop();
+    waits.look.begin();
+    waits.answered = waits.loop.ms;
+    waits.loop.tick();
+    expect(waits.attempts).toBe(1);
+    waits.loop.turn();
+    expect([waits.attempts, waits.asleep, waits.loop.idle]).toEqual([1, 0, true]);
+  });
+
+  test('what is answered within microseconds is met on the spot', () => {
+    waits.begin();
     expect(waits.attempts).toBeGreaterThan(10);
     waits.look.stop();
     waits.loop.turn();
     waits.answered = waits.loop.ms + 0.01;
-    expect(waits.look.begin()).toBe(true);
+    expect(waits.begin()).toBe(true);
     expect(waits.loop.ms).toBeLessThan(waits.answered + 0.002);
     waits.loop.turn();
     expect([waits.asleep, waits.loop.idle]).toEqual([0, true]);
@@ -73,11 +117,11 @@ describe('looking again before sleeping', () => {
   test('the loop is held up by 20 µs in one turn, by however many waits', () => {
     const others = Array.from({ length: 10 }, () => new Waits(waits.loop));
     const before = waits.loop.ms;
-    for (const other of others) other.look.begin();
+    for (const other of others) other.begin();
     expect(waits.loop.ms - before).toBeLessThan(0.023);
     waits.loop.turn();
     const later = waits.loop.ms;
-    for (const other of others) other.look.begin();
+    for (const other of others) other.begin();
     expect(waits.loop.ms - later).toBeGreaterThan(0.015);
     for (const other of others) other.look.stop();
   });
@@ -100,7 +144,7 @@ describe('looking again before sleeping', () => {
   });
 
   test('one that was off its core looks no more: the core is wanted', () => {
-    waits.look.begin();
+    waits.begin();
     waits.loop.turn(1);
     waits.loop.turn();
     expect(waits.asleep).toBe(1);
@@ -108,13 +152,27 @@ describe('looking again before sleeping', () => {
   });
 
   test('a wait that ended otherwise is not looked for any more', () => {
-    waits.look.begin();
+    waits.begin();
     waits.look.stop();
     const { attempts } = waits;
     waits.loop.turn();
     waits.loop.turn();
     expect([waits.attempts, waits.asleep, waits.loop.idle]).toEqual([attempts, 0, true]);
   });
+});
+
+test('a look comes when no promise has anything to do', async () => {
+  const order: string[] = [];
+  const look = new LookAgain(
+    () => order.push('look') > 0,
+    () => order.push('asleep'),
+  );
+  await Promise.resolve();
+  look.begin();
+  for (let n = 0; n < 10; n++) await Promise.resolve();
+  order.push('promises');
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(order).toEqual(['promises', 'look']);
 });
 
 test.each(types)('%s: messages to and fro leave timers and files their turns', async (type) => {

@@ -32,6 +32,7 @@ export class LookAgain {
   private waits = 0;
   /** When the present wait began to look; undefined: none does. */
   private since: number | undefined;
+  private isBeginning = false;
   private scheduled = false;
 
   /**
@@ -46,6 +47,17 @@ export class LookAgain {
   /** A wait begins. False: it is not worth a look. Otherwise it ends by an attempt, by `sleep` or by `stop()`. */
   begin(): boolean {
     if (this.misses >= MISSES && ++this.waits % SELDOM !== 0) return false;
+    this.since = performance.now();
+    if (this.isBeginning) return true;
+    this.isBeginning = true;
+    // Promises go first: what is waited for may be the answer to something that one of them is about to put.
+    process.nextTick(this.lookOnTheSpot);
+    return true;
+  }
+
+  private readonly lookOnTheSpot = (): void => {
+    this.isBeginning = false;
+    if (this.since === undefined) return;
     const start = performance.now();
     this.since = start;
     const end = start + SPOT_MS - spentMs;
@@ -56,11 +68,10 @@ export class LookAgain {
       now = performance.now();
     }
     spend(now - start);
-    if (this.since !== start) return true; // stopped by what the attempt brought
+    if (this.since !== start) return; // stopped by what the attempt brought
     if (done) this.hit(now - start);
     else this.later();
-    return true;
-  }
+  };
 
   /** Somebody else has taken over: the bell rang, or nobody waits any more. */
   stop(): void {
