@@ -26,6 +26,9 @@ export async function endLeases(
   else for (const lease of leases) await lease.release();
 }
 
+/** What every end of a batch that is told at once returns. */
+const TOLD = Promise.resolve();
+
 export class HeldBatch<T> implements LeaseBatch<T> {
   private made: readonly Lease<T>[] | undefined;
   readonly [leaseRun]: LeaseRun;
@@ -54,11 +57,15 @@ export class HeldBatch<T> implements LeaseBatch<T> {
     return this.end(false);
   }
 
-  private async end(acknowledge: boolean): Promise<void> {
+  private end(acknowledge: boolean): Promise<void> {
     const { open } = this[leaseRun];
-    const ended = this[leaseRun].end(0, this.items.length, acknowledge);
-    if (ended !== undefined) await ended;
-    if (isTurnOver(open)) await nextTurn();
+    const inTurn = (): Promise<void> => (isTurnOver(open) ? nextTurn() : TOLD);
+    try {
+      const ended = this[leaseRun].end(0, this.items.length, acknowledge);
+      return ended === undefined ? inTurn() : Promise.resolve(ended).then(inTurn);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
   }
 }
 

@@ -231,6 +231,8 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
       }
       this.replied = true;
       for (const item of items) this.settle(item);
+      // Whoever got a reply goes on before more are asked for: with its next call, say.
+      await undefined;
     }
   }
 

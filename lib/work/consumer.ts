@@ -195,8 +195,8 @@ export class QueueConsumer<T> implements Consumer {
       for (const held of items) if (!this.admit(held)) moved++;
       this.restUntil = moved === items.length ? performance.now() + REST_MS : 0;
       this.advance();
-      // Other consumers of this process, timers and sockets have their turn too.
-      if (isTurnOver(items.length)) await nextTurn();
+      // Other consumers of this process, timers and sockets have their turn too; and handlers that are done at once are done before more is taken.
+      await (isTurnOver(items.length) ? nextTurn() : undefined);
     } catch (error) {
       this.cannotTake(error);
     }

@@ -13,11 +13,14 @@ const LOOKS_BETWEEN_CLEARINGS = 5;
 /** A caller that does not read its replies holds up a server no longer than this. */
 const LONGEST_PUT_MS = 10_000;
 
+const UNLIMITED = { timeoutMs: LONGEST_PUT_MS };
+
+/** The way to one caller. */
 interface Port {
   /** Undefined: it is not attached yet, or the caller is gone. */
   queue: Queue | undefined;
   /** Resolves when it is known which. */
-  opening: Promise<void> | undefined;
+  opening: Promise<Queue | undefined> | undefined;
   readonly pid: number;
   inUse: number;
   /** Looks since it was used. */
@@ -33,48 +36,39 @@ export class ReplyPorts {
     clearAbandonedReplies(requests.descriptor);
   }
 
-  /** Runs `body` with the caller's reply queue; false: the caller is gone, and nothing was run. */
-  async with(token: string, pid: number, body: (queue: Queue) => Promise<void>): Promise<boolean> {
+  /** In use from here on, so that the sweeper does not take it away. Ended by `leave`. */
+  enter(token: string, pid: number): Port {
     const port = this.ports.get(token) ?? this.open(token, pid);
-    // In use from here on, so that the sweeper does not take it away in between.
     port.inUse++;
     port.idle = 0;
-    try {
-      if (port.queue === undefined) await port.opening;
-      if (port.queue === undefined) return false;
-      await body(port.queue);
-      return true;
-    } finally {
-      port.inUse--;
-    }
+    return port;
+  }
+
+  leave(port: Port): void {
+    port.inUse--;
   }
 
   /** Waits for room as long as the caller waits for the reply. A caller that is gone needs none. */
-  async send(queue: Queue, reply: unknown, expiresAtMs: number | undefined): Promise<void> {
-    const leftMs = expiresAtMs === undefined ? Infinity : expiresAtMs - Date.now();
-    try {
-      await queue.put(reply, { timeoutMs: Math.max(0, Math.min(LONGEST_PUT_MS, leftMs)) });
-    } catch (error) {
-      const { code } = error as { code?: unknown };
-      if (code === 'ERR_QUEUE_FULL' || code === 'ERR_QUEUE_CLOSED' || isGone(error)) return;
-      // Where the queue went with its caller, it says so when it is asked once more.
-      if (code === 'ERR_QUEUE_CONNECTION' && isGone(await queue.qsize().catch((again: unknown) => again))) return;
-      throw error;
-    }
+  send(queue: Queue, reply: unknown, expiresAtMs: number | undefined): Promise<void> {
+    const wait =
+      expiresAtMs === undefined
+        ? UNLIMITED
+        : { timeoutMs: Math.max(0, Math.min(LONGEST_PUT_MS, expiresAtMs - Date.now())) };
+    return queue.put(reply, wait).catch((error: unknown) => throwUnlessUnneeded(queue, error));
   }
 
   async close(): Promise<void> {
     clearInterval(this.sweeper);
     const ports = [...this.ports.values()];
     this.ports.clear();
-    await Promise.all(ports.map((port) => leave(port)));
+    await Promise.all(ports.map(letGo));
   }
 
   private open(token: string, pid: number): Port {
     const port: Port = { queue: undefined, opening: undefined, pid, inUse: 0, idle: 0 };
     this.ports.set(token, port);
     port.opening = this.attach(token)
-      .then((queue) => void (port.queue = queue))
+      .then((queue) => (port.queue = queue))
       .catch((error: unknown) => {
         if (this.ports.get(token) === port) this.ports.delete(token);
         throw error;
@@ -103,15 +97,23 @@ export class ReplyPorts {
       if (port.inUse > 0 || ++port.idle < IDLE_LOOKS) continue;
       // One that is asked for meanwhile is attached anew.
       this.ports.delete(token);
-      await leave(port).catch(() => {});
+      await letGo(port).catch(() => {});
     }
   }
+}
+
+async function throwUnlessUnneeded(queue: Queue, error: unknown): Promise<void> {
+  const { code } = error as { code?: unknown };
+  if (code === 'ERR_QUEUE_FULL' || code === 'ERR_QUEUE_CLOSED' || isGone(error)) return;
+  // Where the queue went with its caller, it says so when it is asked once more.
+  if (code === 'ERR_QUEUE_CONNECTION' && isGone(await queue.qsize().catch((again: unknown) => again))) return;
+  throw error;
 }
 
 const isGone = (error: unknown): boolean => error instanceof QueueNotFoundError || error instanceof QueueShutDownError;
 
 /** What nobody will read any more is dropped with its queue. */
-async function leave(port: Port): Promise<void> {
+async function letGo(port: Port): Promise<void> {
   await port.opening?.catch(() => {});
   const { queue, pid } = port;
   if (queue === undefined) return;

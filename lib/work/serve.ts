@@ -32,7 +32,7 @@ export function serve<Req, Res>(
   const { onError } = options ?? {};
   const consumer = new QueueConsumer<unknown>(
     queue,
-    (item, job) => answer(ports, readOrRefuse(item), (body) => handler(body as Req, job)),
+    (item, job) => answer(ports, readOrRefuse(item), handler as (body: unknown, job: Job) => unknown, job),
     {
       ...given,
       onError:
@@ -43,8 +43,7 @@ export function serve<Req, Res>(
       retries: false,
       bury: async (item, error) => {
         const request = readRequest(item);
-        if (request !== undefined)
-          await ports.with(request.token, request.pid, (replies) => sendError(ports, replies, request, error));
+        if (request !== undefined) await tellCaller(ports, request, error);
       },
     },
   );
@@ -60,28 +59,45 @@ function readOrRefuse(item: unknown): Request {
   return request;
 }
 
-async function answer(ports: ReplyPorts, request: Request, handle: (body: unknown) => unknown): Promise<void> {
-  const { id, token, pid, expiresAtMs, body } = request;
+/** Runs the handler, unless the caller waits no longer, or is gone. */
+async function answer(
+  ports: ReplyPorts,
+  { id, token, pid, expiresAtMs, body }: Request,
+  handler: (body: unknown, job: Job) => unknown,
+  job: Job,
+): Promise<void> {
   if (expiresAtMs !== undefined && Date.now() >= expiresAtMs) return;
-  await ports.with(token, pid, async (replies) => {
-    const value: unknown = await handle(body);
+  const port = ports.enter(token, pid);
+  try {
+    const replies = port.queue ?? (await port.opening);
+    if (replies === undefined) return;
+    const value: unknown = await handler(body, job);
     try {
       await ports.send(replies, valueReply(id, value), expiresAtMs);
     } catch (error) {
       if (!isUnsendable(error)) throw error;
       await ports.send(replies, refusedReply(id, error), expiresAtMs);
     }
-  });
+  } finally {
+    ports.leave(port);
+  }
 }
 
-async function sendError(ports: ReplyPorts, replies: Queue, request: Request, error: unknown): Promise<void> {
-  const { id, expiresAtMs } = request;
+async function tellCaller(ports: ReplyPorts, request: Request, error: unknown): Promise<void> {
+  const { id, token, pid, expiresAtMs } = request;
+  const port = ports.enter(token, pid);
   try {
-    await ports.send(replies, thrownReply(id, error), expiresAtMs);
-  } catch (unsendable) {
-    if (!isUnsendable(unsendable)) throw unsendable;
-    // A cause that no codec takes, or one too long.
-    await ports.send(replies, plainThrownReply(id, error), expiresAtMs);
+    const replies = port.queue ?? (await port.opening);
+    if (replies === undefined) return;
+    try {
+      await ports.send(replies, thrownReply(id, error), expiresAtMs);
+    } catch (unsendable) {
+      if (!isUnsendable(unsendable)) throw unsendable;
+      // A cause that no codec takes, or one too long.
+      await ports.send(replies, plainThrownReply(id, error), expiresAtMs);
+    }
+  } finally {
+    ports.leave(port);
   }
 }
 

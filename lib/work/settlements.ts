@@ -28,7 +28,9 @@ export class Settlements<T> {
   private moves: Promise<unknown> = Promise.resolve();
   /** Puts of dead letters, which may have to wait for room. */
   private readonly burials = new AbortController();
-  private readonly acknowledgements = new Acknowledgements((call, items) => this.acknowledged(call, items));
+  private readonly acknowledgements = new Acknowledgements(
+    (call, items) => void this.settle(call, items, items.length),
+  );
 
   constructor(
     private readonly queue: Queue<T>,
@@ -110,30 +112,23 @@ export class Settlements<T> {
     this.burials.abort(CALLED_OFF);
   }
 
-  private settle(call: Promise<void>, items: readonly HeldItem<unknown>[]): Promise<boolean> {
+  /** @param done so many have been handled once the call is over */
+  private async settle(call: Promise<void>, items: readonly HeldItem<unknown>[], done = 0): Promise<boolean> {
     this.underWay++;
-    return call
-      .then(
-        () => true,
-        (error: unknown) => {
-          // Whoever closed the queue knows that its leases went back.
-          if (error !== CALLED_OFF && !(this.owner.isEnding() && error instanceof QueueClosedError))
-            for (const held of items)
-              this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
-          return false;
-        },
-      )
-      .finally(() => {
-        this.underWay--;
-        this.owner.changed();
-      });
-  }
-
-  private acknowledged(call: Promise<void>, items: readonly HeldItem<unknown>[]): void {
-    void this.settle(
-      call.then(() => void (this.done += items.length)),
-      items,
-    );
+    try {
+      await call;
+      this.done += done;
+      return true;
+    } catch (error) {
+      // Whoever closed the queue knows that its leases went back.
+      if (error !== CALLED_OFF && !(this.owner.isEnding() && error instanceof QueueClosedError))
+        for (const held of items)
+          this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
+      return false;
+    } finally {
+      this.underWay--;
+      this.owner.changed();
+    }
   }
 }
 

@@ -12,6 +12,8 @@ type AddonModule = typeof import('../../lib/transports/shm/addon');
 
 /** By function of the addon. */
 let mockCrossings: Record<string, number> = {};
+/** Moves of items and looks for them, in their order; those that brought something with a mark. */
+let mockMoves: string[] = [];
 jest.mock('../../lib/transports/shm/addon', () => {
   const actual = jest.requireActual<AddonModule>('../../lib/transports/shm/addon');
   const counted = (entry: NativeEntry): NativeEntry => {
@@ -20,7 +22,10 @@ jest.mock('../../lib/transports/shm/addon', () => {
       if (typeof value !== 'function') continue;
       functions[name] = (...given: unknown[]): unknown => {
         mockCrossings[name] = (mockCrossings[name] ?? 0) + 1;
-        return (value as (...given: unknown[]) => unknown).apply(entry, given);
+        const outcome = (value as (...given: unknown[]) => unknown).apply(entry, given);
+        if (['put', 'getMany', 'leaseMany'].includes(name))
+          mockMoves.push(name !== 'put' && Number(outcome) > 0 ? `${name} ✓` : name);
+        return outcome;
       };
     }
     return entry;
@@ -96,6 +101,21 @@ test('a call is at most two and a half round trips, one at a time', async () => 
   for (const question of ['stats', 'qsize', 'lease', 'putMany']) expect(call.by).not.toHaveProperty(question);
   expect(call.crossings).toBeLessThanOrEqual(MOST * bare.crossings);
   expect(call.promises).toBeLessThanOrEqual(MOST * bare.promises);
+});
+
+test('an answer goes out, and so does the next call, before either side asks for more', async () => {
+  const call = await served();
+  for (let n = 0; n < BEFORE; n++) await call(n);
+  mockMoves = [];
+  for (let n = 0; n < CALLS; n++) await call(n);
+  // Up to the put that follows: one look more, for what else is there.
+  const looksAfter = (move: string): number[] =>
+    mockMoves.flatMap((one, at) => {
+      const end = one === `${move} ✓` ? mockMoves.indexOf('put', at) : -1;
+      return end === -1 ? [] : [mockMoves.slice(at + 1, end).filter((other) => other === move).length];
+    });
+  expect(looksAfter('leaseMany')).toEqual(Array.from({ length: CALLS }, () => 1));
+  expect(looksAfter('getMany')).toEqual(Array.from({ length: CALLS - 1 }, () => 1));
 });
 
 test('calls that are under way together share their crossings', async () => {

@@ -20,9 +20,10 @@ import type { WaitList } from './wait-list';
 /** Lent encoded at a time: each put and each lease looks at every lease that is open. */
 const MOST_LENT = 128;
 
-/** An awaited call that moved items. */
-const answered = <R>(value: R, moved: number): Promise<R> =>
-  isTurnOver(moved) ? nextTurn().then(() => value) : Promise.resolve(value);
+/** An awaited call that moved items; for one that has waited, whose promise takes either, there is no promise more. */
+const inTurn = <R>(value: R, moved: number): R | Promise<R> =>
+  isTurnOver(moved) ? nextTurn().then(() => value) : value;
+const answered = <R>(value: R, moved: number): Promise<R> => Promise.resolve(inTurn(value, moved));
 
 export class GetCalls<T> {
   private readonly native: NativeEntry;
@@ -102,7 +103,7 @@ export class GetCalls<T> {
     if (wait.timeoutMs === 0) throw emptyError();
     return this.line
       .add(this.queue.attachment.calls, wait, emptyError, () => this.receiveBuffer.get<T>(this.queue, 0))
-      .then((item) => answered(item, 1));
+      .then((item) => inTurn(item, 1));
   }
 
   /**
@@ -115,7 +116,7 @@ export class GetCalls<T> {
     if (wait.timeoutMs === 0) throw emptyError();
     return this.line
       .add(this.queue.attachment.calls, wait, emptyError, attempt)
-      .then((value) => answered(value, moved(value)));
+      .then((value) => inTurn(value, moved(value)));
   }
 
   getMany(max: number, options?: WaitOptions): Promise<T[]> {
@@ -155,27 +156,33 @@ export class GetCalls<T> {
     return outcome;
   }
 
-  async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
-    this.queue.check();
-    const wait = readWait(options);
-    const items: T[] = [];
-    const held = new LeasedItems(this.queue, this.native);
-    if (readMax(max, 'leaseMany') === 0) return new HeldBatch(items, new LeaseRun(items.length, held));
-    const attempt = (): { value: number } | undefined => {
-      const status = this.receiveBuffer.leaseMany(this.queue, items, held, max, 0);
-      refuseGet(status);
-      if (status <= 0) return undefined;
-      while (items.length < max && this.receiveBuffer.leaseMany(this.queue, items, held, max, 0) > 0);
-      return { value: items.length };
-    };
+  leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     try {
-      await this.consume(wait, attempt, (moved) => moved);
+      this.queue.check();
+      const wait = readWait(options);
+      const items: T[] = [];
+      const held = new LeasedItems(this.queue, this.native);
+      const batch = (): LeaseBatch<T> => new HeldBatch(items, new LeaseRun(items.length, held));
+      if (readMax(max, 'leaseMany') === 0) return Promise.resolve(batch());
+      const attempt = (): { value: LeaseBatch<T> } | undefined => {
+        if (!this.tryLeaseMany(items, held, max)) return undefined;
+        const value = batch();
+        tellRedelivered(this.queue.descriptor, value);
+        return { value };
+      };
+      return this.consume(wait, attempt, () => items.length);
     } catch (error) {
       return refused(error);
     }
-    const batch = new HeldBatch(items, new LeaseRun(items.length, held));
-    tellRedelivered(this.queue.descriptor, batch);
-    return batch;
+  }
+
+  /** Leases what is there, up to `max` items. False: nothing. */
+  private tryLeaseMany(items: T[], held: LeasedItems, max: number): boolean {
+    const status = this.receiveBuffer.leaseMany(this.queue, items, held, max, 0);
+    refuseGet(status);
+    if (status <= 0) return false;
+    while (items.length < max && this.receiveBuffer.leaseMany(this.queue, items, held, max, 0) > 0);
+    return true;
   }
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
