@@ -5,8 +5,8 @@ import { asyncDispose } from '../util/dispose';
 export interface AtHand<T> {
   /** The next item, taken out of the stream. Undefined: it has to be fetched, or Node's iterator knows what comes next. */
   takeAtHand(): IteratorYieldResult<T> | undefined;
-  /** Over once something is at hand, or once Node's iterator knows what comes next: an end, an error, an item of the buffer. Never fails. */
-  fetch(): Promise<void>;
+  /** Over once something is at hand, or once Node's iterator knows what comes next: an end, an error, an item of the buffer. Undefined: it is. Never fails. */
+  fetch(): Promise<void> | undefined;
 }
 
 /**

@@ -3,7 +3,7 @@ import { asyncDispose } from '../util/dispose';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import { LeaseRun } from './lease-table';
 import type { LeaseEnd } from './lease-table';
-import type { Lease, LeaseBatch } from './types';
+import type { Awaitable, Lease, LeaseBatch } from './types';
 
 export type { HeldItems } from './lease-table';
 
@@ -11,23 +11,36 @@ export type { HeldItems } from './lease-table';
 export const leaseRun: unique symbol = Symbol('leaseRun');
 
 /** Ends the leases from … to - 1 of a batch. An undo is a release where their queue knows no better. */
-export async function endLeases(
+export function endLeases(
   batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun },
   from: number,
   to: number,
   how: LeaseEnd,
 ): Promise<void> {
   const run = batch[leaseRun];
-  if (run !== undefined) return how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack');
-  // A batch of somebody's own.
+  if (run === undefined) return endForeign(batch, from, to, how);
+  return told(() => (how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack')));
+}
+
+/** What every end of leases that the queue is told of at once returns. */
+const TOLD = Promise.resolve();
+
+function told(end: () => Awaitable<void>, then: () => Promise<void> = () => TOLD): Promise<void> {
+  try {
+    const ended = end();
+    return ended === undefined ? then() : Promise.resolve(ended).then(then);
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
+}
+
+/** Those of a batch of somebody's own. */
+async function endForeign(batch: LeaseBatch<unknown>, from: number, to: number, how: LeaseEnd): Promise<void> {
   if (from === 0 && to === batch.items.length) return how === 'ack' ? batch.ack() : batch.release();
   const leases = batch.leases.slice(from, to);
   if (how === 'ack') for (const lease of leases) await lease.ack();
   else for (const lease of leases) await lease.release();
 }
-
-/** What every end of a batch that is told at once returns. */
-const TOLD = Promise.resolve();
 
 export class HeldBatch<T> implements LeaseBatch<T> {
   private made: readonly Lease<T>[] | undefined;
@@ -58,14 +71,12 @@ export class HeldBatch<T> implements LeaseBatch<T> {
   }
 
   private end(acknowledge: boolean): Promise<void> {
-    const { open } = this[leaseRun];
-    const inTurn = (): Promise<void> => (isTurnOver(open) ? nextTurn() : TOLD);
-    try {
-      const ended = this[leaseRun].end(0, this.items.length, acknowledge);
-      return ended === undefined ? inTurn() : Promise.resolve(ended).then(inTurn);
-    } catch (error) {
-      return Promise.reject(error as Error);
-    }
+    const run = this[leaseRun];
+    const { open } = run;
+    return told(
+      () => run.end(0, this.items.length, acknowledge),
+      () => (isTurnOver(open) ? nextTurn() : TOLD),
+    );
   }
 }
 

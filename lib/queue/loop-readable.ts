@@ -46,12 +46,12 @@ export abstract class LoopReadable<T, Leased extends { release(): Promise<void> 
     // What is on its way comes before what is at hand meanwhile.
     if (!this.isTaking && this.isAtHand()) return this.pushAtHand();
     this.isAsked = true;
-    void this.advance();
+    this.advance();
   }
 
-  async fetch(): Promise<void> {
-    if (this.readableLength > 0 || this.isHeard) return;
-    if (this.isTaking || !this.isAtHand()) await this.advance();
+  fetch(): Promise<void> | undefined {
+    if (this.readableLength > 0 || this.isHeard) return undefined;
+    return this.isTaking || !this.isAtHand() ? this.advance() : undefined;
   }
 
   /** Somebody else hears of each item that leaves the stream's own buffer. */
@@ -59,13 +59,14 @@ export abstract class LoopReadable<T, Leased extends { release(): Promise<void> 
     return this.listenerCount('data') > 0;
   }
 
-  private async advance(): Promise<void> {
-    if (this.isAtEnd || this.destroyed) return;
+  /** @returns what is over once something has come, or nothing will */
+  private advance(): Promise<void> | undefined {
+    if (this.isAtEnd || this.destroyed) return undefined;
     if (!this.isTaking) {
       this.isTaking = true;
       this.taking = this.takeNext();
     }
-    await this.taking;
+    return this.taking;
   }
 
   private async takeNext(): Promise<void> {
