@@ -13,7 +13,7 @@ import { describeValue } from '../util/describe-value';
 import type { Queue } from '../queue/types';
 import { resolveBeside } from '../resolve/registry';
 import { asyncDispose } from '../util/dispose';
-import { onAbort } from '../wait/abort-listeners';
+import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
 import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { readReply, writeRequest } from './request';
 
@@ -63,22 +63,22 @@ export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<
   return new QueueCaller<Req, Res>(queue, options ?? {});
 }
 
+/** One small object: most are answered at once. */
 class PendingCall {
   private readonly alarm: Alarm | undefined;
-  private readonly forgetSignal: () => void;
 
   constructor(
     readonly id: number,
     timeoutMs: number,
-    signal: AbortSignal | undefined,
+    private readonly signal: AbortSignal | undefined,
     private readonly resolve: (value: unknown) => void,
     private readonly reject: (error: unknown) => void,
-    /** Called when it ends otherwise than by its reply. */
-    private readonly givenUp: (call: PendingCall) => void,
+    /** Told when it ends otherwise than by its reply. */
+    private readonly caller: { forget(id: number): unknown },
   ) {
     if (timeoutMs !== Infinity)
       this.alarm = new Alarm(performance.now() + timeoutMs, () => this.giveUp(timedOut(timeoutMs)), true);
-    this.forgetSignal = onAbort(signal, () => this.giveUp(signal?.reason));
+    if (signal !== undefined) listenForAbort(signal, this);
   }
 
   fulfil(value: unknown): void {
@@ -91,14 +91,19 @@ class PendingCall {
     this.reject(error);
   }
 
+  /** What the signal calls. */
+  handleEvent(): void {
+    this.giveUp(this.signal?.reason);
+  }
+
   private giveUp(error: unknown): void {
     this.fail(error);
-    this.givenUp(this);
+    this.caller.forget(this.id);
   }
 
   private leave(): void {
     this.alarm?.cancel();
-    this.forgetSignal();
+    if (this.signal !== undefined) ignoreAbort(this.signal, this);
   }
 }
 
@@ -108,6 +113,7 @@ const timedOut = (timeoutMs: number): QueueTimeoutError =>
 class QueueCaller<Req, Res> implements Caller<Req, Res> {
   private token!: string;
   private replies!: Queue;
+  private pid = 0;
   /** Through this reply queue. */
   private replied = false;
   /** Until the reply queue is there: a request before it would be one of a caller that is gone. Types of this host make it at once. */
@@ -134,6 +140,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     this.token = randomBytes(16).toString('hex');
     // Nobody else can have guessed its name.
     this.replies = resolveBeside(this.queue, replyDescriptor(descriptor, this.token, size), 'exclusive');
+    this.pid = pidIn(this.replies);
     this.replied = false;
     if (this.pending.size === 0) this.replies.unref();
     if (!MADE_AT_ONCE.includes(descriptor.queueType)) {
@@ -166,24 +173,27 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
       const id = ++this.calls;
       // While a call is under way the process has something to wait for.
       if (this.pending.size === 0) this.replies.ref();
-      const call = new PendingCall(id, timeoutMs, signal, resolve as (value: unknown) => void, reject, () =>
-        this.forget(id),
-      );
+      const call = new PendingCall(id, timeoutMs, signal, resolve as (value: unknown) => void, reject, this);
       this.pending.set(id, call);
-      const deadline = deadlineOf({ timeoutMs });
-      const put = (): Promise<void> => {
-        const leftMs = remainingMs(deadline);
-        const request = writeRequest(id, this.token, pidIn(this.replies), leftMs, body);
-        return this.queue.put(request, { timeoutMs: leftMs === Infinity ? undefined : leftMs, signal });
-      };
-      const putting =
-        this.ready === undefined ? put() : this.ready.then(() => (this.pending.has(id) ? put() : undefined));
-      putting.catch((error: unknown) => {
+      this.put(id, body, deadlineOf({ timeoutMs }), signal).catch((error: unknown) => {
         if (!this.forget(id)) return;
         // There was no room for the request until its time was over: for the caller, no reply came.
         call.fail(error instanceof QueueFullError ? timedOut(timeoutMs) : error);
       });
     });
+  }
+
+  private put(id: number, body: Req, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    if (this.ready !== undefined)
+      return this.ready.then(() => (this.pending.has(id) ? this.putNow(id, body, deadline, signal) : undefined));
+    return this.putNow(id, body, deadline, signal);
+  }
+
+  private putNow(id: number, body: Req, deadline: number, signal: AbortSignal | undefined): Promise<void> {
+    const leftMs = remainingMs(deadline);
+    const request = writeRequest(id, this.token, this.pid, leftMs, body);
+    if (leftMs === Infinity && signal === undefined) return this.queue.put(request);
+    return this.queue.put(request, { timeoutMs: leftMs, signal });
   }
 
   async close(): Promise<void> {
@@ -199,7 +209,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   }
 
   /** False: it is gone already. */
-  private forget(id: number): boolean {
+  forget(id: number): boolean {
     if (!this.pending.delete(id)) return false;
     if (this.pending.size === 0) this.replies.unref();
     return true;

@@ -10,7 +10,7 @@
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
-import type { Awaitable, Queue, WaitOptions } from '../queue/types';
+import type { Awaitable, LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
@@ -139,7 +139,7 @@ export class QueueConsumer<T> implements Consumer {
     if (this.mode === 'open')
       while (this.ready.length > 0 && this.running.size < this.options.concurrency)
         this.running.start(this.nextItems());
-    if (this.isQuiet) for (const resume of this.quiet.splice(0)) resume();
+    if (this.quiet.length > 0 && this.isQuiet) for (const resume of this.quiet.splice(0)) resume();
     if (this.mayTake) {
       if (isPast(this.restUntil)) void this.take();
       else wake = Math.min(wake, this.restUntil);
@@ -190,7 +190,8 @@ export class QueueConsumer<T> implements Consumer {
     this.taking = true;
     try {
       const places = this.options.concurrency - this.running.size;
-      const items = await this.lease(places * (this.options.batch ?? 1), { signal: this.takes.signal });
+      const batch = await this.queue.leaseMany(places * (this.options.batch ?? 1), { signal: this.takes.signal });
+      const items = this.hold(batch);
       let moved = 0;
       for (const held of items) if (!this.admit(held)) moved++;
       this.restUntil = moved === items.length ? performance.now() + REST_MS : 0;
@@ -204,9 +205,9 @@ export class QueueConsumer<T> implements Consumer {
     this.advance();
   }
 
-  /** None when the consumer came to its end meanwhile. */
-  private async lease(max: number, options: WaitOptions): Promise<HeldItem<T>[]> {
-    const items = holdItems<T>(await this.queue.leaseMany(max, options));
+  /** What was leased; none of it when the consumer came to its end meanwhile. */
+  private hold(batch: LeaseBatch<unknown>): HeldItem<T>[] {
+    const items = holdItems<T>(batch);
     if (!this.ending) return items;
     this.settlements.giveBack(items);
     return [];
@@ -394,7 +395,8 @@ export class QueueConsumer<T> implements Consumer {
     const others: HeldItem<T>[] = [];
     let suspect: HeldItem<T> | undefined;
     try {
-      for (const held of await this.lease(LOOKED_THROUGH, { ...options, signal: this.takes.signal })) {
+      const batch = await this.queue.leaseMany(LOOKED_THROUGH, { ...options, signal: this.takes.signal });
+      for (const held of this.hold(batch)) {
         if (this.isDead(held)) continue;
         if (suspect === undefined && held.crashes > 0 && this.pauses.before(held) === 0) suspect = held;
         else others.push(held);

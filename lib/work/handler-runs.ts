@@ -58,7 +58,7 @@ export class HandlerRuns<T> {
       crashes = Math.max(crashes, held.crashes);
     }
     const job = new RunningJob(deliveries, crashes);
-    const run: Run<T> = { items, job, startedMs: 0, deadline: deadlineOf({ timeoutMs }), over: false };
+    const run: Run<T> = { items, job, startedMs: 0, deadline: deadlineOf(this.options), over: false };
     this.runs.add(run);
     if (timeoutMs !== Infinity && this.runs.size === 1) this.timeouts.set(run.deadline);
     let outcome: Awaitable<void>;

@@ -41,29 +41,29 @@ export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
 
 /** Collects the acknowledgements of one turn of the microtask queue: a batch whose items all end in it costs one call. */
 export class Acknowledgements {
-  private readonly origins = new Set<Origin>();
+  private origins: Origin[] = [];
 
   /** @param ended is told of each call under way and of the items it is for. */
   constructor(private readonly ended: (call: Promise<void>, items: readonly HeldItem<unknown>[]) => void) {}
 
   add(held: HeldItem<unknown>): void {
-    if (this.origins.size === 0) queueMicrotask(() => this.flush());
-    held.origin.finished.push(held);
-    this.origins.add(held.origin);
+    if (held.origin.finished.push(held) > 1) return;
+    if (this.origins.push(held.origin) === 1) queueMicrotask(this.flush);
   }
 
   /** Nothing is kept back. */
   get isEmpty(): boolean {
-    return this.origins.size === 0;
+    return this.origins.length === 0;
   }
 
-  private flush(): void {
+  private readonly flush = (): void => {
+    // Empty once all have been told: until then something is kept back.
     for (const origin of this.origins) {
       const { finished } = origin;
       origin.finished = [];
       if (finished.length === origin.count) this.ended(origin.batch.ack(), finished);
       else for (const held of finished) this.ended(held.lease.ack(), [held]);
     }
-    this.origins.clear();
-  }
+    this.origins = [];
+  };
 }

@@ -1,4 +1,5 @@
 import { QueueError } from '../errors';
+import { isThenable } from '../queue/adapter/timing';
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';
@@ -71,7 +72,8 @@ async function answer(
   try {
     const replies = port.queue ?? (await port.opening);
     if (replies === undefined) return;
-    const value: unknown = await handler(body, job);
+    const given = handler(body, job);
+    const value: unknown = isThenable(given) ? await given : given;
     try {
       await ports.send(replies, valueReply(id, value), expiresAtMs);
     } catch (error) {
