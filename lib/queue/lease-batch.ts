@@ -11,12 +11,7 @@ export type { HeldItems } from './lease-table';
 export const leaseRun: unique symbol = Symbol('leaseRun');
 
 /** Ends the leases from … to - 1 of a batch. An undo is a release where their queue knows no better. */
-export function endLeases(
-  batch: LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun },
-  from: number,
-  to: number,
-  how: LeaseEnd,
-): Promise<void> {
+export function endLeases(batch: AnyBatch, from: number, to: number, how: LeaseEnd): Promise<void> {
   const run = batch[leaseRun];
   if (run === undefined) return endForeign(batch, from, to, how);
   return told(() => (how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack')));
@@ -41,6 +36,15 @@ async function endForeign(batch: LeaseBatch<unknown>, from: number, to: number, 
   if (how === 'ack') for (const lease of leases) await lease.ack();
   else for (const lease of leases) await lease.release();
 }
+
+type AnyBatch = LeaseBatch<unknown> & { readonly [leaseRun]?: LeaseRun };
+
+/** Whether leases of this batch can end as if they had not been. */
+export const canUndo = (batch: AnyBatch): boolean => batch[leaseRun]?.canUndo === true;
+
+/** One item of a batch waits here for its turn, or (aside false) it has come: of the former a death is no delivery, where its queue knows of that. */
+export const setAside = (batch: AnyBatch, index: number, aside: boolean): void =>
+  batch[leaseRun]?.setAside(index, index + 1, aside);
 
 export class HeldBatch<T> implements LeaseBatch<T> {
   private made: readonly Lease<T>[] | undefined;

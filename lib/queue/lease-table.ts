@@ -13,6 +13,11 @@ export interface HeldItems {
   end(from: number, to: number, acknowledge: boolean): Awaitable<void>;
   /** The items go back as if they had not been lent. Where a queue cannot do that, they go back as others do. */
   undo?(from: number, to: number): Awaitable<void>;
+  /**
+   * The items wait here for their turn, or (aside false) it has come. What is aside when its holder dies or lets go of the queue comes again
+   * as if it had not been lent. Without this method it counts as delivered.
+   */
+  setAside?(from: number, to: number, aside: boolean): void;
   deliveries(index: number): number;
   crashes(index: number): number;
 }
@@ -82,6 +87,16 @@ export class LeaseRun {
     const undo = (first: number, end: number): Awaitable<void> =>
       held.undo === undefined ? held.end(first, end, false) : held.undo(first, end);
     return this.endAs(from, to, undo, ENDED, after);
+  }
+
+  /** Whether undo() leaves no trace. */
+  get canUndo(): boolean {
+    return this.held.undo !== undefined;
+  }
+
+  /** Of those that are open. */
+  setAside(from: number, to: number, aside: boolean): void {
+    for (const [first, end] of this.openIn(from, to)) this.held.setAside?.(first, end, aside);
   }
 
   /** The handle goes, and what is open goes back. */

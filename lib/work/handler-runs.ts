@@ -3,6 +3,7 @@ import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueTimeoutError } from '../errors';
 import type { Awaitable } from '../queue/types';
 import { Alarm, deadlineOf } from '../wait/deadline';
+import { beginWith } from './held-items';
 import type { HeldItem } from './held-items';
 import { RunningJob } from './running-job';
 import { traceJob } from './tracing';
@@ -54,6 +55,7 @@ export class HandlerRuns<T> {
     const { batch, timeoutMs } = this.options;
     let [deliveries, crashes] = [1, 0];
     for (const held of items) {
+      beginWith(held);
       deliveries = Math.max(deliveries, held.deliveries);
       crashes = Math.max(crashes, held.crashes);
     }

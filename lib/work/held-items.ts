@@ -1,4 +1,5 @@
 /** Items that a consumer has on lease, and the end of those leases: as few calls as the moment allows. */
+import { setAside } from '../queue/lease-batch';
 import type { Lease, LeaseBatch } from '../queue/types';
 import { readRecord } from './retry-record';
 
@@ -21,6 +22,8 @@ export interface HeldItem<T> {
   readonly crashes: number;
   /** A record's: milliseconds since the epoch. Undefined: the item was given back, or is fresh. */
   readonly dueAtMs: number | undefined;
+  /** It waits here, and nobody has begun with it: should this process die, it comes again as if it had not been taken. */
+  aside: boolean;
 }
 
 export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
@@ -35,8 +38,21 @@ export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
       deliveries: lease.deliveries + (found?.record.deliveries ?? 0),
       crashes: lease.crashes + (found?.record.crashes ?? 0),
       dueAtMs: found !== undefined && lease.deliveries === 1 ? found.record.dueAtMs : undefined,
+      aside: false,
     };
   });
+}
+
+export function putAside(held: HeldItem<unknown>): void {
+  held.aside = true;
+  setAside(held.origin.batch, held.index, true);
+}
+
+/** From here on a death of this process may be its work. */
+export function beginWith(held: HeldItem<unknown>): void {
+  if (!held.aside) return;
+  held.aside = false;
+  setAside(held.origin.batch, held.index, false);
 }
 
 /** Collects the acknowledgements of one turn of the microtask queue: a batch whose items all end in it costs one call. */

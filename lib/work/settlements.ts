@@ -3,7 +3,7 @@ import { QueueClosedError, QueueFullError, QueueShutDownError, SerializationErro
 import { endLeases } from '../queue/lease-batch';
 import type { Queue } from '../queue/types';
 import type { FailureReports } from './failure-reports';
-import { Acknowledgements } from './held-items';
+import { Acknowledgements, beginWith } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import { recordOf } from './retry-record';
@@ -90,6 +90,8 @@ export class Settlements<T> {
     const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
     let moved = true;
     const move = async (): Promise<void> => {
+      // Should this process die in the middle, it is there twice, and says so.
+      beginWith(held);
       try {
         await (this.queue as Queue).put(recordOf(held.item, record), { block: false });
       } catch (error) {

@@ -6,7 +6,7 @@ import type { QueueLike } from '../queue/types';
 export interface Job {
   /** 1 the first time. */
   readonly deliveries: number;
-  /** Proved deaths of processes that held the item. */
+  /** Proved deaths of processes in which a handler had the item. */
   readonly crashes: number;
   /** Aborts at the handler's timeout, at the end of stop()'s grace, and when the lease is lost. */
   readonly signal: AbortSignal;

@@ -1,5 +1,6 @@
 /** Items on lease whose pause is not over. They take no place of the concurrency. */
 import { Alarm } from '../wait/deadline';
+import { putAside } from './held-items';
 import type { HeldItem } from './held-items';
 
 export class WaitingRoom<T> {
@@ -14,6 +15,7 @@ export class WaitingRoom<T> {
 
   /** A pause keeps the process alive: the item is work that waits. */
   add(held: HeldItem<T>, pauseMs: number): void {
+    putAside(held);
     const ring = (): void => {
       this.pauses.delete(held);
       this.due(held);

@@ -302,6 +302,23 @@ napi_value lease_many(napi_env env, napi_callback_info info) {
   });
 }
 
+/// setAside(count, aside): those whose ids stand in the registers from kLeaseIds on.
+napi_value set_aside(napi_env env, napi_callback_info info) {
+  const Call<2> call(env, info);
+  return guarded(env, call.entry, [&] {
+    Entry& entry = *call.entry;
+    const uint32_t count = std::min(call.number(env, 0), sage::kMaxBatch);
+    bool aside = false;
+    napi_get_value_bool(env, call.arguments[1], &aside);
+    Item items[sage::kMaxBatch];
+    for (uint32_t index = 0; index < count; ++index) {
+      items[index] = entry.leases.at(static_cast<uint32_t>(entry.registers[kLeaseIds + index]));
+    }
+    entry.queue->set_aside(items, count, aside);
+    return integer(env, 0);
+  });
+}
+
 /// endLeases(count, ack, unseen): those whose ids stand in the registers from kLeaseIds on. What goes back
 /// unseen comes again as if it had not been delivered.
 napi_value end_leases(napi_env env, napi_callback_info info) {
@@ -375,6 +392,7 @@ void add_gets(napi_env env, napi_value object, Entry* entry) {
                 {"endLease", end_lease},
                 {"leaseMany", lease_many},
                 {"endLeases", end_leases},
+                {"setAside", set_aside},
             });
 }
 

@@ -114,6 +114,28 @@ TEST(a_killed_holder_is_dead_and_a_stopped_one_is_not) {
   CHECK(comes_back(*queue));
 }
 
+TEST(the_death_of_a_holder_counts_for_what_it_had_begun_with_and_not_for_what_was_aside) {
+  const SegmentOptions options = options_for("aside");
+  auto queue = Queue::open(options, Create::kIfMissing);
+  CHECK(put(*queue));
+  const Word word;
+  Item item;
+  uint32_t deaths = 0;
+  for (const auto& states :
+       std::vector<std::vector<bool>>{{true}, {true}, {false}, {true, false}, {true}, {false, true}}) {
+    const pid_t child = holder(options, word, [&](Queue& own, const Item& held) {
+      for (const bool aside : states) own.set_aside(&held, 1, aside);
+      word.say();
+    });
+    end(child);
+    deaths += states.back() ? 0 : 1;
+    CHECK(within(1000, [&] { return queue->reap() > 0; }));
+    CHECK(queue->lease(&item) == Outcome::kOk && item.deliveries == deaths && item.crashes == deaths);
+    queue->release_lease(&item, 1, 0);
+  }
+  CHECK(deaths == 2);
+}
+
 TEST(a_child_that_was_forked_without_exec_does_not_keep_its_dead_parent_alive) {
   const SegmentOptions options = options_for("orphan");
   auto queue = Queue::open(options, Create::kIfMissing);

@@ -8,7 +8,7 @@ export class MortalStore extends MemoryStore<unknown> {
   isDeath = false;
 
   override requeue(entries: readonly Entry<unknown>[]): void {
-    if (this.isDeath) for (const entry of entries) entry.crashes++;
+    if (this.isDeath) for (const entry of entries) if (entry.aside !== true) entry.crashes++;
     super.requeue(entries);
   }
 }

@@ -9,6 +9,7 @@ class Held implements HeldItems {
     this.calls.push(`${acknowledge ? 'ack' : 'back'} ${from}-${to}`);
   }
   undo?(from: number, to: number): void;
+  setAside?(from: number, to: number, aside: boolean): void;
   deliveries(index: number): number {
     return 10 + index;
   }
@@ -20,6 +21,9 @@ class Held implements HeldItems {
 class Undoing extends Held {
   override undo(from: number, to: number): void {
     this.calls.push(`undo ${from}-${to}`);
+  }
+  override setAside(from: number, to: number, aside: boolean): void {
+    this.calls.push(`${aside ? 'aside' : 'begin'} ${from}-${to}`);
   }
 }
 
@@ -90,6 +94,19 @@ test('undone, they go back as if they had not been lent, where their queue can d
   void table.lend(3, undoing).undo(1, 3);
   expect(undoing.calls).toEqual(['undo 1-3']);
   expect(table.open).toBe(1);
+});
+
+test('put aside are those that are open, where their queue can tell them apart', () => {
+  run.setAside(0, 5, true);
+  expect(ended()).toEqual([]);
+  expect(run.canUndo).toBe(false);
+  const undoing = new Undoing();
+  const lent = table.lend(3, undoing);
+  expect(lent.canUndo).toBe(true);
+  void lent.undo(1, 2);
+  lent.setAside(0, 3, true);
+  lent.setAside(2, 3, false);
+  expect(undoing.calls).toEqual(['undo 1-2', 'aside 0-1', 'aside 2-3', 'begin 2-3']);
 });
 
 test('calls that take time follow each other', async () => {

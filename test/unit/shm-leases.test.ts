@@ -48,6 +48,8 @@ beforeEach(() => {
     },
     copyLease: (id: number, to: Uint8Array) => to.set(lent[id]!.bytes),
     endLease: (id: number, acknowledge: boolean) => steps.push(`${acknowledge ? 'ack' : 'release'} ${id}`),
+    setAside: (count: number, aside: boolean) =>
+      steps.push([aside ? 'aside' : 'begin', ...registers.subarray(REGISTER_LEASE_IDS, REGISTER_LEASE_IDS + count)]),
     endLeases: (count: number, acknowledge: boolean, undo: boolean) =>
       steps.push([
         acknowledge ? 'ack' : undo ? 'undo' : 'release',
@@ -184,12 +186,17 @@ describe('a run of items', () => {
     expect(since()).toEqual(crossings.map((ids) => ['release', ...ids]));
     items.undo(from, to);
     expect(since()).toEqual(crossings.map((ids) => ['undo', ...ids]));
+    items.setAside(from, to, true);
+    expect(since()).toEqual(crossings.map((ids) => ['aside', ...ids]));
+    items.setAside(from, to, false);
+    expect(since()).toEqual(crossings.map((ids) => ['begin', ...ids]));
   });
 
   test('of a handle that is closed: ack says so, the rest need not', () => {
     handle.attachment.isOpen = false;
     items.end(0, 5, false);
     items.undo(0, 5);
+    items.setAside(0, 5, true);
     expect(() => items.end(0, 5, true)).toThrow(expect.objectContaining({ code: 'ERR_QUEUE_CLOSED' }));
     expect(since()).toEqual([]);
   });

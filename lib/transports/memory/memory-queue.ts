@@ -216,6 +216,9 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       end: (from, to, acknowledge) =>
         store.change(() => (acknowledge ? store.ack(to - from) : store.requeue(entries.slice(from, to)))),
       undo: (from, to) => store.change(() => store.undo(entries.slice(from, to))),
+      setAside: (from, to, aside) => {
+        for (const entry of entries.slice(from, to)) entry.aside = aside;
+      },
       deliveries: (index) => entries[index]!.deliveries,
       crashes: (index) => entries[index]!.crashes,
     });

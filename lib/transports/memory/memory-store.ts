@@ -15,6 +15,8 @@ export interface Entry<T> {
   deliveries: number;
   /** Proved deaths of processes that held it: clients of a server, for a queue in memory. */
   crashes: number;
+  /** Whoever has it on lease has not begun with it. */
+  aside?: boolean;
 }
 
 /** First in, first out, in constant time: the head moves, and the array is cut when half of it is behind. */
@@ -129,8 +131,11 @@ export class MemoryStore<T> {
   requeue(entries: readonly Entry<T>[]): void {
     this.leased -= entries.length;
     if (this.shutdownMode === 'immediate') return;
-    this.redelivered += entries.length;
     for (const entry of entries) {
+      if (entry.aside === true) {
+        entry.aside = false;
+        entry.deliveries--;
+      } else this.redelivered++;
       const at = this.requeued.findLastIndex((other) => other.sequence < entry.sequence) + 1;
       this.requeued.splice(at, 0, entry);
     }
@@ -138,8 +143,7 @@ export class MemoryStore<T> {
 
   /** The same as if they had not been leased: nobody has seen them. */
   undo(entries: readonly Entry<T>[]): void {
-    for (const entry of entries) entry.deliveries--;
-    if (this.shutdownMode !== 'immediate') this.redelivered -= entries.length;
+    for (const entry of entries) entry.aside = true;
     this.requeue(entries);
   }
 

@@ -102,6 +102,8 @@ export interface NativeEntry {
    * registers. Or a status; LARGE: the one at the first id did not fit, and copyLease() has it.
    */
   leaseMany(offset: number, max: number, waitMs: number, holder: number): number;
+  /** Those whose ids stand from REGISTER_LEASE_IDS on wait here for their turn, or it has come. */
+  setAside(count: number, aside: boolean): void;
   /** Ends the leases whose ids stand from REGISTER_LEASE_IDS on. */
   endLeases(count: number, ack: boolean, unseen: boolean): void;
   /** The number of one more holder, from 1 on. */
@@ -253,6 +255,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   endLease: undefined,
   leaseMany: undefined,
   endLeases: undefined,
+  setAside: undefined,
   join: undefined,
   leave: undefined,
   beginWaiting: undefined,

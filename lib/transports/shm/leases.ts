@@ -69,15 +69,23 @@ export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): 
   return { value };
 }
 
-/** Ends leases in as few crossings as it takes. Those that go back come again in the order of their items. */
-function endLeases(entry: NativeEntry, ids: readonly number[], from: number, to: number, how: LeaseEnd): void {
-  const { registers } = entry;
+/** Names leases to the addon, in as few crossings as it takes. */
+function crossWith(
+  { registers }: NativeEntry,
+  ids: readonly number[],
+  [from, to]: [number, number],
+  call: (count: number) => void,
+): void {
   for (let start = from; start < to; start += MAX_BATCH) {
     const count = Math.min(MAX_BATCH, to - start);
     for (let index = 0; index < count; index++) registers[REGISTER_LEASE_IDS + index] = ids[start + index]!;
-    native(() => entry.endLeases(count, how === 'ack', how === 'undo'));
+    native(() => call(count));
   }
 }
+
+/** Those that go back come again in the order of their items. */
+const endLeases = (entry: NativeEntry, ids: readonly number[], from: number, to: number, how: LeaseEnd): void =>
+  crossWith(entry, ids, [from, to], (count) => entry.endLeases(count, how === 'ack', how === 'undo'));
 
 /** Items on lease together, and what is known of each. Plain arrays: the memory of a typed one of this size is not the heap's. */
 export class LeasedItems implements HeldItems {
@@ -109,6 +117,11 @@ export class LeasedItems implements HeldItems {
 
   undo(from: number, to: number): void {
     if (this.queue.attachment.isOpen) endLeases(this.entry, this.ids, from, to, 'undo');
+  }
+
+  setAside(from: number, to: number, aside: boolean): void {
+    const { queue, entry, ids } = this;
+    if (queue.attachment.isOpen) crossWith(entry, ids, [from, to], (count) => entry.setAside(count, aside));
   }
 
   deliveries(index: number): number {

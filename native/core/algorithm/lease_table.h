@@ -22,6 +22,15 @@ class LeaseTable {
     return 0;
   }
 
+  /// Items that the holder has not begun with, or begins with now.
+  SAGE_COLD void set_aside(const Item* items, uint32_t count, bool aside) const {
+    for (uint32_t index = 0; index < count; ++index) {
+      auto& codec = state_.leases[items[index].lease].codec;
+      // SYNC POINT: before anything that the holder does with the item; pairs with recover_leases().
+      codec.store(LeaseCodec::with(codec.load(std::memory_order_relaxed), aside), std::memory_order_release);
+    }
+  }
+
   /// Acks items on lease.
   SAGE_COLD void ack(Handle& handle, const Item* items, uint32_t count) {
     for (uint32_t index = 0; index < count; ++index) {

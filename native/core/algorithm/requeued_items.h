@@ -40,9 +40,14 @@ class RequeuedItems {
     raise_hint();
   }
 
-  /// Requeues an item on lease. `deliveries`: 1, or 0 for one that nobody has seen.
+  /// Requeues an item on lease. `deliveries`: 1, or 0 for one that nobody has seen, as nobody has what is aside.
   void requeue_lease(const Item& item, uint32_t deliveries = 1) {
     LeaseEntry<Memory>& entry = state_.leases[item.lease];
+    const Word codec = entry.codec.load(std::memory_order_relaxed);
+    if (LeaseCodec::is_aside(codec)) {
+      entry.codec.store(LeaseCodec::with(codec, false), std::memory_order_relaxed);
+      deliveries = 0;
+    }
     const Word word = entry.word.load(std::memory_order_relaxed);
     entry.word.store(LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + deliveries,
                                      LeaseWord::crashes(word), LeaseWord::serial(word)),
@@ -74,6 +79,7 @@ class RequeuedItems {
         if (!entry.word.compare_exchange_strong(found, mine, std::memory_order_acq_rel)) continue;
         // Read anew, now that it is ours: between its lives an entry may come back to the word it was found with.
         describe(entry, item);
+        discount(entry, item);
       } else {
         const Word mine =
             SlotWord::again(item->number, SlotWord::kTaken, handle.index, item->deliveries, item->crashes);
@@ -140,6 +146,17 @@ class RequeuedItems {
   }
 
  private:
+  /// Of an item that is ours now: what it was aside for when it came back counts for nothing.
+  static void discount(LeaseEntry<Memory>& entry, Item* item) {
+    Word codec = entry.codec.load(std::memory_order_relaxed);
+    if (LeaseCodec::is_aside(codec)) {
+      codec = LeaseCodec::uncounted(codec);
+      entry.codec.store(codec, std::memory_order_release);
+    }
+    item->deliveries -= std::min(item->deliveries, LeaseCodec::deliveries(codec));
+    item->crashes -= std::min(item->crashes, LeaseCodec::crashes(codec));
+  }
+
   static void describe(const LeaseEntry<Memory>& entry, Item* item) {
     const uint64_t record = entry.record.load(std::memory_order_relaxed);
     item->number = entry.number.load(std::memory_order_relaxed);

@@ -244,6 +244,9 @@ class SageQueue {
     handle.last_head = 0;
     return left;
   }
+  /// Items on lease that the holder has not begun with, or begins with now: when it dies, or lets go, those that are
+  /// aside come again as if they had not been delivered.
+  void set_aside(const Item* items, uint32_t count, bool aside) const { leases_.set_aside(items, count, aside); }
   /// Acks items on lease.
   void ack(Handle& handle, const Item* items, uint32_t count) { leases_.ack(handle, items, count); }
 

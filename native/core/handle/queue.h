@@ -82,6 +82,9 @@ class Queue final : public Watcher::Client {
   Outcome lease(Item* item);
   /// Takes up to `max` items on lease, each of which ends alone or with any others.
   Outcome lease(uint32_t max, Item* items, uint32_t* leased, uint64_t max_bytes = ~uint64_t{0});
+  /// Items on lease that wait here for their turn (aside), or whose turn has come: the death of this process, or the
+  /// end of this handle, is a delivery and a crash of the latter alone.
+  void set_aside(const Item* items, uint32_t count, bool aside) { algorithm().set_aside(items, count, aside); }
   void ack(const Item& item) { ack(&item, 1); }
   void release_lease(const Item& item) { release_lease(&item, 1); }
   /// The items come again in the order that they have here.

@@ -158,7 +158,7 @@ struct LeaseEntry {
   Atomic<uint64_t> word;    // LeaseWord
   Atomic<uint64_t> number;  // the item's number
   Atomic<uint64_t> record;
-  Atomic<uint64_t> codec;
+  Atomic<uint64_t> codec;  // LeaseCodec
 };
 static_assert(sizeof(LeaseEntry<StdMemory>) == 32);
 static_assert(offsetof(LeaseEntry<StdMemory>, number) == 8 && offsetof(LeaseEntry<StdMemory>, record) == 16);
@@ -256,6 +256,23 @@ struct ItemCodec {
   static constexpr uint32_t make(uint32_t codec, uint32_t schema) { return codec | schema << 8; }
   static constexpr uint32_t codec(uint32_t word) { return word & 0xff; }
   static constexpr uint32_t schema(uint32_t word) { return word >> 8; }
+};
+
+/// deliveries:22 | crashes:8 | 0:1 | aside:1 | codec:32 (ItemCodec). Aside: whoever holds the item has not begun with
+/// it, so that a delivery that ends now is none. The word of the lease counts those as well, since it must never come
+/// back; here stands how many they were. Written by the holder alone.
+struct LeaseCodec {
+  static constexpr uint64_t kAside = uint64_t{1} << 32;
+  static constexpr bool is_aside(uint64_t word) { return (word & kAside) != 0; }
+  static constexpr uint64_t with(uint64_t word, bool aside) { return aside ? word | kAside : word & ~kAside; }
+  static constexpr uint32_t deliveries(uint64_t word) { return static_cast<uint32_t>(word >> 42); }
+  static constexpr uint32_t crashes(uint64_t word) { return (word >> 34) & LeaseWord::kMaxCrashes; }
+  /// A delivery, and a crash with it, while it was aside. The counts stop where those of the word do.
+  static constexpr uint64_t uncounted(uint64_t word) {
+    const uint64_t delivery = deliveries(word) < LeaseWord::kMaxDeliveries ? uint64_t{1} << 42 : 0;
+    const uint64_t crash = crashes(word) < LeaseWord::kMaxCrashes ? uint64_t{1} << 34 : 0;
+    return with(word + delivery + crash, false);
+  }
 };
 
 /// Position and length of an item.
