@@ -9,6 +9,7 @@
  */
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
+import { canUndo } from '../queue/lease-batch';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
 import type { Awaitable, LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
@@ -91,7 +92,7 @@ export class QueueConsumer<T> implements Consumer {
       broken: ({ items }) => items.forEach((held) => this.settlements.requeue(held)),
       changed: () => this.advance(),
     });
-    this.settlements = new Settlements(queue, options, this.reports, {
+    this.settlements = new Settlements(queue, options, this.reports, this.pauses, {
       isEnding: () => this.ending,
       keep: (held, pauseMs) => this.keep(held, pauseMs),
       changed: () => this.advance(),
@@ -373,6 +374,8 @@ export class QueueConsumer<T> implements Consumer {
       if (this.ending) this.settlements.giveBack([held]);
       else this.running.start([held]);
       await this.becomesQuiet();
+      // A look that leaves traces would take the items out of their order.
+      if (!canUndo(held.origin.batch)) return;
     }
   }
 

@@ -12,11 +12,15 @@ export class Pauses<T> {
 
   /** What is left of it; of an item that came before. */
   before(held: HeldItem<T>): number {
-    return held.dueAtMs === undefined ? this.whole(held) : Math.max(0, held.dueAtMs - Date.now());
+    return held.dueAtMs === undefined ? this.whole(held, held.deliveries - 1) : Math.max(0, held.dueAtMs - Date.now());
   }
 
-  private whole(held: HeldItem<T>): number {
-    const attempts = held.deliveries - 1;
+  /** All of it; of an item whose attempt has just failed. */
+  after(held: HeldItem<T>): number {
+    return this.whole(held, held.deliveries);
+  }
+
+  private whole(held: HeldItem<T>, attempts: number): number {
     let pauseMs: number;
     try {
       pauseMs = this.backoffMs(attempts);

@@ -1,12 +1,14 @@
 /** How leases end: acknowledged, given back, buried as dead letters, or moved to the back of the queue. */
 import { QueueClosedError, QueueFullError, QueueShutDownError, SerializationError } from '../errors';
-import { endLeases } from '../queue/lease-batch';
+import { canUndo, endLeases } from '../queue/lease-batch';
 import type { Queue } from '../queue/types';
 import type { FailureReports } from './failure-reports';
 import { Acknowledgements, beginWith } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
+import type { Pauses } from './pauses';
 import { recordOf } from './retry-record';
+import type { RetryRecord } from './retry-record';
 import { RunningJob } from './running-job';
 
 /** Not an error: the reason of a call that the consumer itself calls off. */
@@ -36,6 +38,7 @@ export class Settlements<T> {
     private readonly queue: Queue<T>,
     private readonly options: Pick<WorkOptions<T>, 'bury' | 'retries'>,
     private readonly reports: FailureReports<T>,
+    private readonly pauses: Pauses<T>,
     private readonly owner: SettlementOwner<T>,
   ) {}
 
@@ -50,13 +53,25 @@ export class Settlements<T> {
 
   /** Back into the queue, which counts the delivery. */
   requeue(held: HeldItem<T>): void {
-    void this.settle(held.lease.release(), [held]);
+    if (canUndo(held.origin.batch)) void this.settle(held.lease.release(), [held]);
+    else this.enclose(held, held.deliveries, this.pauses.after(held));
   }
 
   /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
   giveBack(items: readonly HeldItem<T>[]): void {
     for (const held of items)
-      void this.settle(endLeases(held.origin.batch, held.index, held.index + 1, 'undo'), [held]);
+      if (canUndo(held.origin.batch))
+        void this.settle(endLeases(held.origin.batch, held.index, held.index + 1, 'undo'), [held]);
+      else this.enclose(held, held.deliveries - 1, held.deliveries > 1 ? this.pauses.before(held) : 0);
+  }
+
+  /** Back into a queue that may know no more of an item than that it came: at its end, if it has room, with what is known of it. */
+  private enclose(held: HeldItem<T>, deliveries: number, pauseMs: number): void {
+    const record = { deliveries, crashes: held.crashes, dueAtMs: Date.now() + pauseMs };
+    const put = async (): Promise<void> => {
+      if (!(await this.move(held, record))) await held.lease.release();
+    };
+    void this.settle(put(), [held]);
   }
 
   /** @param deliveries attempts */
@@ -89,24 +104,31 @@ export class Settlements<T> {
     const { deliveries, crashes } = held;
     const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
     let moved = true;
-    const move = async (): Promise<void> => {
+    await this.settle(
+      this.move(held, record).then((was) => void (moved = was)),
+      [held],
+    );
+    if (moved) return;
+    if (this.owner.isEnding()) this.giveBack([held]);
+    else this.owner.keep(held, pauseMs);
+  }
+
+  /** False: the queue did not take it, and it is as it was. */
+  private move(held: HeldItem<T>, record: RetryRecord): Promise<boolean> {
+    const inItsTurn = this.moves.then(async () => {
       // Should this process die in the middle, it is there twice, and says so.
       beginWith(held);
       try {
         await (this.queue as Queue).put(recordOf(held.item, record), { block: false });
       } catch (error) {
-        moved = false;
-        if (!isNoRoom(error)) throw error;
-        return;
+        if (!isNoRoom(error)) this.tell(error, held);
+        return false;
       }
       await held.lease.ack();
-    };
-    const inItsTurn = this.moves.then(move);
+      return true;
+    });
     this.moves = inItsTurn.catch(() => {});
-    await this.settle(inItsTurn, [held]);
-    if (moved) return;
-    if (this.owner.isEnding()) this.giveBack([held]);
-    else this.owner.keep(held, pauseMs);
+    return inItsTurn;
   }
 
   /** Dead letters that still wait for room come again instead. */
@@ -122,15 +144,18 @@ export class Settlements<T> {
       this.done += done;
       return true;
     } catch (error) {
-      // Whoever closed the queue knows that its leases went back.
-      if (error !== CALLED_OFF && !(this.owner.isEnding() && error instanceof QueueClosedError))
-        for (const held of items)
-          this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
+      for (const held of items) this.tell(error, held);
       return false;
     } finally {
       this.underWay--;
       this.owner.changed();
     }
+  }
+
+  /** Whoever closed the queue knows that its leases went back. */
+  private tell(error: unknown, held: HeldItem<unknown>): void {
+    if (error === CALLED_OFF || (this.owner.isEnding() && error instanceof QueueClosedError)) return;
+    this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
   }
 }
 
