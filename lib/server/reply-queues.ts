@@ -6,6 +6,7 @@ import { QueueDescriptor } from '../descriptor/descriptor';
 import { readReplyId, replyDescriptor } from '../descriptor/reply-descriptor';
 import { QueueConnectionError, QueueExistsError, QueueNotFoundError } from '../errors';
 import type { Queue, ResolveOptions } from '../queue/types';
+import { clearAbandonedRepliesAtTimes } from '../resolve/abandoned-replies';
 import { resolveDescriptor } from '../resolve/registry';
 import type { ServedQueue } from './served-queue';
 
@@ -70,6 +71,8 @@ export class ReplyQueues {
     if (opener.exclusive) {
       if (opener.client === '') throw new QueueConnectionError('a reply queue is made for clients with an id only');
       if (this.replies.size >= MOST) throw new QueueConnectionError(`the server has ${MOST} reply queues already`);
+      // A server before this one may have been killed with the queues of its clients.
+      if (named.descriptor !== undefined) clearAbandonedRepliesAtTimes(named.descriptor);
       return { queue: attach('if-missing'), maker: opener.client };
     }
     if (!ATTACHABLE.includes(descriptor.queueType)) throw missing;

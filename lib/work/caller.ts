@@ -10,7 +10,8 @@ import {
   QueueTimeoutError,
 } from '../errors';
 import { describeValue } from '../util/describe-value';
-import type { Queue } from '../queue/types';
+import type { NativeQueue, Queue } from '../queue/types';
+import { clearAbandonedRepliesAtTimes } from '../resolve/abandoned-replies';
 import { resolveBeside } from '../resolve/registry';
 import { asyncDispose } from '../util/dispose';
 import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
@@ -137,6 +138,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     const { descriptor } = this.queue;
     const isShared = ['shm', 'sage_queue', 'auto'].includes(descriptor.queueType);
     const size = isShared ? { maxsize: 0, capacity_bytes: this.capacityBytes } : {};
+    clearAbandonedRepliesAtTimes(descriptor);
     this.token = randomBytes(16).toString('hex');
     // Nobody else can have guessed its name.
     this.replies = resolveBeside(this.queue, replyDescriptor(descriptor, this.token, size), 'exclusive');
@@ -147,6 +149,8 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
       const ready = this.replies.qsize().finally(() => {
         if (this.ready === ready) this.ready = undefined;
       });
+      // Calls hear of it; without any, nobody needs to.
+      ready.catch(() => {});
       this.ready = ready;
     }
     void this.receive(this.replies);
@@ -199,8 +203,12 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   async close(): Promise<void> {
     if (this.closed !== undefined) return;
     this.end(() => new QueueClosedError('This caller was closed.'));
+    // Whoever waits for this has something to wait for.
+    this.replies.ref();
     // Whoever still answers finds it shut down, and keeps nothing.
     await this.replies.shutdown({ immediate: true }).catch(() => {});
+    // … nor does anybody find it any more: a server that has it open, and is killed before it lets go, leaves nothing behind.
+    if ('unlinkSync' in this.replies) (this.replies as NativeQueue).unlinkSync();
     await this.replies.close();
   }
 

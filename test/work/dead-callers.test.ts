@@ -1,8 +1,12 @@
-/** Callers that are killed while no server holds their replies: nothing of them is left. */
-import { listSegments } from '../../lib';
-import type { QueueDescriptor } from '../../lib';
-import { serve } from '../../lib/work';
-import { attach, describeQueue, start, types, until } from '../shm/child';
+/** Callers and servers that are killed, and whoever holds their replies: nothing of them is left. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { listSegments, QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { NativeQueue, Queue } from '../../lib';
+import { QueueServer } from '../../lib/rpc';
+import { caller, serve } from '../../lib/work';
+import { attach, describeQueue, freshName, run, start, types, until } from '../shm/child';
 
 /** Says that it is there, calls when it is told to and says what came. */
 const CALLER = `
@@ -56,5 +60,110 @@ test.each(types)('%s: nothing is left of callers that died idle, nor of those th
       each.unlinkSync();
       each.closeSync();
     }
+  }
+});
+
+const SERVER = `
+const { serve } = require('sage-queue/work');
+serve(open(), (n) => n);
+say('serves');
+`;
+
+describe.each([
+  ...types.map((type) => [type, (): QueueDescriptor => describeQueue(type)] as const),
+  ['auto', (): QueueDescriptor => QueueDescriptor.createAutoQueue(freshName())] as const,
+])('%s', (_type, describeIt) => {
+  let descriptor: QueueDescriptor;
+  let queue: NativeQueue;
+
+  beforeEach(() => {
+    descriptor = describeIt();
+    queue = resolveDescriptor(descriptor) as NativeQueue;
+  });
+
+  afterEach(() => {
+    queue.unlinkSync();
+    queue.closeSync();
+  });
+
+  test('a caller that has closed leaves nothing to a server that is killed before it lets go', async () => {
+    const server = start(SERVER, descriptor);
+    expect(await server.next()).toBe('serves');
+    const asking = caller<number, number>(queue);
+    expect(await asking.call(1)).toBe(1);
+    // It has answered, and stays attached until it looks the second time.
+    server.signal('SIGSTOP');
+    await asking.close();
+    await server.kill();
+    expect(repliesOf(descriptor)).toEqual([]);
+  });
+
+  test('what a caller and its server leave that are killed together is cleared away by the next caller', async () => {
+    const server = start(SERVER, descriptor);
+    expect(await server.next()).toBe('serves');
+    const dead = start(CALLER, descriptor, [true]);
+    expect(await dead.next()).toBe('idle');
+    server.signal('SIGSTOP');
+    await Promise.all([dead.kill(), server.kill()]);
+    expect(repliesOf(descriptor)).toHaveLength(1);
+    const [left] = repliesOf(descriptor);
+    const next = caller(queue);
+    expect(repliesOf(descriptor)).toHaveLength(1);
+    expect(repliesOf(descriptor)).not.toContain(left);
+    await next.close();
+    expect(repliesOf(descriptor)).toEqual([]);
+  });
+});
+
+test('a caller without a call whose server is not there ends nobody, and closes', async () => {
+  const program = `
+    const { caller } = require('sage-queue/work');
+    const queue = open();
+    const asking = caller(queue);
+    asking.close().then(() => queue.close()).then(() => say('closed'));
+  `;
+  const nobody = createServer().listen(0, '127.0.0.1');
+  await once(nobody, 'listening');
+  const { port } = nobody.address() as AddressInfo;
+  nobody.close();
+  await once(nobody, 'close');
+  expect(await run(program, QueueDescriptor.createRpcQueue('127.0.0.1', port, 'jobs'))).toEqual(['closed']);
+});
+
+test('what a QueueServer leaves that is killed is cleared away by the next one, when it makes replies for somebody', async () => {
+  const descriptor = describeQueue('sage_queue');
+  const queue = attach(descriptor);
+  const doomed = start(
+    `
+    const { QueueServer } = require('sage-queue/rpc');
+    new QueueServer({ queues: { jobs: open() } }).start().then(({ port }) => say(port));
+    `,
+    descriptor,
+  );
+  const lost = resolveDescriptor(
+    QueueDescriptor.createRpcQueue('127.0.0.1', (await doomed.next()) as number, 'jobs'),
+  ) as Queue;
+  const first = caller(lost);
+  await until('its replies are there', () => repliesOf(descriptor).length > 0);
+  await doomed.kill();
+  await first.close();
+  await lost.close();
+  const [left] = repliesOf(descriptor);
+  expect(left).toBeDefined();
+  const server = new QueueServer({ queues: { jobs: queue } });
+  const { port } = await server.start();
+  const client = resolveDescriptor(QueueDescriptor.createRpcQueue('127.0.0.1', port, 'jobs')) as Queue;
+  const asking = caller(client);
+  try {
+    await until('the next one has made replies, and the others are gone', () => {
+      const replies = repliesOf(descriptor);
+      return replies.length === 1 && replies[0] !== left;
+    });
+  } finally {
+    await asking.close();
+    await client.close();
+    await server.stop({ graceMs: 0 });
+    queue.unlinkSync();
+    queue.closeSync();
   }
 });
