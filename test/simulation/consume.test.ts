@@ -1,10 +1,5 @@
-/**
- * Consumers on a virtual loop: handlers that return, throw, take long, hang and are deaf, retries and their pauses, dead letters for which
- * there is no room, stops with and without grace, queues that fail, consumers that die with what they hold, a loop that is late by any time.
- * Each run says its seed; SEED=… repeats it.
- */
-import { Schedule } from './consume-schedule';
-import { runSchedules } from './run-schedules';
+/** Consumers, their handlers and their queues in random schedules (consume.ts). Each run says its seed; SEED=… repeats it. */
+import { simulate } from './simulate';
 
 test('each item is done, or dead and said so, once, whatever its handlers, its consumers and their queues do', () =>
-  runSchedules('consumers', 300, (loop, random) => new Schedule(loop, random).run()));
+  simulate('consume'));

@@ -3,6 +3,7 @@
  * as another. Frames go through their wire form. As over TCP, those of one direction come whole and in order, up to where the connection breaks.
  */
 import { EventEmitter } from 'node:events';
+import { createRequire } from 'node:module';
 import type * as Grpc from '@grpc/grpc-js';
 import { attachMethod } from '../../lib/transports/rpc/wire/protocol';
 import type { ClientFrame, ServerFrame } from '../../lib/transports/rpc/wire/protocol';
@@ -13,9 +14,13 @@ type Status = Pick<Grpc.StatusObject, 'code' | 'details' | 'metadata'>;
 /** Takes a stream that a client has opened. */
 export type Listener = (call: Call) => void;
 
-/** What `loadGrpc` gives in a simulation: the real module, but for its connections. */
-export function simulated(real: typeof Grpc): typeof Grpc {
-  return { ...real, Client: SimulatedClient } as unknown as typeof Grpc;
+/** From here on the package's gRPC has no connections but these. @returns it */
+export function simulateGrpc(): typeof Grpc {
+  const load = createRequire(__filename);
+  const place = load.resolve('@grpc/grpc-js');
+  const grpc = { ...(load(place) as typeof Grpc), Client: SimulatedClient } as unknown as typeof Grpc;
+  load.cache[place]!.exports = grpc;
+  return grpc;
 }
 
 let network: Network | undefined;

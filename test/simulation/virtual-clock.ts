@@ -3,16 +3,29 @@
  * order: timers, then what came in from outside, then what was put off with setImmediate, and between any two of them whatever promises and
  * ticks of the process have to do.
  */
+import assert from 'node:assert/strict';
 import { keepAlive } from '../../lib/wait/keep-alive';
+import { Agenda } from './agenda';
+import type { Appointment } from './agenda';
 
-interface Timer {
-  readonly number: number;
-  at: number;
-  /** Of an interval; undefined: it rings once. */
-  readonly every: number | undefined;
-  readonly ring: () => void;
-  ref(): Timer;
-  unref(): Timer;
+class Timer implements Appointment {
+  isOff = false;
+
+  constructor(
+    readonly number: number,
+    public at: number,
+    /** Of an interval; undefined: it rings once. */
+    readonly every: number | undefined,
+    readonly ring: () => void,
+  ) {}
+
+  ref(): this {
+    return this;
+  }
+
+  unref(): this {
+    return this;
+  }
 }
 
 type Globals = Pick<
@@ -25,14 +38,13 @@ const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** Timers that ring when the test says so, in the order of their times. */
 export class VirtualClock {
   now = 0;
-  protected readonly timers = new Set<Timer>();
+  /** Not those that were taken off. */
+  armed = 0;
+  /** Those that were taken off stay in it until their time. */
+  private readonly timers = new Agenda<Timer>();
   private made = 0;
   /** No timer rings sooner. */
   protected readonly shortestMs: number = 0;
-
-  get armed(): number {
-    return this.timers.size;
-  }
 
   /** Not by spies, which remember every call. @returns what takes it off again */
   install(): () => void {
@@ -54,28 +66,38 @@ export class VirtualClock {
 
   /** What is due rings now: the loop comes to its timers. */
   turn(): void {
-    for (const timer of this.due()) this.ring(timer);
+    for (const timer of this.takeDue()) this.ring(timer);
   }
 
-  protected due(): Timer[] {
-    if (this.timers.size === 0) return [];
-    const due = [...this.timers].filter(({ at }) => at <= this.now);
-    return due.sort((one, other) => one.at - other.at || one.number - other.number);
+  /** When the next one rings. */
+  protected get nextMs(): number {
+    while (this.timers.first?.isOff === true) this.timers.take();
+    return this.timers.first?.at ?? Infinity;
+  }
+
+  /** Those that are due now; what is started or taken off while they ring, `ring` sees to. */
+  protected takeDue(): Timer[] {
+    const due: Timer[] = [];
+    while (this.nextMs <= this.now) due.push(this.timers.take()!);
+    return due;
   }
 
   /** Unless one that rang before it took it off. */
   protected ring(timer: Timer): void {
-    if (!this.timers.has(timer)) return;
-    if (timer.every === undefined) this.timers.delete(timer);
-    else timer.at = this.now + timer.every;
+    if (timer.isOff) return;
+    if (timer.every === undefined) this.clear(timer);
+    else {
+      timer.at = this.now + timer.every;
+      this.timers.add(timer);
+    }
     timer.ring();
   }
 
   protected globals(): Partial<Globals> {
-    const clear = (timer: unknown): void => void this.timers.delete(timer as Timer);
+    const clear = (timer: unknown): void => this.clear(timer as Timer | undefined);
     return {
       setTimeout: ((ring: (...given: unknown[]) => void, ms: number, ...given: unknown[]) =>
-        this.start(() => ring(...given), ms)) as never,
+        this.start(given.length === 0 ? ring : () => ring(...given), ms)) as never,
       setInterval: ((ring: () => void, ms: number) => this.start(ring, ms, Math.max(1, ms))) as never,
       clearTimeout: clear,
       clearInterval: clear,
@@ -88,55 +110,78 @@ export class VirtualClock {
   }
 
   private start(ring: () => void, ms: number, every?: number): Timer {
-    const timer: Timer = {
-      number: this.made++,
-      at: this.now + Math.max(this.shortestMs, ms),
-      every,
-      ring,
-      ref: () => timer,
-      unref: () => timer,
-    };
+    const timer = new Timer(this.made++, this.now + Math.max(this.shortestMs, ms), every, ring);
     this.timers.add(timer);
+    this.armed++;
     return timer;
+  }
+
+  private clear(timer: Timer | undefined): void {
+    if (!(timer instanceof Timer) || timer.isOff) return;
+    timer.isOff = true;
+    this.armed--;
   }
 }
 
 const realImmediate = setImmediate;
 
-/** Whatever promises and ticks of the process have to do is done. */
-export const settled = (): Promise<void> => new Promise((resolve) => void realImmediate(resolve));
+/** Whatever promises and ticks of the process have to do is done: a tick that is asked for now comes when no promise has anything to do. */
+const settled = (): Promise<void> => new Promise((resolve) => process.nextTick(resolve));
+
+/** The same, and Node has said of each rejection that nobody listens to it; it costs a turn of the real loop. */
+export const settledForGood = (): Promise<void> => new Promise((resolve) => void realImmediate(resolve));
+
+/** In so many turns nobody may be found listening to a rejection. */
+const TURNS_BETWEEN_LOOKS = 8;
+
+interface Immediate {
+  readonly later: () => void;
+  isOff: boolean;
+}
+
+interface Arrival extends Appointment {
+  readonly handle: () => void;
+}
 
 /** A whole event loop. What comes in from outside is put in with `arrive`. */
 export class VirtualLoop extends VirtualClock {
   protected override readonly shortestMs = 1;
-  private arrivals: { at: number; handle: () => void }[] = [];
-  private immediates: (() => void)[] = [];
+  private readonly arrivals = new Agenda<Arrival>();
+  private arrived = 0;
+  private immediates: Immediate[] = [];
+  private turns = 0;
+
+  /** All that a schedule had begins anew; nothing of the one before may be left. */
+  reset(): void {
+    assert.equal(this.armed + this.pending, 0, 'nothing is left of the schedule before');
+    this.now = 0;
+    this.turns = 0;
+  }
 
   /** What is not over: arrivals, and what waits for the end of this turn. */
   get pending(): number {
-    return this.arrivals.length + this.immediates.length;
+    return this.arrivals.size + this.immediates.length;
   }
 
   /** `handle` is called at that time, or when the loop comes to it; what comes at one time comes in the order of these calls. */
   arrive(at: number, handle: () => void): void {
-    let place = this.arrivals.length;
-    while (place > 0 && this.arrivals[place - 1]!.at > at) place--;
-    this.arrivals.splice(place, 0, { at, handle });
+    this.arrivals.add({ at, number: this.arrived++, handle });
   }
 
   /** One turn of the loop at this time. */
   async whole(): Promise<void> {
-    await settled();
-    for (const timer of this.due()) {
+    await (this.turns++ % TURNS_BETWEEN_LOOKS === 0 ? settledForGood() : settled());
+    for (const timer of this.takeDue()) {
       this.ring(timer);
       await settled();
     }
-    while (this.arrivals.length > 0 && this.arrivals[0]!.at <= this.now) {
-      this.arrivals.shift()!.handle();
+    while (this.isDue(this.arrivals.first)) {
+      this.arrivals.take()!.handle();
       await settled();
     }
     for (const immediate of this.immediates.splice(0)) {
-      immediate();
+      if (immediate.isOff) continue;
+      immediate.later();
       await settled();
     }
   }
@@ -145,8 +190,7 @@ export class VirtualLoop extends VirtualClock {
   async idle(most = 1000): Promise<void> {
     for (let turns = 0; turns < most; turns++) {
       await this.whole();
-      const due = this.arrivals[0]?.at ?? Infinity;
-      if (this.immediates.length === 0 && due > this.now && this.due().length === 0) return;
+      if (this.immediates.length === 0 && !this.isDue(this.arrivals.first) && this.nextMs > this.now) return;
     }
     throw new Error(`the loop finds something to do at ${this.now} ms after ${most} turns`);
   }
@@ -168,8 +212,7 @@ export class VirtualLoop extends VirtualClock {
     for (;;) {
       await this.idle();
       if (done()) return;
-      let next = this.arrivals[0]?.at ?? Infinity;
-      for (const { at } of this.timers) next = Math.min(next, at);
+      const next = Math.min(this.arrivals.first?.at ?? Infinity, this.nextMs);
       if (next > to) break;
       this.now = Math.max(this.now, next);
     }
@@ -180,13 +223,18 @@ export class VirtualLoop extends VirtualClock {
     return {
       ...super.globals(),
       setImmediate: ((later: (...given: unknown[]) => void, ...given: unknown[]) => {
-        const immediate = (): void => later(...given);
+        const immediate: Immediate = { later: () => later(...given), isOff: false };
         this.immediates.push(immediate);
         return immediate;
       }) as never,
-      clearImmediate: ((immediate: () => void) => {
+      clearImmediate: ((immediate: Immediate) => {
+        immediate.isOff = true;
         this.immediates = this.immediates.filter((other) => other !== immediate);
       }) as never,
     };
+  }
+
+  private isDue(arrival: Arrival | undefined): boolean {
+    return arrival !== undefined && arrival.at <= this.now;
   }
 }

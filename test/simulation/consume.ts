@@ -1,0 +1,8 @@
+/**
+ * Consumers on a virtual loop: handlers that return, throw, take long, hang and are deaf, retries and their pauses, dead letters for which
+ * there is no room, stops with and without grace, queues that fail, consumers that die with what they hold, a loop that is late by any time.
+ */
+import { Schedule } from './consume-schedule';
+import { runSchedules } from './run-schedules';
+
+void runSchedules('consumers', 1000, (loop, random) => new Schedule(loop, random).run());
