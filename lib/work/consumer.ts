@@ -69,6 +69,7 @@ export class QueueConsumer<T> implements Consumer {
   private wake = Infinity;
   private restUntil = 0;
   private readonly grace = new Alarm(Infinity, () => this.endGrace(), true);
+  private graceEndsMs = Infinity;
   private readonly quiet: (() => void)[] = [];
 
   private ending = false;
@@ -122,7 +123,9 @@ export class QueueConsumer<T> implements Consumer {
     if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
     this.endTaking();
     this.settlements.giveBack(this.ready.splice(0));
-    this.grace.set(performance.now() + graceMs);
+    const endsMs = performance.now() + graceMs;
+    // What was promised to one who stops it holds beside another one with more time, and there is no more to wait for at the end.
+    if (!this.over && endsMs < this.graceEndsMs) this.grace.set((this.graceEndsMs = endsMs));
     this.advance();
     await this.done.catch(() => {});
   }

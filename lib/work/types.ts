@@ -74,7 +74,10 @@ export interface ConsumerStats {
 
 /** A consumer that `consume` or `serve` started. */
 export interface Consumer extends AsyncDisposable {
-  /** No more items are taken; handlers under way get graceMs (default 10 000), then their signal, then their items go back. */
+  /**
+   * No more items are taken; handlers under way get graceMs (default 10 000), then their signal, then their items go back. Of several calls, and of the
+   * signal that stops it, the one whose time is over first counts.
+   */
   stop(options?: { graceMs?: number }): Promise<void>;
   /** Resolves when the queue has been shut down and everything is done, or after stop(); rejects when the queue fails. */
   readonly done: Promise<void>;

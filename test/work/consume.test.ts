@@ -188,6 +188,29 @@ describe.each(Object.entries(queueTypes))('%s', (_type, make) => {
   });
 });
 
+test('a stop with more time, by a call or by the signal, takes nothing from the promise of an earlier one', async () => {
+  const queue = getLocalQueue(`stopped-twice-${count++}`);
+  await queue.put('slow');
+  const controller = new AbortController();
+  const consumer = track(consume(queue, never, { signal: controller.signal }));
+  await until('it runs', () => consumer.stats().active === 1);
+  const began = performance.now();
+  const stopped = consumer.stop({ graceMs: 20 });
+  void consumer.stop({ graceMs: 60_000 });
+  controller.abort();
+  await stopped;
+  expect(performance.now() - began).toBeLessThan(10_000);
+  expect(await queue.get({ block: false })).toBe('slow');
+});
+
+test('a stop after the end leaves no timer that keeps the process', async () => {
+  const consumer = track(consume(getLocalQueue(`over-${count++}`), ignore));
+  await consumer.stop();
+  const before = process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+  await consumer.stop({ graceMs: 60_000 });
+  expect(process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout')).toHaveLength(before);
+});
+
 test('the end of the queue is the end of the consumer, once all is done', async () => {
   const queue = await queueTypes.sage_queue!();
   await queue.putMany([1, 2, 3]);
