@@ -19,6 +19,8 @@ export class ClientState {
   session: ClientSession | undefined;
   /** When it may be forgotten; only counts without a session. */
   expiresAt = Infinity;
+  /** Not of a client that had been forgotten, until it has heard so: it may have sent what is not in here. */
+  isComplete = true;
   appliedThrough = 0;
   /** Of its next delivery. */
   nextTag = 1;
@@ -116,8 +118,8 @@ export class ClientStates {
     private readonly keepMs: number,
   ) {}
 
-  /** @returns the state, and whether it was there: only then is it complete. */
-  claim(clientId: Uint8Array): { state: ClientState; remembered: boolean } {
+  /** @param wasHere it says so, of this server. @returns the state, and whether it holds all that the client ever sent to this server */
+  claim(clientId: Uint8Array, wasHere: boolean): { state: ClientState; remembered: boolean } {
     const key = Buffer.from(clientId).toString('hex');
     this.sweep();
     const known = this.states.get(key);
@@ -125,9 +127,10 @@ export class ClientStates {
       // The last one used is the last one forgotten.
       this.states.delete(key);
       this.states.set(key, known);
-      return { state: known, remembered: true };
+      return { state: known, remembered: known.isComplete };
     }
     const state = new ClientState(this.keepMs);
+    state.isComplete = !wasHere;
     this.states.set(key, state);
     return { state, remembered: false };
   }

@@ -201,7 +201,8 @@ export class Session {
       schemas: served.schemas,
     };
     if (open.clientId && open.clientId.length > 0) {
-      const claimed = served.clients.claim(open.clientId);
+      const wasHere = Buffer.compare(open.serverInstance ?? Buffer.alloc(0), this.host.instance) === 0;
+      const claimed = served.clients.claim(open.clientId, wasHere);
       const { state } = claimed;
       remembered = claimed.remembered;
       // A client that comes back before its old stream was seen to end: the old one ends first.
@@ -244,6 +245,8 @@ export class Session {
 
   private handle(frame: ClientFrame, puts: PutStream, gets: GetStream): void {
     if (frame.open) throw new RangeError('open may come once only');
+    // It has read `opened`.
+    if (this.state !== undefined) this.state.isComplete = true;
     if (frame.window !== undefined && frame.window !== null) gets.setWindow(frame.window);
     this.withoutWhatIsForbidden(frame);
     for (const settle of frame.settles ?? []) gets.settle(settle);

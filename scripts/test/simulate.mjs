@@ -35,7 +35,7 @@ async function bundle() {
     external: (id) => !id.startsWith('.') && !isAbsolute(id),
     plugins: [mutations],
   });
-  const { output } = await made.generate({ format: 'cjs', sourcemap: 'inline', codeSplitting: false });
+  const { output } = await made.generate({ file: path, format: 'cjs', sourcemap: 'inline', codeSplitting: false });
   await made.close();
   return output[0].code;
 }

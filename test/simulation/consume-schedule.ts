@@ -6,11 +6,23 @@ import { StubQueue } from '../../lib/testing';
 import { consume } from '../../lib/work';
 import type { ConsumeOptions, Consumer, DeadLetter, Job } from '../../lib/work';
 import type { Random } from '../random';
+import { drawKinds, drawSteps } from './kinds';
 import { MortalStore } from './mortal-store';
 import type { Item, Run } from './mortal-store';
 import type { VirtualLoop } from './virtual-clock';
 
-const STEPS = 50;
+const OFTEN = {
+  put: 96,
+  hire: 24,
+  bury: 24,
+  'graves fail': 8,
+  stop: 6,
+  'queue fails': 3,
+  die: 6,
+  abort: 3,
+  'shut down': 1,
+  nothing: 48,
+};
 const TIMEOUT_MS = 30;
 /** In which everything that is left is done, once handlers do what they should. */
 const REST_MS = 60_000;
@@ -44,6 +56,7 @@ export class Schedule {
   private readonly sleepers = new Set<NodeJS.Timeout>();
   private readonly mode: 'for ever' | 'letters' | 'drop';
   private readonly maxDeliveries: number;
+  private readonly kinds: (keyof typeof OFTEN)[];
   /** Handlers do what they should. */
   private isCalm = false;
   private lateMs = 0;
@@ -63,11 +76,12 @@ export class Schedule {
     this.deadLetters = new StubQueue<DeadLetter<number>>(graves);
     this.mode = pick(['for ever', 'letters', 'letters', 'drop'] as const);
     this.maxDeliveries = 2 + below(3);
+    this.kinds = drawKinds(random, OFTEN);
     this.hire();
   }
 
   async run(): Promise<void> {
-    for (let step = 0; step < STEPS; step++) {
+    for (let steps = drawSteps(this.random); steps > 0; steps--) {
       this.step();
       const { below } = this.random;
       const passed = below(25) === 0 ? below(500) : below(3) === 0 ? below(30) : below(3);
@@ -93,34 +107,27 @@ export class Schedule {
   private step(): void {
     const { below, pick } = this.random;
     const worker = pick(this.workers);
-    switch (below(12)) {
-      case 0:
-      case 1:
-      case 2:
-      case 3:
+    switch (pick(this.kinds)) {
+      case 'put':
         return this.put();
-      case 4:
+      case 'hire':
         if (this.workers.filter(({ isStopped }) => !isStopped).length < 2) this.hire();
         return;
-      case 5:
+      case 'bury':
         return void this.bury().catch(() => {});
-      case 6:
-        if (below(3) === 0) this.deadLetters.failNext(new QueueConnectionError('no way there'));
-        return;
-      case 7:
-        if (below(4) === 0) this.stop(worker, below(2) === 0 ? below(100) : 0);
-        return;
-      case 8:
-        if (below(8) === 0) worker.queue.failNext(new QueueConnectionError('the queue is away'));
-        return;
-      case 9:
-        if (below(4) === 0) this.die(worker);
-        return;
-      case 10:
-        if (below(8) === 0) this.abort(worker);
-        return;
-      default:
-        return;
+      case 'graves fail':
+        return this.deadLetters.failNext(new QueueConnectionError('no way there'));
+      case 'stop':
+        return this.stop(worker, below(2) === 0 ? below(100) : 0);
+      case 'queue fails':
+        return worker.queue.failNext(new QueueConnectionError('the queue is away'));
+      case 'die':
+        return this.die(worker);
+      case 'abort':
+        return this.abort(worker);
+      case 'shut down':
+        return this.shutDown(below(2) === 0);
+      case 'nothing':
     }
   }
 
@@ -133,10 +140,22 @@ export class Schedule {
       letters: 0,
       deaths: 0,
       mayBeDropped: false,
+      isRefused: false,
+      isDiscarded: false,
       pausesUntilMs: 0,
       holder: undefined,
     });
-    this.puts.push(this.keeper.put(number - 1));
+    const refused = ({ code }: { code?: string }): void => {
+      assert.equal(code, 'ERR_QUEUE_SHUT_DOWN');
+      this.items[number - 1]!.isRefused = true;
+    };
+    this.puts.push(this.keeper.put(number - 1).catch(refused));
+  }
+
+  /** @param immediate what is in it is gone */
+  private shutDown(immediate: boolean): void {
+    if (immediate) for (const item of this.items) item.mayBeDropped = item.isDiscarded = true;
+    void this.keeper.shutdown({ immediate });
   }
 
   /** Somebody reads a dead letter. */
@@ -197,7 +216,6 @@ export class Schedule {
   }
 
   private stop(worker: Worker, graceMs: number): void {
-    if (worker.isOver) return;
     worker.isStopped = true;
     const began = this.loop.now;
     const stopped = (): void => {
@@ -362,10 +380,12 @@ export class Schedule {
   }
 
   private check(): void {
-    this.items.forEach(({ attempts, done, letters, deaths, mayBeDropped }, number) => {
+    this.items.forEach(({ attempts, done, letters, deaths, mayBeDropped, isRefused, isDiscarded }, number) => {
       const story = `item ${number}: ${attempts} attempts, ${done} done, ${letters} letters, ${deaths} deaths`;
       const ends = done + letters;
-      if (this.mode === 'drop' && (mayBeDropped || deaths > 0)) assert(ends <= 1 + deaths, story);
+      if (isRefused) assert.equal(ends + attempts, 0, `refused ${story}`);
+      else if (isDiscarded) assert(ends <= 1 + deaths, story);
+      else if (this.mode === 'drop' && (mayBeDropped || deaths > 0)) assert(ends <= 1 + deaths, story);
       else assert(ends >= 1 && ends <= 1 + deaths, story);
       if (this.mode !== 'letters') assert.equal(letters, 0, story);
     });

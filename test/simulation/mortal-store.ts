@@ -23,6 +23,10 @@ export interface Item {
   deaths: number;
   /** It may be gone for having failed too often. */
   mayBeDropped: boolean;
+  /** The queue was shut down before there was room for it. */
+  isRefused: boolean;
+  /** The queue was shut down at once while it may have been in it. */
+  isDiscarded: boolean;
   /** Nobody may have it before. */
   pausesUntilMs: number;
   holder: Run | undefined;

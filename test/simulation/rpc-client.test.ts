@@ -6,3 +6,6 @@ test('whatever breaks, nothing is lost, nothing is doubled but what may be, and 
 
 test('a put that a server took before it died, and that is called off at the next one, may be in', () =>
   simulate('called-off-put'));
+
+test('a put of a client that was forgotten, and did not hear so, is not applied once more', () =>
+  simulate('forgotten-client'));

@@ -9,11 +9,27 @@ import { loadGrpc } from '../../lib/transports/rpc/wire/grpc';
 import type { Random } from '../random';
 import { Calls, GRACE_MS } from './rpc-calls';
 import type { Program } from './rpc-calls';
+import { drawKinds, drawSteps } from './kinds';
 import { REATTACH_MS, Server } from './simulated-server';
 import { Network } from './streams';
 import type { VirtualLoop } from './virtual-clock';
 
-const STEPS = 40;
+const OFTEN = {
+  put: 60,
+  putMany: 24,
+  get: 48,
+  getMany: 12,
+  lease: 24,
+  settle: 24,
+  read: 12,
+  ask: 12,
+  abort: 12,
+  cut: 24,
+  fall: 6,
+  start: 18,
+  replace: 4,
+  'shut down': 2,
+};
 const CLOSE_MS = 2000 + 2000;
 /** The longest pause before it tries to connect again, and its way. */
 const BACK_MS = 1000 + 100;
@@ -30,6 +46,7 @@ export class Schedule {
   private lateMs = 0;
   /** Nothing breaks, and the loop is on time. */
   private readonly isCalm: boolean;
+  private readonly kinds: (keyof typeof OFTEN)[];
   private ports = 0;
 
   constructor(
@@ -40,6 +57,7 @@ export class Schedule {
     this.calls = new Calls(loop, random);
     const maxsize = below(3) === 0 ? 4 : 0;
     this.isCalm = below(4) === 0;
+    this.kinds = drawKinds(random, OFTEN);
     this.descriptor = QueueDescriptor.createLocalQueue(`simulated-${schedules++}`, { maxsize });
     this.keeper = resolveDescriptor<number>(this.descriptor);
     this.network = new Network(
@@ -53,7 +71,7 @@ export class Schedule {
   }
 
   async run(): Promise<void> {
-    for (let step = 0; step < STEPS; step++) {
+    for (let steps = drawSteps(this.random); steps > 0; steps--) {
       this.step();
       await this.turnOver();
     }
@@ -103,44 +121,35 @@ export class Schedule {
     const { calls } = this;
     const { below, pick } = this.random;
     const program = pick(this.programs);
-    switch (below(24)) {
-      case 0:
-      case 1:
-      case 2:
-      case 3:
-      case 4:
+    switch (pick(this.kinds)) {
+      case 'put':
         return calls.put(program);
-      case 5:
-      case 6:
+      case 'putMany':
         return calls.putMany(program);
-      case 7:
-      case 8:
-      case 9:
-      case 10:
+      case 'get':
         return calls.get(program);
-      case 11:
+      case 'getMany':
         return calls.getMany(program);
-      case 12:
-      case 13:
+      case 'lease':
         return calls.lease(program);
-      case 14:
-      case 15:
+      case 'settle':
         return calls.settle(program);
-      case 16:
+      case 'read':
         return calls.read(program);
-      case 17:
+      case 'ask':
         return calls.ask(program);
-      case 18:
+      case 'abort':
         return void calls.controllers.splice(below(calls.controllers.length), 1)[0]?.abort(new Error('aborted'));
-      case 19:
-      case 20:
+      case 'cut':
         return this.isCalm ? undefined : this.cut(program);
-      case 21:
-        return this.isCalm || below(2) === 0 ? this.start() : this.fall();
-      case 22:
+      case 'fall':
+        return this.isCalm ? undefined : this.fall();
+      case 'start':
         return this.start();
-      default:
-        return below(3) === 0 && this.programs.length < 6 ? this.replace(program) : undefined;
+      case 'replace':
+        return this.programs.length < 6 ? this.replace(program) : undefined;
+      case 'shut down':
+        return calls.shutDown(program);
     }
   }
 
@@ -218,8 +227,11 @@ export class Schedule {
       await loop.advance(loop.now + BACK_MS, () => this.programs.every(({ port }) => this.isConnected(port)));
       await loop.advance(loop.now + 50);
     }
-    const isIdle = (await loop.outcome(this.keeper.qsize())) === 0;
-    assert(isIdle || !calls.isWaiting, 'somebody waits beside an item');
+    const isEmpty = (await loop.outcome(this.keeper.qsize())) === 0;
+    assert(isEmpty || !calls.isWaiting, 'somebody waits beside an item');
+    const { leased: onLease } = await loop.outcome(this.keeper.stats());
+    if (calls.isShutDown && isEmpty && onLease === 0)
+      assert(!calls.isWaiting, 'somebody waits at a queue that has ended');
     // But for what was read ahead.
     if (this.programs.every((program) => program.loop === undefined)) {
       const { leased } = await loop.outcome(this.keeper.stats());

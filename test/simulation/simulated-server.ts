@@ -5,7 +5,7 @@ import { QueueServer } from '../../lib/rpc';
 import type { Listener, Network } from './streams';
 
 export const REATTACH_MS = 300;
-const REMEMBER_MS = 2000;
+export const REMEMBER_MS = 2000;
 
 export class Server {
   private readonly server: QueueServer;

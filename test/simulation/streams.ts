@@ -193,8 +193,8 @@ export class Link {
     this.down.send(() => this.client.emit('status', status));
   }
 
-  /** The connection breaks. @param isLost also what is on its way; @param hearsAfterMs when the server finds out */
-  breakOff({ isLost = true, hearsAfterMs = 0, isServerDead = false } = {}): void {
+  /** The connection breaks. @param isLost also what is on its way; @param hearsAfterMs when the server finds out; @param clientHearsAfterMs when the client does */
+  breakOff({ isLost = true, hearsAfterMs = 0, clientHearsAfterMs = 0, isServerDead = false } = {}): void {
     if (this.isOver) return;
     if (isLost) {
       this.up.cut();
@@ -215,7 +215,7 @@ export class Link {
       const status = { code: grpc.status.UNAVAILABLE, details: 'read ECONNRESET', metadata: noMetadata };
       this.client.emit('status', status);
     };
-    loop.arrive(loop.now + delayMs(), broken);
+    loop.arrive(loop.now + delayMs() + clientHearsAfterMs, broken);
   }
 }
 
