@@ -1,4 +1,4 @@
-/** UTF-8 to text: short ASCII without a call into the runtime, which takes longer than the text. */
+/** Text and UTF-8: short ASCII without a call into the runtime, which takes longer than the text. */
 const { fromCharCode } = String;
 
 /** Of `length` bytes from `from` on, which must be there. What is no UTF-8 becomes U+FFFD. */
@@ -48,4 +48,51 @@ export function readShortAscii(source: Buffer, from: number, length: number): st
     text += fromCharCode(code);
   }
   return text;
+}
+
+/** Whether all of a short text is ASCII, and if so, written from `at` on. */
+export function writeAscii(target: Uint8Array, at: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) return false;
+    target[at + i] = code;
+  }
+  return true;
+}
+
+/** Longer ones, in bytes, are not kept. */
+const LONGEST_KNOWN = 31;
+
+/** Short texts that came before, found by their bytes: keys, and words that items have in common. */
+export class KnownTexts {
+  private readonly texts: string[];
+
+  /** @param places a power of two: how many are kept at most, each where one of another hash would not be */
+  constructor(private readonly places: number) {
+    this.texts = new Array<string>(places).fill('');
+  }
+
+  /** Of `length` bytes from `from` on, which must be there. */
+  read(source: Buffer, from: number, length: number): string {
+    if (length === 0 || length > LONGEST_KNOWN) return readText(source, from, length);
+    const last = from + length - 1;
+    // Texts of a kind differ in their ends, as in numbers. What stands before the first byte says its length.
+    const four =
+      ((source[from] as number) << 24) ^
+      ((source[from + (length >> 1)] as number) << 16) ^
+      ((source[last - 1] as number) << 8) ^
+      (source[last] as number);
+    const place = (Math.imul(four + length * 0x10001, 0x9e3779b1) >>> 16) & (this.places - 1);
+    const known = this.texts[place] as string;
+    if (known.length === length && isAt(source, from, known)) return known;
+    const text = readText(source, from, length);
+    // As many characters as bytes: each is what its byte says, which is what isAt() looks at, or U+FFFD, which it never finds.
+    if (text.length === length) this.texts[place] = text;
+    return text;
+  }
+}
+
+function isAt(source: Buffer, from: number, text: string): boolean {
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== source[from + i]) return false;
+  return true;
 }

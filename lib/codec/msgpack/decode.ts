@@ -4,7 +4,8 @@
  */
 import { QueueDescriptor } from '../../descriptor/descriptor';
 import { setOwn } from '../../descriptor/metadata';
-import { readText } from '../text';
+import { input, letGo, take, truncated, useView } from '../input';
+import { KnownTexts, readText } from '../text';
 import { restoreError } from './error-fields';
 import {
   BINARY_KINDS,
@@ -20,11 +21,11 @@ import {
   EXT_UTF16,
   MAX_DEPTH,
 } from './extensions';
+import { shapeReader } from './read-shapes';
+import type { ShapeReader } from './read-shapes';
+import { DEEPEST_SHAPE, MOST_KEYS, ShapeTable, slotOf } from './shapes';
+import type { Shape } from './shapes';
 
-const NOTHING = Buffer.alloc(0);
-let source: Buffer = NOTHING;
-let position = 0;
-let end = 0;
 let depth = 0;
 /** How many keys that were no strings have been read. */
 let otherKeys = 0;
@@ -34,39 +35,38 @@ let otherKeys = 0;
  * @throws Error with a message that says what is wrong with the bytes.
  */
 export function decodeMessagePack(bytes: Uint8Array, from = 0, to = bytes.length): unknown {
-  source = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  position = from;
-  end = to;
-  depth = 0;
-  const value = read();
-  if (position !== end) throw new Error(`the value ends after ${position - from} of ${to - from} bytes`);
-  source = NOTHING;
+  input.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const value = decodeSpan(from, to);
+  letGo();
   return value;
 }
 
-function truncated(): Error {
-  return new Error('the bytes end in the middle of a value');
+/** A value that fills a part of what is being read. @throws Error */
+export function decodeSpan(from: number, to: number): unknown {
+  const outer = input.end;
+  input.position = from;
+  input.end = to;
+  depth = 0;
+  const value = read();
+  if (input.position !== to) throw new Error(`the value ends after ${input.position - from} of ${to - from} bytes`);
+  input.end = outer;
+  return value;
 }
 
-/** Moves past `length` bytes that must be there. Returns where they begin. */
-function advance(length: number): number {
-  const from = position;
-  if (length > end - from) throw truncated();
-  position = from + length;
-  return from;
-}
-
-const uint8 = (): number => source[advance(1)] as number;
-const uint16 = (): number => source.readUInt16BE(advance(2));
-const uint32 = (): number => source.readUInt32BE(advance(4));
+const uint8 = (): number => input.bytes[take(1)] as number;
+const uint16 = (): number => {
+  const at = take(2);
+  return ((input.bytes[at] as number) << 8) | (input.bytes[at + 1] as number);
+};
+const uint32 = (): number => input.bytes.readUInt32BE(take(4));
 
 function read(): unknown {
-  if (position >= end) throw truncated();
-  const token = source[position++] as number;
+  if (input.position >= input.end) throw truncated();
+  const token = input.bytes[input.position++] as number;
   if (token < 0x80) return token;
   if (token < 0x90) return readObject(token & 0x0f);
   if (token < 0xa0) return readArray(token & 0x0f);
-  if (token < 0xc0) return readString(token & 0x1f);
+  if (token < 0xc0) return readWord(token & 0x1f);
   if (token >= 0xe0) return token - 0x100;
   switch (token) {
     case 0xc0:
@@ -88,9 +88,9 @@ function read(): unknown {
     case 0xc9:
       return readExtension(uint32());
     case 0xca:
-      return source.readFloatBE(advance(4));
+      return input.bytes.readFloatBE(take(4));
     case 0xcb:
-      return source.readDoubleBE(advance(8));
+      return input.bytes.readDoubleBE(take(8));
     case 0xcc:
       return uint8();
     case 0xcd:
@@ -98,15 +98,15 @@ function read(): unknown {
     case 0xce:
       return uint32();
     case 0xcf:
-      return integer64(source.readUInt32BE(advance(8)), false);
+      return integer64(input.bytes.readUInt32BE(take(8)), false);
     case 0xd0:
-      return source.readInt8(advance(1));
+      return input.bytes.readInt8(take(1));
     case 0xd1:
-      return source.readInt16BE(advance(2));
+      return input.bytes.readInt16BE(take(2));
     case 0xd2:
-      return source.readInt32BE(advance(4));
+      return input.bytes.readInt32BE(take(4));
     case 0xd3:
-      return integer64(source.readInt32BE(advance(8)), true);
+      return integer64(input.bytes.readInt32BE(take(8)), true);
     case 0xd4:
     case 0xd5:
     case 0xd6:
@@ -132,11 +132,11 @@ function read(): unknown {
   }
 }
 
-/** A number where that is exact, a BigInt beyond. The eight bytes end at `position`. */
+/** A number where that is exact, a BigInt beyond. The eight bytes end at the position. */
 function integer64(high: number, signed: boolean): number | bigint {
-  const value = high * 0x100000000 + source.readUInt32BE(position - 4);
+  const value = high * 0x100000000 + input.bytes.readUInt32BE(input.position - 4);
   if (Number.isSafeInteger(value)) return value;
-  return signed ? source.readBigInt64BE(position - 8) : source.readBigUInt64BE(position - 8);
+  return signed ? input.bytes.readBigInt64BE(input.position - 8) : input.bytes.readBigUInt64BE(input.position - 8);
 }
 
 function enter(): void {
@@ -146,7 +146,7 @@ function enter(): void {
 
 function readArray(length: number): unknown[] {
   // Each element takes a byte at least, so a forged length cannot ask for more than the input could fill.
-  if (length > end - position) throw truncated();
+  if (length > input.end - input.position) throw truncated();
   enter();
   const array: unknown[] = [];
   for (let i = 0; i < length; i++) array.push(read());
@@ -159,67 +159,75 @@ const PlainObject = function () {} as unknown as new () => Record<string, unknow
 PlainObject.prototype = Object.prototype;
 
 function readObject(length: number): Record<string, unknown> {
-  if (length * 2 > end - position) throw truncated();
+  if (length * 2 > input.end - input.position) throw truncated();
   enter();
+  const shaped = length > 0 && length <= MOST_KEYS && depth <= DEEPEST_SHAPE && readers.isUsed;
+  const object = shaped ? readShaped(length) : readProperties(new PlainObject(), 0, length);
+  depth--;
+  return object;
+}
+
+/** By the function made for objects of its keys, where there is one. */
+function readShaped(length: number): Record<string, unknown> {
+  const { bytes, position } = input;
+  const first = bytes[position] as number;
+  const slot = slotOf(length, first, bytes[position + 1] as number, bytes[position + (first & 0x1f)] as number);
+  const shape = readers.shapes[slot];
+  if (shape?.made !== undefined && shape.keys.length === length) {
+    useView();
+    return shape.made();
+  }
+  return readAndLearn(slot, new PlainObject(), 0, length);
+}
+
+/** The rest of an object whose keys from one on are not those of the shape: the values before that one have been read. */
+function readOthers({ keys, slot }: Shape<ShapeReader>, values: readonly unknown[]): Record<string, unknown> {
   const object = new PlainObject();
+  for (let i = 0; i < values.length; i++) object[keys[i] as string] = values[i];
+  return readAndLearn(slot, object, values.length, keys.length);
+}
+
+function readAndLearn(
+  slot: number,
+  object: Record<string, unknown>,
+  from: number,
+  length: number,
+): Record<string, unknown> {
+  readProperties(object, from, length);
+  if (readers.wants(slot)) {
+    const keys = Object.keys(object);
+    if (keys.length === length) readers.met(slot, keys);
+  }
+  return object;
+}
+
+/** Those of `length` that are not there yet. */
+function readProperties(object: Record<string, unknown>, from: number, length: number): Record<string, unknown> {
   const before = otherKeys;
-  for (let i = 0; i < length; i++) {
-    const key = readKey(((length & 15) << 4) | (i & 15));
+  for (let i = from; i < length; i++) {
+    const key = readKey();
     if (key === '__proto__') setOwn(object, key, read());
     else object[key] = read();
   }
   if (otherKeys !== before && Object.keys(object).length !== length)
     throw new Error('a map has two keys that are one as a string');
-  depth--;
   return object;
 }
 
-/** A short ASCII key that came before, and the bytes it came in. */
-interface KnownKey {
-  readonly key: string;
-  readonly codes: readonly number[];
-}
-
-const KNOWN_KEYS = 1024;
 /** The same few keys come in every item. */
-const knownKeys = new Array<KnownKey | undefined>(KNOWN_KEYS).fill(undefined);
-/** The keys of the last objects, by how many these had and which it was. */
-const lastKeys = new Array<KnownKey | undefined>(256).fill(undefined);
+const knownKeys = new KnownTexts(1024);
+/** Names of states, kinds and units, say. */
+const knownWords = new KnownTexts(512);
 
-/** Whether it is the text of its length that begins at `from`. */
-function isAt(from: number, { codes }: KnownKey): boolean {
-  for (let i = 0; i < codes.length; i++) if (codes[i] !== source[from + i]) return false;
-  return true;
-}
+const readers = new ShapeTable<ShapeReader>((shape) => shapeReader(shape, { read, words: knownWords }, readOthers));
 
-function readKey(slot: number): string {
-  const token = source[position] as number;
-  if (position < end && token > 0xa0 && token < 0xc0) {
+function readKey(): string {
+  const { bytes, position, end } = input;
+  const token = bytes[position] as number;
+  if (position < end && token >= 0xa0 && token < 0xc0) {
+    input.position = position + 1;
     const length = token & 0x1f;
-    const from = position + 1;
-    if (length > end - from) throw truncated();
-    const last = lastKeys[slot];
-    if (last !== undefined && last.codes.length === length && isAt(from, last)) {
-      position = from + length;
-      return last.key;
-    }
-    const hash =
-      ((((source[from] as number) * 31 + (source[from + length - 1] as number)) * 31 +
-        (source[from + (length >> 1)] as number)) *
-        31 +
-        length) &
-      (KNOWN_KEYS - 1);
-    const known = knownKeys[hash];
-    if (known !== undefined && known.codes.length === length && isAt(from, known)) {
-      lastKeys[slot] = known;
-      position = from + length;
-      return known.key;
-    }
-    position = from;
-    const key = readString(length);
-    // As many characters as bytes: ASCII.
-    if (key.length === length) knownKeys[hash] = { key, codes: [...source.subarray(from, from + length)] };
-    return key;
+    return knownKeys.read(bytes, take(length), length);
   }
   const key = read();
   if (typeof key === 'string') return key;
@@ -230,19 +238,23 @@ function readKey(slot: number): string {
   throw new Error('a map has a key that is neither a string nor a number');
 }
 
+function readWord(length: number): string {
+  return knownWords.read(input.bytes, take(length), length);
+}
+
 function readString(length: number): string {
-  return readText(source, advance(length), length);
+  return readText(input.bytes, take(length), length);
 }
 
 function readBinary(length: number): Buffer {
-  const from = advance(length);
-  return Buffer.from(source.subarray(from, position));
+  const from = take(length);
+  return Buffer.from(input.bytes.subarray(from, input.position));
 }
 
 function readExtension(length: number): unknown {
   const type = uint8();
-  const from = advance(length);
-  const to = position;
+  const from = take(length);
+  const to = input.position;
   switch (type) {
     case EXT_UNDEFINED:
       return undefined;
@@ -258,15 +270,15 @@ function readExtension(length: number): unknown {
       return readSet(within(from, to, readList));
     case EXT_BIGINT:
       if (length === 0) throw new Error('a BigInt has no bytes');
-      return BigInt.asIntN(length * 8, BigInt(`0x${source.toString('hex', from, to)}`));
+      return BigInt.asIntN(length * 8, BigInt(`0x${input.bytes.toString('hex', from, to)}`));
     case EXT_BINARY:
       return readTyped(from, to);
     case EXT_DESCRIPTOR:
-      return QueueDescriptor.fromJSON(source.toString('utf8', from, to));
+      return QueueDescriptor.fromJSON(input.bytes.toString('utf8', from, to));
     case EXT_ERROR:
       return restoreError(within(from, to, read));
     case EXT_UTF16:
-      return source.toString('utf16le', from, to);
+      return input.bytes.toString('utf16le', from, to);
     case EXT_INVALID_DATE:
       return new Date(NaN);
     case EXT_TIMESTAMP:
@@ -278,14 +290,14 @@ function readExtension(length: number): unknown {
 
 /** Reads a value that must fill an extension's payload. */
 function within<R>(from: number, to: number, readPayload: () => R): R {
-  const outer = end;
-  position = from;
-  end = to;
+  const outer = input.end;
+  input.position = from;
+  input.end = to;
   enter();
   const value = readPayload();
   depth--;
-  if (position !== to) throw new Error('an extension is longer than the value in it');
-  end = outer;
+  if (input.position !== to) throw new Error('an extension is longer than the value in it');
+  input.end = outer;
   return value;
 }
 
@@ -302,10 +314,10 @@ function readSet(entries: unknown[]): Set<unknown> {
 }
 
 function readTyped(from: number, to: number): unknown {
-  const kind = source[from];
+  const kind = input.bytes[from];
   const type = from < to && kind !== undefined ? BINARY_KINDS[kind] : undefined;
   if (type === undefined) throw new Error('a typed array is of no kind that this version knows');
-  const bytes = new Uint8Array(source.subarray(from + 1, to));
+  const bytes = new Uint8Array(input.bytes.subarray(from + 1, to));
   if (type === ArrayBuffer) return bytes.buffer;
   if (type === Uint8Array) return bytes;
   const elementBytes = type === DataView ? 1 : (type as typeof Int8Array).BYTES_PER_ELEMENT;
@@ -317,14 +329,14 @@ function readTimestamp(from: number, length: number): Date {
   let seconds: number;
   let nanoseconds = 0;
   if (length === 4) {
-    seconds = source.readUInt32BE(from);
+    seconds = input.bytes.readUInt32BE(from);
   } else if (length === 8) {
-    const high = source.readUInt32BE(from);
+    const high = input.bytes.readUInt32BE(from);
     nanoseconds = high >>> 2;
-    seconds = (high & 3) * 2 ** 32 + source.readUInt32BE(from + 4);
+    seconds = (high & 3) * 2 ** 32 + input.bytes.readUInt32BE(from + 4);
   } else if (length === 12) {
-    nanoseconds = source.readUInt32BE(from);
-    seconds = source.readInt32BE(from + 4) * 2 ** 32 + source.readUInt32BE(from + 8);
+    nanoseconds = input.bytes.readUInt32BE(from);
+    seconds = input.bytes.readInt32BE(from + 4) * 2 ** 32 + input.bytes.readUInt32BE(from + 8);
   } else {
     throw new Error(`a timestamp has 4, 8 or 12 bytes, not ${length}`);
   }

@@ -12,6 +12,9 @@ import { errorFields } from './error-fields';
 import { EXT_BINARY, EXT_DESCRIPTOR, EXT_ERROR, EXT_MAP, EXT_SET, MAX_DEPTH } from './extensions';
 import { closeExtension, MARGIN, openExtension, out, passOn, reserve, rewind, use, writeCount } from './output';
 import { writeBigInt, writeBytes, writeDate, writeNumber, writeString, writeView } from './scalars';
+import { DEEPEST_SHAPE, MOST_KEYS, ShapeTable, slotOf } from './shapes';
+import { shapeWriter } from './write-shapes';
+import type { ShapeWriter } from './write-shapes';
 import { findKey, keepKey, LONGEST_KEPT } from './written-keys';
 
 /** Below this depth nothing is remembered; beyond it, what is being written is, so that a cycle shows soon. */
@@ -93,39 +96,41 @@ function run(value: unknown, writeItem: typeof writeValue): void {
 
 function write(value: unknown, depth: number): void {
   if (out.position > out.limit) reserve(MARGIN);
-  switch (typeof value) {
-    case 'string':
-      return writeString(value);
-    case 'number':
-      return writeNumber(value);
-    case 'boolean':
-      out.bytes[out.position++] = value ? 0xc3 : 0xc2;
-      return;
-    case 'object':
-      if (value === null) out.bytes[out.position++] = 0xc0;
-      else writeObject(value, depth);
-      return;
-    case 'undefined':
-      out.bytes[out.position++] = 0xd4;
-      out.bytes[out.position++] = 0;
-      out.bytes[out.position++] = 0;
-      return;
-    case 'bigint':
-      return writeBigInt(value);
-    default:
-      throw new Refusal(`a ${typeof value}`, value);
+  if (typeof value === 'string') writeString(value);
+  else if (typeof value === 'number') writeNumber(value);
+  else if (value === null) out.bytes[out.position++] = 0xc0;
+  else if (typeof value === 'object') writeObject(value, depth);
+  else if (typeof value === 'boolean') out.bytes[out.position++] = value ? 0xc3 : 0xc2;
+  else writeRest(value);
+}
+
+function writeRest(value: unknown): void {
+  if (value === undefined) {
+    out.bytes[out.position++] = 0xd4;
+    out.bytes[out.position++] = 0;
+    out.bytes[out.position++] = 0;
+  } else if (typeof value === 'bigint') {
+    writeBigInt(value);
+  } else {
+    throw new Refusal(`a ${typeof value}`, value);
   }
 }
 
 function writeObject(value: object, depth: number): void {
   if (depth >= WATCHED_DEPTH) watch(value, depth);
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (prototype === Object.prototype || prototype === null) {
-    writeProperties(value, depth);
-  } else if (Array.isArray(value)) {
+  if (Array.isArray(value)) {
     writeArray(value, depth);
+  } else if (ArrayBuffer.isView(value)) {
+    // Before its keys are asked for, which are one for each element.
+    writeView(value);
   } else {
-    writeInstance(value, depth);
+    const keys = Object.keys(value);
+    const slot = slotOfKeys(keys, depth);
+    if (!writeShaped(value, keys, slot, depth, true)) {
+      const prototype: unknown = Object.getPrototypeOf(value);
+      if (prototype === Object.prototype || prototype === null) writeProperties(value, keys, slot, depth);
+      else writeInstance(value, keys, slot, depth);
+    }
   }
   if (depth >= WATCHED_DEPTH) ancestors.pop();
 }
@@ -147,9 +152,33 @@ function watch(value: object, depth: number): void {
   ancestors.push(value);
 }
 
-function writeProperties(value: object, depth: number): void {
-  const keys = Object.keys(value);
+const writers = new ShapeTable<ShapeWriter>(({ keys }) => shapeWriter(keys, write));
+
+/** Where the function for objects of these keys would be. -1: they have none. */
+function slotOfKeys(keys: readonly string[], depth: number): number {
   const { length } = keys;
+  if (length === 0 || length > MOST_KEYS || depth >= DEEPEST_SHAPE || !writers.isUsed) return -1;
+  const [first, middle, last] = [keys[0] as string, keys[length >> 1] as string, keys[length - 1] as string];
+  return slotOf(
+    (length << 4) ^ first.length ^ (last.length << 2),
+    first.charCodeAt(first.length >> 1),
+    middle.charCodeAt(middle.length >> 1),
+    last.charCodeAt(last.length >> 1),
+  );
+}
+
+/** By the function made for objects of its keys. Returns false where there is none, or where the object is not `plain` as it has to be. */
+function writeShaped(value: object, keys: readonly string[], slot: number, depth: number, plain: boolean): boolean {
+  if (slot === -1) return false;
+  const shape = writers.shapes[slot];
+  if (shape?.made === undefined || !shape.made(value, keys, depth + 1, plain)) return false;
+  shape.misses = 0;
+  return true;
+}
+
+function writeProperties(value: object, keys: readonly string[], slot: number, depth: number): void {
+  const { length } = keys;
+  if (slot !== -1 && writers.wants(slot)) writers.met(slot, keys);
   writeCount(length, 0x80, 0xde);
   for (let i = 0; i < length; i++) {
     const key = keys[i] as string;
@@ -174,8 +203,7 @@ function writeNewKey(key: string): void {
   if (out.position - out.start - from <= LONGEST_KEPT) keepKey(key, out.bytes.subarray(out.start + from, out.position));
 }
 
-function writeInstance(value: object, depth: number): void {
-  if (ArrayBuffer.isView(value)) return writeView(value);
+function writeInstance(value: object, keys: readonly string[], slot: number, depth: number): void {
   if (types.isMap(value)) return writeMap(value, depth);
   if (types.isSet(value)) return writeSet(value, depth);
   if (types.isNativeError(value)) return writeError(value, depth);
@@ -187,7 +215,7 @@ function writeInstance(value: object, depth: number): void {
   const refused = nothingToSend(value);
   if (refused !== undefined) throw new Refusal(refused, value);
   // Instances go as their own properties; so do the plain objects of another realm (a vm context).
-  writeProperties(value, depth);
+  if (!writeShaped(value, keys, slot, depth, false)) writeProperties(value, keys, slot, depth);
 }
 
 /** Built-in objects around one value. */
@@ -246,6 +274,7 @@ const listHeaderBytes = (count: number): number => (count < 16 ? 1 : count < 0x1
 
 function writeError(error: Error, depth: number): void {
   const at = openExtension(EXT_ERROR);
-  writeProperties(errorFields(error), depth);
+  const fields = errorFields(error);
+  writeProperties(fields, Object.keys(fields), -1, depth);
   closeExtension(at);
 }

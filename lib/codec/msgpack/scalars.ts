@@ -3,57 +3,77 @@ import { types } from 'node:util';
 import { Refusal, refuseProperties } from '../refusals';
 import { BINARY_KINDS, EXT_BIGINT, EXT_BINARY, EXT_INVALID_DATE, EXT_TIMESTAMP, EXT_UTF16 } from './extensions';
 import { out, reserve, writeExtensionHeader } from './output';
+import { writeAscii } from '../text';
 
 const LONG_TEXT = 4 * 1024;
 
 export function writeNumber(value: number): void {
+  out.position = putNumber(out.bytes, out.view, out.position, value);
+}
+
+/** At `at`, where the margin is. Returns where it ends. */
+export function putNumber(bytes: Buffer, view: DataView, at: number, value: number): number {
   if ((value | 0) === value && (value !== 0 || 1 / value > 0)) {
     if (value >= 0) {
       if (value < 0x80) {
-        out.bytes[out.position++] = value;
-      } else if (value < 0x100) {
-        out.bytes[out.position++] = 0xcc;
-        out.bytes[out.position++] = value;
-      } else if (value < 0x10000) {
-        out.bytes[out.position++] = 0xcd;
-        out.bytes[out.position++] = value >> 8;
-        out.bytes[out.position++] = value;
-      } else {
-        out.bytes[out.position++] = 0xce;
-        out.view.setUint32(out.position, value);
-        out.position += 4;
+        bytes[at] = value;
+        return at + 1;
       }
-    } else if (value >= -0x20) {
-      out.bytes[out.position++] = value;
-    } else if (value >= -0x80) {
-      out.bytes[out.position++] = 0xd0;
-      out.bytes[out.position++] = value;
-    } else if (value >= -0x8000) {
-      out.bytes[out.position++] = 0xd1;
-      out.bytes[out.position++] = value >> 8;
-      out.bytes[out.position++] = value;
-    } else {
-      out.bytes[out.position++] = 0xd2;
-      out.view.setInt32(out.position, value);
-      out.position += 4;
+      if (value < 0x100) {
+        bytes[at] = 0xcc;
+        bytes[at + 1] = value;
+        return at + 2;
+      }
+      if (value < 0x10000) {
+        bytes[at] = 0xcd;
+        bytes[at + 1] = value >> 8;
+        bytes[at + 2] = value;
+        return at + 3;
+      }
+      bytes[at] = 0xce;
+      view.setUint32(at + 1, value);
+      return at + 5;
     }
-  } else if (Number.isSafeInteger(value) && value !== 0) {
-    // Other languages tell 2 ** 40 from 2.0 ** 40.
-    if (value >= 0 && value < 0x100000000) {
-      out.bytes[out.position++] = 0xce;
-      out.view.setUint32(out.position, value);
-      out.position += 4;
-    } else {
-      out.bytes[out.position++] = value > 0 ? 0xcf : 0xd3;
-      out.view.setInt32(out.position, Math.floor(value / 0x100000000));
-      out.view.setUint32(out.position + 4, value >>> 0);
-      out.position += 8;
-    }
-  } else {
-    out.bytes[out.position++] = 0xcb;
-    out.view.setFloat64(out.position, value);
-    out.position += 8;
+    return putNegative(bytes, view, at, value);
   }
+  if (Number.isSafeInteger(value) && value !== 0) return putLargeInteger(bytes, view, at, value);
+  bytes[at] = 0xcb;
+  view.setFloat64(at + 1, value);
+  return at + 9;
+}
+
+function putNegative(bytes: Buffer, view: DataView, at: number, value: number): number {
+  if (value >= -0x20) {
+    bytes[at] = value;
+    return at + 1;
+  }
+  if (value >= -0x80) {
+    bytes[at] = 0xd0;
+    bytes[at + 1] = value;
+    return at + 2;
+  }
+  if (value >= -0x8000) {
+    bytes[at] = 0xd1;
+    bytes[at + 1] = value >> 8;
+    bytes[at + 2] = value;
+    return at + 3;
+  }
+  bytes[at] = 0xd2;
+  view.setInt32(at + 1, value);
+  return at + 5;
+}
+
+/** Beyond 32 bits with a sign. Other languages tell 2 ** 40 from 2.0 ** 40. */
+function putLargeInteger(bytes: Buffer, view: DataView, at: number, value: number): number {
+  if (value >= 0 && value < 0x100000000) {
+    bytes[at] = 0xce;
+    view.setUint32(at + 1, value);
+    return at + 5;
+  }
+  bytes[at] = value > 0 ? 0xcf : 0xd3;
+  view.setInt32(at + 1, Math.floor(value / 0x100000000));
+  view.setUint32(at + 5, value >>> 0);
+  return at + 9;
 }
 
 export function writeString(value: string): void {
@@ -61,19 +81,10 @@ export function writeString(value: string): void {
   // Counting first is cheaper than room for the worst case only where the text is long.
   const mostBytes = length < LONG_TEXT ? length * 3 : Math.max(Buffer.byteLength(value), length * 2);
   reserve(mostBytes + 8);
-  if (length < 32) {
-    const from = out.position + 1;
-    let i = 0;
-    for (; i < length; i++) {
-      const code = value.charCodeAt(i);
-      if (code >= 0x80) break;
-      out.bytes[from + i] = code;
-    }
-    if (i === length) {
-      out.bytes[out.position] = 0xa0 | length;
-      out.position = from + length;
-      return;
-    }
+  if (length < 32 && writeAscii(out.bytes, out.position + 1, value)) {
+    out.bytes[out.position] = 0xa0 | length;
+    out.position += 1 + length;
+    return;
   }
   if (!(value as unknown as { isWellFormed(): boolean }).isWellFormed()) {
     writeExtensionHeader(EXT_UTF16, length * 2);

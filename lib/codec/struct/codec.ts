@@ -1,6 +1,7 @@
 /** The codec of items with a schema: what is known of schemas in this thread, by the id that items carry. */
 import { SerializationError } from '../../errors';
 import { CODEC_STRUCT } from '../codec-ids';
+import { input, letGo, readFrom, useView } from '../input';
 import { encodeMessagePack, encodeToSpan } from '../msgpack/encode';
 import type { Span } from '../msgpack/encode';
 import { out, reserve } from '../msgpack/output';
@@ -9,7 +10,6 @@ import { mismatchOf, refuseMismatch } from './check';
 import { generate } from './generate';
 import type { Functions } from './generate';
 import { readNode, writeNode } from './interpret';
-import { input } from './read-fields';
 import { idOf, parseSchema, textOf } from '../../descriptor/schema';
 import type { Node, OptionalField, RecordNode } from '../../descriptor/schema';
 import { MISFIT } from './write-fields';
@@ -81,14 +81,11 @@ export class StructCodec {
 
   /** What lies behind the id. @throws Error that says what is wrong with the bytes */
   decode(bytes: Buffer, start: number, end: number): unknown {
-    if (input.bytes !== bytes) {
-      input.bytes = bytes;
-      input.view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
-    }
-    input.position = start + ID_BYTES;
-    input.end = end;
+    readFrom(bytes, start + ID_BYTES, end);
+    useView();
     const value = this.ready.read();
     if (input.position !== end) throw new Error(`the value ends ${end - input.position} bytes before the item`);
+    letGo();
     return value;
   }
 }

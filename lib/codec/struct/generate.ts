@@ -2,6 +2,7 @@
  * Items of a schema written and read by functions made for it: one check and one store for each field, objects of one hidden class. Names of
  * fields come from anywhere and stand in the code as JSON strings only.
  */
+import { compile } from '../compile';
 import { out, reserve } from '../msgpack/output';
 import { readOptional } from './interpret';
 import { reading } from './read-fields';
@@ -23,22 +24,16 @@ const scope = { out, reserve, readOptional, ...reading, ...writing };
 export function generate(node: Node): Functions | undefined {
   const writer = new Writer();
   const reader = new Reader();
-  const code = [
-    "'use strict';",
-    `const { ${Object.keys(scope).join(', ')} } = scope;`,
-    `function write(value) { reserve(${usualBytes(node)}); let p = out.position, b = out.bytes, v = out.view; ${writer.value(node, 'value', 0)} out.position = p; }`,
-    ...writer.functions,
-    `function read() { const b = input.bytes, v = input.view; let p = input.position, end = input.end; let value; ${reader.value(node, 'value')} input.position = p; return value; }`,
-    ...reader.functions,
-    'return { write, read };',
-  ].join('\n');
-  try {
-    return (new Function('scope', code) as (given: typeof scope) => Functions)(scope);
-  } catch (error) {
-    // Node (--disallow-code-generation-from-strings) and content policies throw this.
-    if (error instanceof EvalError) return undefined;
-    throw error;
-  }
+  return compile<Functions>(
+    scope,
+    [
+      `function write(value) { reserve(${usualBytes(node)}); let p = out.position, b = out.bytes, v = out.view; ${writer.value(node, 'value', 0)} out.position = p; }`,
+      ...writer.functions,
+      `function read() { const b = input.bytes, v = input.view; let p = input.position, end = input.end; let value; ${reader.value(node, 'value')} input.position = p; return value; }`,
+      ...reader.functions,
+      'return { write, read };',
+    ].join('\n'),
+  );
 }
 
 /** A check of `x`, what stores it at `p`, and what is there, of as many bytes as were found to be there. */

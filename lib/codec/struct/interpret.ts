@@ -1,6 +1,7 @@
 /** Items of a schema written and read without code of their own: where the process forbids to generate any. Same results, slower. */
 import { out, reserve } from '../msgpack/output';
-import { boolean, date, input, integer, take, takeAny, takeBytes, takeCount, takeText, truncated } from './read-fields';
+import { input, take, truncated } from '../input';
+import { boolean, date, integer, takeAny, takeBytes, takeCount, takeText } from './read-fields';
 import type { Node, RecordNode, ScalarSchema } from '../../descriptor/schema';
 import { leastBytes, usualBytes } from './sizes';
 import * as fields from './write-fields';

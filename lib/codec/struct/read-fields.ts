@@ -1,33 +1,9 @@
 /** How the values of a schema are read; the bytes may come from anyone. What generated code and the interpreter have in common. */
 import { isUtf8 } from 'node:buffer';
 import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
-import { decodeMessagePack } from '../msgpack/decode';
+import { input, take, truncated } from '../input';
+import { decodeSpan } from '../msgpack/decode';
 import { readShortAscii, utf8 } from '../text';
-
-/** What is being read. */
-export interface Input {
-  bytes: Buffer;
-  /** Over the same memory. */
-  view: DataView;
-  position: number;
-  end: number;
-}
-
-const NOTHING = Buffer.alloc(0);
-/** The one of this thread. */
-export const input: Input = { bytes: NOTHING, view: new DataView(NOTHING.buffer), position: 0, end: 0 };
-
-export function truncated(): Error {
-  return new Error('the bytes end in the middle of a value');
-}
-
-/** Moves past `length` bytes that must be there. Returns where they begin. */
-export function take(length: number): number {
-  const from = input.position;
-  if (length > input.end - from) throw truncated();
-  input.position = from + length;
-  return from;
-}
 
 export function takeText(): string {
   const length = input.view.getUint32(take(4), true);
@@ -58,7 +34,7 @@ export function takeAny(): unknown {
   const from = take(length);
   const { bytes } = input;
   if (codec === CODEC_RAW) return Buffer.from(bytes.subarray(from, from + length));
-  if (codec === CODEC_MSGPACK) return decodeMessagePack(bytes, from, from + length);
+  if (codec === CODEC_MSGPACK) return decodeSpan(from, from + length);
   throw new Error(`a field of any kind has the codec ${codec}, which is none for it`);
 }
 

@@ -5,6 +5,7 @@ import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
 import { writeValue } from '../msgpack/encode';
 import { out, reserve } from '../msgpack/output';
 import { refuseProperties } from '../refusals';
+import { writeAscii } from '../text';
 
 /** Room that is made for each string beforehand: its length and this many bytes. */
 export const SHORT_TEXT = 40;
@@ -16,16 +17,6 @@ export const MISFIT = Symbol('misfit');
 /** Of a field that may be absent: what Object.prototype has under its name is not its value. */
 export const ownValue = (record: object, name: string): unknown =>
   Object.hasOwn(record, name) || !(name in Object.prototype) ? (record as Record<string, unknown>)[name] : undefined;
-
-/** Whether all of a short text is ASCII, and if so, written from `at` on. */
-export function writeAscii(target: Uint8Array, at: number, text: string): boolean {
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code >= 0x80) return false;
-    target[at + i] = code;
-  }
-  return true;
-}
 
 /** A text of any length and kind at the position; there is room for `rest` more bytes then. */
 export function writeText(text: string, rest: number): void {
