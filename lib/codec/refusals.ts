@@ -101,6 +101,31 @@ export function refuseProperties(value: object, elements: number): void {
   }
 }
 
+/** From so many on, and up to so many, it takes less to list the values of an array than its keys, each index as a text of its own. */
+const SOME_ELEMENTS = 8;
+const MANY_ELEMENTS = 256;
+
+/**
+ * What an array holds, where that is all that would arrive. Each element is read once: here, or by the caller from the array itself,
+ * whose holes are for the caller to refuse.
+ * @throws Refusal
+ */
+export function elementsOf(array: readonly unknown[]): readonly unknown[] {
+  const { length } = array;
+  if (length >= SOME_ELEMENTS && length <= MANY_ELEMENTS) {
+    const elements = Object.values(array);
+    // A property for each hole would make as many.
+    if (elements.length === length && hasNoHoles(array)) return elements;
+  }
+  refuseProperties(array, length);
+  return array;
+}
+
+function hasNoHoles(array: readonly unknown[]): boolean {
+  for (let i = 0; i < array.length; i++) if (!(i in array)) return false;
+  return true;
+}
+
 const isIndex = (key: string, elements: number): boolean => String(Number(key) >>> 0) === key && Number(key) < elements;
 
 /** Node shows them as `name: value`, and asks V8 for them without listing the elements; no text of an element is among what it shows here. */

@@ -21,6 +21,7 @@ function refusal(item: unknown, codec: string): string {
 }
 
 const long = (): unknown[] => Array.from({ length: 1000 }, (_, index) => index);
+const some = (): unknown[] => long().slice(0, 20);
 const tagged = <T extends object>(value: T): T => Object.assign(value, { extra: ':' });
 const cyclic: { list: unknown[] } = { list: [1] };
 cyclic.list.push({ again: cyclic });
@@ -34,6 +35,9 @@ describe.each(['auto', 'msgpack', 'json'])('%s', (codec) => {
     ['a property of an array', { a: tagged([1, 2]) }, 'at a an array with a property of its own ("extra")'],
     ['a property of a long array', [tagged(long())], '("extra")'],
     ['a property and a hole', (() => { const list = tagged([1, 2, 3]); delete list[1]; return list; })(), 'hole'],
+    ['a property of an array of some elements', { a: tagged(some()) }, 'at a an array with a property of its own ("extra")'],
+    ['a hole in some elements', [(() => { const list = some(); delete list[5]; return list; })()], 'at [0][5] a hole'],
+    ['a property and a hole in some', (() => { const list = tagged(some()); delete list[5]; return list; })(), 'hole'],
     ['a match of a regular expression', { match: /b/.exec('abc') }, 'at match an array with a property of its own ("index")'],
     ['a function', { deep: [{ 'strange key': () => 1 }] }, 'at deep[0]["strange key"] a function'],
     ['a symbol', ['a', Symbol('s')], 'at [1] a symbol'],
@@ -69,6 +73,14 @@ describe('MessagePack', () => {
       },
     };
     expect(refusal(item, 'auto')).toContain('or something in it, is a function');
+    expect(runs).toBe(1);
+  });
+
+  test.each([3, 20, 1000])('a getter of %i elements runs once', (length) => {
+    const list: unknown[] = Array.from({ length }, () => 'a');
+    let runs = 0;
+    Object.defineProperty(list, 2, { enumerable: true, get: () => ++runs });
+    expect((passed(list) as unknown[])[2]).toBe(1);
     expect(runs).toBe(1);
   });
 

@@ -7,7 +7,7 @@
 import { types } from 'node:util';
 import { isDescriptor } from '../../descriptor/descriptor';
 import { SerializationError } from '../../errors';
-import { nothingToSend, Refusal, refusalError, refuseProperties } from '../refusals';
+import { elementsOf, nothingToSend, Refusal, refusalError, refuseProperties } from '../refusals';
 import { errorFields } from './error-fields';
 import { EXT_BINARY, EXT_DESCRIPTOR, EXT_ERROR, EXT_MAP, EXT_SET, MAX_DEPTH } from './extensions';
 import { closeExtension, MARGIN, openExtension, out, passOn, reserve, rewind, use, writeCount } from './output';
@@ -137,10 +137,10 @@ function writeObject(value: object, depth: number): void {
 
 function writeArray(array: readonly unknown[], depth: number): void {
   const { length } = array;
-  refuseProperties(array, length);
+  const elements = elementsOf(array);
   writeCount(length, 0x90, 0xdc);
   for (let i = 0; i < length; i++) {
-    const entry = array[i];
+    const entry = elements[i];
     if (entry === undefined && !Object.hasOwn(array, i)) throw new Refusal('a hole', array, `[${i}]`);
     write(entry, depth + 1);
   }
