@@ -134,7 +134,7 @@ TEST(a_wait_of_no_time_tries_once) {
     int tries = 0;
     CHECK(!queue->wait(direction, 0, [&] { return ++tries == 0; }) && tries == 1);
     CHECK(queue->wait(direction, 0, [&] { return ++tries == 2; }) && tries == 2);
-    CHECK(queue->wait(direction, 60000, [&] { return ++tries == 3; }) && tries == 3);
+    CHECK(queue->wait(direction, kSoonMs, [&] { return ++tries == 3; }) && tries == 3);
     CHECK(queue->bell(direction) == Bell::kAwake);
   }
 }
@@ -144,14 +144,19 @@ TEST(a_wait_ends_when_its_time_is_over_sleeps_until_then_and_leaves_no_bell_up) 
   for (const Direction direction : kDirections) {
     int tries = 0;
     bool is_up = false;
-    const uint32_t start = monotonic_ms();
-    CHECK(!queue->wait(direction, 300, [&] {
-      ++tries;
-      is_up = is_up || queue->bell(direction) == Bell::kOnFutex;
-      return false;
-    }));
-    const uint32_t passed = monotonic_ms() - start;
-    CHECK(passed >= 299 && passed < 20000);
+    std::atomic<bool> over{false};
+    std::thread waiter([&] {
+      const uint32_t start = monotonic_ms();
+      CHECK(!queue->wait(direction, 300, [&] {
+        ++tries;
+        is_up = is_up || queue->bell(direction) == Bell::kOnFutex;
+        return false;
+      }));
+      CHECK(monotonic_ms() - start >= 299);
+      over = true;
+    });
+    CHECK(within(kSoonMs, [&] { return over.load(); }));
+    waiter.join();
     CHECK(is_up);
     CHECK(direction == kGetters || tries < 10);  // a get looks again for a moment before it sleeps
     CHECK(queue->bell(direction) == Bell::kAwake);
@@ -161,16 +166,16 @@ TEST(a_wait_ends_when_its_time_is_over_sleeps_until_then_and_leaves_no_bell_up) 
 TEST(a_wait_that_is_done_as_it_looks_again_tries_no_more) {
   auto queue = make(__func__);
   int tries = 0;
-  CHECK(queue->wait(kGetters, 60000, [&] { return ++tries >= 2; }) && tries == 2);
+  CHECK(queue->wait(kGetters, kSoonMs, [&] { return ++tries >= 2; }) && tries == 2);
 }
 
 TEST(others_have_the_handle_while_one_sleeps_and_it_has_it_when_it_tries) {
   auto queue = make(__func__);
-  std::mutex lock;
+  std::timed_mutex lock;
   int holders = 0;
   std::atomic<bool> over{false};
   std::thread sleeper([&] {
-    const std::lock_guard<std::mutex> locked(lock);
+    const std::lock_guard<std::timed_mutex> locked(lock);
     queue->wait(
         kGetters, 60000,
         [&] {
@@ -185,12 +190,13 @@ TEST(others_have_the_handle_while_one_sleeps_and_it_has_it_when_it_tries) {
     --holders;
   });
   const auto hold = [&] {
-    const std::lock_guard<std::mutex> locked(lock);
+    const std::unique_lock<std::timed_mutex> locked(lock, std::chrono::milliseconds(kSoonMs));
+    CHECK(locked.owns_lock());
     CHECK(++holders == 1);
     --holders;
     queue->interrupt(kGetters);
   };
-  while (queue->bell(kGetters) != Bell::kOnFutex) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  CHECK(within(kSoonMs, [&] { return queue->bell(kGetters) == Bell::kOnFutex; }));
   for (int times = 0; times < 20; ++times) hold();
   over = true;
   hold();
@@ -223,4 +229,13 @@ TEST(who_is_rung_has_the_watcher_back_that_was_paused_meanwhile) {
   CHECK(Watcher::is_paused());  // nothing is due
   CHECK(queue->rung(kGetters) == Step::kTry && !Watcher::is_paused());
   queue->stop_waiting(kGetters);
+}
+
+TEST(who_is_closed_is_out_of_the_watcher) {
+  auto queue = make(__func__);
+  const int before = threads_here();
+  sleep_in(*queue);
+  CHECK(threads_here() == before + 1);
+  queue->close();
+  CHECK(within(kSoonMs, [&] { return threads_here() == before; }));
 }

@@ -76,21 +76,37 @@ TEST(a_stream_beside_waiters_that_do_not_answer_is_followed_up_again_and_again_a
   for (auto* getter : {first.get(), second.get()}) getter->stop_waiting(kGetters);
 }
 
+/// Getters that sleep, and no more of a queue than says so.
+struct Sleepers {
+  struct Words {
+    Control<StdMemory> control;
+    Participant<StdMemory> participants[4];
+  };
+  const std::unique_ptr<Words> words = std::make_unique<Words>();
+
+  explicit Sleepers(uint32_t count) {
+    words->control.participant_high.store(count + 1);
+    for (uint32_t index = 1; index <= count; ++index) {
+      Handle waiter;
+      waiter.index = index;
+      words->participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
+      Waiters<StdMemory>(shared()).put_up(waiter, kGetters, Bell::kInLoop);
+    }
+  }
+  SharedState<StdMemory> shared() const {
+    SharedState<StdMemory> state;
+    state.control = &words->control;
+    state.participants = words->participants;
+    return state;
+  }
+};
+
 TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
-  std::vector<char> memory(sizeof(Control<StdMemory>) + 4 * sizeof(Participant<StdMemory>) + 128);
-  SharedState<StdMemory> shared;
-  void* at = memory.data();
-  size_t space = memory.size();
-  shared.control = static_cast<Control<StdMemory>*>(std::align(128, sizeof(Control<StdMemory>), at, space));
-  shared.participants = reinterpret_cast<Participant<StdMemory>*>(shared.control + 1);
-  shared.control->participant_high.store(3);
-  Waiters<StdMemory> waiters(shared);
-  Handle waiter;
-  waiter.index = 1;
-  shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
-  waiters.put_up(waiter, kGetters, Bell::kInLoop);
-  shared.participants[1].bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
-  shared.participants[1].rung_ms[kGetters].store(1000);
+  Sleepers sleepers(1);
+  Waiters<StdMemory> waiters(sleepers.shared());
+  Participant<StdMemory>& entry = sleepers.words->participants[1];
+  entry.bell[kGetters].store(Bell::kRung);  // what a ringer leaves that dies at this instant
+  entry.rung_ms[kGetters].store(1000);
   int rings = 0;
   const auto ring = [&](uint32_t index, uint32_t) {
     rings += index == 1;
@@ -103,26 +119,23 @@ TEST(who_was_rung_by_one_that_died_before_it_rang_is_rung_again) {
 }
 
 TEST(who_cannot_be_rung_is_followed_up_and_the_next_one_is_rung_instead) {
-  struct Block {
-    Control<StdMemory> control;
-    Participant<StdMemory> participants[kParticipants];
-  };
-  auto block = std::make_unique<Block>();
-  SharedState<StdMemory> shared;
-  shared.control = &block->control;
-  shared.participants = block->participants;
-  block->control.participant_high.store(3);
-  Waiters<StdMemory> waiters(shared);
-  for (const uint32_t index : {1, 2}) {
-    Handle waiter;
-    waiter.index = index;
-    shared.participants[index].identity.store(Identity::make(index, 1, Identity::kLive));
-    waiters.put_up(waiter, kGetters, Bell::kInLoop);
-  }
+  const Sleepers sleepers(2);
+  Waiters<StdMemory> waiters(sleepers.shared());
   int rung[3] = {0, 0, 0};
   const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0 && index == 2; };
   CHECK(waiters.wake(kGetters, false, 1000, ring) && rung[1] == 1 && rung[2] == 1);
   CHECK(waiters.wake(kGetters, true, 1003, ring) && rung[1] == 2 && waiters.anybody(kGetters));
+}
+
+TEST(who_wakes_all_others_and_sleeps_itself_is_seen_by_who_comes_next) {
+  const Sleepers sleepers(2);
+  Waiters<StdMemory> waiters(sleepers.shared());
+  int rung[3] = {0, 0, 0};
+  const auto ring = [&](uint32_t index, uint32_t) { return ++rung[index] > 0; };
+  CHECK(!waiters.wake(kGetters, true, 1000, ring, 1) && rung[1] == 0 && rung[2] == 1);
+  CHECK(waiters.anybody(kGetters));
+  waiters.wake(kGetters, false, 1003, ring);
+  CHECK(rung[1] == 1);
 }
 
 TEST(a_mark_lowered_late_lowers_nothing_that_was_raised_since) {

@@ -3,6 +3,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <string>
 #include <vector>
@@ -23,7 +24,7 @@ struct Register {
   Register(const char* name, void (*run)()) { cases().push_back({name, run}); }
 };
 
-inline void fail(const char* file, int line, const char* what) {
+[[noreturn]] inline void fail(const char* file, int line, const char* what) {
   std::fprintf(stderr, "%s:%d: not true: %s\n", file, line, what);
   std::fflush(stderr);
   std::abort();
@@ -36,7 +37,12 @@ inline int main(int argc, char** argv) {
     if (argc > 1 && std::string(one.name).find(argv[1]) == std::string::npos) continue;
     std::printf("  %s\n", one.name);
     std::fflush(stdout);
-    one.run();
+    try {
+      one.run();
+    } catch (const std::exception& thrown) {
+      std::fprintf(stderr, "%s\n", thrown.what());
+      fail(one.name, 0, "nothing is thrown");
+    }
     ++passed;
   }
   std::printf("%d passed, 0 failed\n", passed);

@@ -24,6 +24,7 @@ struct Process {
   bool can_ring = true;
   std::function<bool()> dead;  // whether somebody died, when asked
   int asked = 0;
+  int dead_asked_for = 0;
   std::function<void()> on_ring;
   bool ring(uint32_t index, Direction direction, uint32_t) {
     rung.emplace_back(index, direction);
@@ -37,7 +38,10 @@ struct Process {
   bool follows_up() const { return is_follow_up; }
   void newcomers() { ++looks; }
   uint32_t wake_ms() const { return now_ms; }
-  bool found_dead() { return dead && dead(); }
+  bool found_dead() {
+    CHECK(++dead_asked_for < 10000);  // in a call that has no end
+    return dead && dead();
+  }
   void ask_after_dead() { ++asked; }
   /// What was rung since the last question.
   Rung since() { return std::exchange(rung, {}); }

@@ -383,13 +383,13 @@ TEST(what_is_due_is_done_once_for_each_direction_and_not_for_who_has_gone) {
   client.leave();
   CHECK(client.followed_up[1] == before);
   other.come();
-  Watcher::instance().schedule(&client, 2);
-  client.leave();
-  nap(20);
-  CHECK(client.followed_up[2] <= 1);
-  const int done = client.followed_up[2];
-  nap(100);
-  CHECK(client.followed_up[2] == done);
+  for (int times = 0; times < 20; ++times) {  // it may have been done before, not each time
+    CHECK(Watcher::instance().schedule(&client, 2));
+    client.leave();
+    const int done = client.followed_up[2];
+    nap(20);
+    CHECK(client.followed_up[2] == done);
+  }
 }
 
 TEST(what_has_to_be_followed_up_once_more_waits_for_a_later_attempt) {
