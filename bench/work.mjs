@@ -2,7 +2,7 @@
  * What work on queues costs, beside what one would take instead: leases by the batch, readable(), consume, request and reply.
  *   node bench/work.mjs [--rounds 5] [--only NAME]
  * BullMQ (a local redis-server is started), piscina and zeromq are in bench/package.json: `npm ci` there first; one that is missing is left out.
- * Each line is the median of the rounds with their least and largest, and what it has to reach.
+ * The rows take turns. Each line is the median of the rounds with their least and largest, and what it has to reach.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -269,28 +269,32 @@ const wanted = [
 
 const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 const shown = (value) => Math.round(value).toLocaleString('en-US');
-const results = {};
-for (const [name, run] of Object.entries(rows)) {
-  if (given.only !== undefined && !name.includes(given.only)) continue;
-  const values = [];
-  for (let round = 0; round < rounds; round++) {
+const chosen = Object.entries(rows).filter(([name]) => given.only === undefined || name.includes(given.only));
+const results = Object.fromEntries(chosen.map(([name]) => [name, []]));
+// The rows take turns, and a ratio is one within a round: what else the machine does meets both of its sides.
+for (let round = 0; round < rounds; round++) {
+  for (const [name, run] of chosen) {
     const value = await run();
-    if (value !== undefined) values.push(value);
+    if (value !== undefined) results[name].push(value);
   }
-  if (values.length === 0) {
-    console.log(`${name.padEnd(30)} left out: not installed`);
-    continue;
-  }
-  results[name] = median(values);
+}
+for (const [name, values] of Object.entries(results)) {
   console.log(
-    `${name.padEnd(30)} ${shown(results[name]).padStart(12)}/s   (${shown(Math.min(...values))} to ${shown(Math.max(...values))})`,
+    values.length === 0
+      ? `${name.padEnd(30)} left out: not installed`
+      : `${name.padEnd(30)} ${shown(median(values)).padStart(12)}/s   (${shown(Math.min(...values))} to ${shown(Math.max(...values))})`,
   );
 }
 for (const [first, second, least] of wanted) {
-  if (results[first] === undefined || results[second] === undefined) continue;
-  const ratio = results[first] / results[second];
+  const ratios = (results[first] ?? []).flatMap((value, round) => {
+    const other = results[second]?.[round];
+    return other === undefined ? [] : [value / other];
+  });
+  if (ratios.length === 0) continue;
+  const ratio = median(ratios);
+  const spread = `${Math.min(...ratios).toFixed(2)} to ${Math.max(...ratios).toFixed(2)}`;
   console.log(
-    `${ratio >= least ? 'reached ' : 'MISSED  '} ${first} is ${ratio.toFixed(2)} × ${second} (at least ${least.toFixed(2)})`,
+    `${ratio >= least ? 'reached ' : 'MISSED  '} ${first} is ${ratio.toFixed(2)} × ${second} (${spread}; at least ${least.toFixed(2)})`,
   );
 }
 process.exit(0);
