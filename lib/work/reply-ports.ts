@@ -13,7 +13,8 @@ const LOOKS_BETWEEN_CLEARINGS = 5;
 /** A caller that does not read its replies holds up a server no longer than this. */
 const LONGEST_PUT_MS = 10_000;
 
-const UNLIMITED = { timeoutMs: LONGEST_PUT_MS };
+/** For a caller that waits for ever. */
+const LONGEST_WAIT = { timeoutMs: LONGEST_PUT_MS };
 
 /** The way to one caller. */
 interface Port {
@@ -52,7 +53,7 @@ export class ReplyPorts {
   send(queue: Queue, reply: unknown, expiresAtMs: number | undefined): Promise<void> {
     const wait =
       expiresAtMs === undefined
-        ? UNLIMITED
+        ? LONGEST_WAIT
         : { timeoutMs: Math.max(0, Math.min(LONGEST_PUT_MS, expiresAtMs - Date.now())) };
     return queue.put(reply, wait).catch((error: unknown) => throwUnlessUnneeded(queue, error));
   }
