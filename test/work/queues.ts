@@ -40,7 +40,7 @@ async function served(backing: Queue): Promise<Queue> {
   return queue;
 }
 
-/** On a cluster of its own. test/ray-cluster/work.test.ts asks a real one the same. */
+/** On a cluster of its own. test/ray-cluster/work-contract.test.ts asks a real one the same. */
 async function onRay(maxsize: number): Promise<Queue> {
   const ray = await new FakeRay().start();
   ray.create = fakeQueueActor;
@@ -54,8 +54,10 @@ async function onRay(maxsize: number): Promise<Queue> {
   return queue;
 }
 
-/** @param maxsize 0: large enough for anything. */
-export const queueTypes: Record<string, (maxsize?: number) => Promise<Queue>> = {
+/** How a fresh queue of each is made. @param maxsize 0: large enough for anything. */
+export type QueueTypes = Record<string, (maxsize?: number) => Promise<Queue>>;
+
+export const queueTypes: QueueTypes = {
   local: async (maxsize = 0) => local(maxsize),
   sage_queue: async (maxsize = 0) => sage(maxsize),
   shm: async (maxsize = 0) => shm(maxsize),
