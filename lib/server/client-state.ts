@@ -22,6 +22,7 @@ export class ClientState {
   /** Not of a client that had been forgotten, until it has heard so: it may have sent what is not in here. */
   isComplete = true;
   appliedThrough = 0;
+  private latestStream = 0;
   /** Of its next delivery. */
   nextTag = 1;
   /** What its program may have of what was delivered on the stream that broke. */
@@ -32,6 +33,13 @@ export class ClientState {
   private readonly settled = new Set<number>();
 
   constructor(private readonly keepMs: number) {}
+
+  /** A stream that a later one of the client's overtook on its way would take from that one what it was given. @param stream 0: not said */
+  isLatest(stream: number): boolean {
+    if (stream > 0 && stream < this.latestStream) return false;
+    this.latestStream = stream;
+    return true;
+  }
 
   /** Its stream broke: these go back unless it comes back in time to say what it has of them. */
   keep(deliveries: readonly Delivery[]): void {

@@ -204,6 +204,8 @@ export class Session {
       const wasHere = Buffer.compare(open.serverInstance ?? Buffer.alloc(0), this.host.instance) === 0;
       const claimed = served.clients.claim(open.clientId, wasHere);
       const { state } = claimed;
+      if (!state.isLatest(toNumber(open.stream)))
+        throw new QueueConnectionError('the client has come back on a later stream already');
       remembered = claimed.remembered;
       // A client that comes back before its old stream was seen to end: the old one ends first.
       const before = state.session;

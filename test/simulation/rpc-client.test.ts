@@ -9,3 +9,6 @@ test('a put that a server took before it died, and that is called off at the nex
 
 test('a put of a client that was forgotten, and did not hear so, is not applied once more', () =>
   simulate('forgotten-client'));
+
+test('a stream that a later one of its client overtook takes nothing from that one', () =>
+  simulate('overtaken-stream'));

@@ -33,6 +33,8 @@ const OFTEN = {
 const CLOSE_MS = 2000 + 2000;
 /** The longest pause before it tries to connect again, and its way. */
 const BACK_MS = 1000 + 100;
+/** A server hears of a cut so much later at most. */
+const HEARS_MS = 1000;
 
 let schedules = 0;
 
@@ -182,7 +184,7 @@ export class Schedule {
     const link = this.network.linkTo(program.port);
     if (link === undefined) return;
     const { below } = this.random;
-    link.breakOff({ isLost: below(2) === 0, hearsAfterMs: below(3) === 0 ? below(1000) : 0 });
+    link.breakOff({ isLost: below(2) === 0, hearsAfterMs: below(3) === 0 ? below(HEARS_MS) : 0 });
     const items = program.unconfirmed.map(({ item }) => item);
     program.kept = { at: program.kept?.at ?? this.loop.now, items: [...(program.kept?.items ?? []), ...items] };
     program.unconfirmed = [];
@@ -221,7 +223,8 @@ export class Schedule {
     // The network is as it should be, and nothing is late any more.
     if (this.server?.isStopping === true) await loop.advance(loop.now + CLOSE_MS, () => this.server === undefined);
     this.start();
-    await loop.advance(loop.now + BACK_MS);
+    // … and what a client had that is gone is given back.
+    await loop.advance(loop.now + BACK_MS + HEARS_MS + REATTACH_MS);
     for (let turns = 0; turns < 3; turns++) {
       for (const program of this.programs) this.note(program);
       await loop.advance(loop.now + BACK_MS, () => this.programs.every(({ port }) => this.isConnected(port)));

@@ -51,6 +51,8 @@ export class RpcClient {
   /** The server that answered last: after a restart it is another. */
   private instance: Uint8Array | undefined;
   private rememberMs = Infinity;
+  /** Streams begun. */
+  private streams = 0;
   /** Rings once the server will have forgotten this client. */
   private forgetting: Alarm | undefined;
   /** The server is going down: this stream only brings what is under way to its end. */
@@ -168,6 +170,7 @@ export class RpcClient {
       maxsize: this.wishes.maxsize ?? null,
       // Having been here once, the queue exists.
       exclusive: this.instance === undefined && this.wishes.exclusive === true,
+      stream: ++this.streams,
     };
   }
 

@@ -53,6 +53,7 @@ class RpcClient:
         self._client_id = secrets.token_bytes(16)
         #: The server that answered last: after a restart it is another.
         self._instance = b""
+        self._streams = 0
         self._remember = float("inf")
         #: When the server will have forgotten this client.
         self._forgotten_at: float | None = None
@@ -174,6 +175,7 @@ class RpcClient:
     # ── what the connection asks ─────────────────────────────────────────────
 
     def open_frame(self) -> Any:
+        self._streams += 1
         return self.messages.Open(
             protocol_version=PROTOCOL_VERSION,
             queue_id=self._remote.queue_id,
@@ -184,6 +186,7 @@ class RpcClient:
             maxsize=self._maxsize,
             # Having been here once, the queue exists.
             exclusive=self._exclusive and not self._instance,
+            stream=self._streams,
         )
 
     def collect(self) -> tuple[Any, bool, float | None]:
