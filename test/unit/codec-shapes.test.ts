@@ -117,7 +117,7 @@ test('items of many kinds are the same bytes, and the same items, before and aft
   expect(made).toBe(0);
   for (const keys of lists) learn(objectOf(keys, () => randomValue(random)));
   expect(made).toBeGreaterThan(lists.length);
-  some(1500);
+  some(800);
 });
 
 test('hostile bytes give what they give where no function is made', () => {
@@ -128,7 +128,7 @@ test('hostile bytes give what they give where no function is made', () => {
     try {
       return itemOf(codecs, bytes);
     } catch (error) {
-      expect((error as Error).name).toBe('SerializationError');
+      if ((error as Error).name !== 'SerializationError') throw error;
       return (error as Error).message;
     }
   };
@@ -229,12 +229,11 @@ test('there is room for every value, wherever in the memory an item begins and w
   const keys = lists.at(-1)!;
   learn(objectOf(keys, () => 1));
   const before = made;
-  const random = seeded('shapes in memory');
-  for (let round = 0; round < 1000; round++) {
-    const long = random.pick([31, 32, 100, 500, 500, 70_000]);
-    const longOnes = random.below(4);
+  for (let round = 0; round < 2000; round++) {
+    // The first ones take the room that was made for all, so that the others need room of their own.
+    const long = round % 100 === 0 ? 70_000 : 80 + (round % 71);
     const item = objectOf(keys, () => '');
-    for (const [at, key] of keys.entries()) item[key] = 'x'.repeat(at < longOnes ? long : 31);
+    for (const [at, key] of keys.entries()) item[key] = 'x'.repeat(at < 16 ? long : 31);
     expect(isDeepStrictEqual(itemOf(plain, bytesOf(learning, item)), item)).toBe(true);
   }
   expect([before, made]).toEqual([2, 2]);
