@@ -10,7 +10,7 @@ const soon = { backoffMs: () => 1, onError: ignore };
 describeConsume(queueTypes);
 
 test('a stop with more time, by a call or by the signal, takes nothing from the promise of an earlier one', async () => {
-  const queue = getLocalQueue(`stopped-twice-${count++}`);
+  const queue = await queueTypes.local!();
   await queue.put('slow');
   const controller = new AbortController();
   const consumer = track(consume(queue, never, { signal: controller.signal }));
@@ -25,7 +25,7 @@ test('a stop with more time, by a call or by the signal, takes nothing from the 
 });
 
 test('a stop after the end leaves no timer that keeps the process', async () => {
-  const consumer = track(consume(getLocalQueue(`over-${count++}`), ignore));
+  const consumer = track(consume(await queueTypes.local!(), ignore));
   await consumer.stop();
   const before = process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
   await consumer.stop({ graceMs: 60_000 });
