@@ -334,6 +334,27 @@ describe('what is served after a wait', () => {
     expect(refused).toEqual([expect.any(TypeError)]);
     expect([queue.getSync(), text(queue.getSync() as Buffer)]).toEqual(['f', 'g']);
     await getter.clean();
+
+    // What was claimed or taken by a handle that is closed then has gone back.
+    const closing = [
+      (one: typeof queue) => one.consumeSync((view) => void seen.push(text(view)), 1, { timeoutMs: 20_000 }),
+      (one: typeof queue) => one.claimSync(1, { timeoutMs: 20_000 }),
+    ];
+    for (const [index, call] of closing.entries()) {
+      const closed = attachSage<unknown>(descriptor);
+      const last = errorOf(() => closed.get());
+      if (index === 1) other.putManySync(['h', 'i', 'j']);
+      nested = () => closed.closeSync();
+      const act = index === 0 ? `putManySync(['h', 'i'])` : 'getSync()';
+      const child = start(`${program} queue.${act}; queue.closeSync();`, descriptor);
+      expect((await errorOf(() => call(closed))).code).toBe('ERR_QUEUE_CLOSED');
+      nested = undefined;
+      await last.catch(() => {});
+      await child.clean();
+      expect(seen).toEqual(['a']);
+      expect(other.getManySync(3)[0]).toBe(index === 0 ? 'h' : 'j');
+      expect(await other.stats()).toMatchObject({ usedBytes: 0, qsize: 0 });
+    }
     other.closeSync();
     queue.closeSync();
   });

@@ -103,11 +103,13 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     }
   }
 
-  /** Where the room lies. After the wait others are served, which may run a codec that uses this handle. */
+  /** Where the room lies. After the wait others are served, which may run a codec that uses this handle, or closes it. */
   private awaitRoom(bytes: number, options: SyncWaitOptions | undefined): number {
     this.claimOpen = true;
     try {
-      return block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
+      const offset = block(this, 'put', options, noRoom, (waitMs) => this.tryClaim(bytes, waitMs));
+      this.check();
+      return offset;
     } catch (error) {
       this.claimOpen = false;
       throw error;
@@ -183,16 +185,18 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     return handled;
   }
 
-  /** Takes up to `most` items: how many. After the wait others are served, which may run a codec that uses this handle. */
+  /** Takes up to `most` items: how many. As in awaitRoom(). */
   private awaitRun(most: number, options: SyncWaitOptions | undefined): number {
     this.consuming = true;
     try {
-      return block(this, 'get', options, emptyError, (waitMs) => {
+      const count = block(this, 'get', options, emptyError, (waitMs) => {
         const { holder } = this.attachment;
         const status = native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, holder));
         refuseGet(status);
         return status > 0 ? this.keepRun(status) : undefined;
       });
+      this.check();
+      return count;
     } finally {
       this.consuming = false;
     }
