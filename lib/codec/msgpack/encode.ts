@@ -120,6 +120,9 @@ function writeObject(value: object, depth: number): void {
   if (depth >= WATCHED_DEPTH) watch(value, depth);
   if (Array.isArray(value)) {
     writeArray(value, depth);
+  } else if (!writers.isUsed && Object.getPrototypeOf(value) === Object.prototype) {
+    // Most objects; where there are functions, theirs look at the prototype.
+    writeProperties(value, Object.keys(value), -1, depth);
   } else if (ArrayBuffer.isView(value)) {
     // Before its keys are asked for, which are one for each element.
     writeView(value);
