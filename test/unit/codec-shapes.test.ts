@@ -12,6 +12,7 @@ const OFTEN = 600;
 const CODEC_MSGPACK = 2;
 
 let made = 0;
+let refused = 0;
 
 /** Codecs that have learnt nothing yet. */
 function freshCodecs(mayCompile: boolean): Codecs {
@@ -20,7 +21,7 @@ function freshCodecs(mayCompile: boolean): Codecs {
     jest.doMock('../../lib/codec/compile', () => {
       const { compile } = jest.requireActual<typeof Compile>('../../lib/codec/compile');
       const counted = (scope: object, code: string): unknown => (made++, compile(scope, code));
-      return { compile: mayCompile ? counted : () => undefined };
+      return { compile: mayCompile ? counted : () => void refused++ };
     });
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a copy of its own
     codecs = require('../../lib/codec/registry') as Codecs;
@@ -31,7 +32,7 @@ function freshCodecs(mayCompile: boolean): Codecs {
 let learning: Codecs;
 let plain: Codecs;
 beforeEach(() => {
-  made = 0;
+  made = refused = 0;
   learning = freshCodecs(true);
   plain = freshCodecs(false);
 });
@@ -267,6 +268,35 @@ test('a list of keys gives way to one that comes where it came no more', () => {
   expect(before).toBeGreaterThan(items.length);
   learn(items[0]);
   expect(passed(items[0])).toEqual(items[0]);
+});
+
+test('of two lists with one place the first stays as long as it comes', () => {
+  const [first, second] = [
+    { axcd: 1, q: 2 },
+    { aycd: 1, q: 2 },
+  ];
+  learn(first);
+  for (let i = 0; i < OFTEN; i++) {
+    passed(second);
+    passed(first);
+  }
+  expect(made).toBe(2);
+  learn(second);
+  learn(second);
+  expect(made).toBe(4);
+});
+
+test('where the process forbids code it is tried once', () => {
+  for (const keys of lists)
+    for (let i = 0; i < OFTEN; i++)
+      itemOf(
+        plain,
+        bytesOf(
+          plain,
+          objectOf(keys, () => 1),
+        ),
+      );
+  expect(refused).toBe(2);
 });
 
 test('words that came before are told from those that look like them', () => {
