@@ -240,6 +240,16 @@ test('there is room for every value, wherever in the memory an item begins and w
   expect([before, made]).toEqual([2, 2]);
 });
 
+const below = (levels: number, call: () => unknown): unknown => (levels === 0 ? call() : below(levels - 1, call));
+function stackDepth(): number {
+  let levels = 1000;
+  try {
+    for (;;) below((levels += 100), () => 0);
+  } catch {
+    return levels;
+  }
+}
+
 test('objects of known keys may lie as deep as others', () => {
   const keys = lists.at(-1)!;
   const nested = (levels: number): unknown => {
@@ -250,8 +260,14 @@ test('objects of known keys may lie as deep as others', () => {
   for (let i = 0; i < OFTEN / 20; i++) itemOf(learning, bytesOf(learning, nested(20)));
   expect(made).toBe(2);
   const deepest = nested(999);
-  expect(isDeepStrictEqual(itemOf(plain, bytesOf(learning, deepest)), deepest)).toBe(true);
-  expect(isDeepStrictEqual(itemOf(learning, bytesOf(plain, deepest)), deepest)).toBe(true);
+  const bytes = bytesOf(plain, deepest);
+  // From a third of the stack on.
+  const [written, read] = below(Math.floor(stackDepth() / 3), () => [
+    bytesOf(learning, deepest),
+    itemOf(learning, bytes),
+  ]) as [Buffer, unknown];
+  expect(written.equals(bytes)).toBe(true);
+  expect(isDeepStrictEqual(read, deepest)).toBe(true);
 });
 
 test('ever new keys have so many functions made and no more', () => {
