@@ -26,7 +26,7 @@ describe.each(types)('%s', (type) => {
           // need wait, so this does.
           const first = sq.resolveDescriptor(given[0]);
           const waits = first.get();
-          await new Promise(setImmediate);
+          while ((await first.stats()).waitingGetters === 0) await new Promise(setImmediate);  // it looks again before it sleeps
           first.putSync(0);
           await waits;
           first.closeSync();
