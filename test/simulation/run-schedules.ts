@@ -10,6 +10,7 @@ import { settledForGood, VirtualLoop } from './virtual-clock';
 
 /** What the command line asks for. */
 interface Extent {
+  /** As many as there is time for, but of a history that is always the same. */
   readonly schedules: number;
   /** Of a core; then it ends, if not before. */
   readonly seconds: number;
@@ -31,7 +32,7 @@ function readExtent(count: number): Extent {
   };
   const seconds = after('--seconds') ?? Infinity;
   const only = after('--only');
-  return { seconds, only, schedules: after('--schedules') ?? (seconds < Infinity ? Infinity : count) };
+  return { seconds, only, schedules: after('--schedules') ?? (seconds < Infinity && count > 1 ? Infinity : count) };
 }
 
 /** Rejections that nobody listens to, of the schedule that runs. */
