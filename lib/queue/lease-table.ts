@@ -77,7 +77,11 @@ export class LeaseRun {
   end(from: number, to: number, acknowledge: boolean, after?: Awaitable<void>): Awaitable<void> {
     const lost = this.tellLost(from, to);
     const ended = this.endAs(from, to, (first, end) => this.held.end(first, end, acknowledge), ENDED, after);
-    if (lost && acknowledge) throw leaseLostError();
+    if (lost && acknowledge) {
+      // Nobody else would hear how `after` ended.
+      ended?.then(undefined, () => {});
+      throw leaseLostError();
+    }
     return ended;
   }
 

@@ -1,6 +1,6 @@
 /** The book of leases of one handle: each ends once, in as few calls as there are stretches, and what is open goes back with the handle. */
-import { LeaseTable } from '../../lib/queue/lease-table';
-import type { HeldItems, LeaseRun } from '../../lib/queue/lease-table';
+import { LeaseRun, LeaseTable } from '../../lib/queue/lease-table';
+import type { HeldItems } from '../../lib/queue/lease-table';
 
 /** A queue that writes down what becomes of the items. */
 class Held implements HeldItems {
@@ -242,4 +242,15 @@ test('acks that are answered at once let the event loop go on', async () => {
   over = true;
   expect(turns).toBeGreaterThanOrEqual(5);
   expect(turns).toBeLessThan(20);
+});
+
+test('a lost lease whose ack comes after another one that fails leaves no rejection that nobody hears', async () => {
+  const run = new LeaseRun(1, { end: () => undefined, deliveries: () => 1, crashes: () => 0 });
+  await run.lose();
+  const unheard = jest.fn();
+  process.on('unhandledRejection', unheard);
+  expect(() => run.end(0, 1, true, Promise.reject(new Error('before it')))).toThrow('The handle was closed');
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off('unhandledRejection', unheard);
+  expect(unheard).not.toHaveBeenCalled();
 });
