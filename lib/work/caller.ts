@@ -205,10 +205,14 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     this.end(() => new QueueClosedError('This caller was closed.'));
     // Whoever waits for this has something to wait for.
     this.replies.ref();
-    // Whoever still answers finds it shut down, and keeps nothing.
-    await this.replies.shutdown({ immediate: true }).catch(() => {});
-    // … nor does anybody find it any more: a server that has it open, and is killed before it lets go, leaves nothing behind.
-    if ('unlinkSync' in this.replies) (this.replies as NativeQueue).unlinkSync();
+    try {
+      // Whoever still answers finds it shut down, and keeps nothing.
+      await this.replies.shutdown({ immediate: true });
+      // Nobody finds it any more: a server that has it open, and is killed before it lets go, leaves nothing behind.
+      if ('unlinkSync' in this.replies) (this.replies as NativeQueue).unlinkSync();
+    } catch {
+      // It is closed, or out of reach.
+    }
     await this.replies.close();
   }
 
