@@ -5,6 +5,7 @@
 #include "model/small.h"
 #include "model/small_deaths.h"
 #include "model/small_ends.h"
+#include "model/small_follow_ups.h"
 #include "model/small_leases.h"
 #include "model/small_waiting.h"
 
@@ -143,6 +144,7 @@ constexpr Entry kHistories[] = {
     entry<small::FollowUpPut>(3, kAll),
     entry<small::FollowUpGet>(1, 2),
     entry<small::WaitNewcomer>(3, kAll),
+    entry<small::AsideDies>(2, 3),
 };
 
 double seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }

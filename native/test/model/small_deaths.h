@@ -223,6 +223,44 @@ struct LeaverDies : Base<LeaverDies, 3> {
   bool fifo() const { return false; }
 };
 
+/// A holder puts its item aside, begins with it after all, and dies at any step: the death counts if it had begun.
+struct AsideDies : Base<AsideDies, 2> {
+  static constexpr const char* kName = "lease, put aside, begin, ack, dies; recover, lease";
+  static Shape shape() { return {1, 2, 1, 1, 1, 3}; }
+  void prepare() {
+    world->may_die = true;
+    world->put(3, 50);
+  }
+  void run(int thread) {
+    World* const w = world;
+    Item item;
+    if (thread == 0) {
+      w->mortal(1, [&] {
+        if (!w->lease(1, &item)) return;
+        w->queue.set_aside(&item, 1, true);
+        is_aside_ = true;
+        begins_ = true;
+        w->queue.set_aside(&item, 1, false);
+        begun_ = true;
+        w->ack(1, &item, 1);
+      });
+    } else if (w->died(1)) {
+      w->recover(1);
+      if (!w->lease(2, &item)) return;
+      expect(item.deliveries == item.crashes && item.crashes <= 1, "deliveries and crashes of one death differ");
+      expect(!begun_ || item.crashes == 1, "a death counts for nothing of what had begun");
+      expect(!is_aside_ || begins_ || item.crashes == 0, "a death counts for what was aside");
+      w->ack(2, &item, 1);
+    }
+  }
+  bool fifo() const { return false; }
+
+ private:
+  bool is_aside_ = false;
+  bool begins_ = false;
+  bool begun_ = false;
+};
+
 /// Whoever took one of many dies, and its follow-up with it.
 struct GathererDies : Base<GathererDies, 3> {
   static constexpr const char* kName = "wait to put; get one of six, dies; recover";
