@@ -102,5 +102,5 @@ TEST(who_joins_anew_relies_on_nothing_that_was_due_before) {
   CHECK(full.process.since().empty() && full.follow_ups() == 1);
   full.path(4).join_at(4);
   CHECK(full.get(4) == Outcome::kOk);
-  CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 1);  // a second one, whose follow-up is new
+  CHECK(full.process.since() == Rung({{1, kPutters}}) && full.follow_ups() == 1);  // the follow-up is new
 }
