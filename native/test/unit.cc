@@ -8,6 +8,7 @@
 
 #include "core/errors.h"
 #include "core/waiting/spin.h"
+#include "here.h"
 #include "simple.h"
 
 using namespace sage;
@@ -231,12 +232,7 @@ TEST(two_handles_share_one_queue_and_the_last_removes_it) {
   auto second = Queue::open(options, Create::kNever);
   CHECK(first->created() && !second->created());
   CHECK(put(*first, "a") == Outcome::kOk && second->size() == 1 && get(*second) == "a");
-  try {
-    Queue::open(options, Create::kExclusive);
-    CHECK(false);
-  } catch (const SegmentFailure& failure) {
-    CHECK(std::string(failure.code()) == "ERR_QUEUE_EXISTS");
-  }
+  CHECK(code_of([&] { Queue::open(options, Create::kExclusive); }) == "ERR_QUEUE_EXISTS");
   first->close();
   CHECK(access(path.c_str(), F_OK) == 0);
   CHECK(put(*second, "left") == Outcome::kOk);
@@ -246,12 +242,7 @@ TEST(two_handles_share_one_queue_and_the_last_removes_it) {
   CHECK(get(*third) == "left");
   third->close();
   CHECK(access(path.c_str(), F_OK) != 0);
-  try {
-    Queue::open(options, Create::kNever);
-    CHECK(false);
-  } catch (const SegmentFailure& failure) {
-    CHECK(std::string(failure.code()) == "ERR_QUEUE_NOT_FOUND");
-  }
+  CHECK(code_of([&] { Queue::open(options, Create::kNever); }) == "ERR_QUEUE_NOT_FOUND");
 }
 
 TEST(an_unlinked_queue_lives_on_for_those_attached) {
