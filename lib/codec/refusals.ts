@@ -122,7 +122,7 @@ export function elementsOf(array: readonly unknown[]): readonly unknown[] {
 }
 
 function hasNoHoles(array: readonly unknown[]): boolean {
-  for (let i = 0; i < array.length; i++) if (!(i in array)) return false;
+  for (let i = 0; i < array.length; i++) if (!Object.hasOwn(array, i)) return false;
   return true;
 }
 

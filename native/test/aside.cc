@@ -1,5 +1,5 @@
 // Leases that their holder has put aside: what waits there for its turn is not delivered.
-#include "simple.h"
+#include "handles.h"
 
 using namespace sage;
 
@@ -33,4 +33,22 @@ TEST(what_is_aside_when_its_handle_goes_comes_again_as_if_it_had_not_been_delive
   CHECK(put(*queue, "c") == Outcome::kOk && queue->lease(&lease) == Outcome::kOk && lease.deliveries == 0);
   queue->release_lease(lease);
   CHECK(queue->lease(&lease) == Outcome::kOk && lease.deliveries == 1);
+}
+
+TEST(no_number_of_deaths_beside_it_takes_away_those_of_the_guilty) {
+  Handles handles;
+  CHECK(handles.put(4) == Outcome::kOk);
+  Item item;
+  // The holder dies, and another one comes to its entry.
+  const auto dies = [&](bool aside) {
+    CHECK(handles.lease(1, &item) == Outcome::kOk);
+    handles.path(1).algorithm().set_aside(&item, 1, aside);
+    CHECK(handles.recover(2, 1));
+    handles.shared.participants[1].identity.store(Identity::make(1, 1, Identity::kLive));
+    handles.path(1).join_at(1);
+  };
+  dies(false);
+  for (int death = 0; death < 600; ++death) dies(true);
+  dies(false);
+  CHECK(handles.lease(3, &item) == Outcome::kOk && item.deliveries == 2 && item.crashes == 2);
 }

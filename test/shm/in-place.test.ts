@@ -62,6 +62,21 @@ test('a claim in one process is read in place in another, in order with other pu
   other.closeSync();
 });
 
+test('consumeSync: what a handler returns may not consume from the same handle either', () => {
+  const queue = attachSage<Buffer>(make());
+  queue.putManySync([Buffer.from('a'), Buffer.from('b'), Buffer.from('c')]);
+  const seen: string[] = [];
+  const handler = (view: Uint8Array): unknown => {
+    seen.push(String(view));
+    return Object.defineProperty({}, 'then', { get: () => queue.consumeSync(() => {}) });
+  };
+  expect(() => queue.consumeSync(handler)).toThrow(TypeError);
+  expect(queue.qsizeSync()).toBe(3);
+  expect(queue.consumeSync((view) => void seen.push(String(view)))).toBe(3);
+  expect(seen).toEqual(['a', 'a', 'b', 'c']);
+  queue.closeSync();
+});
+
 test('consumeSync: max, the throwing handler, the promise, waiting and shutdown', async () => {
   const queue = attachSage<Buffer>(make());
   const put = (...texts: string[]): void => void queue.putManySync(texts.map((text) => Buffer.from(text)));

@@ -1,6 +1,7 @@
 /** Objects whose keys come again and again, for which functions are made: they are written and read as all others are. */
 import { inspect, isDeepStrictEqual } from 'node:util';
 import type * as Compile from '../../lib/codec/compile';
+import { ShapeTable } from '../../lib/codec/msgpack/shapes';
 import type * as Registry from '../../lib/codec/registry';
 import { seeded } from '../random';
 import type { Random } from '../random';
@@ -214,6 +215,42 @@ test('getters run once, in their order, and may take away what comes later or en
   expect(asked).toEqual(['a', 'b']);
 });
 
+test('a getter of an instance runs as often, and no toJSON runs one, once its keys are those of known objects', () => {
+  class Counting {
+    declare reads: number;
+    constructor() {
+      Object.defineProperty(this, 'reads', { value: 0, writable: true });
+      Object.defineProperty(this, 'id', { enumerable: true, get: () => ++this.reads });
+      Object.defineProperty(this, 'name', { enumerable: true, value: 'n' });
+    }
+  }
+  class Named extends Counting {
+    toJSON(): unknown {
+      return { name: 'said' };
+    }
+  }
+  learn({ id: 1, name: 'n' });
+  for (const codecs of [plain, learning]) {
+    const item = new Counting();
+    expect(itemOf(codecs, bytesOf(codecs, item))).toEqual({ id: 1, name: 'n' });
+    expect(item.reads).toBe(1);
+    const other = new Named();
+    expect(itemOf(codecs, bytesOf(codecs, other))).toEqual({ name: 'said' });
+    expect(other.reads).toBe(0);
+  }
+});
+
+test('a key given twice is taken for what it is, whatever keys a map beside it has', () => {
+  // {a: {1: 0}, a: 1}, and the same where 1 stands beside a.
+  const beside = Buffer.from([0x82, 0xa1, 0x61, 0x81, 0x01, 0x00, 0xa1, 0x61, 0x01]);
+  const among = Buffer.from([0x83, 0xa1, 0x61, 0x00, 0xa1, 0x61, 0x01, 0x01, 0x00]);
+  learn({ a: 1, b: 2 });
+  for (const codecs of [plain, learning]) {
+    expect(itemOf(codecs, beside)).toEqual({ a: 1 });
+    expect(() => itemOf(codecs, among)).toThrow('two keys that are one as a string');
+  }
+});
+
 test('keys that no literal can name stay what they are, however often they come', () => {
   const pollute = JSON.parse('{"a":1,"__proto__":{"polluted":1}}') as object;
   for (const item of [pollute, { b: 1, 7: 2, a: 3 }, { ['x'.repeat(40)]: 1 }, { '\ud800': 1 }]) {
@@ -284,6 +321,16 @@ test('a list of keys gives way to one that comes where it came no more', () => {
   expect(before).toBeGreaterThan(items.length);
   learn(items[0]);
   expect(passed(items[0])).toEqual(items[0]);
+});
+
+test('a list with a key too long for a function is not kept', () => {
+  const table = new ShapeTable(() => undefined);
+  table.met(3, ['a'.repeat(32), 'b']);
+  expect(table.shapes[3]).toBeUndefined();
+  table.met(3, ['a'.repeat(31), 'b']);
+  expect(table.shapes[3]?.keys).toHaveLength(2);
+  table.met(3, ['é'.repeat(16)]);
+  expect(table.shapes[3]?.keys).toHaveLength(2);
 });
 
 test('of two lists with one place the first stays as long as it comes', () => {

@@ -203,13 +203,15 @@ function readAndLearn(
 
 /** Those of `length` that are not there yet. */
 function readProperties(object: Record<string, unknown>, from: number, length: number): Record<string, unknown> {
-  const before = otherKeys;
+  let others = 0;
   for (let i = from; i < length; i++) {
+    const before = otherKeys;
     const key = readKey();
+    others += otherKeys - before;
     if (key === '__proto__') setOwn(object, key, read());
     else object[key] = read();
   }
-  if (otherKeys !== before && Object.keys(object).length !== length)
+  if (others > 0 && Object.keys(object).length !== length)
     throw new Error('a map has two keys that are one as a string');
   return object;
 }

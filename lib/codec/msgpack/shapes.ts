@@ -51,17 +51,21 @@ export class ShapeTable<F> {
   met(slot: number, keys: readonly string[]): void {
     const shape = this.shapes[slot];
     if (shape === undefined) {
-      this.shapes[slot] = new Shape<F>(keys, slot);
+      this.keep(slot, keys);
     } else if (!isSame(shape.keys, keys)) {
-      if (++shape.misses > PATIENCE) this.shapes[slot] = new Shape<F>(keys, slot);
+      if (++shape.misses > PATIENCE) this.keep(slot, keys);
     } else {
       shape.misses = 0;
-      if (++shape.sightings !== SIGHTINGS || !canBeNamed(keys)) return;
+      if (++shape.sightings !== SIGHTINGS) return;
       this.left--;
       shape.made = this.make(shape);
       // Where the process forbids code it is not tried again.
       if (shape.made === undefined) this.forbid();
     }
+  }
+
+  private keep(slot: number, keys: readonly string[]): void {
+    if (canBeNamed(keys)) this.shapes[slot] = new Shape<F>(keys, slot);
   }
 
   private forbid(): void {
@@ -84,6 +88,7 @@ const LONGEST_KEY = 31;
 const canBeNamed = (keys: readonly string[]): boolean =>
   keys.every(
     (key) =>
+      key.length <= LONGEST_KEY &&
       Buffer.byteLength(key) <= LONGEST_KEY &&
       (key as unknown as { isWellFormed(): boolean }).isWellFormed() &&
       key !== '__proto__' &&

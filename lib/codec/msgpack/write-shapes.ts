@@ -25,15 +25,13 @@ export function shapeWriter(keys: readonly string[], write: Write): ShapeWriter 
   const room = rest;
   const fields = pieces.map((piece, index) => {
     rest -= piece.length + MARGIN;
-    return `${writeWords(piece)} ${writeValue(index === 0 ? 'first' : `o[${JSON.stringify(keys[index])}]`, rest)}`;
+    return `${writeWords(piece)} ${writeValue(`o[${JSON.stringify(keys[index])}]`, rest)}`;
   });
   const differs = keys.map((key, index) => `k[${index}] !== ${JSON.stringify(key)}`);
   return compile<ShapeWriter>(
     { out, reserve, putNumber, writeAscii, write, getPrototypeOf, objectPrototype },
     `return function writeShape(o, k, depth, plain) {
       if (k.length !== ${keys.length} || ${differs.join(' || ')}) return false;
-      // Behind a look at the object, so that V8 knows its hidden class and with it its prototype.
-      const first = o[${JSON.stringify(keys[0])}];
       if (plain) { const prototype = getPrototypeOf(o); if (prototype !== objectPrototype && prototype !== null) return false; }
       reserve(${room});
       let p = out.position, b = out.bytes, v = out.view;

@@ -241,12 +241,13 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
         if (memory === undefined) entry.copyFirst(hand, view);
         this.consuming = true;
         const returned: unknown = handler(view);
-        this.consuming = false;
+        // The look at it may run a getter of the handler's.
         if (typeof (returned as PromiseLike<unknown> | undefined)?.then === 'function') {
           throw new TypeError(
             'The handler of consumeSync returned a promise, but its view ends with the call. Use lease() for work that waits.',
           );
         }
+        this.consuming = false;
       } catch (error) {
         this.consuming = false;
         if (!this.closed) native(() => entry.endHand(hand, 0));

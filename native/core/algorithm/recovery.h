@@ -122,11 +122,11 @@ class Recovery {
       } else if (LeaseWord::state(word) == LeaseWord::kLeased) {
         const uint64_t number = entry.number.load(state_.order(Site::kLeaseFieldLoad, std::memory_order_acquire));
         finish_move(number, Note::moved(at, serial), entry, word);
-        // SYNC POINT: of this life as long as the word stands; pairs with set_aside(). Who takes it next discounts both
-        // counts.
+        // SYNC POINT: of this life as long as the word stands; pairs with set_aside(). Who takes it next discounts the
+        // delivery, without which the word would come back.
         const bool aside = LeaseCodec::is_aside(entry.codec.load(std::memory_order_acquire));
         const Word requeued = LeaseWord::make(LeaseWord::kRequeued, 0, LeaseWord::deliveries(word) + 1,
-                                              LeaseWord::crashes(word) + (aside ? 1 : crash), serial);
+                                              LeaseWord::crashes(word) + (aside ? 0 : crash), serial);
         entry.word.compare_exchange_strong(word, requeued, state_.order(Site::kRequeue, std::memory_order_acq_rel));
       }
     }

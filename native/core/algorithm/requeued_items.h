@@ -154,7 +154,6 @@ class RequeuedItems {
       entry.codec.store(codec, std::memory_order_release);
     }
     item->deliveries -= std::min(item->deliveries, LeaseCodec::deliveries(codec));
-    item->crashes -= std::min(item->crashes, LeaseCodec::crashes(codec));
   }
 
   static void describe(const LeaseEntry<Memory>& entry, Item* item) {

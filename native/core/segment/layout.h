@@ -258,20 +258,17 @@ struct ItemCodec {
   static constexpr uint32_t schema(uint32_t word) { return word >> 8; }
 };
 
-/// deliveries:22 | crashes:8 | 0:1 | aside:1 | codec:32 (ItemCodec). Aside: whoever holds the item has not begun with
-/// it, so that a delivery that ends now is none. The word of the lease counts those as well, since it must never come
-/// back; here stands how many they were. Written by the holder alone.
+/// deliveries:22 | 0:9 | aside:1 | codec:32 (ItemCodec). Aside: whoever holds the item has not begun with it, so that a
+/// delivery that ends now is none. The word of the lease counts those as well, since it must never come back; here
+/// stands how many they were. Written by the holder alone.
 struct LeaseCodec {
   static constexpr uint64_t kAside = uint64_t{1} << 32;
   static constexpr bool is_aside(uint64_t word) { return (word & kAside) != 0; }
   static constexpr uint64_t with(uint64_t word, bool aside) { return aside ? word | kAside : word & ~kAside; }
   static constexpr uint32_t deliveries(uint64_t word) { return static_cast<uint32_t>(word >> 42); }
-  static constexpr uint32_t crashes(uint64_t word) { return (word >> 34) & LeaseWord::kMaxCrashes; }
-  /// A delivery, and a crash with it, while it was aside. The counts stop where those of the word do.
+  /// A delivery while it was aside. The count stops where that of the word does.
   static constexpr uint64_t uncounted(uint64_t word) {
-    const uint64_t delivery = deliveries(word) < LeaseWord::kMaxDeliveries ? uint64_t{1} << 42 : 0;
-    const uint64_t crash = crashes(word) < LeaseWord::kMaxCrashes ? uint64_t{1} << 34 : 0;
-    return with(word + delivery + crash, false);
+    return with(word + (deliveries(word) < LeaseWord::kMaxDeliveries ? uint64_t{1} << 42 : 0), false);
   }
 };
 
