@@ -13,6 +13,9 @@ const OF_THE_REQUESTS = ['maxsize', 'capacity_bytes', 'auto_cleanup', 'schema'];
 
 export const isReplyToken = (value: unknown): value is string => typeof value === 'string' && TOKEN.test(value);
 
+/** What the names of all reply queues of these requests begin with. */
+export const replyBeginning = (requests: string): string => `${requests}.reply.`;
+
 /** The queue whose replies go through the one of this id, and the token; undefined: it is no reply queue. */
 export function readReplyId(id: string): { requests: string; token: string } | undefined {
   const found = REPLIES.exec(id);
@@ -34,7 +37,7 @@ export function replyDescriptor(
     throw new InvalidDescriptorError(
       "Requests through a ray_actor have no way back: its actor is somebody else's, and named by them. Use a ray_queue.",
     );
-  const beside = (name: string): string => `${name}.reply.${token}`;
+  const beside = (name: string): string => `${replyBeginning(name)}${token}`;
   const kept = Object.entries(requests.metadata).filter(([key]) => !OF_THE_REQUESTS.includes(key));
   const metadata: Metadata = {
     ...Object.fromEntries(kept),

@@ -138,6 +138,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     const { descriptor } = this.queue;
     const isShared = ['shm', 'sage_queue', 'auto'].includes(descriptor.queueType);
     const size = isShared ? { maxsize: 0, capacity_bytes: this.capacityBytes } : {};
+    // Before the new one is made: it may need their room.
     clearAbandonedRepliesAtTimes(descriptor);
     this.token = randomBytes(16).toString('hex');
     // Nobody else can have guessed its name.

@@ -85,20 +85,22 @@ Napi::Object describe(Napi::Env env, const std::string& file, const Queue& queue
   return entry;
 }
 
-/// Every segment of this host that can be read; what cannot comes with `error` and `code` instead.
+/// list(beginning?): every segment of this host that can be read, of those whose full names begin so; what cannot comes
+/// with `error` and `code` instead.
 Napi::Value list(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array found = Napi::Array::New(env);
+  const std::string beginning = info[0].IsString() ? info[0].As<Napi::String>().Utf8Value() : "";
   std::vector<std::string> files;
   try {
-    files = Segment::list_files();
+    files = Segment::list_files(beginning);
   } catch (const std::exception& failure) {
     throw error_of(env, failure);
   }
   for (const std::string& file : files) {
     try {
       std::unique_ptr<Segment> segment = Segment::read_file(file);
-      if (segment == nullptr) continue;
+      if (segment == nullptr || segment->name().compare(0, beginning.size(), beginning) != 0) continue;
       if (segment->retired()) {
         segment->unlink_name();  // its last leaver may have died between the two steps of removing it
         continue;

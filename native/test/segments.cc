@@ -341,6 +341,33 @@ TEST(a_segment_under_the_shortened_name_of_another_queue_is_not_taken_for_its_ow
   CHECK(code_of([&] { open(options); }) == "ERR_SEGMENT_NAME" && has_name(options));
 }
 
+TEST(the_files_that_are_listed_are_those_whose_segments_may_have_names_that_begin_so) {
+  const std::string own = options_for(__func__).name;
+  const std::string many(kNameBytes - own.size() - 1, 'm');
+  std::vector<SegmentOptions> made;
+  std::vector<std::unique_ptr<Cleared>> cleared;
+  for (const std::string& end : {std::string(".a"), std::string(".b"), "." + many}) {
+    made.push_back(options_for(__func__));
+    made.back().name = own + end;
+    cleared.push_back(std::make_unique<Cleared>(made.back()));
+    open(made.back());
+  }
+  const auto listed = [](const std::string& beginning) {
+    std::string files;
+    for (const std::string& file : Segment::list_files(beginning)) files += file + '\n';
+    return files;
+  };
+  const std::string a = Segment::file_of(made[0].name) + '\n';
+  const std::string b = Segment::file_of(made[1].name) + '\n';
+  const std::string shortened = Segment::file_of(made[2].name) + '\n';
+  CHECK(shortened.find('~') != std::string::npos);
+  CHECK(listed(own + ".") == a + b + shortened);
+  CHECK(listed(own + ".a") == a && listed(own + ".ab").empty());
+  CHECK(listed(made[2].name) == shortened && listed(own + "." + many + "m") == shortened);
+  CHECK(listed(own + ".n").empty() && listed(own + "." + many.substr(1) + "n") == shortened);
+  CHECK(("\n" + listed("")).find("\n" + a) != std::string::npos);
+}
+
 TEST(a_retired_segment_is_never_attached_to_and_its_removal_is_finished) {
   const SegmentOptions options = options_for(__func__);
   const Cleared cleared(options);

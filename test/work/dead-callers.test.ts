@@ -1,12 +1,15 @@
 /** Callers and servers that are killed, and whoever holds their replies: nothing of them is left. */
 import { once } from 'node:events';
+import { existsSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { listSegments, QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { NativeQueue, Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import { caller, serve } from '../../lib/work';
-import { attach, describeQueue, freshName, run, start, types, until } from '../shm/child';
+import { attach, describeQueue, freshName, run, SHM, start, types, until } from '../shm/child';
 
 /** Says that it is there, calls when it is told to and says what came. */
 const CALLER = `
@@ -72,6 +75,10 @@ say('serves');
 describe.each([
   ...types.map((type) => [type, (): QueueDescriptor => describeQueue(type)] as const),
   ['auto', (): QueueDescriptor => QueueDescriptor.createAutoQueue(freshName())] as const,
+  [
+    'a queue whose replies have files with shortened names',
+    (): QueueDescriptor => QueueDescriptor.createSageQueue(freshName().padEnd(200, 'x')),
+  ] as const,
 ])('%s', (_type, describeIt) => {
   let descriptor: QueueDescriptor;
   let queue: NativeQueue;
@@ -114,6 +121,55 @@ describe.each([
     expect(repliesOf(descriptor)).toEqual([]);
   });
 });
+
+const strace = ['/usr/bin/strace', '/usr/local/bin/strace'].find(existsSync);
+test.each(types)(
+  '%s: callers look once through any number of handles, and at no segment of another queue',
+  async (type) => {
+    if (strace === undefined) {
+      if (process.env.CI === 'true') throw new Error('CI needs strace, to count what callers open');
+      console.warn('strace is not installed: what callers open was not counted');
+      return;
+    }
+    const file = join(tmpdir(), freshName());
+    const descriptor = describeQueue(type);
+    const others = [describeQueue(type), describeQueue(type)];
+    const queues = [descriptor, ...others].map((each) => attach(each));
+    try {
+      await run(
+        `
+      const { caller } = require('sage-queue/work');
+      (async () => {
+        for (let times = 0; times < 3; times++) {
+          const queue = open();
+          await caller(queue).close();
+          await queue.close();
+        }
+      })();`,
+        descriptor,
+        [],
+        { wrapper: [strace, '-y', '-e', 'trace=openat,getdents64', '-o', file] },
+      );
+      const calls = readFileSync(file, 'utf8').split('\n');
+      const opened = ({ queueId, metadata }: QueueDescriptor): string[] =>
+        calls.filter((line) => line.includes('openat(') && line.includes(`${metadata.shm_name ?? queueId}"`));
+      expect(opened(descriptor).length).toBeGreaterThan(0);
+      for (const other of others) expect(opened(other)).toEqual([]);
+      // The end of a listing of the directory.
+      expect(
+        calls.filter(
+          (line) => line.includes('getdents64(') && / = 0$/.test(line) && line.includes(`<${realpathSync(SHM)}>`),
+        ),
+      ).toHaveLength(1);
+    } finally {
+      rmSync(file, { force: true });
+      for (const queue of queues) {
+        queue.unlinkSync();
+        queue.closeSync();
+      }
+    }
+  },
+);
 
 test('a caller without a call whose server is not there ends nobody, and closes', async () => {
   const program = `

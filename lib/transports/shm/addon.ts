@@ -211,7 +211,8 @@ export interface Addon {
   open(options: NativeOpenOptions, entry: Record<keyof NativeEntry, undefined>): NativeEntry;
   /** The file that open() would attach to now; undefined: there is none. */
   find(options: NativeOpenOptions): string | undefined;
-  list(): (NativeSegment | { file: string; code: string; error: string })[];
+  /** @param beginning of their full names (segment-name.ts): no segment whose file tells another one is opened */
+  list(beginning?: string): (NativeSegment | { file: string; code: string; error: string })[];
   prune(file: string, includeNonEmpty: boolean): boolean;
   /** A doorbell that whoever may write segments of these permissions may ring. */
   createBell(permissions: number, group: number): { number: number; readFd: number };

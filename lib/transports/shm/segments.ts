@@ -108,22 +108,41 @@ export function pruneSegments(options?: {
     ['dryRun', 'includeNonEmpty', 'match'],
     (message) => new TypeError(message),
   );
-  const addon = loadAddon();
+  const withItems = includeNonEmpty === true;
+  const unused = findUnused('', withItems, match);
+  if (dryRun === true) return unused.map(infoOf);
+  sweepDoorbells();
+  return remove(unused, withItems);
+}
+
+/**
+ * The same of those whose full names (segment-name.ts) begin so, whatever they hold. The others cost their place in a listing of the
+ * directory, however many there are.
+ */
+export function pruneSegmentsNamed(beginning: string, match: (segment: SegmentInfo) => boolean): SegmentInfo[] {
+  const unused = findUnused(beginning, true, match);
+  if (unused.length === 0) return [];
+  sweepDoorbells();
+  return remove(unused, true);
+}
+
+function findUnused(
+  beginning: string,
+  includeNonEmpty: boolean,
+  match: ((segment: SegmentInfo) => boolean) | undefined,
+): NativeSegment[] {
   const own = process.getuid?.();
-  const unused = addon
-    .list()
+  return loadAddon()
+    .list(beginning)
     .filter(isReadable)
     .filter(
       (segment) =>
         segment.ownerUid === own &&
         segment.attached.every(({ alive }) => !alive) &&
-        (includeNonEmpty === true || segment.qsize === 0) &&
+        (includeNonEmpty || segment.qsize === 0) &&
         (match?.(infoOf(segment)) ?? true),
     );
-  if (dryRun !== true) addon.sweepBells();
-  const removed =
-    dryRun === true
-      ? unused
-      : unused.filter((segment) => native(() => addon.prune(segment.file, includeNonEmpty === true)));
-  return removed.map(infoOf);
 }
+
+const remove = (unused: readonly NativeSegment[], includeNonEmpty: boolean): SegmentInfo[] =>
+  unused.filter(({ file }) => native(() => loadAddon().prune(file, includeNonEmpty))).map(infoOf);

@@ -22,6 +22,9 @@ namespace {
 
 constexpr uint64_t kRoomByte = 0;  // of the directory, for RoomMark
 constexpr const char* kPrefix = "sage-queue+";
+/// In no name, so a shortened one meets no other: what follows stands for the rest. The full name is in the header and
+/// is compared.
+constexpr char kShortened = '~';
 
 }  // namespace
 
@@ -67,9 +70,8 @@ const std::string& Segment::directory() {
 std::string Segment::file_of(const std::string& name) {
   std::string file = kPrefix + name;
   if (file.size() > platform::kMaxFileName) {
-    // '~' is in no name, so a shortened one meets no other. The full name stands in the header and is compared.
     char digest[40];
-    std::snprintf(digest, sizeof digest, "~%016llx%016llx",
+    std::snprintf(digest, sizeof digest, "%c%016llx%016llx", kShortened,
                   static_cast<unsigned long long>(format::fnv1a(name.data(), name.size())),
                   static_cast<unsigned long long>(format::fnv1a(name.data(), name.size(), 0x6c62272e07bb0142ULL)));
     file = file.substr(0, platform::kMaxFileName - std::strlen(digest)) + digest;
@@ -77,7 +79,8 @@ std::string Segment::file_of(const std::string& name) {
   return file;
 }
 
-std::vector<std::string> Segment::list_files() {
+std::vector<std::string> Segment::list_files(const std::string& beginning) {
+  const std::string wanted = kPrefix + beginning;
   std::vector<std::string> files;
   DIR* stream = opendir(directory().c_str());
   if (stream == nullptr) {
@@ -85,7 +88,9 @@ std::vector<std::string> Segment::list_files() {
     fail_system("list", "files", errno);
   }
   while (const dirent* entry = readdir(stream)) {
-    if (std::strncmp(entry->d_name, kPrefix, std::strlen(kPrefix)) == 0) files.emplace_back(entry->d_name);
+    const std::string file = entry->d_name;
+    const size_t told = std::min(wanted.size(), file.find(kShortened));
+    if (told >= std::strlen(kPrefix) && file.compare(0, told, wanted, 0, told) == 0) files.push_back(file);
   }
   closedir(stream);
   std::sort(files.begin(), files.end());

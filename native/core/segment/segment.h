@@ -87,8 +87,9 @@ class Segment {
   /// $SAGE_QUEUE_DIR of this process, or the platform's own.
   static const std::string& directory();
   static std::string file_of(const std::string& name);
-  /// Files of this package in directory().
-  static std::vector<std::string> list_files();
+  /// Files of this package in directory() whose segments may have names that begin so: of a shortened one only the
+  /// header says it. No file is opened.
+  static std::vector<std::string> list_files(const std::string& beginning = "");
 
  private:
   explicit Segment(std::string file) : file_(std::move(file)) {}
