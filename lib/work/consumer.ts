@@ -73,6 +73,8 @@ export class QueueConsumer<T> implements Consumer {
   private readonly quiet: (() => void)[] = [];
 
   private ending = false;
+  /** The queue was shut down and has no more, and nobody stops this consumer: what its queue does not take back is done here. */
+  private draining = false;
   private over = false;
   private failure: { error: unknown } | undefined;
   private resolveDone!: () => void;
@@ -95,6 +97,7 @@ export class QueueConsumer<T> implements Consumer {
     });
     this.settlements = new Settlements(queue, options, this.reports, this.pauses, {
       isEnding: () => this.ending,
+      mayKeep: (held) => this.mayKeep(held),
       keep: (held, pauseMs) => this.keep(held, pauseMs),
       changed: () => this.advance(),
     });
@@ -121,6 +124,7 @@ export class QueueConsumer<T> implements Consumer {
     refuseUnknown(options, ['graceMs']);
     const { graceMs = DEFAULT_GRACE_MS } = options;
     if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
+    this.draining = false;
     this.endTaking();
     this.settlements.giveBack(this.ready.splice(0));
     const endsMs = performance.now() + graceMs;
@@ -226,8 +230,9 @@ export class QueueConsumer<T> implements Consumer {
       this.settlements.buryUndecodable(error, error.bytes);
       return;
     }
+    this.draining = error instanceof QueueShutDownError;
     this.endTaking();
-    if (error instanceof QueueShutDownError) return;
+    if (this.draining) return;
     this.failure ??= { error };
     if (!(error instanceof QueueClosedError)) return;
     // The leases went back with the handle.
@@ -254,7 +259,7 @@ export class QueueConsumer<T> implements Consumer {
     }
     const pauseMs = this.pauses.before(held);
     if (pauseMs > 0 && this.waiting.size >= this.places.count()) {
-      void this.settlements.moveBack(held, pauseMs);
+      this.settlements.moveBack(held, pauseMs);
       return false;
     }
     if (pauseMs > 0) this.waiting.add(held, pauseMs);
@@ -264,16 +269,21 @@ export class QueueConsumer<T> implements Consumer {
 
   /** True: it has had its attempts, and is buried. */
   private isDead(held: HeldItem<T>): boolean {
-    if (held.deliveries <= this.options.maxDeliveries) return false;
-    void this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
+    if (!this.hadItsAttempts(held)) return false;
+    this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
     return true;
   }
 
+  private hadItsAttempts({ deliveries }: HeldItem<T>): boolean {
+    return deliveries > this.options.maxDeliveries;
+  }
+
   private due(held: HeldItem<T>): void {
+    if (this.isDead(held)) return;
     if (held.crashes > 0) {
       this.suspect(held);
     } else if (this.mode === 'open') this.ready.push(held);
-    else void this.settlements.moveBack(held, 0);
+    else this.settlements.moveBack(held, 0);
     this.advance();
   }
 
@@ -284,15 +294,19 @@ export class QueueConsumer<T> implements Consumer {
 
   /** For another consumer, which may be about to run suspects. A record tells it that the pause of this one is over. */
   private passOn(held: HeldItem<T>): void {
-    if (held.dueAtMs === undefined) void this.settlements.moveBack(held, 0);
+    if (held.dueAtMs === undefined) this.settlements.moveBack(held, 0);
     else this.settlements.giveBack([held]);
   }
 
-  /** An item that cannot move to the back of the queue. */
+  private mayKeep({ origin }: HeldItem<T>): boolean {
+    return !this.ending || (this.draining && !canUndo(origin.batch));
+  }
+
+  /** An item that its queue does not take. One that could not be buried either is tried again, as all that fails, after a pause. */
   private keep(held: HeldItem<T>, pauseMs: number): void {
-    if (pauseMs > 0) this.waiting.add(held, Math.max(pauseMs, REST_MS));
+    if (pauseMs > 0 || this.hadItsAttempts(held)) this.waiting.add(held, Math.max(pauseMs, REST_MS));
     else if (held.crashes === 0) this.ready.push(held);
-    else if (this.mode === 'open') this.suspect(held);
+    else if (this.mode === 'open' || !canUndo(held.origin.batch)) this.suspect(held);
     else this.settlements.giveBack([held]);
     this.advance();
   }
@@ -313,7 +327,7 @@ export class QueueConsumer<T> implements Consumer {
       this.failed++;
       this.reports.tell(error, held.item, job);
       if (held.deliveries >= this.options.maxDeliveries || !this.options.retries)
-        void this.settlements.bury(held, error, held.deliveries);
+        this.settlements.bury(held, error, held.deliveries);
       else this.settlements.requeue(held);
     }
   }
@@ -329,7 +343,7 @@ export class QueueConsumer<T> implements Consumer {
 
   /** Begins to, where there is a suspect and its time has come. @returns when to look again */
   private beginAlone(): number {
-    if (this.suspects.size === 0 || this.mode !== 'open' || this.ending) return Infinity;
+    if (this.suspects.size === 0 || this.mode !== 'open' || (this.ending && !this.draining)) return Infinity;
     const beginsMs = this.alone.beginsMs(this.running.oldestMs);
     if (!isPast(beginsMs)) return beginsMs;
     void this.runAlone(this.suspects.takeFirst()!);
@@ -347,7 +361,7 @@ export class QueueConsumer<T> implements Consumer {
     this.takes.abort(CALLED_OFF);
     for (const held of this.ready.splice(0))
       if (isFresh(held)) this.settlements.giveBack([held]);
-      else void this.settlements.moveBack(held, 0);
+      else this.settlements.moveBack(held, 0);
     if (await this.becomesQuiet(latestMs)) {
       await this.letGo();
       this.mode = 'alone';
@@ -365,7 +379,7 @@ export class QueueConsumer<T> implements Consumer {
 
   /** Of everything that pauses, and of the other suspects. */
   private async letGo(): Promise<void> {
-    for (const { held, pauseMs } of this.waiting.clear()) void this.settlements.moveBack(held, pauseMs);
+    for (const { held, pauseMs } of this.waiting.clear()) this.settlements.moveBack(held, pauseMs);
     for (const { held } of this.suspects.clear()) this.passOn(held);
     await this.becomesQuiet();
   }
@@ -374,7 +388,7 @@ export class QueueConsumer<T> implements Consumer {
     if (!this.ending) this.takes = takesUntilAborted();
     const until = performance.now() + forMs;
     for (let held: HeldItem<T> | undefined = first; held !== undefined; held = await this.nextAlone(until)) {
-      if (this.ending) this.settlements.giveBack([held]);
+      if (!this.mayKeep(held)) this.settlements.giveBack([held]);
       else this.running.start([held]);
       await this.becomesQuiet();
       // A look that leaves traces would take the items out of their order.

@@ -2,6 +2,7 @@
 import { setAside } from '../queue/lease-batch';
 import type { Lease, LeaseBatch } from '../queue/types';
 import { readRecord } from './retry-record';
+import type { RetryRecord } from './retry-record';
 
 /** One batch of leases; while none of them has ended by itself, one call may end all. */
 interface Origin {
@@ -42,6 +43,13 @@ export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
     };
   });
 }
+
+/** What whoever took the record would hold, for an item whose queue did not take it. */
+export const asItComesAgain = <T>(held: HeldItem<T>, { deliveries, dueAtMs }: RetryRecord): HeldItem<T> => ({
+  ...held,
+  deliveries: deliveries + 1,
+  dueAtMs,
+});
 
 export function putAside(held: HeldItem<unknown>): void {
   held.aside = true;

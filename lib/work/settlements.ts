@@ -3,7 +3,7 @@ import { QueueClosedError, QueueFullError, QueueShutDownError, SerializationErro
 import { canUndo, endLeases } from '../queue/lease-batch';
 import type { Queue } from '../queue/types';
 import type { FailureReports } from './failure-reports';
-import { Acknowledgements, beginWith } from './held-items';
+import { Acknowledgements, asItComesAgain, beginWith } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import type { Pauses } from './pauses';
@@ -17,7 +17,9 @@ export const CALLED_OFF = Symbol('called off');
 export interface SettlementOwner<T> {
   /** Nothing more is taken. */
   isEnding(): boolean;
-  /** The queue had no room for an item that was to move: it pauses here. */
+  /** Whether what cannot go back may still run here. */
+  mayKeep(held: HeldItem<T>): boolean;
+  /** The queue did not take an item that was to move: it pauses here. */
   keep(held: HeldItem<T>, pauseMs: number): void;
   changed(): void;
 }
@@ -53,36 +55,47 @@ export class Settlements<T> {
 
   /** Back into the queue, which counts the delivery. */
   requeue(held: HeldItem<T>): void {
-    if (canUndo(held.origin.batch)) void this.settle(held.lease.release(), [held]);
-    else this.enclose(held, held.deliveries, this.pauses.after(held));
+    void this.settle(this.comeAgain(held), [held]);
+  }
+
+  private comeAgain(held: HeldItem<T>): Promise<void> {
+    if (canUndo(held.origin.batch)) return held.lease.release();
+    return this.enclose(held, held.deliveries, this.pauses.after(held));
   }
 
   /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
   giveBack(items: readonly HeldItem<T>[]): void {
     for (const held of items)
-      if (canUndo(held.origin.batch))
-        void this.settle(endLeases(held.origin.batch, held.index, held.index + 1, 'undo'), [held]);
-      else this.enclose(held, held.deliveries - 1, held.deliveries > 1 ? this.pauses.before(held) : 0);
+      if (canUndo(held.origin.batch)) void this.settle(undo(held), [held]);
+      else {
+        const pauseMs = held.deliveries > 1 ? this.pauses.before(held) : 0;
+        void this.settle(this.enclose(held, held.deliveries - 1, pauseMs), [held]);
+      }
   }
 
-  /** Back into a queue that may know no more of an item than that it came: at its end, if it has room, with what is known of it. */
-  private enclose(held: HeldItem<T>, deliveries: number, pauseMs: number): void {
+  /** Back into a queue that may know no more of an item than that it came: at its end, with what is known of it. */
+  private enclose(held: HeldItem<T>, deliveries: number, pauseMs: number): Promise<void> {
     const record = { deliveries, crashes: held.crashes, dueAtMs: Date.now() + pauseMs };
-    const put = async (): Promise<void> => {
-      if (!(await this.move(held, record))) await held.lease.release();
-    };
-    void this.settle(put(), [held]);
+    return this.moveOrKeep(held, record, asItComesAgain(held, record), pauseMs);
   }
 
   /** @param deliveries attempts */
-  async bury(held: HeldItem<T>, error: unknown, deliveries: number): Promise<void> {
+  bury(held: HeldItem<T>, error: unknown, deliveries: number): void {
     const put = async (): Promise<void> => {
-      await this.options.bury?.(held.item, error, { deliveries, crashes: held.crashes, signal: this.burials.signal });
-      await held.lease.ack();
-      if (this.options.retries) this.dead++;
+      try {
+        await this.options.bury?.(held.item, error, { deliveries, crashes: held.crashes, signal: this.burials.signal });
+      } catch (failure) {
+        // What could not be put comes again, and is tried again after its pause.
+        this.tell(failure, held);
+        return this.comeAgain(held);
+      }
+      try {
+        await held.lease.ack();
+      } finally {
+        if (this.options.retries) this.dead++;
+      }
     };
-    // What could not be put comes again, and is tried again after its pause.
-    if (!(await this.settle(put(), [held]))) this.requeue(held);
+    void this.settle(put(), [held]);
   }
 
   /** Nothing is on lease: the queue has removed the item, and gave its bytes with the error. */
@@ -100,32 +113,36 @@ export class Settlements<T> {
    * Behind everything else, with what is known of it; kept here where that cannot be. A death between its put and its acknowledgement
    * doubles an item, so no other is put before the one in front of it is acknowledged.
    */
-  async moveBack(held: HeldItem<T>, pauseMs: number): Promise<void> {
+  moveBack(held: HeldItem<T>, pauseMs: number): void {
     const { deliveries, crashes } = held;
     const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
-    let moved = true;
-    await this.settle(
-      this.move(held, record).then((was) => void (moved = was)),
-      [held],
-    );
-    if (moved) return;
-    if (this.owner.isEnding()) this.giveBack([held]);
-    else this.owner.keep(held, pauseMs);
+    void this.settle(this.moveOrKeep(held, record, held, pauseMs), [held]);
   }
 
-  /** False: the queue did not take it, and it is as it was. */
-  private move(held: HeldItem<T>, record: RetryRecord): Promise<boolean> {
+  /** An item is in the queue or here: a lease whose release is another put would lose what the queue does not take. @param kept how it stays */
+  private async moveOrKeep(held: HeldItem<T>, record: RetryRecord, kept: HeldItem<T>, pauseMs: number): Promise<void> {
+    const refusal = await this.move(held, record);
+    if (refusal === undefined) return;
+    const isTold = !isNoRoom(refusal.error);
+    if (isTold) this.tell(refusal.error, held);
+    if (this.owner.mayKeep(held)) return this.owner.keep(kept, pauseMs);
+    await undo(held).catch((error: unknown) => {
+      if (!isTold) throw error;
+    });
+  }
+
+  /** @returns why the queue did not take it: then it is as it was */
+  private move(held: HeldItem<T>, record: RetryRecord): Promise<{ error: unknown } | undefined> {
     const inItsTurn = this.moves.then(async () => {
       // Should this process die in the middle, it is there twice, and says so.
       beginWith(held);
       try {
         await (this.queue as Queue).put(recordOf(held.item, record), { block: false });
       } catch (error) {
-        if (!isNoRoom(error)) this.tell(error, held);
-        return false;
+        return { error };
       }
       await held.lease.ack();
-      return true;
+      return undefined;
     });
     this.moves = inItsTurn.catch(() => {});
     return inItsTurn;
@@ -137,15 +154,13 @@ export class Settlements<T> {
   }
 
   /** @param done so many have been handled once the call is over */
-  private async settle(call: Promise<void>, items: readonly HeldItem<unknown>[], done = 0): Promise<boolean> {
+  private async settle(call: Promise<void>, items: readonly HeldItem<unknown>[], done = 0): Promise<void> {
     this.underWay++;
     try {
       await call;
       this.done += done;
-      return true;
     } catch (error) {
       for (const held of items) this.tell(error, held);
-      return false;
     } finally {
       this.underWay--;
       this.owner.changed();
@@ -158,6 +173,9 @@ export class Settlements<T> {
     this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
   }
 }
+
+/** As if it had not been taken, where its queue knows of that. */
+const undo = ({ origin, index }: HeldItem<unknown>): Promise<void> => endLeases(origin.batch, index, index + 1, 'undo');
 
 /** The queue does not take the record: full, shut down, or not made for such an item. */
 const isNoRoom = (error: unknown): boolean =>
