@@ -230,9 +230,10 @@ export class QueueConsumer<T> implements Consumer {
       this.settlements.buryUndecodable(error, error.bytes);
       return;
     }
-    this.draining = error instanceof QueueShutDownError;
+    const isShutDown = error instanceof QueueShutDownError;
+    this.draining ||= isShutDown && !this.ending;
     this.endTaking();
-    if (this.draining) return;
+    if (isShutDown) return;
     this.failure ??= { error };
     if (!(error instanceof QueueClosedError)) return;
     // The leases went back with the handle.

@@ -264,6 +264,32 @@ test('what a consumer had to keep goes back when it stops, if its queue takes it
   expect(told.slice(4)).toEqual(['still away']);
 });
 
+test('a stop that a shutdown follows is a stop: nothing is tried any more', async () => {
+  class Deaf extends Refuses {
+    override get(options?: WaitOptions): Promise<string> {
+      return super.get(options?.block === false ? options : {});
+    }
+  }
+  const queue = new Deaf(fresh());
+  await queue.put('bad');
+  let fail!: (error: Error) => void;
+  let [attempts, told] = [0, 0];
+  const handler = (): Promise<void> => {
+    attempts++;
+    return new Promise((_resolve, reject) => (fail = reject));
+  };
+  const options = { concurrency: 2, backoffMs: () => 1, onError: () => void told++ };
+  const consumer = track(consume<string>(queue, handler, options));
+  await until('it runs', () => attempts === 1);
+  const stopped = consumer.stop();
+  await queue.shutdown();
+  fail(new Error('always'));
+  await until('it is over, or tried again', () => told > 1 || attempts > 1);
+  expect(attempts).toBe(1);
+  await stopped;
+  expect(told).toBe(2);
+});
+
 test('what was buried is not put back where the queue does not say that it knows', async () => {
   const queue = new LosesAnswers(fresh());
   const deadLetter = new StubQueue<DeadLetter<string>>(fresh());
