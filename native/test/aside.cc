@@ -33,6 +33,7 @@ TEST(what_is_aside_when_its_handle_goes_comes_again_as_if_it_had_not_been_delive
   CHECK(put(*queue, "c") == Outcome::kOk && queue->lease(&lease) == Outcome::kOk && lease.deliveries == 0);
   queue->release_lease(lease);
   CHECK(queue->lease(&lease) == Outcome::kOk && lease.deliveries == 1);
+  queue->ack(lease);
 }
 
 TEST(no_number_of_deaths_beside_it_takes_away_those_of_the_guilty) {
