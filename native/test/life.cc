@@ -134,6 +134,8 @@ TEST(the_death_of_a_holder_counts_for_what_it_had_begun_with_and_not_for_what_wa
     queue->release_lease(&item, 1, 0);
   }
   CHECK(deaths == 2);
+  CHECK(queue->lease(&item) == Outcome::kOk);
+  queue->ack(item);
 }
 
 TEST(a_child_that_was_forked_without_exec_does_not_keep_its_dead_parent_alive) {
