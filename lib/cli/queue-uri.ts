@@ -84,3 +84,7 @@ export function naming(queue: string, error: unknown): unknown {
   const shown = queue.length > 60 ? `${queue.slice(0, 60)}…` : queue;
   return new QueueError(error.code, `${shown}: ${error.message}`, { cause: error, accepted: error.accepted });
 }
+
+/** As one word for a shell. */
+export const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

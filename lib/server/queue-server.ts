@@ -6,6 +6,7 @@ import { QueueConnectionError, QueueNotFoundError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
+import { readMilliseconds } from '../wait/options';
 import type { Queue, QueueLike } from '../queue/types';
 import { resolveDescriptor } from '../resolve/registry';
 import { wrapQueue } from '../queue/adapter/wrap-queue';
@@ -206,6 +207,7 @@ export class QueueServer {
    */
   async stop(options?: { graceMs?: number }): Promise<void> {
     if (typeof options === 'object' && options !== null) refuseUnknown(options, ['graceMs']);
+    const graceMs = readMilliseconds('graceMs', options?.graceMs) ?? DEFAULT_GRACE_MS;
     // A port that is not open yet cannot be closed.
     if (this.starting !== undefined)
       return this.starting.then(
@@ -213,7 +215,7 @@ export class QueueServer {
         () => {},
       );
     if (this.listener === undefined) return;
-    await (this.stopping ??= this.drain(options?.graceMs ?? DEFAULT_GRACE_MS));
+    await (this.stopping ??= this.drain(graceMs));
   }
 
   private async drain(graceMs: number): Promise<void> {

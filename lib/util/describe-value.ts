@@ -18,6 +18,15 @@ export function describeValue(value: unknown): string {
   }
 }
 
+/** What was thrown, as `String` gives it, where it can be turned into one. Never throws. */
+export function describeThrown(error: unknown): string {
+  try {
+    return String(error);
+  } catch {
+    return describeValue(error);
+  }
+}
+
 /** What is known of a revoked proxy is that it is an object. */
 export function isArray(value: object): boolean {
   try {

@@ -50,21 +50,38 @@ export function readAnyWait(options: WaitOptions | undefined): Wait {
   if (typeof options !== 'object') {
     throw new TypeError(`The options of a call are { block, timeoutMs, signal }, found ${describeValue(options)}.`);
   }
-  const { block, timeoutMs, signal } = options;
-  if (timeoutMs !== undefined && timeoutMs !== null) {
-    if (typeof timeoutMs !== 'number')
-      throw new TypeError(`timeoutMs must be a number of milliseconds, found ${describeValue(timeoutMs)}.`);
-    if (!(timeoutMs >= 0)) {
-      throw new RangeError(
-        `timeoutMs must be 0 or more milliseconds, found ${timeoutMs}. Leave it out to wait for ever.`,
-      );
-    }
-  }
-  if (signal !== undefined && signal !== null && typeof signal.addEventListener !== 'function') {
-    throw new TypeError(`signal must be an AbortSignal, found ${describeValue(signal)}.`);
-  }
+  const { block } = options;
+  const timeoutMs = readTimeout(options.timeoutMs) ?? Infinity;
+  const signal = readSignal(options.signal);
   if (signal?.aborted) throw signal.reason;
-  return { timeoutMs: block === false ? 0 : (timeoutMs ?? Infinity), signal: signal ?? undefined };
+  return { timeoutMs: block === false ? 0 : timeoutMs, signal };
+}
+
+/** How long something may take. Undefined: it was not said. @throws TypeError, RangeError for less than 0 and NaN */
+export function readMilliseconds(name: string, value: unknown, hint = ''): number | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (typeof value !== 'number')
+    throw new TypeError(`${name} must be a number of milliseconds, found ${describeValue(value)}.`);
+  if (value >= 0) return value;
+  throw new RangeError(`${name} must be 0 or more milliseconds, found ${value}.${hint}`);
+}
+
+/** As readMilliseconds, of what cannot be done in no time. @throws RangeError for 0 too */
+export function readPositiveMilliseconds(name: string, value: unknown): number | undefined {
+  const ms = readMilliseconds(name, value);
+  if (ms !== 0) return ms;
+  throw new RangeError(`${name} must be more than 0 milliseconds, found 0.`);
+}
+
+/** Of a call. @throws TypeError, RangeError */
+export const readTimeout = (timeoutMs: unknown): number | undefined =>
+  readMilliseconds('timeoutMs', timeoutMs, ' Leave it out to wait for ever.');
+
+/** @throws TypeError */
+export function readSignal(signal: AbortSignal | null | undefined): AbortSignal | undefined {
+  if (signal === undefined || signal === null) return undefined;
+  if (typeof signal.addEventListener === 'function') return signal;
+  throw new TypeError(`signal must be an AbortSignal, found ${describeValue(signal)}.`);
 }
 
 /** How many items a call may take. @throws RangeError */
@@ -76,10 +93,4 @@ export function readMax(max: number, call = 'getMany'): number {
       ? `The first argument, the most items to take, is missing: ${call}(max, options?) takes a non-negative integer.`
       : `max must be a non-negative integer, found ${describeValue(max)}.`,
   );
-}
-
-/** How long the other side may be silent. @throws RangeError */
-export function readAnswerWithin(answerTimeoutMs: number | undefined): number | undefined {
-  if (answerTimeoutMs === undefined || answerTimeoutMs === null || answerTimeoutMs > 0) return answerTimeoutMs;
-  throw new RangeError(`answerTimeoutMs must be more than 0 milliseconds, found ${describeValue(answerTimeoutMs)}.`);
 }

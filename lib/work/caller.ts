@@ -16,6 +16,7 @@ import { resolveBeside } from '../resolve/registry';
 import { asyncDispose } from '../util/dispose';
 import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
 import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
+import { readSignal, readTimeout } from '../wait/options';
 import { readReply, writeRequest } from './request';
 
 const DEFAULT_CAPACITY_BYTES = 1024 * 1024;
@@ -169,10 +170,9 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     return true;
   }
 
-  call(body: Req, options: CallOptions = {}): Promise<Res> {
+  call(body: Req, options?: CallOptions): Promise<Res> {
     return new Promise<Res>((resolve, reject) => {
-      const timeoutMs = readTimeout(options.timeoutMs) ?? this.timeoutMs;
-      const { signal } = options;
+      const { timeoutMs = this.timeoutMs, signal } = readCall(options);
       signal?.throwIfAborted();
       if (this.closed !== undefined) throw this.closed.reason();
       const id = ++this.calls;
@@ -270,10 +270,16 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   }
 }
 
+const NO_OPTIONS: CallOptions = {};
+
+/** @throws RangeError, TypeError */
+function readCall(options: CallOptions | null | undefined): { timeoutMs?: number; signal?: AbortSignal } {
+  if (options === undefined || options === null) return NO_OPTIONS;
+  if (typeof options !== 'object')
+    throw new TypeError(`The options of a call are { timeoutMs, signal }, found ${describeValue(options)}.`);
+  refuseUnknown(options, ['timeoutMs', 'signal']);
+  return { timeoutMs: readTimeout(options.timeoutMs), signal: readSignal(options.signal) };
+}
+
 /** This process where the reply queue keeps a table of those that are attached; over a network it is the server that is. */
 const pidIn = (replies: Queue): number => ('getSync' in replies ? process.pid : 0);
-
-function readTimeout(timeoutMs: number | undefined): number | undefined {
-  if (timeoutMs === undefined || timeoutMs === null || timeoutMs >= 0) return timeoutMs ?? undefined;
-  throw new RangeError(`timeoutMs must be 0 or more milliseconds, found ${String(timeoutMs)}.`);
-}

@@ -9,12 +9,15 @@
  */
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
+import { onHandleEnd } from '../queue/handle-end';
+import type { EndingHandle } from '../queue/handle-end';
 import { canUndo } from '../queue/lease-batch';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
 import type { Awaitable, LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
+import { readMilliseconds } from '../wait/options';
 import { deadOnArrival } from './dead-letter';
 import { FailureReports } from './failure-reports';
 import { HandlerRuns } from './handler-runs';
@@ -79,7 +82,8 @@ export class QueueConsumer<T> implements Consumer {
   private failure: { error: unknown } | undefined;
   private resolveDone!: () => void;
   private rejectDone!: (error: unknown) => void;
-  private readonly forgetSignal: () => void;
+  /** What it listens to. */
+  private readonly listened: (() => void)[] = [];
 
   constructor(
     private readonly queue: Queue<T>,
@@ -105,7 +109,9 @@ export class QueueConsumer<T> implements Consumer {
       this.resolveDone = resolve;
       this.rejectDone = reject;
     });
-    this.forgetSignal = onAbort(options.signal, () => void this.stop());
+    const { [onHandleEnd]: listen } = queue as Partial<EndingHandle>;
+    if (listen !== undefined) this.listened.push(listen.call(queue, (reason) => this.handleEnded(reason)));
+    this.listened.push(onAbort(options.signal, () => void this.stop()));
     this.advance();
   }
 
@@ -120,10 +126,9 @@ export class QueueConsumer<T> implements Consumer {
     };
   }
 
-  async stop(options: { graceMs?: number } = {}): Promise<void> {
-    refuseUnknown(options, ['graceMs']);
-    const { graceMs = DEFAULT_GRACE_MS } = options;
-    if (!(graceMs >= 0)) throw new RangeError(`graceMs must be 0 or more milliseconds, found ${graceMs}.`);
+  async stop(options?: { graceMs?: number }): Promise<void> {
+    refuseUnknown(options ?? {}, ['graceMs']);
+    const graceMs = readMilliseconds('graceMs', options?.graceMs) ?? DEFAULT_GRACE_MS;
     this.draining = false;
     this.endTaking();
     this.settlements.giveBack(this.ready.splice(0));
@@ -187,7 +192,7 @@ export class QueueConsumer<T> implements Consumer {
   private finish(): void {
     this.over = true;
     for (const alarm of [this.rest, this.running, this.grace]) alarm.cancel();
-    this.forgetSignal();
+    for (const forget of this.listened) forget();
     if (this.failure === undefined) this.resolveDone();
     else this.rejectDone(this.failure.error);
   }
@@ -238,6 +243,14 @@ export class QueueConsumer<T> implements Consumer {
     if (!(error instanceof QueueClosedError)) return;
     // The leases went back with the handle.
     this.running.breakAll(error);
+  }
+
+  /** While all places are taken, no call would hear of it. */
+  private handleEnded(reason: Error): void {
+    if (!(reason instanceof QueueClosedError)) return;
+    if (this.ending) this.running.breakAll(reason);
+    else this.cannotTake(reason);
+    this.advance();
   }
 
   /** No more items; those that wait go back. What runs goes on. */

@@ -1,17 +1,31 @@
-import { describeValue } from '../util/describe-value';
+import { describeThrown, describeValue } from '../util/describe-value';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import type { HeldItem } from './held-items';
 import type { DeadLetter } from './types';
 
 /** An error as data; whatever was thrown. */
 export function errorAsData(error: unknown): DeadLetter['error'] {
-  if (typeof error !== 'object' || error === null) return { name: 'Error', message: String(error) };
-  const { name, message, stack } = error as Partial<Error>;
+  if (typeof error !== 'object' || error === null) return { name: 'Error', message: describeThrown(error) };
+  const stack = textOf(error, 'stack');
   return {
-    name: typeof name === 'string' ? name : 'Error',
-    message: typeof message === 'string' ? message : describeValue(error),
-    ...(typeof stack === 'string' ? { stack } : {}),
+    name: textOf(error, 'name') ?? 'Error',
+    message: textOf(error, 'message') ?? describeValue(error),
+    ...(stack === undefined ? {} : { stack }),
   };
+}
+
+function textOf(error: object, key: keyof Error): string | undefined {
+  const found = propertyOf(error, key);
+  return typeof found?.value === 'string' ? found.value : undefined;
+}
+
+/** Undefined: it has none, or throws when it is asked. */
+export function propertyOf(error: object, key: keyof Error): { value: unknown } | undefined {
+  try {
+    return key in error ? { value: (error as Error)[key] } : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Why an item is dead that no handler of this process has seen fail. */

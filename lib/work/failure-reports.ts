@@ -1,5 +1,7 @@
 /** What failed, told once each. */
 import type { QueueDescriptor } from '../descriptor/descriptor';
+import { isThenable } from '../queue/adapter/timing';
+import { describeThrown } from '../util/describe-value';
 import type { ConsumeOptions, Job } from './types';
 
 export class FailureReports<T> {
@@ -14,17 +16,22 @@ export class FailureReports<T> {
   tell(error: unknown, item: T, job: Job): void {
     if (this.onError !== undefined) {
       try {
-        this.onError(error, item, job);
+        const told: unknown = this.onError(error, item, job);
+        if (isThenable(told)) void Promise.resolve(told).catch(warnOfOnError);
       } catch (thrown) {
-        process.emitWarning(`onError of a consumer threw: ${String(thrown)}`, { code: 'SAGE_QUEUE_ON_ERROR' });
+        warnOfOnError(thrown);
       }
       return;
     }
     if (this.warned) return;
     this.warned = true;
     process.emitWarning(
-      `A handler of the queue '${this.queue.queueId}' failed: ${String(error)}. Further failures are not shown: give consume() an onError to see each.`,
+      `A handler of the queue '${this.queue.queueId}' failed: ${describeThrown(error)}. Further failures are not shown: give consume() an onError to see each.`,
       { code: 'SAGE_QUEUE_HANDLER_FAILED' },
     );
   }
 }
+
+/** It is there to be told, and may not end what tells it. */
+const warnOfOnError = (thrown: unknown): void =>
+  process.emitWarning(`onError of a consumer threw: ${describeThrown(thrown)}`, { code: 'SAGE_QUEUE_ON_ERROR' });

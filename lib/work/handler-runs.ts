@@ -1,6 +1,7 @@
 /** The handlers that run now, and their timeouts. */
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueTimeoutError } from '../errors';
+import { isThenable } from '../queue/adapter/timing';
 import type { Awaitable } from '../queue/types';
 import { Alarm, deadlineOf } from '../wait/deadline';
 import { beginWith } from './held-items';
@@ -63,20 +64,22 @@ export class HandlerRuns<T> {
     const run: Run<T> = { items, job, startedMs: 0, deadline: deadlineOf(this.options), over: false };
     this.runs.add(run);
     if (timeoutMs !== Infinity && this.runs.size === 1) this.timeouts.set(run.deadline);
-    let outcome: Awaitable<void>;
     try {
       const given = batch === undefined ? items[0]!.item : items.map(({ item }) => item);
-      outcome = traceJob(this.queue, job, () => this.handler(given, job));
+      const outcome = traceJob(this.queue, job, () => this.handler(given, job));
+      if (isThenable(outcome)) {
+        run.startedMs = performance.now();
+        return this.follow(run, Promise.resolve(outcome));
+      }
     } catch (error) {
       if (this.leave(run)) this.outcomes.failed(run, error);
       return;
     }
-    if (typeof (outcome as PromiseLike<void> | undefined)?.then !== 'function') {
-      if (this.leave(run)) this.outcomes.succeeded(run);
-      return;
-    }
-    run.startedMs = performance.now();
-    (outcome as PromiseLike<void>).then(
+    if (this.leave(run)) this.outcomes.succeeded(run);
+  }
+
+  private follow(run: Run<T>, outcome: Promise<void>): void {
+    outcome.then(
       () => {
         if (this.leave(run)) this.outcomes.succeeded(run);
         this.outcomes.changed();

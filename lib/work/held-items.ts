@@ -1,7 +1,7 @@
 /** Items that a consumer has on lease, and the end of those leases: as few calls as the moment allows. */
 import { setAside } from '../queue/lease-batch';
 import type { Lease, LeaseBatch } from '../queue/types';
-import { readRecord } from './retry-record';
+import { dueAtMsOf, readRecord } from './retry-record';
 import type { RetryRecord } from './retry-record';
 
 /** One batch of leases; while none of them has ended by itself, one call may end all. */
@@ -38,7 +38,7 @@ export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
       index,
       deliveries: lease.deliveries + (found?.record.deliveries ?? 0),
       crashes: lease.crashes + (found?.record.crashes ?? 0),
-      dueAtMs: found !== undefined && lease.deliveries === 1 ? found.record.dueAtMs : undefined,
+      dueAtMs: found !== undefined && lease.deliveries === 1 ? dueAtMsOf(found.record) : undefined,
       aside: false,
     };
   });

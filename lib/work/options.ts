@@ -1,6 +1,7 @@
 /** The one reading of `ConsumeOptions`. */
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
+import { readPositiveMilliseconds, readSignal } from '../wait/options';
 import type { ConsumeOptions } from './types';
 import type { Awaitable, QueueLike } from '../queue/types';
 
@@ -8,10 +9,11 @@ const FIRST_PAUSE_MS = 100;
 /** With the jitter on top: 30 s. */
 const LONGEST_PAUSE_MS = 24_000;
 const JITTER = 0.25;
-const CONSUME_OPTIONS: readonly (keyof ConsumeOptions<unknown>)[] = [
-  ...(['concurrency', 'batch', 'maxDeliveries', 'deadLetter', 'drop'] as const),
-  ...(['backoffMs', 'maxWaiting', 'timeoutMs', 'onError', 'signal'] as const),
+/** What `serve` takes too. */
+const COMMON_OPTIONS: readonly (keyof ConsumeOptions<unknown>)[] = [
+  ...(['concurrency', 'maxDeliveries', 'backoffMs', 'maxWaiting', 'timeoutMs', 'onError', 'signal'] as const),
 ];
+const CONSUME_OPTIONS = [...COMMON_OPTIONS, 'batch', 'deadLetter', 'drop'];
 
 /** 100 ms doubling up to 30 s; jitter only lengthens, so that a pause is never shorter than it says. */
 export const defaultBackoffMs = (deliveries: number): number =>
@@ -38,13 +40,26 @@ export interface WorkOptions<T> {
   signal: AbortSignal | undefined;
 }
 
-/** @throws RangeError, TypeError */
+/** Of `consume`. @throws RangeError, TypeError */
 export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined): WorkOptions<T> {
+  return readOptions(named(options, CONSUME_OPTIONS));
+}
+
+/** Of `serve`: whoever asked hears of what failed, and asks again if it wants to. @throws RangeError, TypeError */
+export function readServeOptions(options: ConsumeOptions<unknown> | null | undefined): WorkOptions<unknown> {
+  return { ...readOptions({ ...named(options, COMMON_OPTIONS), drop: true }), retries: false };
+}
+
+function named<T>(options: ConsumeOptions<T> | null | undefined, known: readonly string[]): ConsumeOptions<T> {
   const given = options ?? {};
   if (typeof given !== 'object')
     throw new TypeError(`The options of a consumer are an object, found ${describeValue(given)}.`);
-  refuseUnknown(given, CONSUME_OPTIONS);
-  const { maxDeliveries, deadLetter, drop, timeoutMs, backoffMs, onError, signal } = given;
+  refuseUnknown(given, known);
+  return given;
+}
+
+function readOptions<T>(given: ConsumeOptions<T>): WorkOptions<T> {
+  const { maxDeliveries, deadLetter, drop, backoffMs, onError } = given;
   if (maxDeliveries !== undefined && deadLetter === undefined && drop !== true)
     throw new TypeError(
       'maxDeliveries without a deadLetter would lose items: give a queue as deadLetter, or drop: true to lose them on purpose.',
@@ -54,8 +69,6 @@ export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined
   for (const [name, value] of Object.entries({ backoffMs, onError }))
     if (value !== undefined && typeof value !== 'function')
       throw new TypeError(`${name} must be a function, found ${describeValue(value)}.`);
-  if (timeoutMs !== undefined && !(timeoutMs > 0))
-    throw new RangeError(`timeoutMs must be more than 0 ms, found ${describeValue(timeoutMs)}.`);
   return {
     concurrency: count('concurrency', given.concurrency, 1) ?? 1,
     batch: count('batch', given.batch, 1),
@@ -64,9 +77,9 @@ export function readWorkOptions<T>(options: ConsumeOptions<T> | null | undefined
     bury: undefined,
     backoffMs: backoffMs ?? defaultBackoffMs,
     maxWaiting: count('maxWaiting', given.maxWaiting, 0),
-    timeoutMs: timeoutMs ?? Infinity,
+    timeoutMs: readPositiveMilliseconds('timeoutMs', given.timeoutMs) ?? Infinity,
     onError,
-    signal: signal ?? undefined,
+    signal: readSignal(given.signal),
   };
 }
 

@@ -1,4 +1,5 @@
 /** How long an item pauses before it runs again. */
+import { describeValue } from '../util/describe-value';
 import type { FailureReports } from './failure-reports';
 import type { HeldItem } from './held-items';
 import { defaultBackoffMs } from './options';
@@ -24,6 +25,8 @@ export class Pauses<T> {
     let pauseMs: number;
     try {
       pauseMs = this.backoffMs(attempts);
+      if (typeof pauseMs !== 'number')
+        throw new TypeError(`backoffMs must return a number of milliseconds, found ${describeValue(pauseMs)}.`);
     } catch (error) {
       this.reports.tell(error, held.item, new RunningJob(held.deliveries, held.crashes));
       pauseMs = defaultBackoffMs(attempts);

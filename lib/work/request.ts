@@ -2,7 +2,7 @@
 import { ItemTooLargeError, QueueError, RemoteError, SerializationError } from '../errors';
 import { isReplyToken } from '../descriptor/reply-descriptor';
 import { describeValue } from '../util/describe-value';
-import { errorAsData } from './dead-letter';
+import { errorAsData, propertyOf } from './dead-letter';
 
 const MARK = 'sage-queue:request';
 const VERSION = 1;
@@ -58,10 +58,22 @@ const DEEPEST_CAUSE = 8;
 
 function thrownAsData(error: unknown, depth = 0): ThrownData {
   const data: ThrownData = errorAsData(error);
-  if (typeof error !== 'object' || error === null || !('cause' in error) || depth === DEEPEST_CAUSE) return data;
-  const { cause } = error;
-  data.cause = cause instanceof Error ? ['error', thrownAsData(cause, depth + 1)] : ['value', cause];
+  const cause = depth === DEEPEST_CAUSE ? undefined : causeIn(error);
+  if (cause !== undefined)
+    data.cause = isError(cause.value) ? ['error', thrownAsData(cause.value, depth + 1)] : ['value', cause.value];
   return data;
+}
+
+const causeIn = (error: unknown): { value: unknown } | undefined =>
+  typeof error === 'object' && error !== null ? propertyOf(error, 'cause') : undefined;
+
+/** A proxy may throw when it is asked what it is. */
+function isError(value: unknown): boolean {
+  try {
+    return value instanceof Error;
+  } catch {
+    return false;
+  }
 }
 
 function causeOf({ cause }: ThrownData): { cause?: unknown } {
@@ -80,7 +92,7 @@ export const thrownReply = (id: number, error: unknown): unknown[] => [id, THROW
 export const plainThrownReply = (id: number, error: unknown): unknown[] => [
   id,
   THROWN,
-  { ...errorAsData(error), cause: ['value', describeValue((error as { cause?: unknown } | null)?.cause)] },
+  { ...errorAsData(error), cause: ['value', describeValue(causeIn(error)?.value)] },
 ];
 /** The reply could not be put. */
 export const refusedReply = (id: number, error: QueueError): unknown[] => [

@@ -10,6 +10,23 @@ export interface RetryRecord {
   crashes: number;
   /** Milliseconds since the epoch: before this it should not run. */
   dueAtMs: number;
+  /** When that was so, by the same clock, which may be set back meanwhile. Older builds do not say. */
+  putAtMs?: number;
+}
+
+/** Of an item that waits for so long from now. */
+export function recordIn(
+  pauseMs: number,
+  { deliveries, crashes }: Pick<RetryRecord, 'deliveries' | 'crashes'>,
+): RetryRecord {
+  const putAtMs = Date.now();
+  return { deliveries, crashes, dueAtMs: putAtMs + pauseMs, putAtMs };
+}
+
+/** When it is due by the clock as it goes now: a pause is never longer than it was. */
+export function dueAtMsOf({ dueAtMs, putAtMs = -Infinity }: RetryRecord): number {
+  const now = Date.now();
+  return now < putAtMs ? now + (dueAtMs - putAtMs) : dueAtMs;
 }
 
 export const recordOf = (item: unknown, record: RetryRecord): unknown => ({ [KEY]: record, item });

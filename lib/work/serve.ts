@@ -3,7 +3,7 @@ import { isThenable } from '../queue/adapter/timing';
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';
-import { readWorkOptions } from './options';
+import { readServeOptions } from './options';
 import { plainThrownReply, readRequest, refusedReply, thrownReply, valueReply } from './request';
 import type { Request } from './request';
 import { ReplyPorts } from './reply-ports';
@@ -28,7 +28,7 @@ export function serve<Req, Res>(
 ): Consumer {
   if (typeof handler !== 'function')
     throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
-  const given = readWorkOptions<unknown>({ ...(options as ConsumeOptions<unknown>), drop: true });
+  const given = readServeOptions(options as ConsumeOptions<unknown>);
   const ports = new ReplyPorts(queue);
   const { onError } = options ?? {};
   const consumer = new QueueConsumer<unknown>(
@@ -40,8 +40,6 @@ export function serve<Req, Res>(
         onError === undefined
           ? () => {}
           : (error, item, job) => onError(error, (readRequest(item)?.body ?? item) as Req, job),
-      // Whoever asked hears of it, and asks again if it wants to.
-      retries: false,
       bury: async (item, error) => {
         const request = readRequest(item);
         if (request !== undefined) await tellCaller(ports, request, error);

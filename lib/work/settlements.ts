@@ -7,7 +7,7 @@ import { Acknowledgements, asItComesAgain, beginWith } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import type { Pauses } from './pauses';
-import { recordOf } from './retry-record';
+import { recordIn, recordOf } from './retry-record';
 import type { RetryRecord } from './retry-record';
 import { RunningJob } from './running-job';
 
@@ -75,7 +75,7 @@ export class Settlements<T> {
 
   /** Back into a queue that may know no more of an item than that it came: at its end, with what is known of it. */
   private enclose(held: HeldItem<T>, deliveries: number, pauseMs: number): Promise<void> {
-    const record = { deliveries, crashes: held.crashes, dueAtMs: Date.now() + pauseMs };
+    const record = recordIn(pauseMs, { deliveries, crashes: held.crashes });
     return this.moveOrKeep(held, record, asItComesAgain(held, record), pauseMs);
   }
 
@@ -115,7 +115,7 @@ export class Settlements<T> {
    */
   moveBack(held: HeldItem<T>, pauseMs: number): void {
     const { deliveries, crashes } = held;
-    const record = { deliveries: deliveries - 1, crashes, dueAtMs: Date.now() + pauseMs };
+    const record = recordIn(pauseMs, { deliveries: deliveries - 1, crashes });
     void this.settle(this.moveOrKeep(held, record, held, pauseMs), [held]);
   }
 

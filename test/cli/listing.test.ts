@@ -1,7 +1,9 @@
 /** ls, stat, top, prune and doctor: what they show, and that looking changes nothing. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { command, lines, listed, segmentsNamed, start, uniqueName, until } from './command';
+import { command, lines, MAIN, listed, segmentsNamed, start, uniqueName, until } from './command';
 
 const name = uniqueName('listing');
 const queue = `shm:${name}`;
@@ -80,6 +82,27 @@ test('rm removes a queue with its items', async () => {
   await command(['put', queue], 'a\n');
   expect(await command(['rm', queue])).toMatchObject({ status: 0, stderr: '', stdout: Buffer.alloc(0) });
   expect((await command(['get', queue])).status).toBe(1);
+});
+
+test('what doctor says to type is what a shell takes, for a queue that only a descriptor names too', async () => {
+  const env = { SAGE_QUEUE_DIR: mkdtempSync(join(tmpdir(), 'doctor-')) };
+  try {
+    const metadata = { namespace: 'doctor' };
+    const descriptor = JSON.stringify({ queue_id: name, queue_type: 'sage_queue', metadata });
+    const put = start(['put', descriptor], env);
+    put.child.stdin.end('left\n');
+    expect((await put.outcome).status).toBe(0);
+    const doctor = start(['doctor', '--json'], env);
+    const { findings } = JSON.parse((await doctor.outcome).stdout.toString()) as { findings: Record<string, string>[] };
+    const [typed] = findings.find(({ found }) => found!.startsWith('items wait'))!.type!.split('   (');
+    const shell = `sage-queue() { '${process.execPath}' '${MAIN}' "$@"; }; ${typed!}`.replaceAll(
+      'sage-queue',
+      'sage_queue',
+    );
+    expect(execFileSync('sh', ['-c', shell], { env: { ...process.env, ...env } }).toString()).toBe('left\n');
+  } finally {
+    rmSync(env.SAGE_QUEUE_DIR, { recursive: true });
+  }
 });
 
 test('doctor names Node, libc, addon and /dev/shm, and ends with status 1 where a segment is damaged', async () => {

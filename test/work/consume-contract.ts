@@ -122,6 +122,15 @@ export function describeConsume(types: QueueTypes): void {
       expect(reasons).toEqual(errors);
     });
 
+    test('a signal that has fired already starts nothing', async () => {
+      const queue = await make();
+      await queue.put('left');
+      const consumer = track(consume(queue, never, { signal: AbortSignal.abort() }));
+      await consumer.done;
+      expect(consumer.stats()).toMatchObject({ active: 0, done: 0 });
+      expect(await queue.get()).toBe('left');
+    });
+
     test('stop takes nothing more, lets handlers finish, and gives back what pauses', async () => {
       const queue = await make();
       await queue.putMany(['bad', 'slow', 'untouched']);

@@ -6,7 +6,7 @@ import { addonFile, loadAddon } from '../../transports/shm/addon';
 import { listSegments, listUnreadableSegments } from '../../transports/shm/segments';
 import { segmentDirectory } from '../../util/segment-directory';
 import { alive } from './ls';
-import { segmentUri } from '../queue-uri';
+import { segmentUri, shellWord } from '../queue-uri';
 import { bytes, count } from '../io/table';
 
 export interface Finding {
@@ -167,7 +167,7 @@ function segmentsCheck(): Finding[] {
       check: 'left-over',
       status: 'advice',
       found: `items wait, and nobody is attached: ${named(filled)}`,
-      type: `sage-queue get ${segmentUri(filled[0]!)}   (or, to lose them all: sage-queue prune --include-non-empty)`,
+      type: `sage-queue get ${shellWord(segmentUri(filled[0]!))}   (or, to lose them all: sage-queue prune --include-non-empty)`,
     });
   }
   const earlier = segments.filter(({ earlierBoot }) => earlierBoot === true);

@@ -10,7 +10,7 @@ import type { LeaseEnd } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
-import { AT_ONCE, readAnswerWithin, readMax, readShutdown, readWait } from '../../wait/options';
+import { AT_ONCE, readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import { watched } from '../../wait/wait-channel';
 import type { WaitingCall } from '../../wait/wait-channel';
@@ -41,7 +41,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   constructor(descriptor: QueueDescriptor, options: ResolveOptions = {}) {
     super(descriptor);
-    this.answerMs = readAnswerWithin(options.answerTimeoutMs) ?? ANSWER_WITHIN_MS;
+    this.answerMs = readPositiveMilliseconds('answerTimeoutMs', options.answerTimeoutMs) ?? ANSWER_WITHIN_MS;
     this.attachment = new Attachment(descriptor, options, this.answerMs, () => this.askedActor());
   }
 

@@ -15,7 +15,7 @@ import { tellRedelivered } from '../../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
 import { watched } from '../../../wait/wait-channel';
 import type { WaitingCall } from '../../../wait/wait-channel';
-import { readAnswerWithin, readMax, readShutdown, readWait } from '../../../wait/options';
+import { readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
@@ -54,7 +54,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       maxsize: typeof maxsize === 'number' ? maxsize : undefined,
       exclusive: options.create === 'exclusive',
       prefetch: readPrefetch(options.prefetch),
-      answerWithinMs: readAnswerWithin(options.answerTimeoutMs),
+      answerWithinMs: readPositiveMilliseconds('answerTimeoutMs', options.answerTimeoutMs),
     });
   }
 
