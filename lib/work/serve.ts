@@ -14,7 +14,7 @@ export type ServeOptions<Req> = Omit<ConsumeOptions<Req>, 'batch' | 'deadLetter'
 
 /**
  * Answers requests that come through `queue`; many processes may serve one. What the handler throws arrives as the caller's RemoteError
- * (name, message, cause); so does a timeout. A request whose caller no longer waits is skipped. One whose server died goes to another one,
+ * (name, message, cause); so does a timeout. A request whose time is over, or whose caller is gone, is skipped. One whose server died goes to another one,
  * up to `maxDeliveries` times where that is given, and then its caller is told.
  *
  * @example
