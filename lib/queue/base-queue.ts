@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
-import { onHandleEnd } from './handle-end';
+import { Listeners, onHandleEnd, onLeasesLost } from './handle-end';
 import type { HandleEnded } from './handle-end';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../util/describe-value';
@@ -133,12 +133,15 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     if (owed !== undefined) throw owed.error;
   }
 
-  private ended: Set<HandleEnded> | undefined;
+  private readonly ended = new Listeners();
+  private readonly lost = new Listeners();
 
   [onHandleEnd](ended: HandleEnded): () => void {
-    const listeners = (this.ended ??= new Set());
-    listeners.add(ended);
-    return () => listeners.delete(ended);
+    return this.ended.add(ended);
+  }
+
+  [onLeasesLost](lost: HandleEnded): () => void {
+    return this.lost.add(lost);
   }
 
   /**
@@ -146,7 +149,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
    * and does not wait at the queue, as a putMany whose source is silent.
    */
   protected tellEnd(reason: Error): void {
-    for (const ended of [...(this.ended ?? [])]) ended(reason);
+    this.ended.tell(reason);
+  }
+
+  /** For types whose leases may go back while the handle is open: all of them have. */
+  protected tellLeasesLost(reason: Error): void {
+    this.lost.tell(reason);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {

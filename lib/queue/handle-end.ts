@@ -1,11 +1,29 @@
-/** How those who work for a handle hear that it was closed, or its queue shut down through it: what ends their work must not wait for them. */
+/** How those who work for a handle hear what no call of theirs would tell them: what ends their work must not wait for them. */
 
-/** The method's name; no part of what programs see. */
+/** The methods' names; no part of what programs see. */
 export const onHandleEnd: unique symbol = Symbol('onHandleEnd');
+export const onLeasesLost: unique symbol = Symbol('onLeasesLost');
 
 export type HandleEnded = (reason: Error) => void;
 
 export interface EndingHandle {
-  /** @returns what ends the listening */
+  /** The handle was closed, or its queue shut down through it. @returns what ends the listening */
   [onHandleEnd](ended: HandleEnded): () => void;
+  /** All that this handle had on lease has gone back to the queue, and the handle goes on. @returns what ends the listening */
+  [onLeasesLost](lost: HandleEnded): () => void;
+}
+
+/** Who listens to one of them. */
+export class Listeners {
+  private listeners: Set<HandleEnded> | undefined;
+
+  add(listener: HandleEnded): () => void {
+    const listeners = (this.listeners ??= new Set());
+    listeners.add(listener);
+    return () => listeners.delete(listener);
+  }
+
+  tell(reason: Error): void {
+    for (const listener of [...(this.listeners ?? [])]) listener(reason);
+  }
 }

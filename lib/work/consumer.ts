@@ -9,7 +9,7 @@
  */
 import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
-import { onHandleEnd } from '../queue/handle-end';
+import { onHandleEnd, onLeasesLost } from '../queue/handle-end';
 import type { EndingHandle } from '../queue/handle-end';
 import { canUndo } from '../queue/lease-batch';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
@@ -22,7 +22,7 @@ import { deadOnArrival } from './dead-letter';
 import { FailureReports } from './failure-reports';
 import { HandlerRuns } from './handler-runs';
 import type { Run } from './handler-runs';
-import { holdItems } from './held-items';
+import { holdItems, putAside } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import { Pauses } from './pauses';
@@ -109,10 +109,20 @@ export class QueueConsumer<T> implements Consumer {
       this.resolveDone = resolve;
       this.rejectDone = reject;
     });
-    const { [onHandleEnd]: listen } = queue as Partial<EndingHandle>;
-    if (listen !== undefined) this.listened.push(listen.call(queue, (reason) => this.handleEnded(reason)));
+    this.listenTo(queue as Partial<EndingHandle>);
     this.listened.push(onAbort(options.signal, () => void this.stop()));
     this.advance();
+  }
+
+  private listenTo({ [onHandleEnd]: onEnd, [onLeasesLost]: onLost }: Partial<EndingHandle>): void {
+    const { queue } = this;
+    if (onEnd !== undefined) this.listened.push(onEnd.call(queue, (reason) => this.handleEnded(reason)));
+    if (onLost === undefined) return;
+    const forget = onLost.call(queue, (reason) => {
+      this.breakOff(reason);
+      this.advance();
+    });
+    this.listened.push(forget);
   }
 
   stats(): ConsumerStats {
@@ -152,6 +162,8 @@ export class QueueConsumer<T> implements Consumer {
     if (this.mode === 'open')
       while (this.ready.length > 0 && this.running.size < this.options.concurrency)
         this.running.start(this.nextItems());
+    // What waits for a place has been begun with by nobody. Those in front were put aside when they began to wait.
+    for (let last = this.ready.length - 1; last >= 0 && !this.ready[last]!.aside; last--) putAside(this.ready[last]!);
     if (this.quiet.length > 0 && this.isQuiet) for (const resume of this.quiet.splice(0)) resume();
     if (this.mayTake) {
       if (isPast(this.restUntil)) void this.take();
@@ -240,23 +252,33 @@ export class QueueConsumer<T> implements Consumer {
     this.endTaking();
     if (isShutDown) return;
     this.failure ??= { error };
-    if (!(error instanceof QueueClosedError)) return;
-    // The leases went back with the handle.
-    this.running.breakAll(error);
+    if (error instanceof QueueClosedError) this.breakOff(error);
   }
 
   /** While all places are taken, no call would hear of it. */
   private handleEnded(reason: Error): void {
     if (!(reason instanceof QueueClosedError)) return;
-    if (this.ending) this.running.breakAll(reason);
+    if (this.ending) this.breakOff(reason);
     else this.cannotTake(reason);
     this.advance();
+  }
+
+  /** All that was on lease has gone back: what runs is told, what waits comes again. */
+  private breakOff(reason: Error): void {
+    this.giveBackWaiting();
+    this.settlements.giveBack(this.ready.filter(({ origin }) => canUndo(origin.batch)));
+    this.ready = this.ready.filter(({ origin }) => !canUndo(origin.batch));
+    this.running.breakAll(reason);
   }
 
   /** No more items; those that wait go back. What runs goes on. */
   private endTaking(): void {
     this.ending = true;
     this.takes.abort(CALLED_OFF);
+    this.giveBackWaiting();
+  }
+
+  private giveBackWaiting(): void {
     this.settlements.giveBack([...this.waiting.clear(), ...this.suspects.clear()].map(({ held }) => held));
   }
 

@@ -52,6 +52,7 @@ export const asItComesAgain = <T>(held: HeldItem<T>, { deliveries, dueAtMs }: Re
 });
 
 export function putAside(held: HeldItem<unknown>): void {
+  if (held.aside) return;
   held.aside = true;
   setAside(held.origin.batch, held.index, true);
 }

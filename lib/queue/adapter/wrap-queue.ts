@@ -1,5 +1,5 @@
 import { BaseQueue } from '../base-queue';
-import { onHandleEnd } from '../handle-end';
+import { onHandleEnd, onLeasesLost } from '../handle-end';
 import { LeaseTable } from '../lease-table';
 import type { LeaseRun } from '../lease-table';
 import { payingOwedErrors } from '../owed-error';
@@ -62,7 +62,7 @@ export function wrapQueue<T>(inner: QueueLike<T>, descriptor: QueueDescriptor): 
   const wrapped = new WrappedQueue<T>(inner, descriptor);
   const api = new Map<PropertyKey, unknown>([
     ['descriptor', descriptor],
-    ...[...queueMethods, Symbol.asyncIterator, asyncDispose, onHandleEnd].map(
+    ...[...queueMethods, Symbol.asyncIterator, asyncDispose, onHandleEnd, onLeasesLost].map(
       // Looked up at the call: a handle's methods may be covered later on.
       (key) => [key, (...args: []) => (wrapped[key as 'close'] as () => unknown)(...args)] as [PropertyKey, unknown],
     ),

@@ -220,9 +220,10 @@ export class RpcClient {
   private onDown(failure: ConnectionFailure, wasOpen: boolean): void {
     this.draining = false;
     this.puts.onDown(failure, wasOpen);
-    this.leased.onDown();
     this.gets.onDown(failure);
     this.queries.onDown(failure);
+    // Last: whoever hears that leases are lost may ask for others.
+    this.leased.onDown();
     if (this.puts.inFlight && this.forgetting === undefined) {
       this.forgetting = new Alarm(performance.now() + this.rememberMs, () => {
         this.forgetting = undefined;

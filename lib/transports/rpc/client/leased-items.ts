@@ -7,9 +7,13 @@ import type { Connection } from './connection';
 import type { Part } from './get-call';
 import type { PendingSettles } from './pending-settles';
 
+const REQUEUED = 'it went back to the queue';
+
 export class LeasedItems {
   /** Items on lease now. */
   open = 0;
+  /** Told when they have gone back, where there were any. */
+  onLost: (reason: QueueConnectionError) => void = () => {};
   /** Streams so far. */
   private epoch = 0;
 
@@ -21,13 +25,22 @@ export class LeasedItems {
   /** The stream is gone, and what was on lease with it. */
   onDown(): void {
     this.epoch++;
+    if (this.open === 0) return;
+    this.open = 0;
+    this.onLost(this.lost(REQUEUED));
+  }
+
+  private lost(why: string): QueueConnectionError {
+    return new QueueConnectionError(
+      `lease: the connection to ${this.connection.where} broke while the item was on lease; ${why}`,
+    );
   }
 
   lend({ tag, items, deliveries, crashes }: Part): LeaseRun {
     const { epoch } = this;
     this.open += items.count;
     const end = (from: number, to: number, how: LeaseEnd): Promise<void> => {
-      this.open -= to - from;
+      if (epoch === this.epoch) this.open -= to - from;
       return this.end(epoch, tag + from, to - from, how);
     };
     return new LeaseRun(items.count, {
@@ -46,22 +59,17 @@ export class LeasedItems {
       if (acknowledge) throw new QueueClosedError();
       return;
     }
-    const lost = (why: string): QueueConnectionError =>
-      new QueueConnectionError(
-        `lease: the connection to ${connection.where} broke while the item was on lease; ${why}`,
-      );
-    const requeued = 'it went back to the queue';
     await new Promise<void>((resolve, reject) => {
       const deadline = new CallTimeout(0, connection);
       const gone = (why: string): void => {
         deadline.clear();
-        if (acknowledge) reject(lost(why));
+        if (acknowledge) reject(this.lost(why));
         else resolve();
       };
-      if (epoch !== this.epoch || !connection.isOpen) return gone(requeued);
+      if (epoch !== this.epoch || !connection.isOpen) return gone(REQUEUED);
       deadline.arm(() => gone(OUTCOME_UNKNOWN), false);
       this.settles.settle(tag, count, how, (result) => {
-        if (result !== 'done') return gone(result === 'lost' ? requeued : OUTCOME_UNKNOWN);
+        if (result !== 'done') return gone(result === 'lost' ? REQUEUED : OUTCOME_UNKNOWN);
         deadline.clear();
         resolve();
       });

@@ -56,6 +56,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       prefetch: readPrefetch(options.prefetch),
       answerWithinMs: readPositiveMilliseconds('answerTimeoutMs', options.answerTimeoutMs),
     });
+    this.client.leased.onLost = (reason) => this.tellLeasesLost(reason);
   }
 
   override async put(item: T, options?: WaitOptions): Promise<void> {
