@@ -33,6 +33,7 @@ export class LeasedItems {
   private lost(why: string): QueueConnectionError {
     return new QueueConnectionError(
       `lease: the connection to ${this.connection.where} broke while the item was on lease; ${why}`,
+      why === OUTCOME_UNKNOWN ? { outcome: 'unknown' } : {},
     );
   }
 
