@@ -277,19 +277,24 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 }
 
+/** An error of this package that ends several calls, as the close of their handle does, once more: each says how many of its own items went in. */
+function anotherOf(error: QueueError): QueueError {
+  const copy =
+    error.constructor === QueueError
+      ? new QueueError(error.code, error.message)
+      : new (error.constructor as new (message: string) => QueueError)(error.message);
+  return Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
+}
+
 /**
  * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for
  * the reason of the signal: the call rejects with that and nothing else. Without `wait` it stays as it is.
  */
 export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
   try {
-    Object.defineProperty(error, 'accepted', {
-      value: accepted,
-      enumerable: true,
-      configurable: true,
-      writable: true,
-    });
-    return error;
+    const isTaken = error instanceof QueueError && error.accepted !== undefined && error.accepted !== accepted;
+    const value = { value: accepted, enumerable: true, configurable: true, writable: true };
+    return Object.defineProperty(isTaken ? anotherOf(error) : error, 'accepted', value);
   } catch {
     if (wait === undefined || (wait.signal?.aborted && error === wait.signal.reason)) return error;
     return new QueueError(

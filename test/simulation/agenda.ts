@@ -16,6 +16,10 @@ export class Agenda<T extends Appointment> {
     return this.heap[0];
   }
 
+  some(is: (one: T) => boolean): boolean {
+    return this.heap.some(is);
+  }
+
   add(one: T): void {
     const { heap } = this;
     let place = heap.length;

@@ -40,6 +40,14 @@ export class OneClient {
     while (!(await done())) await this.loop.advance(this.loop.now + 1);
   }
 
+  /** What a call ends with, however long that takes. */
+  async ends<R>(call: Promise<R>): Promise<R> {
+    let isOver = false;
+    void call.then(() => (isOver = true));
+    await this.until(() => isOver);
+    return call;
+  }
+
   /** Items in the queue. */
   size(): Promise<number> {
     return this.loop.outcome(this.keeper.qsize());

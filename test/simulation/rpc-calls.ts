@@ -1,5 +1,6 @@
 /** What programs ask of their queues, what they were told, and what must be true of that. */
 import assert from 'node:assert/strict';
+import type { Writable } from 'node:stream';
 import type { Lease, Queue } from '../../lib';
 import type { Random } from '../random';
 import type { Server } from './simulated-server';
@@ -30,6 +31,10 @@ export interface Program {
   readonly leases: { readonly lease: Lease<number>; readonly item: Item }[];
   loop: AsyncIterator<number> | undefined;
   isReading: boolean;
+  writer: Writable | undefined;
+  isWriting: boolean;
+  /** Its waiting calls keep the process. */
+  isReferenced: boolean;
   /** What it had and the server may not know of, with the turn in which it came. */
   unconfirmed: { readonly item: Item; readonly turn: number }[];
   /** The same when its connection broke, and when that was. */
@@ -40,6 +45,8 @@ export interface Program {
 
 interface Call {
   readonly what: string;
+  /** Undefined: of none. */
+  readonly program: Program | undefined;
   readonly latestMs: number;
   endedMs: number | undefined;
   /** The connection, for its end. */
@@ -67,6 +74,11 @@ export class Calls {
     return this.all.filter(({ endedMs }) => endedMs === undefined).map(({ what }) => what);
   }
 
+  /** Whether a call waits that keeps the process. */
+  get isKeeping(): boolean {
+    return this.all.some(({ endedMs, program }) => endedMs === undefined && program?.isReferenced === true);
+  }
+
   /** Whether somebody waits for an item. */
   get isWaiting(): boolean {
     return this.open.some((what) => GETS.includes(what));
@@ -84,13 +96,14 @@ export class Calls {
 
   track<R>(
     what: string,
+    program: Program | undefined,
     timeoutMs: number | undefined,
     promise: Promise<R>,
     then: (value: R) => void,
     failed: (error: { outcome?: unknown; accepted?: number; message: string }) => void = () => {},
   ): void {
     const latestMs = this.loop.now + (timeoutMs === undefined ? Infinity : timeoutMs === 0 ? ANSWER_MS : timeoutMs);
-    const call: Call = { what, latestMs, endedMs: undefined, blames: undefined };
+    const call: Call = { what, program, latestMs, endedMs: undefined, blames: undefined };
     this.all.push(call);
     promise.then(
       (value) => {
@@ -118,12 +131,14 @@ export class Calls {
     );
   }
 
-  put({ queue }: Program): void {
+  put(program: Program): void {
+    const { queue } = program;
     const number = this.item();
     const item = this.items[number]!;
     const options = this.options();
     this.track(
       'put',
+      program,
       options.timeoutMs,
       queue.put(number, options),
       () => (item.put = 'in'),
@@ -131,16 +146,59 @@ export class Calls {
     );
   }
 
-  putMany({ queue }: Program): void {
+  putMany(program: Program): void {
+    const { queue } = program;
     const numbers = Array.from({ length: 1 + this.random.below(6) }, () => this.item());
     const options = this.options();
     const tell = (accepted: number): void =>
       numbers.slice(0, accepted).forEach((number) => (this.items[number]!.put = 'in'));
-    this.track('putMany', options.timeoutMs, queue.putMany(numbers, options), tell, (error) => {
+    const items = this.random.below(3) === 0 ? this.slowly(numbers) : numbers;
+    this.track('putMany', program, options.timeoutMs, queue.putMany(items, options), tell, (error) => {
       const { accepted = 0 } = error;
       tell(accepted);
       for (const number of numbers.slice(accepted)) this.failed(this.items[number]!, error, options.signal);
     });
+  }
+
+  private async *slowly(numbers: readonly number[]): AsyncGenerator<number> {
+    for (const number of numbers) {
+      await new Promise((resolve) => setTimeout(resolve, this.random.below(20)));
+      yield number;
+    }
+  }
+
+  /** One item after the other into a stream, until that breaks. */
+  write(program: Program): void {
+    if (program.isWriting) return;
+    program.writer ??= program.queue.writable().on('error', () => {});
+    const { writer } = program;
+    const number = this.item();
+    const item = this.items[number]!;
+    program.isWriting = true;
+    const written = new Promise<void>((resolve, reject) =>
+      writer.write(number, (error) => (error ? reject(error) : resolve())),
+    );
+    this.track(
+      'write',
+      program,
+      undefined,
+      written,
+      () => {
+        program.isWriting = false;
+        item.put = 'in';
+      },
+      (error) => {
+        program.isWriting = false;
+        program.writer = undefined;
+        this.failed(item, error, undefined);
+      },
+    );
+  }
+
+  refer(program: Program): void {
+    program.isReferenced = this.random.below(2) === 0;
+    if (program.isReferenced) program.queue.ref();
+    else program.queue.unref();
   }
 
   /** What became of it is known, unless the error says otherwise; a signal's reason belongs to the program and says nothing. */
@@ -161,13 +219,15 @@ export class Calls {
 
   get(program: Program): void {
     const options = this.options();
-    this.track('get', options.timeoutMs, program.queue.get(options), (number) => this.has('get', program, number));
+    this.track('get', program, options.timeoutMs, program.queue.get(options), (number) =>
+      this.has('get', program, number),
+    );
   }
 
   getMany(program: Program): void {
     const options = this.options();
     const call = program.queue.getMany(1 + this.random.below(5), options);
-    this.track('getMany', options.timeoutMs, call, (numbers) =>
+    this.track('getMany', program, options.timeoutMs, call, (numbers) =>
       numbers.forEach((one) => this.has('getMany', program, one)),
     );
   }
@@ -175,7 +235,7 @@ export class Calls {
   lease(program: Program): void {
     const options = this.options();
     const call = program.queue.leaseMany(1 + this.random.below(3), options);
-    this.track('leaseMany', options.timeoutMs, call, ({ leases }) => {
+    this.track('leaseMany', program, options.timeoutMs, call, ({ leases }) => {
       for (const lease of leases) program.leases.push({ lease, item: this.items[lease.item]! });
     });
   }
@@ -185,9 +245,10 @@ export class Calls {
     const [held] = leases.splice(this.random.below(leases.length || 1), 1);
     if (held === undefined) return;
     const { lease, item } = held;
-    if (this.random.below(3) === 0) return this.track('release', 0, lease.release(), () => {});
+    if (this.random.below(3) === 0) return this.track('release', program, 0, lease.release(), () => {});
     this.track(
       'ack',
+      program,
       0,
       lease.ack(),
       () => this.tellHad('ack', program, item),
@@ -201,11 +262,11 @@ export class Calls {
   read(program: Program): void {
     if (program.isReading) return;
     if (program.loop !== undefined && this.random.below(4) === 0) {
-      this.track('return', 0, program.loop.return!(), () => {});
+      this.track('return', program, 0, program.loop.return!(), () => {});
       program.loop = undefined;
       return;
     }
-    program.loop ??= program.queue[Symbol.asyncIterator]();
+    program.loop ??= (this.random.below(3) === 0 ? program.queue.readable() : program.queue)[Symbol.asyncIterator]();
     const { loop } = program;
     program.isReading = true;
     const stepped = (): void => {
@@ -214,6 +275,7 @@ export class Calls {
     const step = loop.next();
     this.track(
       'next',
+      program,
       undefined,
       step,
       ({ done, value }) => {
@@ -228,21 +290,24 @@ export class Calls {
     );
   }
 
-  ask({ queue }: Program): void {
-    const { below } = this.random;
-    if (below(2) === 0) return this.track('qsize', 0, queue.qsize(), () => {});
+  ask(program: Program): void {
+    const { queue } = program;
+    const { below, pick } = this.random;
+    const question = pick(['qsize', 'full', 'stats'] as const);
+    if (below(2) === 0) return this.track(question, program, 0, queue[question]() as Promise<unknown>, () => {});
     const { timeoutMs, signal } = this.options();
-    this.track('join', timeoutMs, queue.join({ timeoutMs, signal }), () => {});
+    this.track('join', program, timeoutMs, queue.join({ timeoutMs, signal }), () => {});
   }
 
   /** What is in the queue stays for those who come for it, or is gone. */
-  shutDown({ queue }: Program): void {
+  shutDown(program: Program): void {
+    const { queue } = program;
     const immediate = this.random.below(3) === 0;
     if (immediate) {
       this.isDiscarded = true;
       for (const item of this.items) item.mayBeGone = true;
     }
-    this.track('shutdown', 0, queue.shutdown({ immediate }), () => (this.isShutDown = true));
+    this.track('shutdown', program, 0, queue.shutdown({ immediate }), () => (this.isShutDown = true));
   }
 
   /** @param isCalm nothing broke, and the loop was on time: then no call may blame the connection */

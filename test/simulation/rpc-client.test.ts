@@ -12,3 +12,6 @@ test('a put of a client that was forgotten, and did not hear so, is not applied 
 
 test('a stream that a later one of its client overtook takes nothing from that one', () =>
   simulate('overtaken-stream'));
+
+test('what follows a batch of which nobody knows whether it is in is not put behind it', () =>
+  simulate('hole-in-a-batch'));

@@ -22,6 +22,8 @@ const OFTEN = {
   lease: 24,
   settle: 24,
   read: 12,
+  write: 12,
+  refer: 6,
   ask: 12,
   abort: 12,
   cut: 24,
@@ -138,6 +140,10 @@ export class Schedule {
         return calls.settle(program);
       case 'read':
         return calls.read(program);
+      case 'write':
+        return calls.write(program);
+      case 'refer':
+        return calls.refer(program);
       case 'ask':
         return calls.ask(program);
       case 'abort':
@@ -172,7 +178,7 @@ export class Schedule {
       this.server = undefined;
       this.forgot('the server stopped while it was put');
     });
-    this.calls.track('stop', 0, stopped, () => {});
+    this.calls.track('stop', undefined, 0, stopped, () => {});
   }
 
   /** Nobody knows any more which of the puts on their way it has applied. */
@@ -199,6 +205,9 @@ export class Schedule {
       leases: [],
       loop: undefined,
       isReading: false,
+      writer: undefined,
+      isWriting: false,
+      isReferenced: true,
       unconfirmed: [],
       kept: undefined,
       server: undefined,
@@ -206,7 +215,7 @@ export class Schedule {
   }
 
   private replace(program: Program): void {
-    this.calls.track('close', CLOSE_MS, program.queue.close(), () => {});
+    this.calls.track('close', program, CLOSE_MS, program.queue.close(), () => {});
     this.join();
   }
 
@@ -241,6 +250,7 @@ export class Schedule {
       const held = this.programs.reduce((sum, { leases }) => sum + leases.length, 0);
       assert(leased! <= held, `${leased} items are on lease, and programs have ${held}`);
     }
+    assert.equal(loop.isHeld, calls.isKeeping, 'the process is held for those who wait, and for nothing else');
     const began = loop.now;
     const closing = Promise.all(this.programs.map(({ queue }) => queue.close()));
     let closed = false;

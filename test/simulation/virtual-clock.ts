@@ -10,6 +10,8 @@ import type { Appointment } from './agenda';
 
 class Timer implements Appointment {
   isOff = false;
+  /** Keeps the process. */
+  isReferenced = true;
 
   constructor(
     readonly number: number,
@@ -20,10 +22,12 @@ class Timer implements Appointment {
   ) {}
 
   ref(): this {
+    this.isReferenced = true;
     return this;
   }
 
   unref(): this {
+    this.isReferenced = false;
     return this;
   }
 }
@@ -62,6 +66,11 @@ export class VirtualClock {
       Date.now = wallClock;
       Object.assign(globalThis, real);
     };
+  }
+
+  /** Whether something that goes on keeps the process. */
+  get isHeld(): boolean {
+    return this.timers.some(({ isOff, isReferenced, every }) => !isOff && isReferenced && every !== undefined);
   }
 
   /** What is due rings now: the loop comes to its timers. */

@@ -171,12 +171,15 @@ export class PendingPuts {
     return result;
   }
 
-  /** An item that cannot be sent: what follows in its group would leave a hole, and the server does not know of this failure. */
+  /** No more of it is sent, nor of what follows in its group: that would leave a hole, and the next server may not know of this failure. */
   private failGroup(call: PutCall, error: unknown): void {
-    this.withdraw(call);
-    if (call.group !== 0)
-      for (const later of this.calls()) if (later.group === call.group && later.next === 0) this.fail(later, error);
-    if (call.complete) this.finish(call);
+    const { group, number } = call;
+    const failing = group === 0 ? [] : [...this.calls()].filter((one) => one.group === group && one.number > number);
+    for (const one of [call, ...failing]) {
+      one.failing(error);
+      this.withdraw(one);
+      if (one.complete) this.finish(one);
+    }
   }
 
   onResult(result: PutResult): void {
@@ -289,12 +292,8 @@ export class PendingPuts {
       const to = Math.min(end, chunk.sequence + chunk.count);
       if (to <= from) continue;
       const { call } = chunk;
-      if (rejection === undefined) {
-        call.applied += to - from;
-      } else {
-        call.failing(rejection);
-        this.withdraw(call);
-      }
+      if (rejection === undefined) call.applied += to - from;
+      else this.failGroup(call, rejection);
       const bytes =
         chunk.count === to - from ? chunk.bytes : call.items.slice(chunk.offset, chunk.offset + (to - from)).byteLength;
       this.window.answered(to - from, bytes);
@@ -332,6 +331,7 @@ export class PendingPuts {
   private fail(call: PutCall, error: unknown): void {
     call.failing(error);
     this.finish(call);
+    this.failGroup(call, error);
   }
 
   /** Forgets the sent parts of a call that ends without knowing their outcome. */

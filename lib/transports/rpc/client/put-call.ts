@@ -18,7 +18,11 @@ export interface PutOutcome {
  */
 type PutState = { name: 'open' } | { name: 'failing'; error: unknown } | { name: 'ended' };
 
+let made = 0;
+
 export class PutCall {
+  /** Smaller than that of each call that was made later. */
+  readonly number = ++made;
   state: PutState = { name: 'open' };
   /** Index of the first item that was not sent. */
   next = 0;

@@ -1,8 +1,11 @@
 /** One putMany under way: its batches, the oldest first, and how many items the server has said are in. */
+import { QueueError } from '../../../errors';
+import { withOutcomeUnknown } from '../../../queue/outcome';
 import type { CallEnd } from '../../../wait/abort-listeners';
 import { deadlineOf, restOf } from '../../../wait/deadline';
 import type { Wait } from '../../../wait/options';
 import type { ItemBatch } from '../wire/item-batch';
+import { OUTCOME_UNKNOWN } from './call-timeout';
 import type { RpcClient } from './client';
 import type { PutOutcome, PutPlace } from './put-call';
 
@@ -19,6 +22,8 @@ export class PutManyCall {
   private readonly deadline: number;
   private readonly underWay: Promise<PutOutcome>[] = [];
   private failed: { error: unknown } | undefined;
+  /** Some of what is not counted in `accepted` went in, or may have: an answer was lost, or another server had what came behind a failure. */
+  private isUnclear = false;
 
   constructor(
     private readonly client: RpcClient,
@@ -68,7 +73,15 @@ export class PutManyCall {
 
   private async settleOldest(): Promise<void> {
     const { applied, failed } = await this.underWay.shift()!;
-    this.accepted += applied;
+    if (this.failed === undefined) this.accepted += applied;
+    else this.isUnclear ||= applied > 0;
+    this.isUnclear ||= (failed?.error as { outcome?: unknown } | undefined)?.outcome === 'unknown';
     this.failed ??= failed;
+  }
+
+  /** What stopped it, once `settled()` has come. A signal's reason belongs to the caller. */
+  asFarAsKnown(error: unknown): unknown {
+    if (!this.isUnclear || error === this.wait.signal?.reason || !(error instanceof QueueError)) return error;
+    return withOutcomeUnknown(error, `The server has not said what became of what was sent to it; ${OUTCOME_UNKNOWN}.`);
   }
 }

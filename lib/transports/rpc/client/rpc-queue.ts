@@ -96,7 +96,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       }
     } catch (error) {
       await call.settled();
-      throw withAccepted(error, call.accepted, wait);
+      throw withAccepted(call.asFarAsKnown(error), call.accepted, wait);
     } finally {
       ending.dispose();
     }

@@ -1,0 +1,45 @@
+/** Several putManys that one close of their handle ends: each says how many of its own items went in. */
+import { BaseQueue, QueueDescriptor, resolveDescriptor } from '../../lib';
+import type { Queue } from '../../lib';
+import { StubQueue } from '../../lib/testing';
+
+/** Gives so many, and then nothing more. */
+async function* silentAfter(count: number): AsyncGenerator<number> {
+  for (let number = 0; number < count; number++) yield number;
+  await new Promise(() => {});
+}
+
+class OfOnesOwn extends BaseQueue<number> {
+  private readonly inner = new StubQueue<number>(this.descriptor);
+
+  override put(item: number): Promise<void> {
+    return this.inner.put(item);
+  }
+
+  override get(): Promise<number> {
+    return this.inner.get();
+  }
+
+  override empty(): Promise<boolean> {
+    return this.inner.empty();
+  }
+
+  override qsize(): Promise<number> {
+    return this.inner.qsize();
+  }
+}
+
+const descriptor = QueueDescriptor.createLocalQueue('accepted-of-each');
+const types: [string, () => Queue<number>][] = [
+  ['local', () => resolveDescriptor<number>(descriptor)],
+  ["a type of one's own", () => new OfOnesOwn(descriptor)],
+];
+
+test.each(types)('of %s', async (_type, open) => {
+  const queue = open();
+  const puts = [1, 3, 2].map((count) => queue.putMany(silentAfter(count)).catch((error: Error) => error));
+  while ((await queue.qsize()) < 6) await new Promise(setImmediate);
+  await queue.close();
+  const told = (await Promise.all(puts)) as (Error & { accepted: number; code: string })[];
+  expect(told.map(({ accepted, code }) => [accepted, code])).toEqual([1, 3, 2].map((count) => [count, 'ERR_QUEUE_CLOSED'])); // prettier-ignore
+});
