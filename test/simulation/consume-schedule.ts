@@ -54,7 +54,7 @@ export class Schedule {
   private readonly maxDeliveries: number;
   /** Its type takes back by putting again: what dies there, or has its handle closed, takes items with it. */
   private readonly isForgetful: boolean;
-  private readonly kinds: (keyof typeof OFTEN)[];
+  private readonly drawKind: () => keyof typeof OFTEN;
   /** Handlers do what they should. */
   private isCalm = false;
   private lateMs = 0;
@@ -75,7 +75,7 @@ export class Schedule {
     this.deadLetters = new StubQueue<DeadLetter<number>>(graves);
     this.mode = pick(['for ever', 'letters', 'letters', 'drop'] as const);
     this.maxDeliveries = 2 + below(3);
-    this.kinds = drawKinds(random, OFTEN);
+    this.drawKind = drawKinds(random, OFTEN);
     this.hire();
   }
 
@@ -106,7 +106,7 @@ export class Schedule {
   private step(): void {
     const { below, pick } = this.random;
     const worker = pick(this.workers);
-    switch (pick(this.kinds)) {
+    switch (this.drawKind()) {
       case 'put':
         return this.put();
       case 'hire':

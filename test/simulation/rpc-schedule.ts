@@ -50,7 +50,7 @@ export class Schedule {
   private lateMs = 0;
   /** Nothing breaks, and the loop is on time. */
   private readonly isCalm: boolean;
-  private readonly kinds: (keyof typeof OFTEN)[];
+  private readonly drawKind: () => keyof typeof OFTEN;
   private ports = 0;
 
   constructor(
@@ -61,7 +61,7 @@ export class Schedule {
     this.calls = new Calls(loop, random);
     const maxsize = below(3) === 0 ? 4 : 0;
     this.isCalm = below(4) === 0;
-    this.kinds = drawKinds(random, OFTEN);
+    this.drawKind = drawKinds(random, OFTEN);
     this.descriptor = QueueDescriptor.createLocalQueue(`simulated-${schedules++}`, { maxsize });
     this.keeper = resolveDescriptor<number>(this.descriptor);
     this.network = new Network(
@@ -125,7 +125,7 @@ export class Schedule {
     const { calls } = this;
     const { below, pick } = this.random;
     const program = pick(this.programs);
-    switch (pick(this.kinds)) {
+    switch (this.drawKind()) {
       case 'put':
         return calls.put(program);
       case 'putMany':

@@ -43,7 +43,7 @@ class Schedule {
   private came = 0;
   private readonly groups = [new CallGroup(), new CallGroup()];
   private readonly line = new CallLine('get', () => {});
-  private readonly kinds: (keyof typeof OFTEN)[];
+  private readonly drawKind: () => keyof typeof OFTEN;
   /** Calls that take only an item and ended in a try of their own since `serve` was called. */
   private servedPlain = 0;
   private isRinging = false;
@@ -52,7 +52,7 @@ class Schedule {
     private readonly clock: VirtualClock,
     private readonly random: Random,
   ) {
-    this.kinds = drawKinds(random, OFTEN);
+    this.drawKind = drawKinds(random, OFTEN);
   }
 
   async run(): Promise<void> {
@@ -88,7 +88,7 @@ class Schedule {
     const { below, pick } = this.random;
     const { open } = this;
     const call = open[below(open.length || 1)];
-    switch (pick(this.kinds)) {
+    switch (this.drawKind()) {
       case 'stand':
         return this.stand(undefined);
       case 'stand on':
