@@ -25,6 +25,13 @@ def from_wire(code: str, message: str) -> QueueError:
     return QueueConnectionError(message if code == "ERR_QUEUE_CONNECTION" else f"{message} ({code})")
 
 
+def as_another(error: QueueError, message: str) -> QueueError:
+    """One of the same kind, with the same cause."""
+    other = type(error)(message, error.code)
+    other.outcome, other.__cause__ = error.outcome, error.__cause__
+    return other
+
+
 def with_outcome_unknown(error: QueueError) -> QueueError:
     error.outcome = "unknown"
     return error

@@ -41,6 +41,8 @@ class PutCall(PendingCall):
         self.applied = 0
         self.refused = 0
         self.chunks = 0
+        #: A server had some of it and is gone without an answer: what the next one says of it is not all.
+        self.elsewhere = False
         self.failing: BaseException | None = None
 
     def start(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import QueueClosedError, QueueConnectionError, QueueError, QueueFullError
 from ..memory_store import CLOSED
 from ..waker import Waker
-from .failures import Failure, from_wire, item_too_large, unknown_outcome, with_outcome_unknown
+from .failures import Failure, as_another, from_wire, item_too_large, unknown_outcome, with_outcome_unknown
 from .pending import unreachable
 from .put_call import PutCall
 from .wire import BATCH_BYTES, BATCH_ITEMS, Encoded, pack
@@ -190,9 +190,12 @@ class Puts:
         self._window_items, self._window_bytes = opened.window_items, opened.window_bytes
         self._max_item = opened.max_item_bytes
         self._cancels = []
-        if same_instance and not opened.remembered:
+        if not same_instance:
+            for chunk in self._chunks:
+                chunk.call.elsewhere = True
+        elif not opened.remembered:
             self.forgotten()
-        elif same_instance:
+        else:
             through = opened.applied_through
             at = 0
             for first, count in [*((gap.first, gap.count) for gap in opened.not_applied), (through + 1, 0)]:
@@ -299,11 +302,15 @@ class Puts:
             return
         self._withdraw(call)
         error = call.failing
-        if call.chunks > 0:
-            self._disown(call)
-            if isinstance(error, QueueError) and error.outcome is None:
+        is_known = call.chunks == 0 and not call.elsewhere
+        self._disown(call)
+        if isinstance(error, QueueError):
+            if is_known or error.outcome is not None:
+                # Of its own, which says how many of its items are in: what ended others, too, is theirs.
+                error = as_another(error, str(error))
+            else:
                 told = f"{error} The server has not said what became of what was sent to it; its outcome is unknown."
-                error = with_outcome_unknown(type(error)(told, error.code))
+                error = with_outcome_unknown(as_another(error, told))
         call.end(call.applied, error)
 
     def _disown(self, call: PutCall) -> None:
