@@ -120,15 +120,14 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   });
 }
 
-/// Takes items to be read in place into the empty hand `id`; offsets into the mapping and lengths in the registers from
-/// kTable on. How many; or a status, and the hand has ended.
-int32_t take_in_place(Entry& entry, uint32_t id, uint32_t max) {
-  Hand& hand = entry.hands.at(id);
-  const Outcome outcome = hand.take(*entry.queue, max);
+/// What was taken into the hand `id`, to be read in place: how many; offsets into the mapping and lengths in the
+/// registers from kTable on. Or a status where nothing was, and the hand has ended.
+int32_t taken_in_place(Entry& entry, uint32_t id, Outcome outcome) {
   if (outcome != Outcome::kOk) {
     entry.hands.remove(id);
     return status_of(outcome);
   }
+  const Hand& hand = entry.hands.at(id);
   const uint32_t taken = hand.left();
   for (uint32_t index = 0; index < taken; ++index) {
     const Item& item = hand.items()[index];
@@ -148,8 +147,10 @@ napi_value take_batch(napi_env env, napi_callback_info info) {
     Entry& entry = *call.entry;
     const uint32_t max = std::min(call.number(env, 0), sage::kMaxBatch);
     const uint32_t holder = call.number(env, 2);
-    return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 1),
-                                     [&] { return take_in_place(entry, entry.hands.add(holder), max); }));
+    return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 1), [&] {
+                     const uint32_t id = entry.hands.add(holder);
+                     return taken_in_place(entry, id, entry.hands.at(id).take(*entry.queue, max));
+                   }));
   });
 }
 
@@ -163,12 +164,7 @@ napi_value take_next(napi_env env, napi_callback_info info) {
     const uint32_t max = std::min(call.left_in(kLength), sage::kMaxBatch);
     Hand* hand = hand_of(entry, id);
     if (hand == nullptr) return integer(env, kEmpty);
-    hand->ack_all(*entry.queue);
-    if (max == 0) {
-      entry.hands.remove(id);
-      return integer(env, kEmpty);
-    }
-    const int32_t taken = take_in_place(entry, id, max);
+    const int32_t taken = taken_in_place(entry, id, hand->take_next(*entry.queue, max));
     if (taken < 0) return integer(env, taken);
     entry.registers[kLength] = taken;
     return kDone;

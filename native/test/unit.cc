@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "core/errors.h"
-#include "core/waiting/spin.h"
 #include "here.h"
 #include "simple.h"
 
@@ -343,30 +342,6 @@ TEST(numbers_tags_and_positions_may_wrap) {
     }
   }
   CHECK(put_numbers > (uint64_t{1} << 40) + 1000);
-}
-
-TEST(a_wait_looks_again_where_items_come_one_by_one_and_soon) {
-  Spin spin;
-  uint64_t received = 0;
-  bool there = true;
-  const auto looks = [&] {
-    int count = 0;
-    spin.look_again(received, [&] { return ++count > 0 && there; });
-    return count;
-  };
-  for (; received < 10; ++received) CHECK(looks() == 1);
-  received += 5;
-  CHECK(looks() == 0);  // a stream
-  ++received;
-  CHECK(looks() == 1);
-  there = false;
-  int tries = 0;
-  for (int wait = 0; wait < 4 + 64; ++wait) tries += looks() > 0;
-  CHECK(tries == 4 + 2);  // what has long to wait soon stops looking, and seldom tries
-  there = true;
-  int waits = 0;
-  while (looks() == 0) CHECK(++waits <= 32);
-  CHECK(looks() == 1);  // and goes on as soon as it was worth it
 }
 
 int main(int argc, char** argv) { return check::main(argc, argv); }

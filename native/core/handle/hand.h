@@ -21,6 +21,15 @@ class Hand {
     if (outcome == Outcome::kOk) count_ = taken;
     return outcome;
   }
+  /// Acks what is left, and takes up to `max` others where there are any now.
+  Outcome take_next(Queue& queue, uint32_t max) {
+    ack_all(queue);
+    if (max == 0) return Outcome::kEmpty;
+    gathering_.let_gather(max);
+    const Outcome outcome = take(queue, max);
+    gathering_.took(left(), max);
+    return outcome;
+  }
   /// One item that was taken already.
   void hold(const Item& item) {
     items_[0] = item;
@@ -45,6 +54,7 @@ class Hand {
   Item items_[kMaxBatch];
   uint32_t count_ = 0;
   uint32_t next_ = 0;
+  Gathering<StdMemory> gathering_;
 };
 
 }  // namespace sage

@@ -1,7 +1,7 @@
-// Looking again for a moment before sleeping: what answers at once is met awake, without the system calls that sleeping
-// costs both sides. Wasted on whoever has long to wait, so that it is soon given up, and harmful in a stream, where the
-// consumer that sleeps meanwhile lets items gather, and one that keeps looking takes every word from the producer's
-// core.
+// Waiting awake. Looking again for a moment before sleeping: what answers at once is met awake, without the system
+// calls that sleeping costs both sides. Wasted on whoever has long to wait, so that it is soon given up, and harmful in
+// a stream, where the consumer that sleeps meanwhile lets items gather, and one that keeps looking takes every word
+// from the producer's core.
 #pragma once
 
 #include <chrono>
@@ -25,6 +25,48 @@ class Trial {
   uint32_t times_ = 0;
 };
 
+using SpinClock = std::chrono::steady_clock;
+
+/// A fraction of a microsecond, in which nothing shared is looked at.
+template <class Memory>
+void pause_briefly() {
+  for (int pauses = 0; pauses < 8; ++pauses) Memory::pause();
+}
+
+/// Has a consumer that keeps pace with a stream fall behind by a few items. Where it takes each item as soon as it is
+/// there, both sides wait for each other's core at every word; a few items behind it reads what was written long ago,
+/// and several in one go. Soon given up where nothing gathers.
+template <class Memory>
+class Gathering {
+ public:
+  /// Before a take of up to `max` items right after another one, with nothing in hand: waits for a moment where that
+  /// one left nothing behind.
+  void let_gather(uint32_t max) {
+    waited_ = keeps_pace_ && max > 1 && trial_.worth();
+    if (!waited_) return;
+    const auto end = SpinClock::now() + std::chrono::microseconds(2);
+    do pause_briefly<Memory>();
+    while (SpinClock::now() < end);
+  }
+  /// That take brought `taken` items.
+  void took(uint32_t taken, uint32_t max) {
+    keeps_pace_ = taken > 0 && taken <= kFew && taken < max;
+    if (!waited_) return;
+    if (taken > 1) {
+      trial_.paid();
+    } else {
+      trial_.in_vain();
+    }
+  }
+
+ private:
+  static constexpr uint32_t kFew = 8;
+
+  bool keeps_pace_ = false;
+  bool waited_ = false;
+  Trial trial_;  // in vain: the items come one at a time
+};
+
 class Spin {
  public:
   /// Repeats `attempt`, which says whether it is done, for 50 µs at most: longer than it takes to wake the other side.
@@ -34,18 +76,15 @@ class Spin {
     const bool stream = received - received_ > 1;
     received_ = received;
     if (stream || !trial_.worth()) return;
-    const auto end = Clock::now() + std::chrono::microseconds(50);
+    const auto end = SpinClock::now() + std::chrono::microseconds(50);
     do {
-      for (int pauses = 0; pauses < kPauses; ++pauses) StdMemory::pause();
+      pause_briefly<StdMemory>();
       if (attempt()) return trial_.paid();
-    } while (Clock::now() < end);
+    } while (SpinClock::now() < end);
     trial_.in_vain();
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  static constexpr int kPauses = 8;  // between two looks, a fraction of a microsecond
-
   uint64_t received_ = 0;
   Trial trial_;  // looked in vain: waiting is taken for long
 };
