@@ -187,19 +187,29 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
 
   /** Takes up to `most` items: how many. As in awaitRoom(). */
   private awaitRun(most: number, options: SyncWaitOptions | undefined): number {
+    // The way of most calls, without a closure: something is there.
+    const found = options === undefined ? this.takeRun(most, 0) : undefined;
+    if (found !== undefined) return found;
     this.consuming = true;
     try {
-      const count = block(this, 'get', options, emptyError, (waitMs) => {
-        const { holder } = this.attachment;
-        const status = native(() => this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, holder));
-        refuseGet(status);
-        return status > 0 ? this.keepRun(status) : undefined;
-      });
+      const count = block(this, 'get', options, emptyError, (waitMs) => this.takeRun(most, waitMs));
       this.check();
       return count;
     } finally {
       this.consuming = false;
     }
+  }
+
+  /** Undefined: there is none yet. */
+  private takeRun(most: number, waitMs: number): number | undefined {
+    let status: number;
+    try {
+      status = this.native.takeBatch(Math.min(MAX_BATCH, most), waitMs, this.attachment.holder);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    refuseGet(status);
+    return status > 0 ? this.keepRun(status) : undefined;
   }
 
   /** The last item of the run is done with, and up to `most` others are taken: how many, or a status. */
