@@ -35,29 +35,30 @@ struct Paused {
   static void pause() { ++pauses; }
 };
 
-TEST(a_consumer_that_keeps_pace_lets_items_gather_while_that_brings_several) {
+TEST(a_consumer_that_keeps_pace_lets_items_gather_while_that_brings_many) {
   Gathering<Paused> gathering;
-  const auto waits = [&](uint32_t taken, uint32_t max = kMaxBatch) {
+  // Whether a take that brings so many, or `gathered` where it waits, waits.
+  const auto waits = [&](uint32_t taken, uint32_t max = kMaxBatch, uint32_t gathered = 0) {
     Paused::pauses = 0;
     const auto before = SpinClock::now();
     gathering.let_gather(max);
     const bool waited = Paused::pauses > 0;
-    if (waited) CHECK(SpinClock::now() - before >= std::chrono::microseconds(2));
-    gathering.took(taken, max);
+    if (waited) CHECK(SpinClock::now() - before >= kGathering);
+    gathering.took(waited && gathered > 0 ? gathered : taken, max);
     return waited;
   };
-  CHECK(!waits(1));                                                      // the first
-  for (int take = 0; take < 10; ++take) CHECK(waits(take % 2 ? 2 : 8));  // each left nothing behind
-  CHECK(waits(9) && !waits(1));                                          // one that is far enough behind does not wait
-  CHECK(!waits(1, 1) && !waits(1));                                      // nor one that may not take more
-  CHECK(waits(2, 2) && !waits(1));                                       // that took all it might says nothing
-  CHECK(waits(0) && !waits(1));                                          // there was nothing: the next one begins anew
+  CHECK(!waits(16));
+  for (int take = 0; take < 10; ++take) CHECK(waits(17) && !waits(16));  // one that is far enough behind does not wait
+  CHECK(!waits(1, 1) && !waits(16));                                     // nor one that may not take more
+  CHECK(waits(2, 2) && !waits(16));                                      // that took all it might says nothing
+  CHECK(waits(0) && !waits(16));                                         // there was nothing: the next one begins anew
+  CHECK(waits(17) && !waits(16));
   int in_vain = 0;
-  for (int take = 0; take < 3 + 64; ++take) in_vain += waits(1);
-  CHECK(in_vain == 3 + 2);  // items that come one at a time are soon taken at once, and it seldom tries
+  for (int take = 0; take < 4 + 64; ++take) in_vain += waits(16);
+  CHECK(in_vain == 4 + 2);  // what comes slowly is soon taken at once, and it seldom tries
   int takes = 0;
-  while (!waits(2)) CHECK(++takes <= 32);
-  CHECK(waits(2));  // and goes on as soon as it was worth it
+  while (!waits(16, kMaxBatch, 17)) CHECK(++takes <= 32);
+  CHECK(!waits(16) && waits(16));  // and goes on as soon as it was worth it
 }
 
 TEST(who_reads_on_lets_items_gather) {
@@ -66,7 +67,7 @@ TEST(who_reads_on_lets_items_gather) {
   const auto takes_at_once = [&] {
     const auto before = SpinClock::now();
     CHECK(hand.take_next(*queue, kMaxBatch) == Outcome::kOk && hand.left() == 1);
-    return SpinClock::now() - before < std::chrono::microseconds(2);
+    return SpinClock::now() - before < kGathering;
   };
   const auto put_one = [&] { CHECK(put(*queue, "a") == Outcome::kOk); };
   put_one();

@@ -26,6 +26,7 @@ class Trial {
 };
 
 using SpinClock = std::chrono::steady_clock;
+constexpr auto kGathering = std::chrono::microseconds(10);
 
 /// A fraction of a microsecond, in which nothing shared is looked at.
 template <class Memory>
@@ -33,9 +34,10 @@ void pause_briefly() {
   for (int pauses = 0; pauses < 8; ++pauses) Memory::pause();
 }
 
-/// Has a consumer that keeps pace with a stream fall behind by a few items. Where it takes each item as soon as it is
-/// there, both sides wait for each other's core at every word; a few items behind it reads what was written long ago,
-/// and several in one go. Soon given up where nothing gathers.
+/// Has a consumer that keeps pace with a fast producer fall behind. Where it takes each item as soon as it is there,
+/// both sides wait for each other's core at every word, and at words that the core fetched ahead; some tens of items
+/// behind it reads what was written long ago, many in one go. So it does not look at what there is meanwhile, either.
+/// Given up where items come too slowly for that.
 template <class Memory>
 class Gathering {
  public:
@@ -44,7 +46,7 @@ class Gathering {
   void let_gather(uint32_t max) {
     waited_ = keeps_pace_ && max > 1 && trial_.worth();
     if (!waited_) return;
-    const auto end = SpinClock::now() + std::chrono::microseconds(2);
+    const auto end = SpinClock::now() + kGathering;
     do pause_briefly<Memory>();
     while (SpinClock::now() < end);
   }
@@ -52,7 +54,7 @@ class Gathering {
   void took(uint32_t taken, uint32_t max) {
     keeps_pace_ = taken > 0 && taken <= kFew && taken < max;
     if (!waited_) return;
-    if (taken > 1) {
+    if (taken > kFew) {
       trial_.paid();
     } else {
       trial_.in_vain();
@@ -60,11 +62,11 @@ class Gathering {
   }
 
  private:
-  static constexpr uint32_t kFew = 8;
+  static constexpr uint32_t kFew = 16;  // so close behind, the two are in each other's way
 
   bool keeps_pace_ = false;
   bool waited_ = false;
-  Trial trial_;  // in vain: the items come one at a time
+  Trial trial_;  // in vain: few came meanwhile
 };
 
 class Spin {
