@@ -173,9 +173,11 @@ export interface ItemSpan {
   buffer: Uint8Array;
   start: number;
   end: number;
+  /** Whether the buffer is the encoder's own, which it uses for one item after the other. */
+  isEncoders: boolean;
 }
 
-const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end: 0 };
+const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end: 0, isEncoders: false };
 
 /**
  * For callers that copy the bytes away before anything else happens: what comes back, and the bytes it points at, are good only
@@ -191,6 +193,7 @@ export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): I
     itemSpan.buffer = buffer;
     itemSpan.start = start;
     itemSpan.end = end;
+    itemSpan.isEncoders = true;
     return itemSpan;
   }
   const { codecId, bytes } = encodeItem(value, codecName);
@@ -198,6 +201,7 @@ export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): I
   itemSpan.buffer = bytes;
   itemSpan.start = 0;
   itemSpan.end = bytes.length;
+  itemSpan.isEncoders = false;
   return itemSpan;
 }
 

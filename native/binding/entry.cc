@@ -39,6 +39,15 @@ Napi::Value set_send_buffer(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+Napi::Value set_encoder_memory(const Napi::CallbackInfo& info) {
+  Entry& entry = entry_of(info);
+  auto buffer = info[0].As<Napi::Uint8Array>();
+  entry.encoder_reference = Napi::Persistent(buffer);
+  entry.encoder_memory = buffer.Data();
+  entry.encoder_bytes = static_cast<uint32_t>(buffer.ByteLength());
+  return info.Env().Undefined();
+}
+
 /// setBell(number, tag): this entry is rung at that doorbell, by that tag.
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
   const Doorbells& bells = *info.Env().GetInstanceData<Doorbells>();
@@ -308,6 +317,7 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
             {
                 {"setReceiveBuffer", cold_call<set_receive_buffer>},
                 {"setSendBuffer", cold_call<set_send_buffer>},
+                {"setEncoderMemory", cold_call<set_encoder_memory>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
                 {"join", cold_call<join>},

@@ -43,11 +43,14 @@ struct Entry {
   Napi::Reference<Napi::Int32Array> registers_reference;
   Napi::Reference<Napi::Uint8Array> receive_reference;
   Napi::Reference<Napi::Uint8Array> send_reference;
+  Napi::Reference<Napi::Uint8Array> encoder_reference;
   int32_t* registers = nullptr;
   uint8_t* receive_buffer = nullptr;
   uint32_t receive_bytes = 0;
   const uint8_t* send_buffer = nullptr;
   uint32_t send_bytes = 0;
+  const uint8_t* encoder_memory = nullptr;
+  uint32_t encoder_bytes = 0;
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>

@@ -55,11 +55,14 @@ napi_value get(napi_env env, napi_callback_info info) {
   });
 }
 
-/// getNow(offset, holder): get() without waiting.
+/// getNow(): get() without waiting, to kOffset and for kHolder. Nothing, and the length in kLength; or a status.
 napi_value get_now(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
+  const Call<0> call(env, info);
   return guarded(env, call.entry, [&] {
-    return integer(env, get_once(*call.entry, call.number(env, 0), [&] { return call.number(env, 1); }));
+    const int32_t length = get_once(*call.entry, call.left_in(kOffset), [&] { return call.left_in(kHolder); });
+    if (length < 0) return integer(env, length);
+    call.entry->registers[kLength] = length;
+    return kDone;
   });
 }
 

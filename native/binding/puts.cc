@@ -30,19 +30,37 @@ napi_value put(napi_env env, napi_callback_info info) {
   });
 }
 
+/// Puts one item without waiting. Nothing, or a status.
+napi_value put_now(napi_env env, const Entry& entry, const void* data, uint64_t length, uint32_t codec) {
+  if (too_large(entry, length)) return integer(env, kTooLarge);
+  const Piece piece{static_cast<const uint8_t*>(data), static_cast<uint32_t>(length), codec};
+  uint32_t accepted = 0;
+  const Outcome outcome = entry.queue->put(&piece, 1, &accepted);
+  return outcome == Outcome::kOk ? kDone : integer(env, status_of(outcome));
+}
+
 /// putRaw(bytes): put() of a whole array of bytes as they are, without waiting; most of what a put costs is its
-/// arguments.
+/// arguments. Nothing, or a status.
 napi_value put_raw(napi_env env, napi_callback_info info) {
   const Call<1> call(env, info);
   return guarded(env, call.entry, [&] {
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    if (too_large(*call.entry, length)) return integer(env, kTooLarge);
-    const Piece piece{static_cast<uint8_t*>(data), static_cast<uint32_t>(length), kRawCodec};
-    uint32_t accepted = 0;
-    const Outcome outcome = call.entry->queue->put(&piece, 1, &accepted);
-    return integer(env, outcome == Outcome::kOk ? 0 : status_of(outcome));
+    return put_now(env, *call.entry, data, length, kRawCodec);
+  });
+}
+
+/// putEncoded(): put() of the kLength bytes at kOffset of the encoder's memory, in the codec of kCodec, without
+/// waiting. Nothing, or a status.
+napi_value put_encoded(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.entry, [&] {
+    const Entry& entry = *call.entry;
+    const uint32_t start = call.left_in(kOffset);
+    const uint32_t length = call.left_in(kLength);
+    if (start > entry.encoder_bytes || length > entry.encoder_bytes - start) return integer(env, kTooLarge);
+    return put_now(env, entry, entry.encoder_memory + start, length, call.left_in(kCodec));
   });
 }
 
@@ -175,6 +193,7 @@ void add_puts(napi_env env, napi_value object, Entry* entry) {
             {
                 {"put", put},
                 {"putRaw", put_raw},
+                {"putEncoded", put_encoded},
                 {"putMany", put_many},
                 {"putManyOut", put_many_out},
                 {"claim", claim},

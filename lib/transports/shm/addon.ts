@@ -53,8 +53,10 @@ export interface NativeEntry {
   readonly registers: Int32Array;
   /** 0 or a status. */
   put(bytes: Uint8Array, start: number, end: number, codec: number, waitMs: number): number;
-  /** put() of a whole raw item, without waiting. */
-  putRaw(bytes: Uint8Array): number;
+  /** put() of a whole raw item, without waiting. Nothing, or a status. */
+  putRaw(bytes: Uint8Array): number | undefined;
+  /** put() of REGISTER_LENGTH bytes from REGISTER_OFFSET of the encoder's memory on, in the codec of REGISTER_CODEC, without waiting. As putRaw(). */
+  putEncoded(): number | undefined;
   /** putMany() of items of the send buffer: MAX_BATCH (length, codec) pairs, then the items one after the other. */
   putManyOut(from: number, count: number, waitMs: number): number;
   /** How many went in, or a status. */
@@ -70,8 +72,8 @@ export interface NativeEntry {
   abort(holder: number): void;
   /** Length of the item, now at `offset` of the receive buffer, or a status. LARGE: it is in the hand of REGISTER_HELD. */
   get(offset: number, waitMs: number, holder: number): number;
-  /** get() without waiting. */
-  getNow(offset: number, holder: number): number;
+  /** get() without waiting, to REGISTER_OFFSET and for REGISTER_HOLDER. Nothing, and the length is in REGISTER_LENGTH; or a status. */
+  getNow(): number | undefined;
   /**
    * How many items now lie one after the other from `offset` of the receive buffer on; (length, codec) pairs from REGISTER_TABLE on. They are
    * done with when REGISTER_CODEC says that all are raw; otherwise they are in the hand of REGISTER_HELD, and endHand() follows.
@@ -120,6 +122,7 @@ export interface NativeEntry {
   stopWaiting(direction: Direction): void;
   setReceiveBuffer(buffer: Uint8Array): void;
   setSendBuffer(buffer: Uint8Array): void;
+  setEncoderMemory(buffer: Uint8Array): void;
   /** Rings for this entry go to that doorbell, by that tag. */
   setBell(bell: number, tag: number): void;
   /** Nobody else looks after its peers. */
@@ -235,6 +238,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   registers: undefined,
   put: undefined,
   putRaw: undefined,
+  putEncoded: undefined,
   putManyOut: undefined,
   getNow: undefined,
   get: undefined,
@@ -265,6 +269,7 @@ const EMPTY_ENTRY: Record<keyof NativeEntry, undefined> = {
   stopWaiting: undefined,
   setReceiveBuffer: undefined,
   setSendBuffer: undefined,
+  setEncoderMemory: undefined,
   setBell: undefined,
   mustPoll: undefined,
   mapping: undefined,

@@ -38,6 +38,7 @@ export class SegmentEntry {
   private readonly bell: EntryDoorbell;
   private handles = 0;
   private knowsSendBuffer = false;
+  private encoderMemory: Uint8Array | undefined;
   private recoveries: RecoveryWatch | undefined;
 
   constructor(
@@ -76,6 +77,13 @@ export class SegmentEntry {
     if (this.knowsSendBuffer) return;
     native(() => this.native.setSendBuffer(sendBufferMemory()));
     this.knowsSendBuffer = true;
+  }
+
+  /** Before an item is put out of the memory that the encoder uses for one after the other. */
+  useEncoderMemory(memory: Uint8Array): void {
+    if (memory === this.encoderMemory) return;
+    native(() => this.native.setEncoderMemory(memory));
+    this.encoderMemory = memory;
   }
 
   /** One more handle; its number. */

@@ -8,7 +8,7 @@ import type { LeaseBatch, NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readMax, readWait } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
-import { EMPTY, REGISTER_CODEC, fromNative, native } from './addon';
+import { EMPTY, REGISTER_CODEC, REGISTER_HOLDER, REGISTER_LENGTH, REGISTER_OFFSET, fromNative, native } from './addon';
 import type { NativeEntry } from './addon';
 import { block } from './blocking';
 import type { AttachedQueue } from './attachment';
@@ -44,14 +44,27 @@ export class GetCalls<T> {
   getSync(options?: SyncWaitOptions): T {
     if (options === undefined && this.queue.attachment.isOpen) {
       // The way of most calls, without a closure: something is there.
-      this.receiveBuffer.ready();
-      const status = native(() => this.native.getNow(this.receiveBuffer.offset, this.holder));
-      if (status >= 0) return this.receiveBuffer.take(status, this.native.registers[REGISTER_CODEC]!);
+      const status = native(() => this.getNow());
+      if (status === undefined) return this.takeReceived();
       const outcome = this.receiveBuffer.received<T>(this.queue, status);
       if (outcome !== undefined) return outcome.value;
     }
     return block(this.queue, 'get', options, emptyError, (waitMs) => this.receiveBuffer.get<T>(this.queue, waitMs))
       .value;
+  }
+
+  /** A status; undefined: an item came, for takeReceived(). Throws what the addon does. */
+  private getNow(): number | undefined {
+    this.receiveBuffer.ready();
+    const { registers } = this.native;
+    registers[REGISTER_OFFSET] = this.receiveBuffer.offset;
+    registers[REGISTER_HOLDER] = this.holder;
+    return this.native.getNow();
+  }
+
+  private takeReceived(): T {
+    const { registers } = this.native;
+    return this.receiveBuffer.take<T>(registers[REGISTER_LENGTH]!, registers[REGISTER_CODEC]!);
   }
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
@@ -78,23 +91,17 @@ export class GetCalls<T> {
   // ── asynchronous ─────────────────────────────────────────────────────────
 
   get(options?: WaitOptions): Promise<T> {
-    let status: number;
     try {
       this.queue.check();
       const wait = readWait(options);
-      status = EMPTY;
-      if (!this.line.isTaken) {
-        this.receiveBuffer.ready();
-        status = this.native.getNow(this.receiveBuffer.offset, this.holder);
-      }
-      if (status < 0) return this.getLater(status, wait);
-      const codec = this.native.registers[REGISTER_CODEC]!;
-      if (codec !== CODEC_RAW) return answered<T>(this.receiveBuffer.take(status, codec), 1);
+      const status = this.line.isTaken ? EMPTY : this.getNow();
+      if (status !== undefined) return this.getLater(status, wait);
+      if (this.native.registers[REGISTER_CODEC] !== CODEC_RAW) return answered<T>(this.takeReceived(), 1);
     } catch (error) {
       return refused(fromNative(error));
     }
     // Outside the try block, as in block().
-    return answered<T>(this.receiveBuffer.take(status, CODEC_RAW), 1);
+    return answered<T>(this.receiveBuffer.take(this.native.registers[REGISTER_LENGTH]!, CODEC_RAW), 1);
   }
 
   private getLater(status: number, wait: Wait): Promise<T> {

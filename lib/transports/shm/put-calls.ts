@@ -10,7 +10,7 @@ import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import type { AttachedQueue } from './attachment';
-import { TOO_LARGE, fromNative, native } from './addon';
+import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE, fromNative, native } from './addon';
 import type { NativeEntry } from './addon';
 import { blockUntil } from './blocking';
 import type { SegmentEntry } from './entry';
@@ -59,9 +59,21 @@ export class PutCalls<T> {
    */
   private tryPut(item: T): ItemSpan | undefined {
     // The way of most calls: bytes, and there is room.
-    if (this.isRaw(item) && this.native.putRaw(item) === 0) return undefined;
+    if (this.isRaw(item) && this.native.putRaw(item) === undefined) return undefined;
     const span = this.encode(item);
+    // And objects, in memory that the addon knows. Of what was transferred away nothing is left, which put() finds.
+    if (span.isEncoders && span.end <= span.buffer.length && this.putEncoded(span) === undefined) return undefined;
     return this.tryPutBytes(span, 0) ? undefined : span;
+  }
+
+  /** A status, where it did not go in now. */
+  private putEncoded({ buffer, start, end, codecId }: ItemSpan): number | undefined {
+    this.entry.useEncoderMemory(buffer);
+    const { registers } = this.native;
+    registers[REGISTER_OFFSET] = start;
+    registers[REGISTER_LENGTH] = end - start;
+    registers[REGISTER_CODEC] = codecId;
+    return this.native.putEncoded();
   }
 
   private tryPutBytes({ buffer, start, end, codecId }: ItemSpan, waitMs: number): boolean {
@@ -75,7 +87,7 @@ export class PutCalls<T> {
   private ownSpan(span: ItemSpan): ItemSpan {
     const { codecId, bytes } = owned(span);
     if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
-    return { codecId, buffer: bytes, start: 0, end: bytes.length };
+    return { codecId, buffer: bytes, start: 0, end: bytes.length, isEncoders: false };
   }
 
   // ── synchronous ──────────────────────────────────────────────────────────

@@ -1,0 +1,69 @@
+/** Objects go out of the memory that they were encoded into, which the addon knows, and which changes: it grows, and is another one within an encoding. */
+import type { NativeQueue } from '../../lib';
+import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/addon';
+import { attach, describeQueue } from './child';
+
+const KIB = 1024;
+const object = (bytes: number, text = 'a'): { text: string } => ({ text: text.repeat(bytes) });
+
+let queues: NativeQueue[];
+beforeEach(() => {
+  queues = [1, 2].map(() => attach(describeQueue('sage_queue', { capacityBytes: 16 * KIB * KIB })));
+});
+afterEach(() => {
+  for (const queue of queues) {
+    queue.unlinkSync();
+    queue.closeSync();
+  }
+});
+
+test('small and large objects in turn, through two queues in turn', () => {
+  const sizes = [1, 100 * KIB, 2, 200 * KIB, 3, 5000 * KIB, 4, 5];
+  sizes.forEach((bytes, index) => {
+    for (const queue of queues) queue.putSync(object(bytes, String(index)));
+  });
+  for (const queue of queues) {
+    expect(sizes.map(() => queue.getSync())).toEqual(sizes.map((bytes, index) => object(bytes, String(index))));
+  }
+});
+
+test('an object that puts another one while it is encoded', () => {
+  const [queue] = queues as [NativeQueue];
+  for (let round = 0; round < 3; round++) {
+    queue.putSync({
+      round,
+      get inner() {
+        queue.putSync(object(round, 'b'));
+        return 'read';
+      },
+    });
+    queue.putSync(object(round, 'c'));
+    expect([queue.getSync(), queue.getSync(), queue.getSync()]).toEqual([
+      object(round, 'b'),
+      { round, inner: 'read' },
+      object(round, 'c'),
+    ]);
+  }
+});
+
+test.each([
+  ['begins behind its end', 10, 0],
+  ['ends behind its end', 9, 2],
+  ['has no end', 1, -1],
+])('what %s is refused', (_, offset, length) => {
+  const [queue] = queues as [NativeQueue];
+  const { native } = queue as unknown as { native: NativeEntry };
+  const put = (from: number, bytes: number): number | undefined => {
+    native.registers[REGISTER_OFFSET] = from;
+    native.registers[REGISTER_LENGTH] = bytes;
+    native.registers[REGISTER_CODEC] = 1;
+    return native.putEncoded();
+  };
+  expect(put(0, 1)).toBe(TOO_LARGE); // none is known
+  native.setEncoderMemory(Buffer.from('123456789'));
+  expect(put(offset, length)).toBe(TOO_LARGE);
+  expect(queue.qsizeSync()).toBe(0);
+  expect(put(8, 1)).toBeUndefined();
+  expect(queue.getSync()).toEqual(Buffer.from('9'));
+});
