@@ -147,10 +147,10 @@ export class QueueTimeoutError extends QueueError {
   }
 }
 
-/** ERR_QUEUE_PRODUCER_LOST: a producer died before it closed its handle: what was read is all there is, and not all there should be. */
+/** ERR_QUEUE_PRODUCER_LOST: a producer ended before it closed its handle: what was read is all there is, and not all there should be. */
 export class QueueProducerLostError extends QueueError {
   constructor(
-    message = 'A producer of this queue died before it closed its handle: what was read so far is not the whole.',
+    message = 'A producer of this queue ended before it closed its handle: what was read so far is not the whole.',
     options?: QueueErrorOptions,
   ) {
     super('ERR_QUEUE_PRODUCER_LOST', message, options);

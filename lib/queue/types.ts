@@ -202,7 +202,7 @@ export interface ResolveOptions {
   /**
    * This handle is a producer's (`local`, `shm`, `sage_queue`; elsewhere InvalidDescriptorError). Once `expect` of them (default 1) have
    * come and the last one has closed, the queue is shut down: readers drain and end, as at the end of a pipe whose last writer has gone.
-   * Where one of them died instead, readers drain and then get QueueProducerLostError. A queue that ended so stays until a reader has
+   * Where one of them ended without close(), by a kill, an exception or just so, readers drain and then get QueueProducerLostError. A queue that ended so stays until a reader has
    * seen the end. A forked child inherits the role. Who comes after the end gets QueueShutDownError.
    */
   producer?: boolean | { expect: number };

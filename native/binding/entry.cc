@@ -125,9 +125,10 @@ Napi::Value produce(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), queue.produce(info[0].As<Napi::Number>().Uint32Value()));
 }
 
-/// One of them has closed.
+/// stopProducing(closed): one of them has closed, or else is lost.
 Napi::Value stop_producing(const Napi::CallbackInfo& info) {
-  entry_of(info).queue->stop_producing();
+  const bool closed = info[0].ToBoolean();
+  entry_of(info).queue->stop_producing(closed ? sage::Producers::kOneClosed : sage::Producers::kOneLost);
   return info.Env().Undefined();
 }
 
@@ -231,7 +232,7 @@ struct OpenEntries {
         if (entry.second == std::this_thread::get_id()) mine.push_back(entry.first);
       }
     }
-    for (Entry* entry : mine) entry->close();
+    for (Entry* entry : mine) entry->abandon();
   }
 };
 
@@ -283,6 +284,11 @@ void Entry::close() {
   claims.clear();
   hands.clear();
   leases.clear();
+}
+
+void Entry::abandon() {
+  if (queue != nullptr) queue->abandon_producers();
+  close();
 }
 
 std::string name_of(const sage::FileId& file) { return std::to_string(file.device) + ":" + std::to_string(file.inode); }
@@ -340,7 +346,7 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
             });
 
   // The environment ends before JavaScript could close: then the hook lets go, and the finalizer that follows frees.
-  const auto end_of_environment = [](void* data) { static_cast<Entry*>(data)->close(); };
+  const auto end_of_environment = [](void* data) { static_cast<Entry*>(data)->abandon(); };
   napi_add_env_cleanup_hook(env, end_of_environment, entry);
   struct Life {
     Entry* entry;
@@ -353,7 +359,7 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
       [](napi_env, void* data, void*) {
         auto* ending = static_cast<Life*>(data);
         napi_remove_env_cleanup_hook(ending->env, ending->hook, ending->entry);
-        ending->entry->close();
+        ending->entry->abandon();
         delete ending->entry;
         delete ending;
       },

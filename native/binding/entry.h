@@ -62,6 +62,8 @@ struct Entry {
   /// What that one held goes back.
   void leave(uint32_t holder);
   void close();
+  /// close() that JavaScript did not ask for: the producers among its handles are lost.
+  void abandon();
 };
 
 /// The doorbells of one environment, by number. They end with it, where JavaScript did not come to close them.

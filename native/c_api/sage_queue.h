@@ -39,7 +39,7 @@ typedef enum sq_status {
   SQ_SHUT_DOWN = -3,        /**< ERR_QUEUE_SHUT_DOWN: nothing goes in any more, or nothing is left */
   SQ_ITEM_TOO_LARGE = -4,   /**< ERR_ITEM_TOO_LARGE: could never fit */
   SQ_BUFFER_TOO_SMALL = -5, /**< the item is still in the queue, and as long as `bytes` says */
-  SQ_PRODUCER_LOST = -6,    /**< ERR_QUEUE_PRODUCER_LOST: drained, and a producer died before it closed */
+  SQ_PRODUCER_LOST = -6,    /**< ERR_QUEUE_PRODUCER_LOST: drained, and a producer ended before it closed */
   SQ_CLOSED = -7,           /**< ERR_QUEUE_CLOSED: this handle was closed, perhaps while the call waited */
   SQ_TIMEOUT = -8,          /**< ERR_QUEUE_TIMEOUT: sq_join() */
   SQ_INVALID = -9,          /**< an argument that no call takes: a mistake of the program */
@@ -221,6 +221,9 @@ SQ_API sq_status sq_add_schema(sq_queue* queue, const char* text, size_t bytes, 
 /** This handle is a producer's. When `expected` of them have come and the last one has closed, the queue is shut down.
  */
 SQ_API sq_status sq_produce(sq_queue* queue, uint32_t expected);
+/** Before sq_close() or sq_free(), where the work is not done: the producers of this handle are lost, and readers get
+ * SQ_PRODUCER_LOST. Without it those two close them. */
+SQ_API sq_status sq_abandon(sq_queue* queue);
 /** Waits until nothing is in the queue and nothing on lease or taken, anywhere. */
 SQ_API sq_status sq_join(sq_queue* queue, uint32_t wait_ms);
 /** Nothing goes in any more; what is there can be taken, or with `immediate` is dropped. */

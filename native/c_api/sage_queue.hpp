@@ -216,6 +216,8 @@ class Queue {
   bool join(Wait wait = kForever) { return went(sq_join(queue_, wait), SQ_TIMEOUT); }
   /// One of `expected` producers, with the last of which the queue ends.
   void produce(uint32_t expected = 1) { check(sq_produce(queue_, expected)); }
+  /// Before the end of a handle whose work is not done: it is lost as a producer, where the destructor would close it.
+  void abandon() { check(sq_abandon(queue_)); }
   void shutdown(bool immediate = false) { check(sq_shutdown(queue_, immediate ? 1 : 0)); }
   void unlink() { check(sq_unlink(queue_)); }
   void close() { check(sq_close(queue_)); }

@@ -160,6 +160,13 @@ sq_status sq_produce(sq_queue* handle, uint32_t expected) {
   return guarded(handle, [&](Queue& queue) { return queue.produce(expected) ? SQ_OK : SQ_SHUT_DOWN; });
 }
 
+sq_status sq_abandon(sq_queue* handle) {
+  return guarded(handle, [&](Queue& queue) {
+    queue.abandon_producers();
+    return SQ_OK;
+  });
+}
+
 sq_status sq_join(sq_queue* handle, uint32_t wait_ms) {
   const sq_status status =
       sage_c::waiting(handle, sage::kJoiners, wait_ms, [](Queue& queue) { return queue.joined() ? SQ_OK : SQ_EMPTY; });

@@ -61,6 +61,27 @@ static void items_come_out_in_order(void) {
   sq_free(queue);
 }
 
+static sq_status end_of(sq_queue* reader) {
+  sq_item item;
+  uint32_t taken = 0;
+  return sq_take(reader, 1, 0, &item, &taken, 0);
+}
+
+/* closing is an end, also by sq_free(); to abandon is none */
+static void who_abandons_is_a_producer_lost(void) {
+  for (int abandons = 0; abandons < 2; ++abandons) {
+    sq_queue* reader = make(__func__);
+    sq_queue* producer = make(__func__);
+    CHECK(sq_produce(producer, 1) == SQ_OK);
+    if (abandons) CHECK(sq_abandon(producer) == SQ_OK);
+    CHECK(end_of(reader) == (abandons ? SQ_PRODUCER_LOST : SQ_EMPTY));
+    sq_free(producer);
+    CHECK(end_of(reader) == (abandons ? SQ_PRODUCER_LOST : SQ_SHUT_DOWN));
+    sq_free(reader);
+  }
+  CHECK(sq_abandon(NULL) == SQ_INVALID);
+}
+
 static void what_does_not_fit_into_a_buffer_stays(void) {
   sq_queue* queue = make(__func__);
   char small[2];
@@ -253,6 +274,7 @@ static void schemas_are_kept(void) {
 
 int main(void) {
   items_come_out_in_order();
+  who_abandons_is_a_producer_lost();
   what_does_not_fit_into_a_buffer_stays();
   batches_go_in_as_far_as_they_fit();
   takes_end_in_any_order();

@@ -61,6 +61,51 @@ TEST(a_producer_killed_when_it_had_gone_is_not_lost_and_the_end_is_told) {
   }
 }
 
+TEST(a_producer_killed_as_it_says_that_it_is_lost_is_lost) {
+  for (const Point point : {Point::kProducerGone, Point::kShutHalf}) {
+    auto reader = make(__func__);
+    const SegmentOptions options = options_for(__func__);
+    killed_at(point, 0, [&] {
+      auto producer = Queue::open(options, Create::kNever);
+      producer->produce(2);
+      producer->produce(1);
+      put(*producer, "a");
+      producer->abandon_producers();
+    });
+    CHECK(get(*reader) == "a" && end_of(*reader) == Outcome::kLost);
+    reader->unlink();
+  }
+}
+
+TEST(one_of_several_producers_of_a_handle_that_is_lost_is_told) {
+  auto producers = make(__func__);
+  auto reader = make(__func__);
+  CHECK(producers->produce(2) && producers->produce(1));
+  producers->stop_producing(Producers::kOneLost);
+  CHECK(!reader->is_shut());
+  producers->close();
+  CHECK(end_of(*reader) == Outcome::kLost);
+  reader->unlink();
+}
+
+TEST(a_forked_child_that_never_took_part_abandons_nothing) {
+  auto producer = make(__func__);
+  CHECK(producer->produce(1));
+  const pid_t child = fork();
+  if (child == 0) {
+    producer->abandon_producers();
+    producer->close();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && status == 0);
+  auto reader = make(__func__);
+  CHECK(!reader->is_shut());
+  producer->abandon_producers();
+  CHECK(end_of(*reader) == Outcome::kLost);
+  reader->unlink();
+}
+
 TEST(who_recovers_a_producer_and_is_killed_changes_nothing) {
   for (const Point point :
        {Point::kRecoverMarked, Point::kRecoverLeases, Point::kRecoverTakes, Point::kShutHalf, Point::kRecoverDone}) {

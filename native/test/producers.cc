@@ -38,6 +38,21 @@ TEST(where_a_producer_died_the_end_says_that) {
   CHECK(handles.get(4) == Outcome::kLost && handles.get(4) == Outcome::kLost);
 }
 
+TEST(who_ends_without_closing_is_lost_and_readers_are_rung) {
+  Producing handles;
+  CHECK(handles.path(1).produce(3) && handles.path(1).produce(1) && handles.path(2).produce(1));
+  handles.path(2).leave();
+  handles.sleep(4, kGetters);
+  handles.path(1).abandon_producers();
+  CHECK(handles.path(1).producers() == 0 && handles.ending() == (Ending::kEnded | Ending::kLost));
+  const uint64_t word = handles.path(1).self().producers.load();
+  CHECK(Producers::closed(word) == 0 && Producers::lost(word) == 2 && Producers::open(word) == 0);
+  const Rung rung = handles.process.since();
+  CHECK(std::find(rung.begin(), rung.end(), Rung::value_type{4, kGetters}) != rung.end());
+  handles.path(1).leave();
+  CHECK(handles.get(4) == Outcome::kLost);
+}
+
 TEST(who_comes_to_a_queue_that_has_ended_is_no_producer) {
   Producing handles;
   handles.path(4).shut_down(false);

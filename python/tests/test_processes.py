@@ -13,7 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from sage_queue import QueueDescriptor, QueueProducerLostError, get_sage_queue, resolve_descriptor
+from sage_queue import QueueDescriptor, QueueProducerLostError, QueueShutDownError, get_sage_queue, resolve_descriptor
 
 
 def double(descriptor, results):
@@ -133,6 +133,45 @@ def test_a_producer_that_was_killed_is_told(name):
     with pytest.raises(QueueProducerLostError) as lost:
         reader.get(timeout=20)
     assert lost.value.code == "ERR_QUEUE_PRODUCER_LOST"
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        "raise RuntimeError('half way')",
+        "sys.exit(1)",
+        "pass",
+        "os._exit(0)",
+        "del queue; gc.collect(); sys.stdin.read()",
+        "keep = queue.__dict__; keep['itself'] = queue; del queue, keep; gc.collect(); sys.stdin.read()",
+    ],
+)
+def test_a_producer_that_ends_without_close_is_lost(name, end):
+    code = f"""
+    import gc, os, sys
+    from sage_queue import QueueDescriptor, resolve_descriptor
+    queue = resolve_descriptor("sage:" + sys.argv[1], producer=True)
+    queue.put("half")
+    {end}
+    """
+    reader = get_sage_queue(name)
+    program = run(code, name, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert reader.get(timeout=20) == "half"
+    with pytest.raises(QueueProducerLostError):
+        reader.get(timeout=20)
+    program.communicate(timeout=30)
+    with pytest.raises(QueueProducerLostError):
+        reader.get(timeout=20)
+
+
+def test_a_block_closes_its_producer_whatever_ends_it(name):
+    reader = get_sage_queue(name)
+    with pytest.raises(RuntimeError), resolve_descriptor(reader.descriptor, producer=True) as producer:
+        producer.put("half")
+        raise RuntimeError
+    assert reader.get(timeout=20) == "half"
+    with pytest.raises(QueueShutDownError):
+        reader.get(timeout=20)
 
 
 BLOCKED = """

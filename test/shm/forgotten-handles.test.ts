@@ -1,5 +1,5 @@
 /** Handles that nobody closes: the collector closes what cannot be reached, and nothing else. */
-import { describeQueue, run, types } from './child';
+import { attach, describeQueue, errorOf, run, start, types } from './child';
 import { GC, HANDLES } from './handles';
 
 describe.each(types)('%s', (type) => {
@@ -61,7 +61,7 @@ describe.each(types)('%s', (type) => {
     expect(said).toEqual([[2, 0], ['call', 'iterator', 'stream'], ['leased', ['batch'], 0]]); // prettier-ignore
   });
 
-  test('a producer that is forgotten has closed', async () => {
+  test('a producer that is forgotten is lost, while its entry stays', async () => {
     const [end] = await run(
       `${HANDLES}
       (async () => {
@@ -79,7 +79,29 @@ describe.each(types)('%s', (type) => {
       [],
       GC,
     ).then((said) => said.slice(1));
-    expect(end).toBe('ERR_QUEUE_SHUT_DOWN');
+    expect(end).toBe('ERR_QUEUE_PRODUCER_LOST');
+  });
+
+  test('a producer that is forgotten is lost, and its entry ends', async () => {
+    const descriptor = describeQueue(type);
+    const reader = attach(descriptor);
+    const child = start(
+      `${HANDLES}
+      (async () => {
+        (() => { open({ producer: true }); })();
+        let told = false;
+        process.stdin.once('data', () => { told = true; });
+        await collect('the producer', () => told);
+        process.stdin.pause();
+      })();`,
+      descriptor,
+      [],
+      GC,
+    );
+    expect((await errorOf(() => reader.get())).code).toBe('ERR_QUEUE_PRODUCER_LOST');
+    child.tell(1);
+    await child.clean();
+    reader.closeSync();
   });
 });
 

@@ -3,6 +3,17 @@ import { attach, attachSage, describeQueue, errorOf, segmentFiles, start, types,
 
 const one = { producer: true } as const;
 
+/** A program that has a producer in a thread, does `inside` there, and `outside` with the `thread`. */
+const inThread = (inside: string, outside: string): string => `
+  const { Worker } = require('node:worker_threads');
+  const thread = new Worker(\`
+    const { workerData, parentPort } = require('node:worker_threads');
+    const wait = () => setInterval(() => {}, 1e6);
+    const queue = require('sage-queue').resolveDescriptor(workerData, { producer: true });
+    queue.putSync(1);
+    ${inside}\`, { eval: true, workerData: descriptor });
+  ${outside}`;
+
 describe.each(types)('%s', (type) => {
   test('readers end when the third of three has closed, having read all, and not before', async () => {
     const descriptor = describeQueue(type);
@@ -115,6 +126,42 @@ describe.each(types)('%s', (type) => {
     await Promise.all([producer.next(), watcher.next()]);
     await Promise.all([producer.kill(), watcher.kill()]);
     expect((await reading).code).toBe('ERR_QUEUE_PRODUCER_LOST');
+    reader.closeSync();
+  });
+
+  test.each([
+    ['an uncaught exception', `throw new Error('half way');`],
+    ['an unhandled rejection', `Promise.reject(new Error('half way'));`],
+    ['process.exit(1)', `process.exit(1);`],
+    ['process.exit(0)', `process.exit(0);`],
+    ['the end of its program', ``],
+    [
+      'an exception in its thread',
+      inThread(`queue.putSync(3); throw new Error('half way');`, `thread.on('error', () => {}); wait();`),
+    ],
+    [
+      'the end of its thread from outside',
+      inThread(`parentPort.postMessage(1); wait();`, `thread.on('message', () => thread.terminate()); wait();`),
+    ],
+  ])('%s without close() is a loss', async (_how, end) => {
+    const descriptor = describeQueue(type);
+    const reader = attach<number>(descriptor);
+    const child = start(
+      `const wait = () => setInterval(() => {}, 1e6);
+      const queue = ${end.includes('Worker') ? 'undefined' : 'open({ producer: true })'};
+      queue?.putSync(1); say(1); hear(); ${end}`,
+      descriptor,
+    );
+    await child.next();
+    const read: number[] = [];
+    const reading = errorOf(async () => {
+      for await (const item of reader) read.push(item);
+    });
+    child.tell(1);
+    expect((await reading).code).toBe('ERR_QUEUE_PRODUCER_LOST');
+    expect(read[0]).toBe(1);
+    await child.kill();
+    expect((await errorOf(() => reader.getSync({ block: false }))).code).toBe('ERR_QUEUE_PRODUCER_LOST');
     reader.closeSync();
   });
 

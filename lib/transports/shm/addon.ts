@@ -137,8 +137,8 @@ export interface NativeEntry {
   shutDown(immediate: boolean): void;
   /** One of the handles is a producer's; false: the last of the queue's producers has gone. */
   produce(expected: number): boolean;
-  /** One of them has closed. */
-  stopProducing(): void;
+  /** One of them has closed, or else is lost. */
+  stopProducing(closed: boolean): void;
   /** Nothing is left, in the queue or in anybody's hand. */
   joined(): boolean;
   /** The schemas of its items; the first has the id 1. */

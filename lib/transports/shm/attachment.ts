@@ -4,7 +4,7 @@ import { CallGroup } from '../../wait/call-line';
 import { native } from './addon';
 import type { NativeOpenOptions } from './addon';
 import { entryFor } from './entry';
-import type { SegmentEntry } from './entry';
+import type { ProducerEnd, SegmentEntry } from './entry';
 import type { Holder } from './holder';
 
 /** What must be undone when a handle goes, whether it was closed or collected. It does not refer to the handle. */
@@ -29,9 +29,18 @@ export class Attachment {
   }
 
   close(): void {
+    this.end('closed');
+  }
+
+  /** Nobody closed it, and nobody can any more: as a producer it is lost. */
+  forget(): void {
+    this.end('lost');
+  }
+
+  private end(asProducer: ProducerEnd): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.entry.leave(this.holder, this.calls, this.isProducer);
+    this.entry.leave(this.holder, this.calls, this.isProducer ? asProducer : undefined);
   }
 }
 
@@ -44,13 +53,13 @@ export interface AttachedQueue extends Holder {
 /** Handles that nobody can reach. There is nobody to tell either, should the segment be damaged. */
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => {
   try {
-    attachment.close();
+    attachment.forget();
   } catch {
     // What it held stays with the entry.
   }
 });
 
-/** From here on `handle` is closed by the collector, unless it is closed before. */
+/** From here on the collector ends `handle`, unless it is closed before. */
 export function closeWhenForgotten(handle: AttachedQueue): void {
   forgotten.register(handle, handle.attachment, handle);
 }

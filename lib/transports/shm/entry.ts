@@ -7,7 +7,7 @@
  *    name: the queue that comes after one that was unlinked is another one, and gets another entry.
  * 2. An entry lasts from its first handle to the end of its last, which was closed or collected. Nothing here leads to a handle but a call
  *    of it that waits; what works for a handle (leases, claims, iterators, streams) refers to it. So the collector finds those that nobody
- *    can reach, and `Attachment.close()` ends them as `close()` does.
+ *    can reach, and `Attachment.forget()` ends them as `close()` does, but that they are lost as producers.
  * 3. What is claimed, in hand or on lease is one handle's and goes back with it, before its number is given to another. What it counted for
  *    as a producer ends with it. All of that is the entry's for other processes: its death gives everything back.
  * 4. The calls of all handles stand in one line for each direction, in the order in which they were made. The end of a handle ends its calls
@@ -27,6 +27,9 @@ import { WaitList } from './wait-list';
 
 /** This thread's, by the file of the segment. */
 const entries = new Map<string, SegmentEntry>();
+
+/** How a producer's handle ended: readers take only what those brought that were closed for whole. */
+export type ProducerEnd = 'closed' | 'lost';
 
 export class SegmentEntry {
   readonly configuration: ReturnType<NativeEntry['configuration']>;
@@ -94,18 +97,19 @@ export class SegmentEntry {
   }
 
   /** One has gone. */
-  leave(holder: number, calls: CallGroup, isProducer: boolean): void {
+  leave(holder: number, calls: CallGroup, producer: ProducerEnd | undefined): void {
     const goOn = this.lists.map((list) => list.hold());
     calls.giveUp(() => new QueueClosedError());
     for (const go of goOn) go();
-    if (--this.handles === 0) return this.close();
+    const isLast = --this.handles === 0;
     try {
       native(() => {
-        this.native.leave(holder);
-        if (isProducer) this.native.stopProducing();
+        if (!isLast) this.native.leave(holder);
+        if (producer !== undefined) this.native.stopProducing(producer === 'closed');
       });
     } finally {
-      for (const list of this.lists) list.left(true);
+      if (isLast) this.close();
+      else for (const list of this.lists) list.left(true);
     }
   }
 

@@ -187,12 +187,18 @@ class ItemPath {
     return false;
   }
 
-  /// One of them has closed.
-  void stop_producing() {
+  /// One of them has closed, or is lost: it has ended without that. Who is killed in here is a participant to be
+  /// recovered, and the recoverer counts those whose word does not say it yet.
+  void stop_producing(uint64_t how = Producers::kOneClosed) {
     --producers_;
-    self().producers.fetch_add(Producers::kOneClosed, std::memory_order_seq_cst);
+    self().producers.fetch_add(how, std::memory_order_seq_cst);
     Memory::point(Point::kProducerGone);
     end_with_last_producer();
+  }
+
+  /// Those that are left end without closing: for readers it is as if they had died.
+  void abandon_producers() {
+    while (producers_ > 0) stop_producing(Producers::kOneLost);
   }
 
   /// Looks at the entry of another participant, and recovers it when `is_dead(identity)` says so, or when somebody who

@@ -122,10 +122,15 @@ class Queue final : public Watcher::Client {
   /// One more producer works through this handle: once `expected` of them have come and the last one has closed, the
   /// queue is shut down. False: that has happened already.
   bool produce(uint32_t expected) { return path_.produce(expected); }
-  /// One of them has closed; close() is the end of those that are left.
-  void stop_producing() {
+  /// One of them has closed, or is lost; close() is the end of those that are left.
+  void stop_producing(uint64_t how = Producers::kOneClosed) {
     current();
-    if (path_.producers() > 0) path_.stop_producing();
+    if (path_.producers() > 0) path_.stop_producing(how);
+  }
+  /// Before close(), where the program did not ask for that: those that are left are lost. In a forked child that never
+  /// used this handle they are its parent's.
+  void abandon_producers() {
+    if (forks_ == fork_generation()) path_.abandon_producers();
   }
   /// Nothing is in the queue, and nothing is on lease or taken and not acked.
   bool joined() {

@@ -287,6 +287,7 @@ struct Record {
 struct Producers {
   static constexpr uint64_t kOneCome = uint64_t{1} << 40;
   static constexpr uint64_t kOneClosed = uint64_t{1} << 20;
+  static constexpr uint64_t kOneLost = 1;
   static constexpr uint32_t come(uint64_t word) { return static_cast<uint32_t>(word >> 40); }
   static constexpr uint32_t closed(uint64_t word) { return (word >> 20) & 0xfffff; }
   static constexpr uint32_t lost(uint64_t word) { return word & 0xfffff; }

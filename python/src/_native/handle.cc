@@ -269,6 +269,8 @@ PyObject* produce(PyObject* self, PyObject* expected) {
   return none_or(self, sq_produce(queue_of(self), static_cast<uint32_t>(number)));
 }
 
+PyObject* abandon(PyObject* self, PyObject*) { return none_or(self, sq_abandon(queue_of(self))); }
+
 PyObject* unlink_name(PyObject* self, PyObject*) { return none_or(self, sq_unlink(queue_of(self))); }
 
 PyObject* close(PyObject* self, PyObject*) {
@@ -282,9 +284,11 @@ PyObject* close(PyObject* self, PyObject*) {
   return none_or(self, status);
 }
 
+/// Nobody closed it: as a producer it is lost.
 void destroy(PyObject* self) {
   PyTypeObject* const type = Py_TYPE(self);
   PyThreadState* const saved = PyEval_SaveThread();
+  sq_abandon(queue_of(self));
   sq_free(queue_of(self));
   PyEval_RestoreThread(saved);
   PyObject_Free(self);
@@ -310,6 +314,7 @@ PyMethodDef methods[] = {
     {"is_shut_down", is_shut_down, METH_NOARGS, nullptr},
     {"shutdown", shutdown, METH_O, nullptr},
     {"produce", produce, METH_O, nullptr},
+    {"abandon", abandon, METH_NOARGS, nullptr},
     {"unlink", unlink_name, METH_NOARGS, nullptr},
     {"close", close, METH_NOARGS, nullptr},
     {"describe", describe, METH_NOARGS, nullptr},

@@ -89,7 +89,7 @@ class QueueTimeoutError(QueueError, TimeoutError):
 
 
 class QueueProducerLostError(QueueError):
-    """A producer died before it closed its handle: what was read so far is not the whole."""
+    """A producer ended before it closed its handle: what was read so far is not the whole."""
 
     code = "ERR_QUEUE_PRODUCER_LOST"
 
@@ -138,7 +138,7 @@ _MESSAGES = {
     "ERR_QUEUE_CLOSED": "This handle on the queue was closed. Resolve the descriptor again for a new one.",
     "ERR_ITEM_TOO_LARGE": "The item can never fit into this queue. Make it with a larger capacity_bytes.",
     "ERR_QUEUE_TIMEOUT": "The queue was not finished in time.",
-    "ERR_QUEUE_PRODUCER_LOST": "A producer of this queue died before it closed its handle: what was read so far is not the whole.",
+    "ERR_QUEUE_PRODUCER_LOST": "A producer of this queue ended before it closed its handle: what was read so far is not the whole.",
 }
 
 

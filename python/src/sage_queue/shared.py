@@ -416,9 +416,13 @@ LeasedBytes = _native.Item
 
 
 def close_all() -> None:
-    """At the end of the interpreter: whoever waits in a daemon thread is woken, and empty queues leave nothing behind."""
+    """
+    At the end of the interpreter: whoever waits in a daemon thread is woken, and empty queues leave nothing behind. Producers that did
+    not close are lost.
+    """
     for queue in list(_open_queues):
         try:
+            queue._handle.abandon()
             queue.close()
         except Exception:
             continue
