@@ -88,7 +88,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     let accepted = 0;
     try {
       const putOne = async (item: T): Promise<void> => {
-        await this.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
+        await this.put(item, { ...options, timeoutMs: remainingMs(deadline) });
         accepted++;
       };
       // Not one `for await` for both: over a synchronous source it would await items that are themselves promises.
@@ -111,7 +111,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     this[throwOwedError]();
     const items = [await this.get(options)];
     try {
-      while (items.length < max) items.push(await this.get({ block: false }));
+      while (items.length < max) items.push(await this.get({ ...options, block: false }));
     } catch (error) {
       // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
       if (!isPersistent(error)) this.throwNext(error);
@@ -211,7 +211,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     if (readMax(max, 'leaseMany') === 0) return batchOf<T>([]);
     const leases = [await this.lease(options)];
     try {
-      while (leases.length < max) leases.push(await this.lease({ block: false }));
+      while (leases.length < max) leases.push(await this.lease({ ...options, block: false }));
     } catch (error) {
       // As in getMany.
       if (!isPersistent(error)) this.throwNext(error);

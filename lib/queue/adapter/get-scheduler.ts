@@ -2,9 +2,10 @@
 import { QueueClosedError, QueueEmptyError } from '../../errors';
 import type { QueueLike, WaitOptions } from '../types';
 import { remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/options';
 import { PendingGet } from './pending-get';
 import type { Delivery, GetsOfHandle, InnerRequest, Outcome } from './pending-get';
+import { innerOptions } from './own-wait';
+import type { OwnWait } from './own-wait';
 import { Poller } from './poller';
 import { isPersistent } from '../owed-error';
 import { isDecodeError, isEmpty, isFull, isThenable } from './timing';
@@ -19,7 +20,7 @@ export interface TakeRequest<T, R> {
   readonly max: number;
   readonly lease: boolean;
   readonly options: WaitOptions | undefined;
-  readonly wait: Wait;
+  readonly wait: OwnWait;
   readonly bring: (deliveries: Delivery<T>[]) => R;
 }
 
@@ -104,7 +105,7 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
     // What is on its way comes before what is in the queue.
     if (this.detached.size > 0) return void call.finish();
     try {
-      const taken = this.inner.get({ block: false });
+      const taken = this.inner.get(innerOptions(call.own, 0));
       if (!isThenable(taken)) return this.first(taken);
       call.boundCollecting();
       this.follow(taken, call, 0);
@@ -125,7 +126,7 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
     const request: InnerRequest<T> = { call: undefined, reattached: false, untilMs };
     link(request, call);
     try {
-      const taken = this.inner.get(timeoutMs === 0 ? { block: false } : { timeoutMs });
+      const taken = this.inner.get(innerOptions(call.own, timeoutMs));
       if (isThenable(taken)) this.listen(request, taken);
       else this.answered(request, this.first(taken));
     } catch (error) {

@@ -1,7 +1,7 @@
 /** A get that waits at an inner queue: for one item, or for one and what else is there. */
 import { QueueEmptyError } from '../../errors';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
-import type { Wait } from '../../wait/options';
+import type { OwnWait } from './own-wait';
 import { PendingCall } from '../../wait/pending-call';
 import type { PolledCall } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, SLICE_MS } from './timing';
@@ -48,7 +48,7 @@ export class PendingGet<T> extends PendingCall implements PolledCall {
     private readonly max: number,
     /** What it takes comes on lease, and keeps its room in the queue. */
     private readonly lease: boolean,
-    own: Wait,
+    readonly own: OwnWait,
     private readonly gets: GetsOfHandle<T>,
     /** Called before anybody else's turn comes. */
     private readonly resolve: (deliveries: Delivery<T>[]) => void,

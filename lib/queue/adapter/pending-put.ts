@@ -9,6 +9,8 @@ import { withAccepted } from '../base-queue';
 import type { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
 import { withOutcomeUnknown } from '../outcome';
+import { innerOptions } from './own-wait';
+import type { OwnWait } from './own-wait';
 import type { PolledCall, Poller } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, isFull, SLICE_MS } from './timing';
 
@@ -56,11 +58,11 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
 
   /** @param wait how long the call as such may wait, which is less than `own` allows where it may do more than wait */
   constructor(
-    protected readonly own: Wait,
+    protected readonly own: OwnWait,
     protected readonly deadline: number,
     protected readonly puts: PutsOfHandle<T>,
     reject: (reason: unknown) => void,
-    wait = own,
+    wait: Wait = own,
   ) {
     super(wait, reject);
   }
@@ -77,7 +79,7 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
       // Those before it may not be in yet.
       if (!room.isKnownInside() && (await room.left()) <= inFlight) throw new QueueFullError();
       if (this.reason !== undefined) throw new QueueFullError();
-      await this.puts.inner.put(item, timeoutMs === 0 ? { block: false } : { timeoutMs });
+      await this.puts.inner.put(item, innerOptions(this.own, timeoutMs));
     };
     this.follow(put(), performance.now() + timeoutMs);
   }
@@ -162,7 +164,7 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
 export class SinglePut<T> extends PendingPut<T> {
   constructor(
     private readonly item: T,
-    own: Wait,
+    own: OwnWait,
     puts: PutsOfHandle<T>,
     private readonly resolve: () => void,
     reject: (reason: unknown) => void,
@@ -188,7 +190,7 @@ export class BatchPut<T> extends PendingPut<T> {
 
   constructor(
     private readonly feed: ItemFeed<T>,
-    own: Wait,
+    own: OwnWait,
     puts: PutsOfHandle<T>,
     private readonly resolve: (accepted: number) => void,
     reject: (reason: unknown) => void,

@@ -3,7 +3,8 @@ import { QueueFullError } from '../../errors';
 import type { QueueError } from '../../errors';
 import { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
-import type { Wait } from '../../wait/options';
+import { innerOptions } from './own-wait';
+import type { OwnWait } from './own-wait';
 import { BatchPut, SinglePut } from './pending-put';
 import type { PendingPut, PutsOfHandle, Room } from './pending-put';
 import { Poller } from './poller';
@@ -41,14 +42,14 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
   }
 
   /** Undefined when the item went in at once. */
-  put(item: T, wait: Wait): Promise<void> | undefined {
+  put(item: T, wait: OwnWait): Promise<void> | undefined {
     if (this.mustWait && wait.timeoutMs === 0) throw this.unanswered();
     const straight = !this.mustWait && (wait.timeoutMs === 0 || !this.poller.isTaken);
     let answer: PromiseLike<void> | undefined;
     let refused = !straight;
     if (straight && this.room.isKnownInside()) {
       try {
-        const put = this.inner.put(item, { block: false });
+        const put = this.inner.put(item, innerOptions(wait, 0));
         if (!isThenable(put)) return void this.accepted();
         answer = put;
       } catch (error) {
@@ -65,7 +66,7 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
     });
   }
 
-  async putMany(items: Iterable<T> | AsyncIterable<T>, wait: Wait): Promise<number> {
+  async putMany(items: Iterable<T> | AsyncIterable<T>, wait: OwnWait): Promise<number> {
     let spoke = (): void => {};
     const feed = ItemFeed.of(items, () => spoke());
     try {

@@ -9,6 +9,7 @@ import { QueueClosedError, QueueShutDownError } from '../../errors';
 import { HeldBatch } from '../lease-batch';
 import { GetScheduler } from './get-scheduler';
 import type { Delivery } from './pending-get';
+import { readOwnWait } from './own-wait';
 import { PutScheduler } from './put-scheduler';
 import { isDecodeError, isEmpty } from './timing';
 import { describeValue } from '../../util/describe-value';
@@ -16,7 +17,7 @@ import { tellRedelivered } from '../redelivered-channel';
 import type { Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
 import { watched } from '../../wait/wait-channel';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
-import { AT_ONCE, readAnyWait, readMax } from '../../wait/options';
+import { readAnyWait, readMax } from '../../wait/options';
 
 const required = ['put', 'get', 'empty', 'qsize'] as const;
 const queueMethods = [
@@ -128,7 +129,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
    * still go in. Until the inner queue has answered, it is asked for no other put of this handle; those wait, or find it full.
    */
   override async put(item: T, options?: WaitOptions): Promise<void> {
-    const wait = readAnyWait(options);
+    const wait = readOwnWait(options);
     const { refusal } = this.puts;
     if (refusal !== undefined) throw refusal;
     const waiting = this.puts.put(item, wait);
@@ -163,7 +164,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     lease: boolean,
     bring: (deliveries: Delivery<T>[]) => R,
   ): Promise<R> {
-    const wait = readAnyWait(options);
+    const wait = readOwnWait(options);
     this.checkOpen();
     if (this.shutDown !== 'not' && (await this.isDrained())) throw new QueueShutDownError();
     this.checkOpen();
@@ -270,7 +271,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.checkOpen();
     if (typeof this.inner.putMany === 'function' && !this.puts.poller.isTaken && this.innerKnowsRoom)
       return this.inner.putMany(items, options);
-    return watched(this.descriptor, 'put', this.puts.putMany(items, readAnyWait(options)));
+    return watched(this.descriptor, 'put', this.puts.putMany(items, readOwnWait(options)));
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
@@ -301,8 +302,9 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   /** Says whether there was one. */
   private async dropOne(): Promise<boolean> {
+    const options = { block: false };
     try {
-      await this.gets.take({ max: 1, lease: false, options: { block: false }, wait: AT_ONCE, bring: () => {} });
+      await this.gets.take({ max: 1, lease: false, options, wait: readOwnWait(options), bring: () => {} });
     } catch (error) {
       if (isEmpty(error)) return false;
       if (!isDecodeError(error)) throw error;
