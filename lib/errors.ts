@@ -140,7 +140,7 @@ export class ConfigMismatchError extends QueueError {
   }
 }
 
-/** ERR_QUEUE_TIMEOUT: what `join` or `call` waited for did not come within `timeoutMs`. */
+/** ERR_QUEUE_TIMEOUT: what `join`, `call` or a `putMany` waited for, of its source, did not come within `timeoutMs`. */
 export class QueueTimeoutError extends QueueError {
   constructor(message = 'The time was over before it came.', options?: QueueErrorOptions) {
     super('ERR_QUEUE_TIMEOUT', message, options);

@@ -96,7 +96,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         for (const item of items) await putOne(item);
       } else {
         // A closed handle says so before the source does anything.
-        const source = interruptible(items, this, wait.signal, () => this.empty());
+        const source = interruptible(items, this, { signal: wait.signal, deadline }, () => this.empty());
         for await (const item of source) await putOne(item);
       }
     } catch (error) {

@@ -1,18 +1,56 @@
 /** The source of a putMany, which may be silent for long: what ends the call must not wait for it to speak. */
+import { QueueTimeoutError } from '../errors';
 import { onAbort } from '../wait/abort-listeners';
+import { Alarm, remainingMs } from '../wait/deadline';
 import { onHandleEnd } from './handle-end';
 import type { EndingHandle } from './handle-end';
+
+/** The time of a putMany is over, and its source silent. What is at hand by then still goes in, as far as there is room. */
+export const sourceIsSilent = (): QueueTimeoutError =>
+  new QueueTimeoutError('The time was over while the source of the putMany was silent: it may have more items.');
+
+/** When the waits for a source end. */
+export interface SourceEnd {
+  readonly signal: AbortSignal | undefined;
+  /** From then on a source that is silent is not waited for. */
+  readonly deadline: number;
+}
 
 /** Ends the waits for one source, of which there is one at a time. */
 class Interruption {
   reason: { readonly error: unknown } | undefined;
   private reject: ((error: unknown) => void) | undefined;
+  /** What the source was asked for last. */
+  private asked: Promise<unknown> | undefined;
   private readonly unwatch: () => void;
   private readonly ignoreAbort: () => void;
+  private readonly alarm: Alarm;
 
-  constructor(handle: EndingHandle, signal: AbortSignal | undefined) {
+  constructor(
+    handle: EndingHandle,
+    private readonly end: SourceEnd,
+  ) {
+    const { signal, deadline } = end;
     this.unwatch = handle[onHandleEnd]((error) => this.interrupt(error));
     this.ignoreAbort = onAbort(signal, () => this.interrupt(signal?.reason));
+    this.alarm = new Alarm(deadline, () => this.endSilence());
+  }
+
+  private endSilence(): void {
+    const { asked } = this;
+    if (asked === undefined) return;
+    void settlesSoon(asked).then((spoke) => {
+      if (!spoke && asked === this.asked) this.interrupt(sourceIsSilent());
+    });
+  }
+
+  /** The next step of the source. */
+  ask<R>(start: () => PromiseLike<R>): Promise<R> {
+    return this.bound(() => {
+      const asked = (this.asked = Promise.resolve(start()));
+      if (remainingMs(this.end.deadline) === 0) this.endSilence();
+      return asked;
+    });
   }
 
   private interrupt(error: unknown): void {
@@ -32,25 +70,26 @@ class Interruption {
   dispose(): void {
     this.unwatch();
     this.ignoreAbort();
+    this.alarm.cancel();
   }
 }
 
 /**
- * The items of `source`, until the signal fires, or the handle is closed or shut down through itself: then throws the signal's reason,
- * QueueClosedError or QueueShutDownError, even while the source is silent. What its next() brings after that is lost; its return() is
+ * The items of `source`, until the signal fires, the handle is closed or shut down through itself, or the time is over: then throws the
+ * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only then. What its next() brings after that is lost; its return() is
  * called, and waited for only where the source is not silent. The source is asked for nothing before `ready` has come; the handle is
  * watched from this call on, so that it has to be iterated.
  *
  * @example
- * for await (const item of interruptible(items, this, wait.signal, () => this.empty())) await this.put(item);
+ * for await (const item of interruptible(items, this, { signal, deadline }, () => this.empty())) await this.put(item);
  */
 export function interruptible<T>(
   source: AsyncIterable<T>,
   handle: EndingHandle,
-  signal: AbortSignal | undefined,
+  end: SourceEnd,
   ready?: () => PromiseLike<unknown>,
 ): AsyncGenerator<T, void, undefined> {
-  return itemsUntil(new Interruption(handle, signal), source, ready);
+  return itemsUntil(new Interruption(handle, end), source, ready);
 }
 
 async function* itemsUntil<T>(
@@ -65,7 +104,7 @@ async function* itemsUntil<T>(
     if (ready !== undefined) await interruption.bound(ready);
     const asked = (iterator = source[Symbol.asyncIterator]());
     for (;;) {
-      const result = await interruption.bound(() => asked.next());
+      const result = await interruption.ask(() => asked.next());
       if (result.done === true) return;
       mayReturn = true;
       yield result.value;

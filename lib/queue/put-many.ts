@@ -8,6 +8,7 @@ import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import type { Wait } from '../wait/options';
 import { withAccepted } from './base-queue';
+import { sourceIsSilent } from './interruptible-source';
 import { ItemFeed } from './item-feed';
 
 /** Why a step put no more: `full`: there is no room. `more`: it has put enough for one step. The others as a feed says them. */
@@ -29,7 +30,7 @@ export interface PutManyTarget {
 export type EnterLine = (request: PutManyRequest) => number | Promise<number>;
 
 export interface PutManyRequest {
-  /** Without a timeout: the time counts where the queue is waited for, and a source may take longer. */
+  /** Without a timeout: when the time is over, a last try puts what is at hand, and then says why the call ends. */
   readonly wait: Wait;
   readonly attempt: Attempt<number>;
   readonly late: () => Error;
@@ -56,7 +57,10 @@ export async function putManyInLine(wait: Wait, target: PutManyTarget, enter: En
       else if (step === 'full') {
         if (remainingMs(deadline) > 0) return undefined;
         throw target.full();
-      } else if (step !== 'more') return step === 'soon' ? HOLDS : ASIDE;
+      } else if (step === 'silent') {
+        if (remainingMs(deadline) > 0) return ASIDE;
+        throw sourceIsSilent();
+      } else if (step === 'soon') return HOLDS;
     }
     return HOLDS;
   };

@@ -35,7 +35,7 @@ export interface Queue<T = unknown> extends QueueLike<T>, AsyncIterable<T>, Asyn
   full(): Promise<boolean>;
   /** How many items there are now, those on lease not counted. */
   qsize(): Promise<number>;
-  /** All items, in order, read and waiting for room as needed; `timeoutMs` bounds the whole call. Resolves to how many went in; when it stops early the error carries `accepted`. */
+  /** All items, in order, read and waiting for room as needed; `timeoutMs` bounds the whole call: QueueFullError where there was no room by then, QueueTimeoutError where an asynchronous source was silent. Resolves to how many went in; when it stops early the error carries `accepted`. */
   putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number>;
   /** Waits for one item, then takes what is there, up to max. */
   getMany(max: number, options?: WaitOptions): Promise<T[]>;

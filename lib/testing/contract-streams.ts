@@ -6,6 +6,22 @@ import type { Tests } from './harness';
 import type { Queue } from '../queue/types';
 import { fails, failsWithRangeError, failure, take, turn } from './harness';
 
+/** Brings one item, then nothing more, and does not even answer return(). */
+class OneThenSilence implements AsyncIterable<string> {
+  returned = 0;
+
+  [Symbol.asyncIterator](): AsyncIterator<string> {
+    let asked = 0;
+    return {
+      next: () => (asked++ === 0 ? Promise.resolve({ done: false, value: 'in' }) : new Promise(() => {})),
+      return: () => {
+        this.returned++;
+        return new Promise(() => {});
+      },
+    };
+  }
+}
+
 export const streamTests: Tests<Queue> = {
   'putMany takes arrays, generators and async generators': async (queue) => {
     assert.equal(await queue.putMany(['a', 'b']), 2);
@@ -33,6 +49,17 @@ export const streamTests: Tests<Queue> = {
     assert.equal(error.message, 'the source broke');
     assert.equal(error.accepted, 1);
     assert.deepEqual(await take(queue, 1), ['in']);
+  },
+
+  'putMany ends at its timeout while its source is silent, and says how many went in': async (queue) => {
+    for (const wait of [{ timeoutMs: 60 }, { block: false }]) {
+      const source = new OneThenSilence();
+      const error = await fails(() => queue.putMany(source, wait), 'ERR_QUEUE_TIMEOUT');
+      assert.equal(error.accepted, 1);
+      assert.equal(source.returned, 1);
+      assert.deepEqual(await take(queue, 1), ['in']);
+      assert.equal(await queue.empty(), true);
+    }
   },
 
   'getMany takes what is there, up to max': async (queue) => {

@@ -6,6 +6,7 @@ import { isTurnOver, nextTurn } from '../../wait/fairness';
 import type { Wait } from '../../wait/options';
 import { PendingCall } from '../../wait/pending-call';
 import { withAccepted } from '../base-queue';
+import { sourceIsSilent } from '../interruptible-source';
 import type { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
 import { withOutcomeUnknown } from '../outcome';
@@ -195,7 +196,7 @@ export class BatchPut<T> extends PendingPut<T> {
     private readonly resolve: (accepted: number) => void,
     reject: (reason: unknown) => void,
   ) {
-    // The time counts where the queue is waited for, and the source may take longer.
+    // When the time is over, a last try puts what is at hand, and then says why the call ends.
     super(own, deadlineOf(own), puts, reject, { timeoutMs: Infinity, signal: own.signal });
     this.bound = new Alarm(this.deadline, () => this.late());
   }
@@ -213,6 +214,7 @@ export class BatchPut<T> extends PendingPut<T> {
       if (this.ended) return;
       if (state === 'item') return this.put(this.feed.item);
       if (state === 'done') return this.succeed();
+      if (state === 'silent' && this.isLate) return this.fail(sourceIsSilent());
       if (state === 'silent') this.stepAside();
     } catch (error) {
       this.fail(error);

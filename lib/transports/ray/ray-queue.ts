@@ -2,7 +2,7 @@
 import { CallEnd } from '../../wait/abort-listeners';
 import { BaseQueue, withAccepted } from '../../queue/base-queue';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../../errors';
+import { QueueClosedError, QueueConnectionError, QueueShutDownError, QueueTimeoutError } from '../../errors';
 import { interruptible, tellingOfSilence } from '../../queue/interruptible-source';
 import { HeldBatch } from '../../queue/lease-batch';
 import { LeaseTable } from '../../queue/lease-table';
@@ -100,6 +100,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     const underWay: Promise<void>[] = [];
     let accepted = 0;
     let failure: { error: unknown } | undefined;
+    let late: { error: unknown } | undefined;
     const settleOldest = async (): Promise<void> => {
       try {
         await underWay.shift();
@@ -132,18 +133,21 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       } else {
-        const source = interruptible(items, this, ending.signal);
+        const source = interruptible(items, this, { signal: ending.signal, deadline });
         for await (const item of tellingOfSilence(source, (isSilent) => place.setAside(isSilent))) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       }
     } catch (error) {
-      failure ??= { error };
+      // What is under way may have found that there was no room: that is why nothing more went in.
+      if (error instanceof QueueTimeoutError) late = { error };
+      else failure ??= { error };
     }
     place.leave();
     ending.dispose();
     while (underWay.length > 0) await settleOldest();
+    failure ??= late;
     if (failure !== undefined) throw withAccepted(this.explained('putMany', failure.error, backend), accepted);
     return accepted;
   }

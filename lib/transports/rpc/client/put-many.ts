@@ -1,5 +1,5 @@
 /** One putMany under way: its batches, the oldest first, and how many items the server has said are in. */
-import { QueueError } from '../../../errors';
+import { QueueError, QueueTimeoutError } from '../../../errors';
 import { withOutcomeUnknown } from '../../../queue/outcome';
 import type { CallEnd } from '../../../wait/abort-listeners';
 import { deadlineOf, restOf } from '../../../wait/deadline';
@@ -19,7 +19,7 @@ export class PutManyCall {
   /** Exact once `settled()` has come. */
   accepted = 0;
   private readonly group = ++groups;
-  private readonly deadline: number;
+  readonly deadline: number;
   private readonly underWay: Promise<PutOutcome>[] = [];
   private failed: { error: unknown } | undefined;
   /** Some of what is not counted in `accepted` went in, or may have: an answer was lost, or another server had what came behind a failure. */
@@ -51,6 +51,11 @@ export class PutManyCall {
         if (this.underWay.length >= BATCHES_AHEAD) await this.settleOldest();
         if (this.failed !== undefined) break;
       }
+    } catch (error) {
+      // What is under way may have found that there was no room: that is why nothing more went in.
+      if (!(error instanceof QueueTimeoutError)) throw error;
+      await this.settled();
+      this.failed ??= { error };
     } finally {
       puts.release(place);
     }

@@ -91,7 +91,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     try {
       if (isIterable(items)) await call.putAll(() => batchesOf(items, this.codec, maxItemBytes));
       else {
-        const source = interruptible(items, this, ending.signal);
+        const source = interruptible(items, this, { signal: ending.signal, deadline: call.deadline });
         await call.putAll((silent) => asyncBatchesOf(source, this.codec, maxItemBytes, silent));
       }
     } catch (error) {
