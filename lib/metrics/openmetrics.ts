@@ -58,13 +58,13 @@ const FAMILIES: readonly Family[] = [
   {
     name: 'sage_queue_waiting_consumers',
     type: 'gauge',
-    help: 'Calls that wait for an item.',
+    help: 'Who waits for an item: threads in shared memory, calls elsewhere.',
     value: ({ stats }) => stats?.waitingGetters,
   },
   {
     name: 'sage_queue_waiting_producers',
     type: 'gauge',
-    help: 'Calls that wait for room.',
+    help: 'Who waits for room: threads in shared memory, calls elsewhere.',
     value: ({ stats }) => stats?.waitingPutters,
   },
   {

@@ -97,9 +97,9 @@ export interface QueueStats {
   putBytesTotal?: number;
   /** Entries of the segment's table, one for each thread that has it open, and whether its process lives; `foreign`: of another pid namespace, in which alone its pid means something. */
   attached?: { pid: number; alive: boolean; foreign?: true }[];
-  /** Calls that wait for an item now. */
+  /** Who waits for an item now: in shared memory so many threads, whatever number of calls each; on other types so many calls. */
   waitingGetters?: number;
-  /** Calls that wait for room now. */
+  /** Who waits for room now, counted the same way. */
   waitingPutters?: number;
   /** Items that were saved from processes that died while they put or took them. */
   recovered?: number;

@@ -21,7 +21,7 @@ renews it at once. Elsewhere each picture follows the one before.
   --interval-ms N          time between two pictures (1000)
   --count N                end after N pictures
 
-WAITING counts consumers that wait for an item and producers that wait for room. FULL is of items or bytes, whichever is fuller; items on
+WAITING counts threads in which consumers wait for an item and producers for room. FULL is of items or bytes, whichever is fuller; items on
 lease keep their place. A narrow terminal shows fewer columns. Red: somebody waits for room; yellow: nearly full; NO_COLOR: none.`,
   examples: [
     'sage-queue top',
