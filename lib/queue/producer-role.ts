@@ -1,12 +1,14 @@
 /** The `producer` option of a handle. */
 import { InvalidDescriptorError } from '../errors';
 import { describeValue } from '../util/describe-value';
+import { refuseUnknown } from '../util/known-options';
 import type { ResolveOptions } from './types';
 
-/** How many producers the queue has to see before it may end; undefined: the handle is no producer's. @throws InvalidDescriptorError */
+/** How many producers the queue has to see before it may end; undefined: the handle is no producer's. @throws InvalidDescriptorError, TypeError */
 export function expectedProducers(producer: ResolveOptions['producer']): number | undefined {
   if (producer === undefined || producer === null || producer === false) return undefined;
   if (producer === true) return 1;
+  if (typeof producer === 'object') refuseUnknown(producer, ['expect']);
   const expect: unknown = typeof producer === 'object' ? (producer.expect ?? 1) : undefined;
   if (Number.isSafeInteger(expect) && (expect as number) >= 1) return expect as number;
   throw new InvalidDescriptorError(

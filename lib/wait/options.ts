@@ -27,6 +27,8 @@ export const AT_ONCE: Wait = { timeoutMs: 0, signal: undefined };
 const WAIT_OPTIONS: readonly string[] = ['block', 'timeoutMs', 'signal'];
 /** Of calls that block the thread, which no signal can call off. */
 export const SYNC_WAIT_OPTIONS: readonly string[] = ['block', 'timeoutMs'];
+/** Of `join`, which is a wait for nothing but the end. */
+export const JOIN_OPTIONS: readonly string[] = ['timeoutMs', 'signal'];
 const SHUTDOWN_OPTIONS: readonly string[] = ['immediate'];
 
 /**

@@ -32,6 +32,7 @@ test.each<[string, string | undefined, (options: never) => unknown]>([
   ['host', undefined, (options) => QueueDescriptor.createAutoQueue('q', { rpc: options })],
   ['queue_id', 'queueId', (options) => new QueueDescriptor({ queueId: 'q', queueType: 't', ...(options as object) })],
   ['creat', 'create', (options) => sage.resolveDescriptor(QueueDescriptor.createLocalQueue('q'), options)],
+  ['expected', 'expect', (options) => sage.resolveDescriptor(QueueDescriptor.createLocalQueue('q'), { producer: options })],
   ['password', undefined, (options) => sage.resolveDescriptor(QueueDescriptor.createLocalQueue('q'), { credentials: options })],
   ['dry', 'dryRun', (options) => sage.pruneSegments(options)],
   ['hostname', 'host', (options) => new QueueServer(options)],
@@ -58,6 +59,7 @@ describe.each<[string, () => sage.Queue]>([
     ['max', undefined, (queue, options) => queue.leaseMany(2, options)],
     ['now', undefined, (queue, options) => queue.shutdown(options)],
     ['shutDown', 'shutdown', async (queue, options) => queue.writable(options)],
+    ['block', undefined, (queue, options) => queue.join(options)],
   ])('%s (%s)', async (key, nearest, call) => {
     const queue = make();
     await expect(call(queue, given(key))).rejects.toThrow(unknown(key, nearest));
@@ -73,6 +75,8 @@ test('a blocking call has no signal', () => {
     () => queue.putSync(1, given('signal')),
     () => queue.putManySync([1], given('signal')),
     () => queue.claimSync(1, given('timeout')),
+    () => queue.getManySync(0, given('timeout')),
+    () => queue.consumeSync(() => {}, 0, given('timeout')),
   ])
     expect(call).toThrow(expect.objectContaining({ code: 'ERR_OPTION_UNKNOWN' }));
   queue.putSync(1, { timeoutMs: 0, block: undefined });

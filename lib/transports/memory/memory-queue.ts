@@ -17,7 +17,7 @@ import type { Lease, LeaseBatch, QueueStats, WaitOptions } from '../../queue/typ
 import { CallGroup } from '../../wait/call-line';
 import type { Attempt, CallLine, LineRequest, LineState } from '../../wait/call-line';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
-import { readMax, readShutdown, readWait } from '../../wait/options';
+import { JOIN_OPTIONS, readMax, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 
 /** What must be undone when a handle goes, whether it was closed or merely forgotten. */
@@ -248,7 +248,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
-    const wait = readWait(options);
+    const wait = readWait(options, JOIN_OPTIONS);
     const { store } = this;
     const late = (): Error => new QueueTimeoutError('The time was over before every item was taken and acknowledged.');
     await this.call(store.joiners, wait, late, () => (store.isIdle ? { value: undefined } : undefined));

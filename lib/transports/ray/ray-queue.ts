@@ -10,7 +10,7 @@ import type { LeaseEnd } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../queue/types';
 import { answerWithin, deadlineOf, remainingMs, restOf } from '../../wait/deadline';
-import { AT_ONCE, readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../wait/options';
+import { AT_ONCE, JOIN_OPTIONS, readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../wait/options';
 import type { Wait } from '../../wait/options';
 import { watched } from '../../wait/wait-channel';
 import type { WaitingCall } from '../../wait/wait-channel';
@@ -211,7 +211,9 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
-    await this.through('join', readWait(options), (backend, wait) => this.watched('join', backend.join(wait)));
+    await this.through('join', readWait(options, JOIN_OPTIONS), (backend, wait) =>
+      this.watched('join', backend.join(wait)),
+    );
   }
 
   private state(what: string): Promise<BackendState> {

@@ -6,7 +6,7 @@ import { LeaseRun } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { LeaseBatch, NativeLease } from '../../queue/types';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
-import { readMax, readWait } from '../../wait/options';
+import { readMax, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import { EMPTY, REGISTER_CODEC, REGISTER_HOLDER, REGISTER_LENGTH, REGISTER_OFFSET, fromNative, native } from './addon';
 import type { NativeEntry } from './addon';
@@ -69,7 +69,10 @@ export class GetCalls<T> {
 
   getManySync(max: number, options?: SyncWaitOptions): T[] {
     this.queue.check();
-    if (readMax(max, 'getManySync') === 0) return [];
+    if (readMax(max, 'getManySync') === 0) {
+      readWait(options, SYNC_WAIT_OPTIONS);
+      return [];
+    }
     const items: T[] = [];
     block(this.queue, 'get', options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
     this.fillUp(items, max);

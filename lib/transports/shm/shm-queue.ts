@@ -18,7 +18,7 @@ import type {
   SyncWaitOptions,
   WaitOptions,
 } from '../../queue/types';
-import { readShutdown, readWait } from '../../wait/options';
+import { JOIN_OPTIONS, readShutdown, readWait } from '../../wait/options';
 import { closeNow, closeWhenForgotten } from './attachment';
 import type { AttachedQueue, Attachment } from './attachment';
 import { GetCalls } from './get-calls';
@@ -147,7 +147,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
     this.check();
-    const wait = readWait(options);
+    const wait = readWait(options, JOIN_OPTIONS);
     const attempt = (): { value: undefined } | undefined =>
       native(() => this.native.joined()) ? { value: undefined } : undefined;
     if (attempt() !== undefined) {

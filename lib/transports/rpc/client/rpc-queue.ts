@@ -15,7 +15,7 @@ import { tellRedelivered } from '../../../queue/redelivered-channel';
 import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from '../../../queue/types';
 import { watched } from '../../../wait/wait-channel';
 import type { WaitingCall } from '../../../wait/wait-channel';
-import { readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../../wait/options';
+import { JOIN_OPTIONS, readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
 import { ItemBatch } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
@@ -207,7 +207,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
-    const wait = readWait(options);
+    const wait = readWait(options, JOIN_OPTIONS);
     this.client.checkOpen();
     await this.watched('join', this.client.queries.join(wait));
   }
