@@ -76,8 +76,8 @@ class Interruption {
 
 /**
  * The items of `source`, until the signal fires, the handle is closed or shut down through itself, or the time is over: then throws the
- * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only then. What its next() brings after that is lost; its return() is
- * called, and waited for only where the source is not silent. The source is asked for nothing before `ready` has come; the handle is
+ * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only
+ * then. What its next() brings after that is lost; its return() is called, and waited for only where the source is not silent. The source is asked for nothing before `ready` has come; the handle is
  * watched from this call on, so that it has to be iterated.
  *
  * @example
