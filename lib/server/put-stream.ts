@@ -22,7 +22,8 @@ interface PutBatch {
 
 export class PutStream {
   private readonly batches: PutBatch[] = [];
-  private readonly failedGroups = new Set<number>();
+  /** From which number on nothing more of a group goes in. */
+  private readonly failedGroups = new Map<number, number>();
   private active: AbortController | undefined;
   private working: Promise<void> | undefined;
   private progress = 0;
@@ -106,7 +107,7 @@ export class PutStream {
 
   /** Brings the batch nearer to its end: answers its first items, as many as share a fate. */
   private async step(batch: PutBatch): Promise<void> {
-    if (batch.group !== 0 && this.failedGroups.has(batch.group)) {
+    if (batch.sequence > (this.failedGroups.get(batch.group) ?? Infinity)) {
       return this.reject(
         batch,
         batch.items.count,
@@ -151,9 +152,8 @@ export class PutStream {
 
   private reject(batch: PutBatch, count: number, error: unknown): void {
     if (batch.group !== 0) {
-      this.failedGroups.add(batch.group);
-      if (this.failedGroups.size > MOST_FAILED_GROUPS)
-        this.failedGroups.delete(this.failedGroups.values().next().value!);
+      this.failedGroups.set(batch.group, Math.min(batch.sequence, this.failedGroups.get(batch.group) ?? Infinity));
+      if (this.failedGroups.size > MOST_FAILED_GROUPS) this.failedGroups.delete(this.failedGroups.keys().next().value!);
     }
     const known =
       error instanceof QueueError

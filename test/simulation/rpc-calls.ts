@@ -64,6 +64,8 @@ export class Calls {
   /** The number of the loop's turn. */
   turn = 0;
   private readonly all: Call[] = [];
+  /** Numbers of the items of each putMany. */
+  private readonly many: (readonly number[])[] = [];
 
   constructor(
     private readonly loop: VirtualLoop,
@@ -149,6 +151,7 @@ export class Calls {
   putMany(program: Program): void {
     const { queue } = program;
     const numbers = Array.from({ length: 1 + this.random.below(6) }, () => this.item());
+    this.many.push(numbers);
     const options = this.options();
     const tell = (accepted: number): void =>
       numbers.slice(0, accepted).forEach((number) => (this.items[number]!.put = 'in'));
@@ -325,5 +328,16 @@ export class Calls {
       if (put === 'in' && !mayBeGone) assert(got + perhaps >= 1, `lost: ${story}`);
       assert(got <= 1 + again.length, `there twice: ${story}`);
     });
+    for (const numbers of this.many) this.checkOrder(numbers);
+  }
+
+  /** Items of one putMany go in up to the first that does not. */
+  private checkOrder(numbers: readonly number[]): void {
+    const isIn = numbers.map((number) => {
+      const { had, perhaps, mayBeGone } = this.items[number]!;
+      return had.length + perhaps > 0 || mayBeGone;
+    });
+    const end = isIn.indexOf(false);
+    if (end !== -1) assert(!isIn.includes(true, end), `of ${numbers.join(', ')} went in ${isIn.join(', ')}`);
   }
 }

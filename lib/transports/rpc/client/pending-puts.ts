@@ -67,15 +67,10 @@ export class PendingPuts {
 
   /** Never rejects. */
   put(items: ItemBatch, wait: Wait, { group = 0, front = false, place }: PutOptions = {}): Promise<PutOutcome> {
+    if (place?.failed !== undefined) return Promise.resolve({ applied: 0, failed: place.failed });
     return new Promise((settle) => {
-      const call = new PutCall(
-        items,
-        new CallTimeout(wait.timeoutMs, this.connection),
-        group,
-        front,
-        wait.signal,
-        settle,
-      );
+      const timeout = new CallTimeout(wait.timeoutMs, this.connection);
+      const call = new PutCall(items, timeout, group, front, wait.signal, settle);
       call.listen((reason) => this.giveUp(call, reason));
       call.deadline.arm(() => this.expire(call), false);
       this.unsent.splice(place === undefined ? this.unsent.length : this.unsent.indexOf(place), 0, call);
@@ -84,8 +79,8 @@ export class PendingPuts {
   }
 
   /** A place in line for a call that reads its items as they are sent: what is put later comes after them. */
-  hold(): PutPlace {
-    const place = new PutPlace();
+  hold(group: number): PutPlace {
+    const place = new PutPlace(group);
     this.unsent.push(place);
     return place;
   }
@@ -119,18 +114,20 @@ export class PendingPuts {
     }
     const builder = new PutFrameBuilder();
     let more = false;
-    let heldUp = false;
+    /** Groups of those that wait. What does not wait passes them, but for its own. */
+    const heldUp = new Set<number>();
     for (let index = 0; index < this.unsent.length && !more;) {
       const entry = this.unsent[index]!;
       if (entry instanceof PutPlace && entry.isAside) {
         index++;
         continue;
       }
-      const call = entry instanceof PutCall && (!heldUp || entry.immediate) ? entry : undefined;
+      const passes = (one: PutCall): boolean => one.immediate && (one.group === 0 || !heldUp.has(one.group));
+      const call = entry instanceof PutCall && (heldUp.size === 0 || passes(entry)) ? entry : undefined;
       const result = call === undefined ? 'held up' : this.send(call, builder);
       if (result === 'no room in the frame') more = true;
       if (result !== 'held up') continue;
-      heldUp = true;
+      heldUp.add(entry.group);
       index++;
     }
     const puts = builder.finish(this.known);
@@ -175,10 +172,13 @@ export class PendingPuts {
   private failGroup(call: PutCall, error: unknown): void {
     const { group, number } = call;
     const failing = group === 0 ? [] : [...this.calls()].filter((one) => one.group === group && one.number > number);
+    const place = this.unsent.find((one) => one instanceof PutPlace && one.group === group) as PutPlace | undefined;
+    if (place !== undefined) place.failed ??= { error };
     for (const one of [call, ...failing]) {
       one.failing(error);
       this.withdraw(one);
-      if (one.complete) this.finish(one);
+      // The next stream would send it again.
+      if (one.complete || !this.connection.isOpen) this.finish(one);
     }
   }
 

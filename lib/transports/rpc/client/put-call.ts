@@ -97,6 +97,10 @@ export class PutCall {
 export class PutPlace {
   /** Its source is silent: others pass meanwhile. */
   isAside = false;
+  /** One of its batches has failed: no other goes in. */
+  failed: { error: unknown } | undefined;
+
+  constructor(readonly group: number) {}
 }
 
 /** It may be in the queue or not. */

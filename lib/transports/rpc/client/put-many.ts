@@ -22,6 +22,8 @@ export class PutManyCall {
   readonly deadline: number;
   private readonly underWay: Promise<PutOutcome>[] = [];
   private failed: { error: unknown } | undefined;
+  /** What a batch ended the source with: not always the first of them. */
+  private stop: unknown;
   /** Some of what is not counted in `accepted` went in, or may have: an answer was lost, or another server had what came behind a failure. */
   private isUnclear = false;
 
@@ -41,7 +43,7 @@ export class PutManyCall {
     batchesOf: (silent: (isSilent: boolean) => void) => Iterable<ItemBatch> | AsyncIterable<ItemBatch>,
   ): Promise<void> {
     const { puts } = this.client;
-    const place = puts.hold();
+    const place = puts.hold(this.group);
     const { signal } = this.ending;
     try {
       for await (const batch of batchesOf((isSilent) => puts.setAside(place, isSilent))) {
@@ -72,7 +74,9 @@ export class PutManyCall {
     const { group } = this;
     const putting = this.client.puts.put(batch, restOf(this.wait, this.deadline), { group, place });
     // A source that is silent is not waited for when nothing of it can go in.
-    void putting.then(({ failed }) => failed !== undefined && this.ending.end(failed.error));
+    void putting.then(({ failed }) => {
+      if (failed !== undefined) this.ending.end((this.stop ??= failed.error));
+    });
     this.underWay.push(putting);
   }
 
@@ -85,7 +89,8 @@ export class PutManyCall {
   }
 
   /** What stopped it, once `settled()` has come. A signal's reason belongs to the caller. */
-  asFarAsKnown(error: unknown): unknown {
+  asFarAsKnown(ended: unknown): unknown {
+    const error = ended === this.stop && this.failed !== undefined ? this.failed.error : ended;
     if (!this.isUnclear || error === this.wait.signal?.reason || !(error instanceof QueueError)) return error;
     return withOutcomeUnknown(error, `The server has not said what became of what was sent to it; ${OUTCOME_UNKNOWN}.`);
   }
