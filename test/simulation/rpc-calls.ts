@@ -156,7 +156,10 @@ export class Calls {
     const tell = (accepted: number): void =>
       numbers.slice(0, accepted).forEach((number) => (this.items[number]!.put = 'in'));
     const items = this.random.below(3) === 0 ? this.slowly(numbers) : numbers;
-    this.track('putMany', program, options.timeoutMs, queue.putMany(items, options), tell, (error) => {
+    // The last batch of a slow source may be one for which no time is left: then it does not wait, but for its answer.
+    const isSlow = items !== numbers && options.timeoutMs !== undefined;
+    const latestMs = isSlow ? options.timeoutMs! + ANSWER_MS : options.timeoutMs;
+    this.track('putMany', program, latestMs, queue.putMany(items, options), tell, (error) => {
       const { accepted = 0 } = error;
       tell(accepted);
       for (const number of numbers.slice(accepted)) this.failed(this.items[number]!, error, options.signal);
