@@ -1,4 +1,4 @@
-// One handle: puts, gets, leases and its end. How one is opened, and what it tells of its queue: queue.cc.
+// One handle: puts, leases and its end. Gets: gets.cc. How one is opened, and what it tells of its queue: queue.cc.
 #include <algorithm>
 #include <vector>
 
@@ -93,75 +93,6 @@ PyObject* put_some(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
   const auto call = [&](uint32_t wait_ms) { return sq_put_many(queue_of(self), pieces, some, &accepted, wait_ms); };
   if (!wait_for(deadline, &status, call, nothing_to_undo)) return nullptr;
   return status == SQ_OK ? PyLong_FromUnsignedLong(accepted) : raise_from(self, status);
-}
-
-/// Bytes where it is raw, else (bytes, codec).
-PyObject* taken_item(const sq_item& item) {
-  PyObject* bytes = PyBytes_FromStringAndSize(reinterpret_cast<const char*>(item.data), item.bytes);
-  if (bytes == nullptr || item.codec == SQ_RAW) return bytes;
-  return Py_BuildValue("NI", bytes, item.codec);
-}
-
-/// get(timeout)
-PyObject* get(PyObject* self, PyObject* timeout) {
-  Deadline deadline;
-  if (!deadline.read(timeout)) return nullptr;
-  sq_item item;
-  uint32_t taken = 0;
-  sq_status status = SQ_OK;
-  const auto call = [&](uint32_t wait_ms) { return sq_take(queue_of(self), 1, 0, &item, &taken, wait_ms); };
-  const auto undo = [&] { sq_finish(queue_of(self), &item, 1, 0); };
-  if (!wait_for(deadline, &status, call, undo)) return nullptr;
-  if (status != SQ_OK) return raise_from(self, status);
-  PyObject* const result = taken_item(item);
-  sq_finish(queue_of(self), &item, 1, result != nullptr ? 1 : 0);
-  return result;
-}
-
-/// get_some(max, timeout, decode): up to SQ_MAX_BATCH items, those that are not raw by decode(bytes, codec). From the
-/// one that it refuses on they go back, unless it is the first, which is removed.
-PyObject* get_some(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
-  if (count != 4) return PyErr_Format(PyExc_TypeError, "get_some(max, timeout, decode, keep)");
-  const bool keep = PyObject_IsTrue(arguments[3]) == 1;
-  Deadline deadline;
-  const unsigned long max = PyLong_AsUnsignedLong(arguments[0]);
-  if (PyErr_Occurred() != nullptr || !deadline.read(arguments[1])) return nullptr;
-  sq_item items[SQ_MAX_BATCH];
-  uint32_t taken = 0;
-  sq_status status = SQ_OK;
-  const auto most = static_cast<uint32_t>(std::min<unsigned long>(max, SQ_MAX_BATCH));
-  const auto call = [&](uint32_t wait_ms) { return sq_take(queue_of(self), most, 0, items, &taken, wait_ms); };
-  const auto undo = [&] { sq_finish(queue_of(self), items, taken, 0); };
-  if (!wait_for(deadline, &status, call, undo)) return nullptr;
-  if (status != SQ_OK) return raise_from(self, status);
-  PyObject* list = PyList_New(0);
-  uint32_t done = 0;
-  for (; list != nullptr && done < taken; ++done) {
-    PyObject* item = taken_item(items[done]);
-    if (item != nullptr && items[done].codec != SQ_RAW) {
-      PyObject* const decoded = PyObject_CallObject(arguments[2], item);
-      Py_DECREF(item);
-      item = decoded;
-    }
-    const bool added = item != nullptr && PyList_Append(list, item) == 0;
-    Py_XDECREF(item);
-    if (!added) break;
-  }
-  const bool failed = done < taken;
-  if (failed && PyErr_ExceptionMatches(state_of(Py_TYPE(self))->cannot_decode) == 0) {
-    // Of a handler of signals, or no memory: nothing is wrong with the items.
-    sq_finish(queue_of(self), items, taken, 0);
-    Py_XDECREF(list);
-    return nullptr;
-  }
-  if (failed && done == 0 && !keep) {
-    sq_finish(queue_of(self), items, taken, 1);
-    Py_XDECREF(list);
-    return nullptr;
-  }
-  if (failed) PyErr_Clear();
-  sq_finish(queue_of(self), items, taken, done);
-  return list;
 }
 
 /// lease(max, timeout): a list of items.
@@ -303,8 +234,8 @@ PyCFunction fast(Function function) {
 PyMethodDef methods[] = {
     {"put", fast(put), METH_FASTCALL, nullptr},
     {"put_some", fast(put_some), METH_FASTCALL, nullptr},
-    {"get", get, METH_O, nullptr},
-    {"get_some", fast(get_some), METH_FASTCALL, nullptr},
+    {"get", fast(get), METH_FASTCALL, nullptr},
+    {"get_many", fast(get_many), METH_FASTCALL, nullptr},
     {"lease", fast(lease), METH_FASTCALL, nullptr},
     {"end_all", fast(end_all), METH_FASTCALL, nullptr},
     {"claim", fast(claim), METH_FASTCALL, nullptr},

@@ -65,6 +65,9 @@ inline PyObject* raise_from(PyObject* self, sq_status status) { return raise(sta
 
 /// A function of the module.
 PyObject* open_handle(PyObject* module, PyObject* arguments);
+// Methods of a handle (gets.cc).
+PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t count);
+PyObject* get_many(PyObject* self, PyObject* const* arguments, Py_ssize_t count);
 // Methods of a handle that only tell.
 PyObject* describe(PyObject* self, PyObject*);
 PyObject* stats(PyObject* self, PyObject*);

@@ -39,17 +39,19 @@ class Turns:
 
     def __init__(self) -> None:
         self._line: deque[_Place] = deque()
-        self._moved = threading.Condition()
+        #: Entered by itself: a Condition is entered by Python code, in which a handler of signals may raise and leave it locked.
+        self._lock = threading.RLock()
+        self._moved = threading.Condition(self._lock)
 
     @contextmanager
     def place(self) -> Iterator[_Place]:
         place = _Place()
         try:  # from here on a signal's handler may raise anywhere
-            with self._moved:
+            with self._lock:
                 self._line.append(place)
             yield place
         finally:
-            with self._moved:
+            with self._lock:
                 if place in self._line:
                     self._line.remove(place)
                 self._moved.notify_all()
@@ -66,7 +68,7 @@ class Turns:
         """Waits for it. What is left of the timeout then, or OUT_OF_TURN when it is over first."""
         end = None if timeout is None else time.monotonic() + timeout
         with self.place() as place:
-            with self._moved:
+            with self._lock:
                 left = timeout
                 while not self._may_block(place) and (left is None or left > 0):
                     self._moved.wait(SLICE if left is None else min(SLICE, left))
@@ -83,7 +85,7 @@ class AdaptedQueue(Queue[T]):
         #: Given back, in front of all others.
         self._returned: deque[tuple[T, int]] = deque()
         self._held: dict[int, tuple[T, int]] = {}
-        self._next = 0
+        self._keys = itertools.count()
         self._puts = Turns()
         self._gets = Turns()
 
@@ -134,11 +136,19 @@ class AdaptedQueue(Queue[T]):
                 raise QueueFullError("Other puts of this handle have waited before this one, and there was no room for them.")
             return put_each(self._put_in_slices, items, left)
 
-    def _take(self, most: int, block: bool, timeout: float | None) -> list[tuple[T, int]]:
-        """In turn: one at least, and what more is there."""
-        wait = timeout_of(block, timeout)
+    def _take(self, most: int, block: bool, timeout: float | None, then: Callable[[list[tuple[T, int]]], Any]) -> Any:
+        """In turn: what `then` makes of one at least, and what more is there. Whatever is raised before its end gives them back."""
+        taken: list[tuple[T, int]] = []
+        try:
+            self._take_into(taken, most, timeout_of(block, timeout))
+            return then(taken)
+        except BaseException:
+            self._returned.extendleft(reversed(taken))
+            raise
+
+    def _take_into(self, taken: list[tuple[T, int]], most: int, wait: float | None) -> None:
         if wait == 0:
-            return self._take_now(most)
+            return self._take_now(taken, most)
         with self._gets.turn(wait) as left:
             if left is OUT_OF_TURN:
                 raise QueueEmptyError("The queue is empty: others of this handle have waited before this get.")
@@ -148,45 +158,44 @@ class AdaptedQueue(Queue[T]):
                 # What is given back to this handle wakes nobody who is inside the implementation.
                 slice_ = _HELD_SLICE if self._held else SLICE
                 try:
-                    first = self._take_one(True, slice_ if rest is None else min(rest, slice_))
+                    self._take_one(taken, True, slice_ if rest is None else min(rest, slice_))
                 except QueueEmptyError:
                     if rest is not None and rest <= slice_:
                         raise
                     continue
-                return self._more(first, most)
+                return self._more(taken, most)
 
-    def _take_now(self, most: int) -> list[tuple[T, int]]:
-        return self._more(self._take_one(False, None), most)
+    def _take_now(self, taken: list[tuple[T, int]], most: int) -> None:
+        self._take_one(taken, False, None)
+        self._more(taken, most)
 
-    def _more(self, first: tuple[T, int], most: int) -> list[tuple[T, int]]:
-        taken = [first]
+    def _more(self, taken: list[tuple[T, int]], most: int) -> None:
         while len(taken) < most:
             try:
-                taken.append(self._take_one(False, None))
+                self._take_one(taken, False, None)
             except QueueError:
                 break
-        return taken
 
-    def _take_one(self, block: bool, timeout: float | None) -> tuple[T, int]:
+    def _take_one(self, taken: list[tuple[T, int]], block: bool, timeout: float | None) -> None:
         inner = self._open()
         if self._returned:
-            return self._returned.popleft()
+            one = self._returned[0]
+            del self._returned[0]  # no call, after which a signal's handler might raise
+            return taken.append(one)
         try:
-            return inner.get(block, timeout), 0
+            taken.append((inner.get(block, timeout), 0))
         except QueueError:
             raise
         except standard.Empty as error:
             raise QueueEmptyError("The queue is empty.") from error
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        return self._take(1, block, timeout)[0][0]
+        return self._take(1, block, timeout, _items_of)[0]  # type: ignore[no-any-return]
 
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
-        return [] if check_max(max) == 0 else [item for item, _ in self._take(max, block, timeout)]
+        return [] if check_max(max) == 0 else self._take(max, block, timeout, _items_of)
 
-    def _lease_of(self, item: T, deliveries: int) -> Lease[T]:
-        key = self._next
-        self._next += 1
+    def _lease_of(self, key: int, item: T, deliveries: int) -> Lease[T]:
         self._held[key] = (item, deliveries + 1)
 
         def end(ack: bool) -> None:
@@ -199,11 +208,21 @@ class AdaptedQueue(Queue[T]):
         return Lease(item, deliveries + 1, 0, end)
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(*self._take(1, block, timeout)[0])
+        return self._take(1, block, timeout, self._leases_of).leases[0]  # type: ignore[no-any-return]
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
-        taken = [] if check_max(max) == 0 else self._take(max, block, timeout)
-        return LeaseBatch.of([self._lease_of(*one) for one in taken])
+        if check_max(max) == 0:
+            return LeaseBatch.of([])
+        return self._take(max, block, timeout, self._leases_of)  # type: ignore[no-any-return]
+
+    def _leases_of(self, taken: list[tuple[T, int]]) -> LeaseBatch[T]:
+        keys = [next(self._keys) for _ in taken]
+        try:
+            return LeaseBatch.of([self._lease_of(key, *one) for key, one in zip(keys, taken, strict=True)])
+        except BaseException:  # of a signal's handler
+            for key in keys:
+                self._held.pop(key, None)
+            raise
 
     def join(self, timeout: float | None = None) -> None:
         raise TypeError(f"a queue of type {self.descriptor.queue_type} cannot know when its items are finished")
@@ -274,8 +293,13 @@ class AdaptedQueue(Queue[T]):
 
     async def _atake(self, timeout: float | None) -> tuple[T, int]:
         none = "The queue is empty."
-        taken = await self._ask(self._gets, lambda: self._take_now(1), timeout, QueueEmptyError, none)
-        return taken[0]  # type: ignore[no-any-return]
+        taken: list[tuple[T, int]] = []
+        await self._ask(self._gets, lambda: self._take_now(taken, 1), timeout, QueueEmptyError, none)
+        return taken[0]
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(*await self._atake(timeout))
+        return self._lease_of(next(self._keys), *await self._atake(timeout))
+
+
+def _items_of(taken: list[tuple[T, int]]) -> list[T]:
+    return [item for item, _ in taken]

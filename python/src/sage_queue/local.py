@@ -28,7 +28,7 @@ from .waker import LoopWaker, ThreadWaker
 T = TypeVar("T")
 
 Late = Callable[[], QueueError]
-Undo = Callable[[Any], None]
+Undo = Callable[[], None]
 
 _stores: dict[str, MemoryStore] = {}
 _stores_lock = threading.Lock()
@@ -60,7 +60,6 @@ class LocalQueue(Queue[T]):
     ) -> None:
         self.descriptor = descriptor
         self._closed = False
-        self._held: set[Entry] = set()
         self._produces = False
         schema = descriptor.metadata.get("schema")
         self._check: Callable[[Any], None] | None = None
@@ -103,6 +102,9 @@ class LocalQueue(Queue[T]):
             store.producers_come += 1
             store.producers_open += 1
             self._produces = True
+
+    def _holds(self) -> list[Entry]:
+        return [entry for entry in self._store.leases if entry.holder is self]
 
     def _open_store(self) -> MemoryStore:
         if self._closed:
@@ -180,8 +182,7 @@ class LocalQueue(Queue[T]):
         with self._store.lock:
             if call in line:
                 line.remove(call)
-            elif call.done and call.error is None:
-                undo(call.outcome)
+            undo()
             self._store.serve()
 
     # ── puts ─────────────────────────────────────────────────────────────────
@@ -240,54 +241,48 @@ class LocalQueue(Queue[T]):
 
     # ── gets ─────────────────────────────────────────────────────────────────
 
-    def _taking(self, most: int) -> Callable[[], Any]:
-        """On lease: at least one, and what more is there."""
-        store = self._store
+    def _take(self, most: int, block: bool, timeout: float | None, then: Callable[[list[Entry]], Any]) -> Any:
+        """What `then` makes of the items, on lease. Whatever is raised before its end gives them back."""
+        taking = _Taking(self, most)
+        try:
+            self._wait(self._store.getters, taking.attempt, timeout_of(block, timeout), _empty, taking.undo)
+            return then(taking.entries)
+        except BaseException:
+            self._give_back(taking)
+            raise
 
-        def attempt() -> Any:
-            entries: list[Entry] = []
-            while len(entries) < most and (store.size > 0 or not entries):
-                entry = store.try_lease()
-                if entry is None:
-                    return PENDING
-                self._held.add(entry)
-                entries.append(entry)
-            return entries
+    async def _atake(self, timeout: float | None, then: Callable[[list[Entry]], Any]) -> Any:
+        taking = _Taking(self, 1)
+        try:
+            await self._await(self._store.getters, taking.attempt, timeout_of(True, timeout), _empty, taking.undo)
+            return then(taking.entries)
+        except BaseException:
+            self._give_back(taking)
+            raise
 
-        return attempt
+    def _give_back(self, taking: _Taking) -> None:
+        if taking.entries:
+            with self._store.lock:
+                taking.undo()
+                self._store.serve()
 
-    def _undo(self, entries: list[Entry]) -> None:
-        for entry in entries:
-            if entry in self._held:
-                self._held.discard(entry)
-                self._store.requeue(entry, seen=False)
-
-    def _take(self, most: int, block: bool, timeout: float | None) -> list[Entry]:
-        wait = timeout_of(block, timeout)
-        found = self._wait(self._store.getters, self._taking(most), wait, _empty, self._undo)
-        return found  # type: ignore[no-any-return]
-
-    async def _atake(self, timeout: float | None) -> Entry:
-        wait = timeout_of(True, timeout)
-        found = await self._await(self._store.getters, self._taking(1), wait, _empty, self._undo)
-        return found[0]  # type: ignore[no-any-return]
+    def _got(self, entries: list[Entry]) -> list[T]:
+        items = [entry.item for entry in entries]
+        self._finish(entries, True)
+        return items
 
     def _finish(self, entries: list[Entry], ack: bool) -> None:
         """@raise QueueClosedError when one that is acknowledged has gone back"""
         store = self._store
         with store.lock:
-            lost = False
-            for entry in entries if ack else reversed(entries):
-                if entry not in self._held:
-                    lost = True
-                    continue
-                self._held.discard(entry)
-                if ack:
-                    store.finish()
-                else:
+            mine = [entry for entry in entries if entry.holder is self and entry in store.leases]
+            if ack:
+                store.finish(mine)
+            else:
+                for entry in reversed(mine):
                     store.requeue(entry, seen=True)
             store.serve()
-        if lost and ack:
+        if ack and len(mine) < len(entries):
             raise QueueClosedError("The lease was lost when its handle was closed: the item has gone back.")
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
@@ -296,27 +291,27 @@ class LocalQueue(Queue[T]):
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
         if check_max(max) == 0:
             return []
-        entries = self._take(max, block, timeout)
-        self._finish(entries, True)
-        return [entry.item for entry in entries]
+        return self._take(max, block, timeout, self._got)  # type: ignore[no-any-return]
 
     async def aget(self, timeout: float | None = None) -> T:
-        entry = await self._atake(timeout)
-        self._finish([entry], True)
-        return entry.item  # type: ignore[no-any-return]
+        return (await self._atake(timeout, self._got))[0]  # type: ignore[no-any-return]
 
     def _lease_of(self, entry: Entry) -> Lease[T]:
         return Lease(entry.item, entry.deliveries, 0, lambda ack: self._finish([entry], ack))
 
+    def _leases_of(self, entries: list[Entry]) -> list[Lease[T]]:
+        return [self._lease_of(entry) for entry in entries]
+
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(self._take(1, block, timeout)[0])
+        return self._take(1, block, timeout, self._leases_of)[0]  # type: ignore[no-any-return]
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(await self._atake(timeout))
+        return (await self._atake(timeout, self._leases_of))[0]  # type: ignore[no-any-return]
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
-        entries = [] if check_max(max) == 0 else self._take(max, block, timeout)
-        return LeaseBatch.of([self._lease_of(entry) for entry in entries])
+        if check_max(max) == 0:
+            return LeaseBatch.of([])
+        return self._take(max, block, timeout, lambda entries: LeaseBatch.of(self._leases_of(entries)))  # type: ignore[no-any-return]
 
     # ── questions, and the end ───────────────────────────────────────────────
 
@@ -360,7 +355,7 @@ class LocalQueue(Queue[T]):
         with store.lock:
             self._closed = True
             store.give_up(self)
-            self._finish(sorted(self._held, key=lambda entry: entry.sequence), False)
+            self._finish(sorted(self._holds(), key=lambda entry: entry.sequence), False)
             if self._produces:
                 store.producers_open -= 1
                 store.end_with_last_producer()
@@ -371,5 +366,26 @@ class LocalQueue(Queue[T]):
                 del _stores[self.descriptor.queue_id]
 
 
-def _leave(outcome: Any) -> None:
+def _leave() -> None:
     """What was put stays."""
+
+
+class _Taking:
+    """What a call takes: on lease, at least one item, and what more is there."""
+
+    __slots__ = ("entries", "_queue", "_most")
+
+    def __init__(self, queue: LocalQueue[Any], most: int) -> None:
+        self.entries: list[Entry] = []
+        self._queue = queue
+        self._most = most
+
+    def attempt(self) -> Any:
+        store, entries = self._queue._store, self.entries
+        while len(entries) < self._most and (store.size > 0 or not entries):
+            if not store.try_lease(entries, self._queue):
+                return PENDING
+        return entries
+
+    def undo(self) -> None:
+        self._queue._store.undo(self.entries, self._queue)

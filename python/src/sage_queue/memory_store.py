@@ -24,14 +24,15 @@ SILENT = 0.01
 
 
 class Entry:
-    """An item, its place in the order of puts, and how often it was delivered."""
+    """An item, its place in the order of puts, how often it was delivered, and the handle that had it last."""
 
-    __slots__ = ("item", "sequence", "deliveries")
+    __slots__ = ("item", "sequence", "deliveries", "holder")
 
     def __init__(self, item: Any, sequence: int) -> None:
         self.item = item
         self.sequence = sequence
         self.deliveries = 0
+        self.holder: object = None
 
 
 class Call:
@@ -133,11 +134,12 @@ class MemoryStore:
         self.fresh: deque[Entry] = deque()
         #: Those that came back, in the order of their puts; they go before anything fresh.
         self.requeued: list[Entry] = []
-        self.leased = 0
+        #: On lease: an entry begins and ends to be among them in one step, between whose halves no signal's handler comes.
+        self.leases: set[Entry] = set()
         self.shut = False
         self.dropped = False
         self.put_total = 0
-        self.get_total = 0
+        self._discarded = 0
         self.redelivered = 0
         self.getters: deque[Call] = deque()
         self.putters: deque[Call] = deque()
@@ -162,6 +164,14 @@ class MemoryStore:
         return len(self.fresh) + len(self.requeued)
 
     @property
+    def leased(self) -> int:
+        return len(self.leases)
+
+    @property
+    def get_total(self) -> int:
+        return self.put_total - self._discarded - self.size - self.leased
+
+    @property
     def idle(self) -> bool:
         return self.size == 0 and self.leased == 0
 
@@ -180,27 +190,42 @@ class MemoryStore:
         self._changed = True
         return True
 
-    def try_lease(self) -> Entry | None:
-        """The next item, on lease until `finish` or `requeue`. @raise QueueShutDownError when none will come"""
+    def try_lease(self, entries: list[Entry], holder: object) -> bool:
+        """Whether there was an item, which is now the last of `entries`, on lease until `finish` or `requeue`. Whatever a signal's handler
+        raises meanwhile, undo() of `entries` is right then. @raise QueueShutDownError when none will come"""
         if self.size == 0:
             if self.dropped or (self.shut and self.leased == 0):
                 raise QueueShutDownError("The queue was shut down and nothing is left in it.")
-            return None
-        entry = self.requeued.pop(0) if self.requeued else self.fresh.popleft()
+            return False
+        line = self.requeued or self.fresh
+        entry = line[0]
+        entry.holder = holder
+        entries.append(entry)
+        self.leases.add(entry)
         entry.deliveries += 1
-        self.leased += 1
-        return entry
+        del line[0]
+        return True
 
-    def finish(self) -> None:
-        self.leased -= 1
-        self.get_total += 1
+    def finish(self, entries: list[Entry]) -> None:
+        self.leases.difference_update(entries)
         self._changed = True
+
+    def undo(self, entries: list[Entry], holder: object) -> None:
+        """What a call took that brought nothing goes back as if it had not been leased, even what it had finished."""
+        for entry in reversed(entries):
+            if entry.holder is holder:
+                self.requeue(entry, seen=False)
+        entries.clear()
 
     def requeue(self, entry: Entry, *, seen: bool) -> None:
         """It comes again, ahead of every item not yet taken; as if it had not been leased, unless somebody has `seen` it."""
-        self.leased -= 1
+        entry.holder = None
+        self.leases.discard(entry)
         self._changed = True
         if self.dropped:
+            self._discarded += 1
+            return
+        if self._lies_ready(entry):
             return
         if seen:
             self.redelivered += 1
@@ -210,6 +235,10 @@ class MemoryStore:
         while at > 0 and self.requeued[at - 1].sequence > entry.sequence:
             at -= 1
         self.requeued.insert(at, entry)
+
+    def _lies_ready(self, entry: Entry) -> bool:
+        """Its lease had only begun."""
+        return bool(self.fresh) and self.fresh[0] is entry or entry in self.requeued
 
     def serve(self) -> None:
         """After each change: whoever can go on does, in order."""
@@ -263,6 +292,7 @@ class MemoryStore:
         self.shut = True
         if immediate:
             self.dropped = True
+            self._discarded += self.size
             self.fresh.clear()
             self.requeued.clear()
         putters, self.putters = self.putters, deque()

@@ -178,10 +178,7 @@ class SharedQueue(Queue[T]):
         self._put(data, codec, timeout)
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
-        found: Any = self._get(timeout if block else 0.0)
-        if type(found) is bytes:
-            return found  # type: ignore[return-value]
-        return decode(found[0], found[1])  # type: ignore[no-any-return]
+        return self._get(timeout if block else 0.0, decode)  # type: ignore[no-any-return]
 
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
         end = None if timeout_of(True, timeout) is None else time.monotonic() + cast(float, timeout)
@@ -207,16 +204,7 @@ class SharedQueue(Queue[T]):
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
         if check_max(max) == 0:
             return []
-        items = self._handle.get_some(max, timeout_of(block, timeout), decode, False)
-        while len(items) < max and self._handle.size() > 0:
-            try:
-                more = self._handle.get_some(max - len(items), 0.0, decode, True)
-            except QueueError:  # the next call says it
-                break
-            if not more:
-                break
-            items += more
-        return cast("list[T]", items)
+        return cast("list[T]", self._handle.get_many(max, timeout_of(block, timeout), decode))
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         return self._lease_of(self._handle.lease(1, timeout_of(block, timeout))[0])
@@ -230,11 +218,14 @@ class SharedQueue(Queue[T]):
         except SerializationError:
             item.finish()  # as a get that cannot decode: it is removed
             raise
+        except BaseException:  # of a signal's handler
+            item.undo()
+            raise
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
         if check_max(max) == 0:
             return LeaseBatch([], [], lambda ack: None)
-        held = self._handle.lease(min(max, _MOST), timeout_of(block, timeout))
+        held = self._handle.lease(min(max, _MOST), timeout_of(block, timeout))  # each goes back when nobody has it any more
         while len(held) < max and self._handle.size() > 0:
             try:
                 more = self._handle.lease(min(max - len(held), _MOST), 0.0)
@@ -359,9 +350,9 @@ class SharedQueue(Queue[T]):
 
     async def aget(self, timeout: float | None = None) -> T:
         item = await self._alease(timeout)
-        data, codec = item.copy(), item.codec
+        found = self._decoded(item)
         item.finish()
-        return cast(T, data if codec == RAW else decode(data, codec))
+        return found
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
         return self._lease_of(await self._alease(timeout))
