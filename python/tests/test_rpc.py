@@ -583,3 +583,45 @@ def test_what_is_sent_late_is_decided_by_the_queue(through, monkeypatch):
     with pytest.raises(QueueEmptyError):
         remote.get(timeout=0.005)
     assert owner.empty()
+
+
+def test_an_infinite_timeout_is_none(server, name):
+    with get_sage_queue(name) as owner, resolve_descriptor(server.queue(name)) as queue:
+        queue.put(1, timeout=float("inf"))
+        assert queue.put_many([2, 3], timeout=float("inf")) == 2
+        assert queue.get(timeout=float("inf")) == 1
+        assert queue.get_many(2, timeout=float("inf")) == [2, 3]
+        queue.join(timeout=float("inf"))
+        owner.unlink()
+
+
+@pytest.mark.parametrize("step", ["open_frame", "collect", "on_opened", "on_frame", "has_pending"])
+def test_an_error_that_nobody_foresaw_fails_the_call_that_waits(server, name, step):
+    with get_sage_queue(name) as owner, resolve_descriptor(server.queue(name)) as queue:
+        client, raised = queue._client, threading.Event()
+        real = getattr(client, step)
+
+        def broken(*arguments):
+            if raised.is_set():
+                return real(*arguments)
+            raised.set()
+            raise ZeroDivisionError("injected")
+
+        setattr(client, step, broken)
+        ended = []
+
+        def call():
+            try:
+                queue.put("first")
+                ended.append(None)
+            except QueueConnectionError as error:
+                ended.append(error)
+
+        thread = threading.Thread(target=call, daemon=True)
+        thread.start()
+        thread.join(20)
+        assert raised.is_set() and ended, "it waits for ever"
+        assert "injected" in str(ended[0])
+        queue.put("second", timeout=20)
+        assert owner.get_many(2)[-1] == "second"
+        owner.unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import queue as standard
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sized
@@ -107,7 +108,7 @@ def timeout_of(block: bool, timeout: float | None) -> float | None:
         return 0.0
     if timeout is not None and (timeout < 0 or timeout != timeout):
         raise ValueError("'timeout' must be a non-negative number")
-    return timeout
+    return None if timeout == math.inf else timeout
 
 
 def put_each(put: Callable[[Any, bool, float | None], None], items: Iterable[Any], timeout: float | None) -> int:

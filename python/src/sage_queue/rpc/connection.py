@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..errors import QueueConnectionError
-from .failures import Failure, describe_stream_end
+from .failures import Failure, describe_stream_end, unexpected
 from .remote import Endpoint, Remote
 from .wire import METHOD, PROTOCOL_VERSION, load
 
@@ -51,6 +51,8 @@ class _Stream:
         self.call: Any = None
         #: To be sent before anything else.
         self.first: list[Any] = []
+        #: What ended what is sent through it, other than gRPC.
+        self.failed: Exception | None = None
 
 
 class Connection:
@@ -119,6 +121,16 @@ class Connection:
     # ── the thread ───────────────────────────────────────────────────────────
 
     def _run(self) -> None:
+        while True:
+            try:
+                return self._serve()
+            except Exception as error:  # else everybody would wait for a thread that is no more
+                with self._lock:  # type: ignore[attr-defined, unused-ignore]
+                    if self._stream is not None:
+                        self._drop(self._stream)
+                    self._down(unexpected(self.where, error), False)
+
+    def _serve(self) -> None:
         backoff = _FIRST_BACKOFF
         while True:
             with self._lock:  # type: ignore[attr-defined, unused-ignore]
@@ -164,18 +176,18 @@ class Connection:
                 response_deserializer=messages.ServerFrame.FromString,
             )
             metadata = [] if token is None else [("authorization", f"Bearer {token}")]
-            stream.call = method(self._frames(stream), metadata=metadata)
+            stream.call = method(self._guarded_frames(stream), metadata=metadata)
             for frame in stream.call:
                 with self._lock:  # type: ignore[attr-defined, unused-ignore]
                     if stream is not self._stream:
                         break
                     carried = carried or stream.opened
                     self._receive(stream, frame)
-        except grpc.RpcError as error:
+        except Exception as error:  # gRPC's, or one of this package
             ended = error
         finally:
             with self._lock:  # type: ignore[attr-defined, unused-ignore]
-                self._ended(stream, ended)
+                self._ended(stream, stream.failed or ended)
             channel.close()
         return carried
 
@@ -190,6 +202,13 @@ class Connection:
             ("grpc.service_config_disable_resolution", 1),
             ("grpc.use_local_subchannel_pool", 1),
         ]
+
+    def _guarded_frames(self, stream: _Stream) -> Iterator[Any]:
+        try:
+            yield from self._frames(stream)
+        except Exception as error:  # the stream would only say that there was one
+            stream.failed = error
+            raise
 
     def _frames(self, stream: _Stream) -> Iterator[Any]:
         """In gRPC's thread: what is to be sent, whenever there is something."""

@@ -47,6 +47,13 @@ def item_too_large(length: int, limit: int) -> QueueError:
     )
 
 
+def unexpected(where: str, error: Exception) -> Failure:
+    """What nobody foresaw went wrong here: trying again would end the same way, and whoever waits must not wait for ever."""
+    found = QueueConnectionError(f"the connection to {where} met an error that it does not know: {error!r}; please report it")
+    found.__cause__ = error
+    return Failure(found, True)
+
+
 _HTTP_REASONS = {
     "413": "the request is larger than it lets through (nginx: client_max_body_size)",
     "502": "it does not reach the server behind it",
@@ -74,7 +81,8 @@ def _explain_tls(where: str, details: str) -> str | None:
 
 
 def describe_stream_end(where: str, queue_id: str, ended: Any, grpc: Any, was_understood: bool) -> Failure:
-    """What the end of a stream to `where` (host:port) means. `ended`: gRPC's error, None: the server ended it.
+    """What the end of a stream to `where` (host:port) means. `ended`: gRPC's error or
+    another that was met here, None: the server ended it.
     `was_understood`: plain text or TLS is not what is wrong."""
 
     def connection(text: str, permanent: bool = False) -> Failure:
@@ -82,6 +90,8 @@ def describe_stream_end(where: str, queue_id: str, ended: Any, grpc: Any, was_un
 
     if ended is None:
         return connection(f"the server at {where} ended the stream")
+    if not isinstance(ended, grpc.RpcError):
+        return unexpected(where, ended)
     status, details = ended.code(), " ".join((ended.details() or "").split())
     code = dict(ended.trailing_metadata() or ()).get(CODE_HEADER)
     if code is not None:
