@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -22,7 +23,7 @@ from .errors import (
     QueueTimeoutError,
 )
 from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall
-from .queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
 from .waker import LoopWaker, ThreadWaker
 
 T = TypeVar("T")
@@ -193,6 +194,12 @@ class LocalQueue(Queue[T]):
         store = self._store
         return lambda: None if store.try_put(item) else PENDING
 
+    def _checked(self, items: list[T]) -> list[T]:
+        if self._check is not None:
+            for item in items:
+                self._check(item)
+        return items
+
     def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
         self._wait(self._store.putters, self._putting(item), timeout_of(block, timeout), _full, _leave)
 
@@ -204,18 +211,17 @@ class LocalQueue(Queue[T]):
         left = timeout_of(True, timeout)
         end = None if left is None else time.monotonic() + left
         store = self._open_store()
-        source = iter(items)
+        source = Pieces(items, self._checked, sys.maxsize)
         waker = ThreadWaker()
         call = PutManyCall(self, store.try_put, waker)
         try:
             with store.lock:
                 # One that does not wait stands behind nobody.
                 store.putters.insert(0 if left == 0 else len(store.putters), call)
-            more = True
-            while more:
+            while source.more:
                 with store.lock:
                     store.begin_reading(call)
-                piece, more, failure = read_piece(source, items, self._check)
+                piece = source.read()
                 with store.lock:
                     call.feed(piece)
                     store.serve()
@@ -227,8 +233,8 @@ class LocalQueue(Queue[T]):
                         raise _full()
                 if call.error is not None:
                     raise call.error
-                if failure is not None:
-                    raise failure
+            if source.failure is not None:
+                raise source.failure
         except QueueError as error:
             error.accepted = call.accepted
             raise

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import queue as standard
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from itertools import islice
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from .descriptor import QueueDescriptor
@@ -126,26 +127,43 @@ def put_each(put: Callable[[Any, bool, float | None], None], items: Iterable[Any
     return accepted
 
 
-#: Of a source whose length nobody knows so many items are read at a time.
-_PIECE = 64
+class Pieces:
+    """The source of a put_many, read no further ahead than it must: a piece of a sequence, whose items are there, and one item of anything
+    else, whose next one may come late, or only once this one was put. `convert` makes of items what is put, or raises."""
 
+    def __init__(self, items: Iterable[Any], convert: Callable[[list[Any]], list[Any]], most: int) -> None:
+        self._source = iter(items)
+        self._convert = convert
+        self._most = most if isinstance(items, (list, tuple, range)) else 1
+        #: There may be items after those that were read.
+        self.more = True
+        #: What ended it: to be raised once those read before it are put.
+        self.failure: Exception | None = None
 
-def read_piece(
-    source: Iterator[Any], items: Iterable[Any], check: Callable[[Any], Any] | None
-) -> tuple[list[Any], bool, Exception | None]:
-    """The next items of `source`, each as `check` returns it where that is not None; whether there may be more; and what ended it."""
-    most = max(_PIECE, len(items)) if isinstance(items, Sized) else _PIECE
-    piece: list[Any] = []
-    try:
-        while len(piece) < most:
-            item = next(source)
-            found = None if check is None else check(item)
-            piece.append(item if found is None else found)
-    except StopIteration:
-        return piece, False, None
-    except Exception as error:
-        return piece, False, error
-    return piece, True, None
+    def read(self) -> list[Any]:
+        found: list[Any] = []
+        try:
+            found.extend(islice(self._source, self._most))
+            self.more = len(found) == self._most
+        except Exception as error:
+            self._end(error)
+        try:
+            return self._convert(found)
+        except Exception:
+            return self._convertible(found)
+
+    def _convertible(self, found: list[Any]) -> list[Any]:
+        piece: list[Any] = []
+        for item in found:
+            try:
+                piece += self._convert([item])
+            except Exception as error:
+                self._end(error)
+                break
+        return piece
+
+    def _end(self, failure: Exception) -> None:
+        self.more, self.failure = False, failure
 
 
 def check_max(most: int) -> int:

@@ -6,7 +6,6 @@ Past 400 lines: one class with every method of the protocol, as a program finds 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import re
 import threading
@@ -31,7 +30,7 @@ from .errors import (
     SerializationError,
 )
 from .msgpack_codec import encode as encode_msgpack
-from .queue import Lease, LeaseBatch, Queue, check_max, timeout_of
+from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
 
 T = TypeVar("T")
 
@@ -183,20 +182,21 @@ class SharedQueue(Queue[T]):
     def put_many(self, items: Iterable[T], timeout: float | None = None) -> int:
         end = None if timeout_of(True, timeout) is None else time.monotonic() + cast(float, timeout)
         accepted = 0
-        source = iter(items)
         encode, bare = self._encode, self._auto
+        # Bytes that are raw in any case go as they are.
+        source = Pieces(items, lambda some: [one if bare and type(one) is bytes else encode(one) for one in some], _MOST)
         try:
-            while True:
-                # Bytes that are raw in any case go as they are.
-                batch: list[Any] = [item if bare and type(item) is bytes else encode(item) for item in itertools.islice(source, _MOST)]
-                if not batch:
-                    return accepted
+            while source.more:
+                batch = source.read()
                 done = 0
                 while done < len(batch):
                     left = None if end is None else max(0.0, end - time.monotonic())
                     went = self._handle.put_some(batch, done, left)
                     done += went
                     accepted += went
+            if source.failure is not None:
+                raise source.failure
+            return accepted
         except QueueError as error:
             error.accepted = accepted
             raise

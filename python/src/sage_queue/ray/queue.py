@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from ..errors import (
     QueueTimeoutError,
 )
 from ..memory_store import CLOSED
-from ..queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
 from .cluster import ANSWER_WITHIN, Steps, arun, explained, find_actor, is_dead, load, run, submit, unanswered
 from .foreign import ForeignActor
 from .owner import NUMBER, Owner
@@ -164,19 +165,18 @@ class RayQueue(Queue[T]):
             nonlocal total
             total += count
 
-        source = iter(items)
+        source = Pieces(items, list, sys.maxsize)
         wait = timeout_of(True, timeout)
         end = None if wait is None else time.monotonic() + wait
         try:
             with self._puts.turn(wait) as left:
                 self._left(left)
-                more = True
-                while more:
-                    piece, more, failure = read_piece(source, items, None)
+                while source.more:
+                    piece = source.read()
                     rest = None if end is None else max(0.0, end - time.monotonic())
                     self._run("put_many", self._put_steps(piece, rest, accepted), unknown=True)
-                    if failure is not None:
-                        raise failure
+                if source.failure is not None:
+                    raise source.failure
         except QueueError as error:
             error.accepted = total
             raise

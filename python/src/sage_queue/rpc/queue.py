@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar, cast
@@ -10,7 +11,7 @@ from typing import Any, TypeVar, cast
 from ..codec import decode, encoder
 from ..descriptor import QueueDescriptor
 from ..errors import InvalidDescriptorError, QueueError, SerializationError
-from ..queue import Lease, LeaseBatch, Queue, check_max, read_piece, timeout_of
+from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
 from ..schema import UnknownSchema, codec_of_schema
 from ..waker import LoopWaker, ThreadWaker, Waker
 from .client import RpcClient
@@ -113,28 +114,26 @@ class RpcQueue(Queue[T]):
         left = timeout_of(True, timeout)
         client = self._client
         client.check_open()
-        source = iter(items)
+        source = Pieces(items, lambda some: [self._encode(item) for item in some], sys.maxsize)
         waker = ThreadWaker()
         call = client.puts.call_of_many(left, waker)
-        failure: Exception | None = None
         try:
             with client.lock:
                 client.check_open()
                 call.start()
-            more = True
-            while more and not call.done and call.failing is None:
+            while source.more and not call.done and call.failing is None:
                 with client.lock:
                     call.begin_reading()
-                piece, more, failure = read_piece(source, items, self._encode)
+                piece = source.read()
                 with client.lock:
-                    client.puts.feed(call, piece, more)
-                while more and not call.drained:
+                    client.puts.feed(call, piece, source.more)
+                while source.more and not call.drained:
                     waker.wait(client.left(call))
             with client.lock:
                 client.puts.feed(call, [], False)
             client.wait(call, started=True)
-            if failure is not None:
-                raise failure
+            if source.failure is not None:
+                raise source.failure
         except QueueError as error:
             error.accepted = call.applied
             raise
