@@ -6,6 +6,8 @@ import json
 import math
 import os
 from array import array
+from collections import OrderedDict
+from types import MappingProxyType
 
 import numpy
 import pytest
@@ -129,6 +131,55 @@ def test_what_cannot_be_sent_is_refused(name, value):
         assert refused.value.code == "ERR_ITEM_SERIALIZATION" and queue.qsize() == 0
         queue.put("still works")
         assert queue.get() == "still works"
+
+
+BYTES_KEY, TWICE = {b"k": 1}, {1: "a", "1": "b"}
+
+
+@pytest.mark.parametrize("codec", ["auto", "msgpack", "json"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        BYTES_KEY,
+        TWICE,
+        {(1, 2): 3},
+        {frozenset([1]): 2},
+        {datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc): 1},
+        {True: 1, "true": 2},
+        {None: 1, "null": 2},
+        {1.5: 1, "1.5": 2},
+        {2.0: 1, "2": 2},
+        [{"a": ({"b": BYTES_KEY},)}],
+        OrderedDict(a=[TWICE]),
+    ],
+)
+def test_keys_that_are_no_texts_to_other_languages_are_refused(name, codec, value):
+    with get_sage_queue(name, codec=codec) as queue:
+        with pytest.raises(SerializationError, match="JsMap"):
+            queue.put(value)
+        assert queue.qsize() == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        values.JsMap([(b"k", 1), ((1, 2), 3)]),
+        {numpy.int64(5): 1, "5.5": 2},
+        {"\ud800": 1, "\udfff": 2},
+        {2: 1, 1.5: 2, None: 3, True: 4, "s": 5},
+        {2**70: 1},
+    ],
+)
+def test_other_keys_go(value):
+    encode_auto(value)
+
+
+@pytest.mark.parametrize("hidden", [values.JsSet, lambda inside: values.JsMap([(1, inside[0])]), MappingProxyType, ValueError])
+def test_keys_inside_other_values_are_checked(hidden):
+    inside = {"a": BYTES_KEY} if hidden is MappingProxyType else [BYTES_KEY]
+    value = hidden(inside) if hidden is not ValueError else values.JsError("E", "m", None, {"own": BYTES_KEY})
+    with pytest.raises(SerializationError, match="JsMap"):
+        encode_auto([value])
 
 
 def test_a_value_that_contains_itself_is_refused():

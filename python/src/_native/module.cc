@@ -68,6 +68,7 @@ PyObject* segment_name(PyObject* module, PyObject* arguments) {
 
 PyMethodDef functions[] = {
     {"open", open_handle, METH_VARARGS, nullptr},
+    {"text_keys", text_keys, METH_O, nullptr},
     {"segment_name", segment_name, METH_VARARGS, nullptr},
     {nullptr, nullptr, 0, nullptr},
 };

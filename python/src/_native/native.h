@@ -63,8 +63,9 @@ PyObject* make_item(State* state, Handle* handle, const sq_item& item, bool clai
 inline sq_queue* queue_of(PyObject* self) { return reinterpret_cast<Handle*>(self)->queue; }
 inline PyObject* raise_from(PyObject* self, sq_status status) { return raise(state_of(Py_TYPE(self)), status); }
 
-/// A function of the module.
+// Functions of the module.
 PyObject* open_handle(PyObject* module, PyObject* arguments);
+PyObject* text_keys(PyObject* module, PyObject* value);
 // Methods of a handle (gets.cc).
 PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t count);
 PyObject* get_many(PyObject* self, PyObject* const* arguments, Py_ssize_t count);

@@ -4,6 +4,7 @@ from typing import Any
 LAYOUT_VERSION: int
 DIRECTORY: str
 
+def text_keys(value: Any, /) -> bool: ...
 def segment_name(kind: int, name: str, namespace: str | None, flags: int, owner_uid: int, /) -> str: ...
 def open(
     kind: int,

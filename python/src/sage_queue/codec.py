@@ -13,6 +13,7 @@ import msgpack
 from . import msgpack_codec
 from .codec_ids import JSON, MSGPACK, RAW, SCHEMA, V8, plain_readers
 from .errors import QueueError, SerializationError, describe
+from .keys import check_keys
 
 #: What bytes that are no item raise. Not whatever is raised meanwhile: a handler of signals may raise anything, anywhere.
 _WRONG_BYTES = (
@@ -49,6 +50,7 @@ def _encode_msgpack(value: Any) -> tuple[bytes, int]:
 
 
 def _encode_json(value: Any) -> tuple[bytes, int]:
+    check_keys(value)
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode(), JSON
     except (TypeError, ValueError, RecursionError) as error:

@@ -11,8 +11,10 @@ from typing import Any
 
 import msgpack
 
+from ._native import text_keys
 from .descriptor import QueueDescriptor
 from .errors import SerializationError, describe
+from .keys import check_each, check_keys
 from .values import ArrayBuffer, BigInt, ClampedArray, DataView, JsDate, JsError, JsMap, JsSet, Undefined
 
 MAX_DEPTH = 1000
@@ -48,6 +50,8 @@ def _pack(value: Any) -> bytes:
 def encode(value: Any) -> bytes:
     """@raise SerializationError"""
     try:
+        if not text_keys(value):
+            check_each(value)
         return _pack(value)
     except UnicodeEncodeError:
         # A text with lone surrogates somewhere, which UTF-8 cannot hold.
@@ -110,11 +114,14 @@ def _default(value: Any) -> Any:
     if isinstance(value, list):
         return list(value)
     if isinstance(value, Mapping):
-        return dict(value)
+        entries = dict(value)
+        check_keys(entries)
+        return entries
     return _from_buffer(value)
 
 
 def _nested(value: Any) -> bytes:
+    check_keys(value)
     return _pack(value)
 
 
