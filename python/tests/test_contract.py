@@ -8,6 +8,7 @@ import time
 import pytest
 
 from sage_queue import (
+    InvalidDescriptorError,
     ConfigMismatchError,
     LeaseBatch,
     QueueClosedError,
@@ -162,6 +163,18 @@ def test_the_last_producer_ends_the_queue(open_queue):
     assert list(reader) == [1, 2]
     with pytest.raises(QueueShutDownError):
         resolve_descriptor(reader.descriptor, producer=True)
+
+
+@pytest.mark.parametrize("producer", [0, -1, 1.5, "2", 2**32, 2**32 + 1, [1]])
+def test_a_number_of_producers_that_is_none_is_refused(open_queue, producer):
+    queue = open_queue()
+    with pytest.raises(InvalidDescriptorError):
+        resolve_descriptor(queue.descriptor, producer=producer)
+    if hasattr(queue, "_handle"):
+        with pytest.raises((ValueError, TypeError, OverflowError)):
+            queue._handle.produce(producer)
+    queue.put(1)
+    assert queue.get() == 1
 
 
 def test_a_closed_handle(open_queue):

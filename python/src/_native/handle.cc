@@ -197,6 +197,7 @@ PyObject* shutdown(PyObject* self, PyObject* immediate) {
 PyObject* produce(PyObject* self, PyObject* expected) {
   const unsigned long number = PyLong_AsUnsignedLong(expected);
   if (PyErr_Occurred() != nullptr) return nullptr;
+  if (number == 0 || number > UINT32_MAX) return raise_from(self, SQ_INVALID);
   return none_or(self, sq_produce(queue_of(self), static_cast<uint32_t>(number)));
 }
 

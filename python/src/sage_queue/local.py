@@ -23,7 +23,7 @@ from .errors import (
     QueueTimeoutError,
 )
 from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall
-from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
+from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 from .waker import LoopWaker, ThreadWaker
 
 T = TypeVar("T")
@@ -68,9 +68,10 @@ class LocalQueue(Queue[T]):
             from .schema import codec_of_schema
 
             self._check = codec_of_schema(schema).check
+        expected = expected_producers(producer)
         self._store = self._attach(create)
-        if producer is not False:
-            self._produce(1 if producer is True else int(producer))
+        if expected is not None:
+            self._produce(expected)
 
     def _attach(self, create: str) -> MemoryStore:
         queue_id = self.descriptor.queue_id

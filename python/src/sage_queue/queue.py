@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from .descriptor import QueueDescriptor
-from .errors import QueueError, QueueShutDownError
+from .errors import InvalidDescriptorError, QueueError, QueueShutDownError, describe
 
 T = TypeVar("T")
 
@@ -164,6 +164,17 @@ class Pieces:
 
     def _end(self, failure: Exception) -> None:
         self.more, self.failure = False, failure
+
+
+def expected_producers(producer: object) -> int | None:
+    """How many producers the queue has to see before it may end; None: the handle is no producer's. @raise InvalidDescriptorError"""
+    if producer is None or producer is False:
+        return None
+    if isinstance(producer, int) and 1 <= producer < 2**32:
+        return int(producer)
+    raise InvalidDescriptorError(
+        f"producer must be true, false or a whole number of producers from 1 to 4294967295, found {describe(producer)}."
+    )
 
 
 def check_max(most: int) -> int:

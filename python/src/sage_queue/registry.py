@@ -11,7 +11,7 @@ from .adapter import AdaptedQueue
 from .descriptor import QueueDescriptor
 from .errors import InvalidDescriptorError, UnknownQueueTypeError, describe
 from .local import LocalQueue
-from .queue import Queue, QueueLike
+from .queue import Queue, QueueLike, expected_producers
 from .shared import SharedQueue
 
 Implementation = Callable[[QueueDescriptor], QueueLike]
@@ -85,7 +85,7 @@ def resolve_descriptor(
         raise ValueError(f"create is 'if-missing', 'never' or 'exclusive', found {create!r}")
     implementation = _registered.get(wanted.queue_type)
     if implementation is not None:
-        if producer is not False:
+        if expected_producers(producer) is not None:
             raise InvalidDescriptorError(f"a queue of type {wanted.queue_type} has no producers")
         return _whole(implementation(wanted), wanted)
     here = _HERE.get(wanted.queue_type)

@@ -30,7 +30,7 @@ from .errors import (
     SerializationError,
 )
 from .msgpack_codec import encode as encode_msgpack
-from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
+from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 
 T = TypeVar("T")
 
@@ -94,6 +94,7 @@ class SharedQueue(Queue[T]):
     ) -> None:
         if create not in _CREATE:
             raise ValueError(f"create is 'if-missing', 'never' or 'exclusive', found {create!r}")
+        expected = expected_producers(producer)
         self.descriptor = descriptor
         self._type = descriptor.queue_type  # of `auto`, what it became
         self._closed = False
@@ -103,8 +104,8 @@ class SharedQueue(Queue[T]):
         self._encode: Encode
         try:
             self._attach(descriptor)
-            if producer is not False:
-                self._handle.produce(1 if producer is True else int(producer))
+            if expected is not None:
+                self._handle.produce(expected)
         except BaseException:
             self._handle.close()
             raise

@@ -22,7 +22,7 @@ from ..errors import (
     QueueTimeoutError,
 )
 from ..memory_store import CLOSED
-from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
+from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 from .cluster import ANSWER_WITHIN, Steps, arun, explained, find_actor, is_dead, load, run, submit, unanswered
 from .foreign import ForeignActor
 from .owner import NUMBER, Owner
@@ -48,7 +48,7 @@ def resolve_ray(
     descriptor: QueueDescriptor, *, create: str, producer: bool | int, credentials: Mapping[str, Any] | None
 ) -> Queue[Any]:
     """A `RayQueue`; on an actor of somebody else's, what that can do."""
-    if producer is not False:
+    if expected_producers(producer) is not None:
         raise InvalidDescriptorError(
             f"producer is for handles of type local, shm and sage_queue; found it with '{descriptor.queue_type}', where nobody can "
             "prove that a producer has gone."

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from ..codec import decode, encoder
 from ..descriptor import QueueDescriptor
 from ..errors import InvalidDescriptorError, QueueError, SerializationError
-from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, timeout_of
+from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 from ..schema import UnknownSchema, codec_of_schema
 from ..waker import LoopWaker, ThreadWaker, Waker
 from .client import RpcClient
@@ -70,7 +70,7 @@ class RpcQueue(Queue[T]):
         producer: bool | int = False,
         credentials: Mapping[str, Any] | None = None,
     ) -> None:
-        if producer is not False:
+        if expected_producers(producer) is not None:
             raise InvalidDescriptorError(
                 "producer is for handles of type local, shm and sage_queue; found it with 'rpc', where nobody can prove that a producer has gone."
             )
