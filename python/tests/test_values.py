@@ -69,6 +69,7 @@ class Colour(enum.IntEnum):
     [
         (b"bytes", b"bytes"),
         (bytearray(b"array"), b"array"),
+        (memoryview(b"a-b-c")[::2], b"abc"),
         ((1, (2, 3)), [1, [2, 3]]),
         ({1, 2}, {1, 2}),
         (frozenset("a"), {"a"}),
@@ -121,6 +122,7 @@ def nested(levels):
         datetime.datetime(2026, 1, 1),
         numpy.zeros((2, 2)),
         1j,
+        [memoryview(b"a-b")[::2]],
         nested(1100),
     ],
 )

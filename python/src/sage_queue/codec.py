@@ -34,14 +34,19 @@ def _is_bytes(value: Any) -> bool:
     return isinstance(value, (bytes, bytearray, memoryview)) and type(value).__module__ == "builtins"
 
 
+def _raw(value: Any) -> tuple[Any, int]:
+    """A view whose bytes do not lie side by side as a copy."""
+    return (value if type(value) is not memoryview or value.c_contiguous else bytes(value)), RAW
+
+
 def encode_auto(value: Any) -> tuple[Any, int]:
     """bytes, bytearray and memoryview as they are, all else as MessagePack."""
-    return (value, RAW) if _is_bytes(value) else (msgpack_codec.encode(value), MSGPACK)
+    return _raw(value) if _is_bytes(value) else (msgpack_codec.encode(value), MSGPACK)
 
 
 def _encode_raw(value: Any) -> tuple[Any, int]:
     if _is_bytes(value):
-        return value, RAW
+        return _raw(value)
     raise SerializationError(f"The codec 'raw' takes bytes, found {describe(value)}. Use 'auto' for other items.")
 
 

@@ -31,7 +31,7 @@ _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
 
 #: What a value that cannot be sent raises; not whatever a handler of signals may raise meanwhile.
-_CANNOT = (TypeError, ValueError, OverflowError, RecursionError, LookupError, AttributeError, SerializationError)
+_CANNOT = (TypeError, ValueError, BufferError, OverflowError, RecursionError, LookupError, AttributeError, SerializationError)
 
 #: Those that nobody is using: one is not for two threads, nor for use within its own default().
 _packers: list[msgpack.Packer] = []
