@@ -8,8 +8,8 @@ import time
 import pytest
 
 from sage_queue import (
-    InvalidDescriptorError,
     ConfigMismatchError,
+    InvalidDescriptorError,
     LeaseBatch,
     QueueClosedError,
     QueueEmptyError,

@@ -52,7 +52,7 @@ test('a second close of a producer does not count, a handle that is no producer 
   await reader.close();
 });
 
-test.each([{ producer: { expect: 0 } }, { producer: { expect: 1.5 } }, { producer: 'yes' }])(
+test.each([{ producer: { expect: 0 } }, { producer: { expect: 1.5 } }, { producer: { expect: 2 ** 32 } }, { producer: 'yes' }])(
   '%j is refused',
   (options) => {
     expect(() => resolveDescriptor(QueueDescriptor.createLocalQueue(freshId()), options as ResolveOptions)).toThrow(

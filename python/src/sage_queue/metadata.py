@@ -18,7 +18,9 @@ def freeze(value: Any, path: str = "metadata", depth: int = 0) -> Any:
     if value is None or isinstance(value, (bool, str)):
         return value
     if isinstance(value, int):
-        return value
+        if abs(value) <= _MAX_SAFE:
+            return value
+        raise InvalidDescriptorError(f"{path} must be an integer that every language holds (up to 2^53 - 1), found {describe(value)}.")
     if isinstance(value, float) and math.isfinite(value):
         return int(value) if value.is_integer() and abs(value) <= _MAX_SAFE else value
     if depth >= MAX_DEPTH:
@@ -54,7 +56,7 @@ def _integer(first: int, last: int) -> Check:
 def _is_tls(value: Any) -> bool:
     if value in ("off", "system"):
         return True
-    return isinstance(value, Mapping) and set(value) == {"ca"} and "PRIVATE KEY-----" not in str(value["ca"])
+    return isinstance(value, Mapping) and set(value) == {"ca"} and _text[1](value["ca"]) and "PRIVATE KEY-----" not in value["ca"]
 
 
 def _is_endpoint(value: Any) -> bool:
