@@ -9,7 +9,10 @@ import { fileURLToPath } from 'node:url';
 import { getSageQueue } from 'sage-queue';
 
 const [role, ...rest] = process.argv.slice(2);
-if (role === 'map') await map(...rest);
+if (role === undefined) {
+  console.error('usage: node mappers-reducer.mjs FILE…');
+  process.exitCode = 2;
+} else if (role === 'map') await map(...rest);
 else await reduce([role, ...rest], `words-${process.pid}`);
 
 async function map(name, file) {

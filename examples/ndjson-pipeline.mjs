@@ -11,7 +11,10 @@ import { getSageQueue } from 'sage-queue';
 
 const LINES = 500;
 const [first, second] = process.argv.slice(2);
-if (first === 'worker') await work(second);
+if (first === undefined) {
+  console.error('usage: node ndjson-pipeline.mjs FILE [WORKERS]');
+  process.exitCode = 2;
+} else if (first === 'worker') await work(second);
 else await stream(first, Number(second ?? 2), `ndjson-${process.pid}`);
 
 async function* batches(file) {
@@ -44,20 +47,28 @@ async function stream(file, workers, name) {
   // At most eight batches are under way: putMany reads on only as there is room.
   const lines = getSageQueue(name, { maxsize: 8 });
   const counts = getSageQueue(`${name}.counts`);
-  const ended = Array.from({ length: workers }, () =>
-    once(fork(fileURLToPath(import.meta.url), ['worker', name]), 'exit'),
-  );
-  const sent = await lines.putMany(batches(file));
-  await lines.shutdown();
-  for (const [code] of await Promise.all(ended)) if (code !== 0) throw new Error(`A worker ended with ${code}.`);
+  const forked = Array.from({ length: workers }, () => fork(fileURLToPath(import.meta.url), ['worker', name]));
+  const ended = forked.map((worker) => once(worker, 'exit'));
+  try {
+    const sent = await lines.putMany(batches(file));
+    await lines.shutdown();
+    for (const [code] of await Promise.all(ended)) if (code !== 0) throw new Error(`A worker ended with ${code}.`);
+    report(sent, await counts.getMany(workers));
+  } finally {
+    for (const worker of forked) worker.kill(); // those of a file that cannot be read wait for more of it
+    await Promise.all(ended);
+    await Promise.all([lines, counts].map((queue) => queue.shutdown({ immediate: true })));
+    await Promise.all([lines.close(), counts.close()]);
+  }
+}
 
+function report(sent, parts) {
   let records = 0;
   const byKind = {};
-  for (const part of await counts.getMany(workers)) {
+  for (const part of parts) {
     records += part.records;
     for (const [kind, count] of Object.entries(part.byKind)) byKind[kind] = (byKind[kind] ?? 0) + count;
   }
   console.log(`${records} records in ${sent} batches`);
   for (const kind of Object.keys(byKind).sort()) console.log(`${kind} ${byKind[kind]}`);
-  await Promise.all([lines.close(), counts.close()]);
 }

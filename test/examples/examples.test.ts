@@ -1,5 +1,5 @@
 /** Every program of examples/ runs as it stands, and prints what its guide says. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -37,6 +37,14 @@ example('ndjson-pipeline', async () => {
     'b 3334',
     'c 3333',
   ]);
+});
+
+test.each(['ndjson-pipeline', 'mappers-reducer'])('%s ends where there is no file, and its workers with it', (name) => {
+  const start = (...args: string[]): ReturnType<typeof spawnSync> =>
+    // Workers that stayed would hold the pipe open.
+    spawnSync(process.execPath, [join(EXAMPLES, `${name}.mjs`), ...args], { encoding: 'utf8', timeout: 20_000 });
+  expect(start()).toMatchObject({ status: 2, stderr: expect.stringContaining(`usage: node ${name}.mjs FILE`) });
+  expect(start(join(directory, 'nowhere'))).toMatchObject({ status: 1, stderr: expect.stringContaining('ENOENT') });
 });
 
 example('mappers-reducer', async () => {
