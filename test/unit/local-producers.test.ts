@@ -52,14 +52,16 @@ test('a second close of a producer does not count, a handle that is no producer 
   await reader.close();
 });
 
-test.each([{ producer: { expect: 0 } }, { producer: { expect: 1.5 } }, { producer: { expect: 2 ** 32 } }, { producer: 'yes' }])(
-  '%j is refused',
-  (options) => {
-    expect(() => resolveDescriptor(QueueDescriptor.createLocalQueue(freshId()), options as ResolveOptions)).toThrow(
-      expect.objectContaining({ code: 'ERR_DESCRIPTOR_INVALID' }) as Error,
-    );
-  },
-);
+test.each([
+  { producer: { expect: 0 } },
+  { producer: { expect: 1.5 } },
+  { producer: { expect: 2 ** 32 } },
+  { producer: 'yes' },
+])('%j is refused', (options) => {
+  expect(() => resolveDescriptor(QueueDescriptor.createLocalQueue(freshId()), options as ResolveOptions)).toThrow(
+    expect.objectContaining({ code: 'ERR_DESCRIPTOR_INVALID' }) as Error,
+  );
+});
 
 test('where nobody can prove that a producer has gone, the role is refused', () => {
   const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', 1, 'jobs');
