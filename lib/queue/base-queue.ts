@@ -2,6 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
+import { innerOptions, readOwnWait } from './adapter/own-wait';
 import { Listeners, onHandleEnd, onLeasesLost } from './handle-end';
 import type { HandleEnded } from './handle-end';
 import { interruptible } from './interruptible-source';
@@ -96,7 +97,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
         for (const item of items) await putOne(item);
       } else {
         // A closed handle says so before the source does anything.
-        const source = interruptible(items, this, { signal: wait.signal, deadline }, () => this.empty());
+        const source = interruptible(
+          items,
+          this,
+          { signal: wait.signal, deadline, isReferenced: this.isReferenced },
+          () => this.empty(),
+        );
         for await (const item of source) await putOne(item);
       }
     } catch (error) {
@@ -106,12 +112,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async getMany(max: number, options?: WaitOptions): Promise<T[]> {
-    readAnyWait(options);
+    const own = readOwnWait(options);
     if (readMax(max) === 0) return [];
     this[throwOwedError]();
     const items = [await this.get(options)];
     try {
-      while (items.length < max) items.push(await this.get({ ...options, block: false }));
+      while (items.length < max) items.push(await this.get(innerOptions(own, 0)));
     } catch (error) {
       // Empty is how a batch ends. Any other error is for the next call: what is taken must not be lost to it.
       if (!isPersistent(error)) this.throwNext(error);
@@ -207,11 +213,11 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
-    readAnyWait(options);
+    const own = readOwnWait(options);
     if (readMax(max, 'leaseMany') === 0) return batchOf<T>([]);
     const leases = [await this.lease(options)];
     try {
-      while (leases.length < max) leases.push(await this.lease({ ...options, block: false }));
+      while (leases.length < max) leases.push(await this.lease(innerOptions(own, 0)));
     } catch (error) {
       // As in getMany.
       if (!isPersistent(error)) this.throwNext(error);
@@ -237,14 +243,17 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     this.tellEnd(new QueueClosedError());
   }
 
+  /** Whether calls that wait keep the process alive. */
+  protected isReferenced = true;
+
   ref(): this {
-    this.setReferenced(true);
+    this.setReferenced((this.isReferenced = true));
     return this;
   }
 
   /** Waiting calls do not keep the process alive. */
   unref(): this {
-    this.setReferenced(false);
+    this.setReferenced((this.isReferenced = false));
     return this;
   }
 
@@ -292,7 +301,11 @@ function anotherOf(error: QueueError): QueueError {
  */
 export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
   try {
-    const isTaken = error instanceof QueueError && error.accepted !== undefined && error.accepted !== accepted;
+    const isTaken =
+      error instanceof QueueError &&
+      error.accepted !== undefined &&
+      error.accepted !== accepted &&
+      error !== wait?.signal?.reason;
     const value = { value: accepted, enumerable: true, configurable: true, writable: true };
     return Object.defineProperty(isTaken ? anotherOf(error) : error, 'accepted', value);
   } catch {

@@ -14,6 +14,8 @@ export interface SourceEnd {
   readonly signal: AbortSignal | undefined;
   /** From then on a source that is silent is not waited for. */
   readonly deadline: number;
+  /** Whether the wait for that keeps the process alive. */
+  readonly isReferenced: boolean;
 }
 
 /** Ends the waits for one source, of which there is one at a time. */
@@ -30,10 +32,10 @@ class Interruption {
     handle: EndingHandle,
     private readonly end: SourceEnd,
   ) {
-    const { signal, deadline } = end;
+    const { signal, deadline, isReferenced } = end;
     this.unwatch = handle[onHandleEnd]((error) => this.interrupt(error));
     this.ignoreAbort = onAbort(signal, () => this.interrupt(signal?.reason));
-    this.alarm = new Alarm(deadline, () => this.endSilence());
+    this.alarm = new Alarm(deadline, () => this.endSilence(), isReferenced);
   }
 
   private endSilence(): void {
@@ -76,12 +78,12 @@ class Interruption {
 
 /**
  * The items of `source`, until the signal fires, the handle is closed or shut down through itself, or the time is over: then throws the
- * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only
- * then. What its next() brings after that is lost; its return() is called, and waited for only where the source is not silent. The source is asked for nothing before `ready` has come; the handle is
- * watched from this call on, so that it has to be iterated.
+ * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only then.
+ * What its next() brings after that is lost; its return() is called, and waited for only where the source is not silent. The source is
+ * asked for nothing before `ready` has come; the handle is watched from this call on, so that it has to be iterated.
  *
  * @example
- * for await (const item of interruptible(items, this, { signal, deadline }, () => this.empty())) await this.put(item);
+ * for await (const item of interruptible(items, this, { signal, deadline, isReferenced }, () => this.empty())) await this.put(item);
  */
 export function interruptible<T>(
   source: AsyncIterable<T>,

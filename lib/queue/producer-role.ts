@@ -4,6 +4,9 @@ import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
 import type { ResolveOptions } from './types';
 
+/** How a producer's handle ended: readers take only what those brought that were closed for whole. */
+export type ProducerEnd = 'closed' | 'lost';
+
 /** What a segment has room for. */
 const MOST = 2 ** 32 - 1;
 

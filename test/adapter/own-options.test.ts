@@ -1,6 +1,6 @@
 /** A queue of the user's own gets what the caller said beside how long it waits, in every question that a call becomes. */
 import { BaseQueue, QueueDescriptor, QueueEmptyError, QueueFullError } from '../../lib/index';
-import type { QueueLike, WaitOptions } from '../../lib/index';
+import type { Queue, QueueLike, WaitOptions } from '../../lib/index';
 import { wrapQueue } from '../../lib/queue/adapter/wrap-queue';
 import { turn } from '../../lib/testing/harness';
 
@@ -118,3 +118,35 @@ test('what derives from BaseQueue hears them too', async () => {
   await queue.leaseMany(2, own({ timeoutMs: 10 }));
   expect(heard).toEqual(Array(8).fill(5));
 });
+
+test.each<[string, (queue: Queue<number>, options?: WaitOptions) => Promise<readonly unknown[]>]>([
+  ['getMany', (queue, options) => queue.getMany(5, options)],
+  ['leaseMany', async (queue, options) => (await queue.leaseMany(5, options)).items],
+])(
+  'what calls off a %s of what derives from BaseQueue, which has items by then, is no error of the next one',
+  async (_call, take) => {
+    const ending = new AbortController();
+    const items = [1, 2, 3];
+    class Heeding extends BaseQueue<number> {
+      override async put(): Promise<void> {}
+      override async get(options?: WaitOptions): Promise<number> {
+        await turn();
+        options?.signal?.throwIfAborted();
+        const item = items.shift();
+        if (item === undefined) throw new QueueEmptyError();
+        if (item === 1) ending.abort(new Error('called off'));
+        return item;
+      }
+      override async empty(): Promise<boolean> {
+        return items.length === 0;
+      }
+      override async qsize(): Promise<number> {
+        return items.length;
+      }
+    }
+    const queue = new Heeding(descriptor);
+    expect(await take(queue, { signal: ending.signal })).toEqual([1, 2, 3]);
+    items.push(4);
+    expect(await take(queue)).toEqual([4]);
+  },
+);

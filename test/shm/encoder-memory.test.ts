@@ -1,4 +1,6 @@
 /** Objects go out of the memory that they were encoded into, which the addon knows, and which changes: it grows, and is another one within an encoding. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import type { NativeQueue } from '../../lib';
 import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE } from '../../lib/transports/shm/addon';
 import type { NativeEntry } from '../../lib/transports/shm/addon';
@@ -66,4 +68,23 @@ test.each([
   expect(queue.qsizeSync()).toBe(0);
   expect(put(8, 1)).toBeUndefined();
   expect(queue.getSync()).toEqual(Buffer.from('9'));
+});
+
+test('memory for one large object is kept for none', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const heldBytes = async (): Promise<number> => {
+    await new Promise(setImmediate);
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const before = await heldBytes();
+  for (const queue of queues) {
+    queue.putSync(object(12 * KIB * KIB));
+    queue.getSync();
+  }
+  // The encoder itself lets go of it with its next item.
+  queues[0]!.putSync(object(1));
+  queues[0]!.getSync();
+  expect((await heldBytes()) - before).toBeLessThan(12 * KIB * KIB);
 });

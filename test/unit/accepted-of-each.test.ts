@@ -1,5 +1,5 @@
 /** Several putManys that one close of their handle ends: each says how many of its own items went in. */
-import { BaseQueue, QueueDescriptor, resolveDescriptor } from '../../lib';
+import { BaseQueue, QueueDescriptor, QueueTimeoutError, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { StubQueue } from '../../lib/testing';
 
@@ -43,3 +43,19 @@ test.each(types)('of %s', async (_type, open) => {
   const told = (await Promise.all(puts)) as (Error & { accepted: number; code: string })[];
   expect(told.map(({ accepted, code }) => [accepted, code])).toEqual([1, 3, 2].map((count) => [count, 'ERR_QUEUE_CLOSED'])); // prettier-ignore
 });
+
+test.each(types)(
+  'of %s, which a signal ends whose reason is an error of this package: that one, and no other',
+  async (_type, open) => {
+    const queue = open();
+    const ending = new AbortController();
+    const reason = new QueueTimeoutError('the reason');
+    const puts = [1, 3].map((count) =>
+      queue.putMany(silentAfter(count), { signal: ending.signal }).catch((error: unknown) => error),
+    );
+    while ((await queue.qsize()) < 4) await new Promise(setImmediate);
+    ending.abort(reason);
+    for (const error of await Promise.all(puts)) expect(error).toBe(reason);
+    await queue.close();
+  },
+);

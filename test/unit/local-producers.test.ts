@@ -1,4 +1,6 @@
 /** A queue in memory ends with its last producer. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { getLocalQueue, QueueDescriptor, resolveDescriptor } from '../../lib/index';
 import type { Queue, ResolveOptions } from '../../lib/index';
 
@@ -66,4 +68,25 @@ test.each([
 test('where nobody can prove that a producer has gone, the role is refused', () => {
   const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', 1, 'jobs');
   expect(() => resolveDescriptor(descriptor, { producer: true })).toThrow(/producer is for handles of type local/);
+});
+
+test('a producer whose handle the collector takes is lost', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const id = freshId();
+  const reader = getLocalQueue<string>(id);
+  await (async () => {
+    await produce(id, true).put('a');
+  })();
+  expect(await reader.get()).toBe('a');
+  const end = reader.get().catch((error: unknown) => error);
+  let isOver = false;
+  void end.then(() => (isOver = true));
+  while (!isOver) {
+    collect();
+    await new Promise(setImmediate);
+  }
+  expect(await end).toMatchObject({ code: 'ERR_QUEUE_PRODUCER_LOST' });
+  await expect(reader.get()).rejects.toMatchObject({ code: 'ERR_QUEUE_PRODUCER_LOST' });
+  await reader.close();
 });

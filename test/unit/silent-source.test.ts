@@ -1,4 +1,5 @@
 /** putMany over a source that is silent: what ends the call does not wait for it to speak. */
+import { execFileSync } from 'node:child_process';
 import {
   attachToShmQueue,
   getLocalQueue,
@@ -132,4 +133,19 @@ test('a source that is left by itself is waited for', async () => {
   expect(steps).toEqual(['cleaned up']);
   await queue.get();
   await queue.close();
+});
+
+test.each(['local', 'custom', 'derived'])('its time keeps the process alive: %s', (type) => {
+  const program = `
+    const { BaseQueue, getLocalQueue, QueueDescriptor, registerQueueImplementation, resolveDescriptor } = require('.');
+    class Four { put() {} get() {} empty() { return true; } qsize() { return 0; } }
+    class Derived extends BaseQueue { async put() {} async get() {} async empty() { return true; } async qsize() { return 0; } }
+    registerQueueImplementation('custom', Four);
+    registerQueueImplementation('derived', Derived);
+    const type = ${JSON.stringify(type)};
+    const queue = type === 'local' ? getLocalQueue('silent') : resolveDescriptor(new QueueDescriptor({ queueId: 'silent', queueType: type }));
+    async function* silent() { yield 1; await new Promise(() => {}); }
+    queue.putMany(silent(), { timeoutMs: 200 }).catch((error) => console.log(error.code, error.accepted));
+  `;
+  expect(execFileSync(process.execPath, ['-e', program], { encoding: 'utf8' })).toBe('ERR_QUEUE_TIMEOUT 1\n');
 });

@@ -3,7 +3,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** A chunk with less room than this is left to its present readers. */
 const WORTH_STARTING = 2 * 1024;
 /** Larger buffers are not kept for the next item. */
-const KEEP_BYTES = 4 * 1024 * 1024;
+export const KEEP_BYTES = 4 * 1024 * 1024;
 /** Every fixed-size write fits into this many bytes, so one check per value is enough. */
 export const MARGIN = 32;
 

@@ -1,6 +1,7 @@
 /** A handle on a queue in memory: everything but which queue it is. */
 import { BaseQueue } from '../../queue/base-queue';
 import { putItemsInLine } from '../../queue/put-many';
+import type { ProducerEnd } from '../../queue/producer-role';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
@@ -36,14 +37,15 @@ export class Attachment {
     if (expected !== undefined) store.addProducer(expected);
   }
 
-  detach(): void {
+  /** @param end of its handle, for what it was as a producer */
+  detach(end: ProducerEnd): void {
     if (!this.attached) return;
     this.attached = false;
     const { store } = this;
     store.change(() => {
       this.calls.giveUp(() => new QueueClosedError());
       this.leases.loseNow();
-      if (this.expected !== undefined) store.removeProducer();
+      if (this.expected !== undefined) store.removeProducer(end);
     });
     this.onDetach();
   }
@@ -63,7 +65,7 @@ function refuseRevoked(item: unknown): void {
 
 const opened = <T>(item: T): T => (isSealed(item) ? (item.open() as T) : item);
 
-const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach());
+const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach('lost'));
 
 export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSource {
   private closed = false;
@@ -311,7 +313,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (this.closed) return;
     this.closed = true;
     forgotten.unregister(this);
-    this.attachment.detach();
+    this.attachment.detach('closed');
     this.tellEnd(new QueueClosedError());
   }
 

@@ -5,7 +5,8 @@
  * those who stand behind a call that holds its place. One loop serves both lines until nobody can be served; it is not re-entered, so
  * that no step of it sees another one half done.
  */
-import { QueueFullError, QueueShutDownError } from '../../errors';
+import { QueueFullError, QueueProducerLostError, QueueShutDownError } from '../../errors';
+import type { ProducerEnd } from '../../queue/producer-role';
 import { CallLine } from '../../wait/call-line';
 
 export interface Entry<T> {
@@ -61,8 +62,8 @@ export class MemoryStore<T> {
   readonly producers = new CallLine('put', () => this.serve());
   readonly joiners = new CallLine('join', () => {});
   private serving = false;
-  /** Handles of producers: those open now, those that came in all, and as many as must have come before the queue ends with the last of them. */
-  private readonly roles = { open: 0, came: 0, expected: 1 };
+  /** Handles of producers: those open now, those that came in all and were lost, and as many as must have come before the queue ends with the last of them. */
+  private readonly roles = { open: 0, came: 0, lost: 0, expected: 1 };
   private endUnseen = false;
   private shutdownMode: 'open' | 'draining' | 'immediate' = 'open';
   private sequence = 0;
@@ -118,6 +119,7 @@ export class MemoryStore<T> {
     }
     if (!this.isFinished) return undefined;
     this.endUnseen = false;
+    if (this.roles.lost > 0 && this.shutdownMode === 'draining') throw new QueueProducerLostError();
     throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
   }
 
@@ -184,9 +186,11 @@ export class MemoryStore<T> {
     this.roles.expected = Math.max(this.roles.expected, expected);
   }
 
-  removeProducer(): void {
+  /** @param end of its handle: closed, or taken by the collector */
+  removeProducer(end: ProducerEnd): void {
     const { open, came, expected } = this.roles;
     this.roles.open--;
+    if (end === 'lost') this.roles.lost++;
     if (open > 1 || came < expected || this.shutdownMode !== 'open') return;
     this.endUnseen = true;
     this.shutdown(false);

@@ -133,7 +133,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
         }
       } else {
-        const source = interruptible(items, this, { signal: ending.signal, deadline });
+        const source = interruptible(items, this, { signal: ending.signal, deadline, isReferenced: this.isReferenced });
         for await (const item of tellingOfSilence(source, (isSilent) => place.setAside(isSilent))) {
           if (!start(item)) break;
           if (underWay.length >= PUTS_AHEAD) await settleOldest();
@@ -148,7 +148,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
     ending.dispose();
     while (underWay.length > 0) await settleOldest();
     failure ??= late;
-    if (failure !== undefined) throw withAccepted(this.explained('putMany', failure.error, backend), accepted);
+    if (failure !== undefined) throw withAccepted(this.explained('putMany', failure.error, backend), accepted, wait);
     return accepted;
   }
 

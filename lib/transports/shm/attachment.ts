@@ -4,7 +4,8 @@ import { CallGroup } from '../../wait/call-line';
 import { native } from './addon';
 import type { NativeOpenOptions } from './addon';
 import { entryFor } from './entry';
-import type { ProducerEnd, SegmentEntry } from './entry';
+import type { ProducerEnd } from '../../queue/producer-role';
+import type { SegmentEntry } from './entry';
 import type { Holder } from './holder';
 
 /** What must be undone when a handle goes, whether it was closed or collected. It does not refer to the handle. */

@@ -14,6 +14,7 @@
  *    and no others; those behind them go on.
  * 5. There is one bell for each direction. It is up while a call waits in its line, or the thread is blocked on that side.
  */
+import type { ProducerEnd } from '../../queue/producer-role';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
 import type { CallGroup } from '../../wait/call-line';
@@ -27,9 +28,6 @@ import { WaitList } from './wait-list';
 
 /** This thread's, by the file of the segment. */
 const entries = new Map<string, SegmentEntry>();
-
-/** How a producer's handle ended: readers take only what those brought that were closed for whole. */
-export type ProducerEnd = 'closed' | 'lost';
 
 export class SegmentEntry {
   readonly configuration: ReturnType<NativeEntry['configuration']>;

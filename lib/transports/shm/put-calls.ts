@@ -7,6 +7,7 @@ import type { EnterLine, PutStep } from '../../queue/put-many';
 import { describeValue } from '../../util/describe-value';
 import { deadlineOf } from '../../wait/deadline';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
+import { KEEP_BYTES } from '../../codec/msgpack/output';
 import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import type { AttachedQueue } from './attachment';
@@ -61,8 +62,8 @@ export class PutCalls<T> {
     // The way of most calls: bytes, and there is room.
     if (this.isRaw(item) && this.native.putRaw(item) === undefined) return undefined;
     const span = this.encode(item);
-    // And objects, in memory that the addon knows. Of what was transferred away nothing is left, which put() finds.
-    if (span.isEncoders && span.end <= span.buffer.length && this.putEncoded(span) === undefined) return undefined;
+    // And objects, in memory that the addon knows.
+    if (isOfKeptMemory(span) && this.putEncoded(span) === undefined) return undefined;
     return this.tryPutBytes(span, 0) ? undefined : span;
   }
 
@@ -196,3 +197,7 @@ export class PutCalls<T> {
     return putItemsInLine(wait, items, { check, tryPut, full: fullError, serve, own }, enter);
   }
 }
+
+/** Of the memory that the encoder uses for one item after the other. Of what was transferred away nothing is left, which put() finds. */
+const isOfKeptMemory = ({ isEncoders, buffer, end }: ItemSpan): boolean =>
+  isEncoders && end <= buffer.length && buffer.length <= KEEP_BYTES;

@@ -264,11 +264,7 @@ export class PendingPuts {
 
   /** Calls whose items were not all sent when the server said that it is stopping. */
   failUnsent(error: QueueError): void {
-    for (const call of this.unsent.filter((entry) => entry instanceof PutCall)) {
-      call.failing(error);
-      this.withdraw(call);
-      if (call.complete) this.finish(call);
-    }
+    for (const call of this.unsent.filter((entry) => entry instanceof PutCall)) this.failGroup(call, error);
   }
 
   setReferenced(referenced: boolean): void {
@@ -352,8 +348,7 @@ export class PendingPuts {
 
   /** The caller wants no more of it; the server tells which items went in all the same, and must not take long over it. */
   private giveUp(call: PutCall, reason: unknown): void {
-    call.failing(reason);
-    this.withdraw(call);
+    this.failGroup(call, reason);
     if (call.chunks === 0 || !this.connection.isOpen) return this.finish(call);
     this.cancel(call);
     setTimeout(() => this.finish(call), CANCEL_WITHIN_MS).unref();

@@ -91,7 +91,11 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     try {
       if (isIterable(items)) await call.putAll(() => batchesOf(items, this.codec, maxItemBytes));
       else {
-        const source = interruptible(items, this, { signal: ending.signal, deadline: call.deadline });
+        const source = interruptible(items, this, {
+          signal: ending.signal,
+          deadline: call.deadline,
+          isReferenced: this.isReferenced,
+        });
         await call.putAll((silent) => asyncBatchesOf(source, this.codec, maxItemBytes, silent));
       }
     } catch (error) {
