@@ -336,9 +336,15 @@ def test_tls_both_ways(name, certificates):
             with handle(**ours) as queue:
                 queue.put("in TLS", timeout=20)
             assert owner.get(timeout=20) == "in TLS"
-            for credentials in ({**ours, "ca": file("stranger.pem")}, {"ca": file("ca.pem")}, {}):
-                with handle(**credentials) as queue, pytest.raises(QueueConnectionError):
-                    queue.put("never", timeout=2)
+            for credentials, told in (
+                ({**ours, "ca": file("stranger.pem")}, "TLS with .* failed"),
+                ({"ca": file("ca.pem")}, "asks for a client certificate, and none was given"),
+                ({}, "speaks TLS, and was spoken to in plain text"),
+            ):
+                began = time.monotonic()
+                with handle(**credentials) as queue, pytest.raises(QueueConnectionError, match=told):
+                    queue.put("never", timeout=60)
+                assert time.monotonic() - began < 30, "it ends at once, and not with its time"
             with pytest.raises(QueueConnectionError, match="nor the path"):
                 handle(ca="/nowhere/ca.pem")
         finally:

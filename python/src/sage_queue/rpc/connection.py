@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..errors import QueueConnectionError
-from .failures import Failure, describe_stream_end, unexpected
+from .failures import Failure, describe_stream_end, says_nothing, unexpected
+from .probe import why_refused
 from .remote import Endpoint, Remote
 from .wire import METHOD, PROTOCOL_VERSION, load
 
@@ -186,8 +187,10 @@ class Connection:
         except Exception as error:  # gRPC's, or one of this package
             ended = error
         finally:
+            ended = stream.failed or ended
+            why = None if stream.over or stream.opened or not says_nothing(ended, grpc) else why_refused(endpoint, self._remote.tls)
             with self._lock:  # type: ignore[attr-defined, unused-ignore]
-                self._ended(stream, stream.failed or ended)
+                self._ended(stream, ended, why)
             channel.close()
         return carried
 
@@ -256,12 +259,12 @@ class Connection:
         self._events.on_opened(frame.opened)
         self.flush()
 
-    def _ended(self, stream: _Stream, ended: Any) -> None:
+    def _ended(self, stream: _Stream, ended: Any, why: str | None) -> None:
         if stream is not self._stream:
             return
         was_open = stream.opened
         failure = describe_stream_end(
-            self.where, self._remote.queue_id, ended, self._grpc, was_open or self._remote.credentials is not None
+            self.where, self._remote.queue_id, ended, self._grpc, was_open or self._remote.credentials is not None, why
         )
         self._drop(stream)
         if not was_open:  # one that does not serve gives way to the next

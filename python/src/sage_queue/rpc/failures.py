@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from ..errors import ItemTooLargeError, QueueConnectionError, QueueError, error_of_code
 from .wire import CODE_HEADER, TRY_AGAIN
 
+#: That a server which was spoken to in plain text speaks TLS.
+SPEAKS_TLS = "the server speaks TLS"
 OUTCOME_UNKNOWN = "its outcome is unknown"
 
 
@@ -66,6 +68,11 @@ def _explain_tls(where: str, details: str) -> str | None:
     """What is wrong with a certificate or with TLS itself; another attempt ends the same way."""
     if re.search(r"CERTIFICATE_REQUIRED|HANDSHAKE_FAILURE", details):
         return f"the server at {where} asks for a client certificate, and none was given: credentials cert and key"
+    if details == SPEAKS_TLS:
+        return (
+            f"the server at {where} speaks TLS, and was spoken to in plain text: give credentials ca, or tls: 'system' in the "
+            "descriptor"
+        )
     if "CERTIFICATE_EXPIRED" in details:
         return f"the server at {where} refused the client certificate in credentials cert: it has expired"
     if re.search(r"ALERT_UNKNOWN_CA|ALERT_BAD_CERTIFICATE", details):
@@ -80,10 +87,25 @@ def _explain_tls(where: str, details: str) -> str | None:
     return None
 
 
-def describe_stream_end(where: str, queue_id: str, ended: Any, grpc: Any, was_understood: bool) -> Failure:
+#: Details that say no more than that the connection went.
+_WENT = re.compile(r"Failed parsing HTTP/2|Socket closed|connection attempt timed out|FRAME_SIZE|tcp handshaker|preface|reset|Unwrap failed")
+
+
+def says_nothing(ended: Any, grpc: Any) -> bool:
+    """Whether that end of a stream does not say what is wrong."""
+    return (
+        isinstance(ended, grpc.RpcError)
+        and ended.code() == grpc.StatusCode.UNAVAILABLE
+        and _WENT.search(ended.details() or "") is not None
+    )
+
+
+def describe_stream_end(
+    where: str, queue_id: str, ended: Any, grpc: Any, was_understood: bool, why: str | None = None
+) -> Failure:
     """What the end of a stream to `where` (host:port) means. `ended`: gRPC's error or
     another that was met here, None: the server ended it.
-    `was_understood`: plain text or TLS is not what is wrong."""
+    `was_understood`: plain text or TLS is not what is wrong. `why`: what the server said when it was asked once more."""
 
     def connection(text: str, permanent: bool = False) -> Failure:
         return Failure(QueueConnectionError(text), permanent)
@@ -105,7 +127,7 @@ def describe_stream_end(where: str, queue_id: str, ended: Any, grpc: Any, was_un
     if status == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return connection(f"the server at {where} has no room: {details}")
     details = re.sub(r"^failed to connect to all addresses; last error: ", "", details)
-    tls = _explain_tls(where, details)
+    tls = _explain_tls(where, why or details)
     if tls is not None:
         return connection(tls, True)
     http = re.search(r"(?:HTTP status code|http2 header with status:?) (\d+)", details)
@@ -116,6 +138,6 @@ def describe_stream_end(where: str, queue_id: str, ended: Any, grpc: Any, was_un
         return connection(f"nothing listens at {where} (connection refused); is the server running, is the port right?")
     if re.search("DNS resolution failed|Domain name not found|Name or service", details):
         return connection(f"the host of {where} has no address: {details}")
-    if not was_understood and re.search(r"Failed parsing HTTP/2|Socket closed|connection attempt timed out|FRAME_SIZE|tcp handshaker|preface|reset", details):
+    if not was_understood and _WENT.search(details):
         details += "; does it speak gRPC, is the port right, does it want TLS (credentials ca, or tls: 'system')?"
     return connection(f"the connection to {where} for queue '{queue_id}' broke: {details or status}")

@@ -26,6 +26,18 @@ class Endpoint(NamedTuple):
     where: str
     #: Whether what goes there stays on this machine.
     is_local: bool
+    #: A name, an address, or the path of a socket.
+    host: str
+    #: None: of a socket.
+    port: int | None
+
+
+class TlsMaterial(NamedTuple):
+    """PEM texts; None: gRPC's own authorities, no client certificate."""
+
+    roots: bytes | None
+    key: bytes | None
+    cert: bytes | None
 
 
 class Remote(NamedTuple):
@@ -34,6 +46,8 @@ class Remote(NamedTuple):
     queue_id: str
     #: gRPC's; None: plain text.
     credentials: Any
+    #: What they were made of.
+    tls: TlsMaterial | None
     token: str | None
 
 
@@ -55,13 +69,13 @@ def is_loopback(host: str) -> bool:
 def _endpoint(given: str, port: Any) -> Endpoint | None:
     socket = re.fullmatch(r"unix:(?://)?(/.+)", given, re.S)
     if socket is not None:
-        return Endpoint(f"unix:{socket[1]}", f"unix:{socket[1]}", True)
+        return Endpoint(f"unix:{socket[1]}", f"unix:{socket[1]}", True, socket[1], None)
     host = re.sub(r"^\[(.*)\]$", r"\1", given)
     is_v6 = _address(host) is not None and ":" in host
     if not is_v6 and (host != given or not _NAME.fullmatch(host)):
         return None
     where = f"[{host}]:{port}" if is_v6 else f"{host}:{port}"
-    return Endpoint(f"dns:{where}", where, is_loopback(host))
+    return Endpoint(f"dns:{where}", where, is_loopback(host), host, port)
 
 
 def _endpoints(hosts: Any, port: Any) -> list[Endpoint]:
@@ -101,7 +115,7 @@ def _system_authorities() -> bytes | None:
     return "".join(texts).encode() or None
 
 
-def _channel_credentials(descriptor: QueueDescriptor, given: Mapping[str, Any], is_local: bool) -> Any:
+def _tls_material(descriptor: QueueDescriptor, given: Mapping[str, Any], is_local: bool) -> TlsMaterial | None:
     """Plain text where it cannot leave the machine or where the descriptor says tls: 'off'; TLS otherwise."""
     tls = descriptor.metadata.get("tls")
     ca, cert, key = given.get("ca"), given.get("cert"), given.get("key")
@@ -113,7 +127,7 @@ def _channel_credentials(descriptor: QueueDescriptor, given: Mapping[str, Any], 
     own_key, own_cert = _pem("credentials key", key), _pem("credentials cert", cert)
     if (own_key is None) != (own_cert is None):
         raise QueueConnectionError("a client certificate takes both credentials: cert and key")
-    return load()[0].ssl_channel_credentials(roots or _system_authorities(), own_key, own_cert)
+    return TlsMaterial(roots or _system_authorities(), own_key, own_cert)
 
 
 def bearer_token(token: Any) -> str | None:
@@ -135,5 +149,6 @@ def read_remote(descriptor: QueueDescriptor, credentials: Mapping[str, Any] | No
     metadata = descriptor.metadata
     endpoints = _endpoints(metadata.get("server_address"), metadata.get("port"))
     is_local = all(endpoint.is_local for endpoint in endpoints)
-    channel = _channel_credentials(descriptor, given, is_local)
-    return Remote(endpoints, descriptor.queue_id, channel, bearer_token(given.get("token")))
+    tls = _tls_material(descriptor, given, is_local)
+    channel = None if tls is None else load()[0].ssl_channel_credentials(*tls)
+    return Remote(endpoints, descriptor.queue_id, channel, tls, bearer_token(given.get("token")))
