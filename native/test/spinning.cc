@@ -82,4 +82,5 @@ TEST(who_reads_on_lets_items_gather) {
   CHECK(hand.take_next(*queue, 0) == Outcome::kEmpty && hand.empty() && queue->size() == 0);
   put_one();
   CHECK(hand.take_next(*queue, 0) == Outcome::kEmpty && hand.empty() && queue->size() == 1);
+  CHECK(get(*queue) == "a");
 }
