@@ -139,15 +139,15 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     if (owed !== undefined) throw owed.error;
   }
 
-  private readonly ended = new Listeners();
-  private readonly lost = new Listeners();
+  private ended: Listeners | undefined;
+  private lost: Listeners | undefined;
 
   [onHandleEnd](ended: HandleEnded): () => void {
-    return this.ended.add(ended);
+    return (this.ended ??= new Listeners()).add(ended);
   }
 
   [onLeasesLost](lost: HandleEnded): () => void {
-    return this.lost.add(lost);
+    return (this.lost ??= new Listeners()).add(lost);
   }
 
   /**
@@ -155,12 +155,12 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
    * and does not wait at the queue, as a putMany whose source is silent.
    */
   protected tellEnd(reason: Error): void {
-    this.ended.tell(reason);
+    this.ended?.tell(reason);
   }
 
   /** For types whose leases may go back while the handle is open: all of them have. */
   protected tellLeasesLost(reason: Error): void {
-    this.lost.tell(reason);
+    this.lost?.tell(reason);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<T> {

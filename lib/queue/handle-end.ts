@@ -15,15 +15,14 @@ export interface EndingHandle {
 
 /** Who listens to one of them. */
 export class Listeners {
-  private listeners: Set<HandleEnded> | undefined;
+  private readonly listeners = new Set<HandleEnded>();
 
   add(listener: HandleEnded): () => void {
-    const listeners = (this.listeners ??= new Set());
-    listeners.add(listener);
-    return () => listeners.delete(listener);
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
   }
 
   tell(reason: Error): void {
-    for (const listener of [...(this.listeners ?? [])]) listener(reason);
+    for (const listener of [...this.listeners]) listener(reason);
   }
 }

@@ -23,8 +23,8 @@ jest.mock('../../lib/transports/shm/addon', () => {
       functions[name] = (...given: unknown[]): unknown => {
         mockCrossings[name] = (mockCrossings[name] ?? 0) + 1;
         const outcome = (value as (...given: unknown[]) => unknown).apply(entry, given);
-        if (['put', 'getMany', 'leaseMany'].includes(name))
-          mockMoves.push(name !== 'put' && Number(outcome) > 0 ? `${name} ✓` : name);
+        if (['putEncoded', 'getMany', 'leaseMany'].includes(name))
+          mockMoves.push(name !== 'putEncoded' && Number(outcome) > 0 ? `${name} ✓` : name);
         return outcome;
       };
     }
@@ -97,9 +97,9 @@ test('a call is at most two and a half round trips, one at a time', async () => 
   const bare = await costOf(await roundTrip());
   const call = await costOf(await served());
   // There and back: nothing else is put, and nothing is asked of either queue.
-  expect(bare.by).toMatchObject({ put: 2 * CALLS });
-  expect(call.by).toMatchObject({ put: 2 * CALLS, endLeases: CALLS });
-  for (const question of ['stats', 'qsize', 'lease', 'putMany']) expect(call.by).not.toHaveProperty(question);
+  expect(bare.by).toMatchObject({ putEncoded: 2 * CALLS });
+  expect(call.by).toMatchObject({ putEncoded: 2 * CALLS, endLeases: CALLS });
+  for (const question of ['put', 'stats', 'qsize', 'lease', 'putMany']) expect(call.by).not.toHaveProperty(question);
   expect(call.crossings).toBeLessThanOrEqual(MOST * bare.crossings);
   expect(call.promises).toBeLessThanOrEqual(MOST_PROMISES * bare.promises);
 });
@@ -112,7 +112,7 @@ test('an answer goes out, and so does the next call, before either side asks for
   // Up to the put that follows: one look more, for what else is there.
   const looksAfter = (move: string): number[] =>
     mockMoves.flatMap((one, at) => {
-      const end = one === `${move} ✓` ? mockMoves.indexOf('put', at) : -1;
+      const end = one === `${move} ✓` ? mockMoves.indexOf('putEncoded', at) : -1;
       return end === -1 ? [] : [mockMoves.slice(at + 1, end).filter((other) => other === move).length];
     });
   expect(looksAfter('leaseMany')).toEqual(Array.from({ length: CALLS }, () => 1));
