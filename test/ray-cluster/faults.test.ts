@@ -211,8 +211,12 @@ test('the actor is killed: what waits fails with a typed error within a second, 
   expect(performance.now() - started).toBeLessThan(1000);
   await one.put(2);
   expect(await one.getMany(5)).toEqual([2]);
-  // A handle that waited for nothing is told with its next call.
+  // A handle that waited for nothing is told with its next call. That the actor is dead, and not only to be killed, another handle hears that waits.
+  const other = queue<number>(queueId);
+  await other.qsize();
+  const dead = other.get().catch((error: Error) => error);
   await holder.kill((await holder.getActor(queueId))!);
+  expect(await dead).toMatchObject({ name: 'RayActorDiedError' });
   await expect(one.qsize()).rejects.toMatchObject({ name: 'RayActorDiedError' });
   expect(await one.qsize()).toBe(0);
 });
