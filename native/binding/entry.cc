@@ -21,30 +21,14 @@ Entry& entry_of(const Napi::CallbackInfo& info) {
   return *entry;
 }
 
-Napi::Value set_receive_buffer(const Napi::CallbackInfo& info) {
-  Entry& entry = entry_of(info);
-  auto buffer = info[0].As<Napi::Uint8Array>();
-  entry.receive_reference = Napi::Persistent(buffer);
-  entry.receive_buffer = buffer.Data();
-  entry.receive_bytes = static_cast<uint32_t>(buffer.ByteLength());
-  return info.Env().Undefined();
-}
-
-Napi::Value set_send_buffer(const Napi::CallbackInfo& info) {
-  Entry& entry = entry_of(info);
-  auto buffer = info[0].As<Napi::Uint8Array>();
-  entry.send_reference = Napi::Persistent(buffer);
-  entry.send_buffer = buffer.Data();
-  entry.send_bytes = static_cast<uint32_t>(buffer.ByteLength());
-  return info.Env().Undefined();
-}
-
-Napi::Value set_encoder_memory(const Napi::CallbackInfo& info) {
-  Entry& entry = entry_of(info);
-  auto buffer = info[0].As<Napi::Uint8Array>();
-  entry.encoder_reference = Napi::Persistent(buffer);
-  entry.encoder_memory = buffer.Data();
-  entry.encoder_bytes = static_cast<uint32_t>(buffer.ByteLength());
+/// set…(array): from now on `memory` is that.
+template <KnownMemory Entry::*memory>
+Napi::Value set_memory(const Napi::CallbackInfo& info) {
+  KnownMemory& known = entry_of(info).*memory;
+  auto array = info[0].As<Napi::Uint8Array>();
+  known.reference = Napi::Persistent(array);
+  known.data = array.Data();
+  known.bytes = static_cast<uint32_t>(array.ByteLength());
   return info.Env().Undefined();
 }
 
@@ -321,9 +305,9 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
   add_waiting(env, object, entry);
   add_calls(env, object, entry,
             {
-                {"setReceiveBuffer", cold_call<set_receive_buffer>},
-                {"setSendBuffer", cold_call<set_send_buffer>},
-                {"setEncoderMemory", cold_call<set_encoder_memory>},
+                {"setReceiveBuffer", cold_call<set_memory<&Entry::received>>},
+                {"setSendBuffer", cold_call<set_memory<&Entry::sent>>},
+                {"setEncoderMemory", cold_call<set_memory<&Entry::encoded>>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
                 {"join", cold_call<join>},

@@ -38,19 +38,20 @@ constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
 constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;
 constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
 
+/// An array of JavaScript's that calls lie in or fill without asking for its memory each time.
+struct KnownMemory {
+  Napi::Reference<Napi::Uint8Array> reference;
+  uint8_t* data = nullptr;
+  uint32_t bytes = 0;
+};
+
 struct Entry {
   std::unique_ptr<sage::Queue> queue;
   Napi::Reference<Napi::Int32Array> registers_reference;
-  Napi::Reference<Napi::Uint8Array> receive_reference;
-  Napi::Reference<Napi::Uint8Array> send_reference;
-  Napi::Reference<Napi::Uint8Array> encoder_reference;
   int32_t* registers = nullptr;
-  uint8_t* receive_buffer = nullptr;
-  uint32_t receive_bytes = 0;
-  const uint8_t* send_buffer = nullptr;
-  uint32_t send_bytes = 0;
-  const uint8_t* encoder_memory = nullptr;
-  uint32_t encoder_bytes = 0;
+  KnownMemory received;  // items are copied to it
+  KnownMemory sent;      // a batch of small items lies in it
+  KnownMemory encoded;   // of the encoder
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>

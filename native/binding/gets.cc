@@ -33,12 +33,12 @@ int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
   if (outcome != Outcome::kOk) return status_of(outcome);
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
   const uint8_t* data = entry.queue->data(item);
-  if (offset > entry.receive_bytes || item.length > entry.receive_bytes - offset) {
+  if (offset > entry.received.bytes || item.length > entry.received.bytes - offset) {
     const uint32_t id = entry.hands.add(holder());
     entry.hands.at(id).hold(item);
     return keep_large(entry, id, item);
   }
-  std::memcpy(entry.receive_buffer + offset, data, item.length);
+  std::memcpy(entry.received.data + offset, data, item.length);
   entry.queue->ack(&item, 1);
   return static_cast<int32_t>(item.length);
 }
@@ -82,7 +82,7 @@ bool copy_run(Entry& entry, const Item* items, uint32_t count, uint32_t offset) 
       bytes += items[index].length;
       ++index;
     } while (index < count && entry.queue->data(items[index]) == data + bytes);
-    std::memcpy(entry.receive_buffer + offset, data, bytes);
+    std::memcpy(entry.received.data + offset, data, bytes);
     offset += bytes;
   }
   return raw;
@@ -95,10 +95,10 @@ napi_value get_many(napi_env env, napi_callback_info info) {
   const Call<4> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const uint32_t offset = std::min(call.number(env, 0), entry.receive_bytes);
+    const uint32_t offset = std::min(call.number(env, 0), entry.received.bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
-                     const uint64_t room = entry.receive_bytes - offset;
+                     const uint64_t room = entry.received.bytes - offset;
                      const uint32_t id = entry.hands.add(call.number(env, 3));
                      Hand& hand = entry.hands.at(id);
                      const Outcome outcome = hand.take(*entry.queue, max, room);
@@ -274,13 +274,13 @@ napi_value lease_many(napi_env env, napi_callback_info info) {
   const Call<4> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
-    const uint32_t offset = std::min(call.number(env, 0), entry.receive_bytes);
+    const uint32_t offset = std::min(call.number(env, 0), entry.received.bytes);
     const uint32_t max = std::min(call.number(env, 1), sage::kMaxBatch);
     return integer(env, try_or_sleep(entry, sage::kGetters, call.number(env, 2), [&]() -> int32_t {
                      Item items[sage::kMaxBatch];
                      uint32_t leased = 0;
                      const uint32_t holder = call.number(env, 3);
-                     const uint64_t room = entry.receive_bytes - offset;
+                     const uint64_t room = entry.received.bytes - offset;
                      const Outcome outcome = entry.queue->lease(max, items, &leased, room);
                      if (outcome != Outcome::kOk) return status_of(outcome);
                      for (uint32_t index = 0; index < leased; ++index) {

@@ -59,8 +59,8 @@ napi_value put_encoded(napi_env env, napi_callback_info info) {
     const Entry& entry = *call.entry;
     const uint32_t start = call.left_in(kOffset);
     const uint32_t length = call.left_in(kLength);
-    if (start > entry.encoder_bytes || length > entry.encoder_bytes - start) return integer(env, kTooLarge);
-    return put_now(env, entry, entry.encoder_memory + start, length, call.left_in(kCodec));
+    if (start > entry.encoded.bytes || length > entry.encoded.bytes - start) return integer(env, kTooLarge);
+    return put_now(env, entry, entry.encoded.data + start, length, call.left_in(kCodec));
   });
 }
 
@@ -70,15 +70,15 @@ napi_value put_many_out(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     const Entry& entry = *call.entry;
-    const auto* table = reinterpret_cast<const uint32_t*>(entry.send_buffer);
+    const auto* table = reinterpret_cast<const uint32_t*>(entry.sent.data);
     Piece pieces[sage::kMaxBatch];
     const uint32_t from = std::min(call.number(env, 0), sage::kMaxBatch);
     const uint32_t count = std::min(call.number(env, 1), sage::kMaxBatch - from);
     uint64_t offset = 2 * sizeof(uint32_t) * sage::kMaxBatch;
     for (uint32_t index = 0; index < from + count; ++index) {
       const uint32_t length = table[2 * index];
-      if (offset + length > entry.send_bytes || too_large(entry, length)) return integer(env, kTooLarge);
-      if (index >= from) pieces[index - from] = {entry.send_buffer + offset, length, table[2 * index + 1]};
+      if (offset + length > entry.sent.bytes || too_large(entry, length)) return integer(env, kTooLarge);
+      if (index >= from) pieces[index - from] = {entry.sent.data + offset, length, table[2 * index + 1]};
       offset += length;
     }
     return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 2), [&]() -> int32_t {
