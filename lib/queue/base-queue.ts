@@ -2,7 +2,7 @@ import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
-import { innerOptions, readOwnWait } from './adapter/own-wait';
+import { innerOptions, readOwnWait } from './own-wait';
 import { Listeners, onHandleEnd, onLeasesLost } from './handle-end';
 import type { HandleEnded } from './handle-end';
 import { interruptible } from './interruptible-source';

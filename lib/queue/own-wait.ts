@@ -1,6 +1,6 @@
 /** The options of a call as an inner queue gets them: it may know others than ours, which are the caller's own. */
-import type { Wait, WaitOptions } from '../../wait/options';
-import { readAnyWait } from '../../wait/options';
+import type { Wait, WaitOptions } from '../wait/options';
+import { readAnyWait } from '../wait/options';
 
 export interface OwnWait extends Wait {
   /** What the caller said beside how long it waits. */

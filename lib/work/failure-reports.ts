@@ -1,6 +1,6 @@
 /** What failed, told once each. */
 import type { QueueDescriptor } from '../descriptor/descriptor';
-import { isThenable } from '../queue/adapter/timing';
+import { isThenable } from '../util/thenable';
 import { describeThrown } from '../util/describe-value';
 import type { ConsumeOptions, Job } from './types';
 

@@ -1,7 +1,7 @@
 /** The handlers that run now, and their timeouts. */
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueTimeoutError } from '../errors';
-import { isThenable } from '../queue/adapter/timing';
+import { isThenable } from '../util/thenable';
 import type { Awaitable } from '../queue/types';
 import { Alarm, deadlineOf } from '../wait/deadline';
 import { beginWith } from './held-items';

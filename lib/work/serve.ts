@@ -1,5 +1,5 @@
 import { QueueError } from '../errors';
-import { isThenable } from '../queue/adapter/timing';
+import { isThenable } from '../util/thenable';
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';

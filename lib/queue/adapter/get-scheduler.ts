@@ -4,11 +4,12 @@ import type { QueueLike, WaitOptions } from '../types';
 import { remainingMs } from '../../wait/deadline';
 import { PendingGet } from './pending-get';
 import type { Delivery, GetsOfHandle, InnerRequest, Outcome } from './pending-get';
-import { innerOptions } from './own-wait';
-import type { OwnWait } from './own-wait';
+import { innerOptions } from '../own-wait';
+import type { OwnWait } from '../own-wait';
 import { Poller } from './poller';
 import { isPersistent } from '../owed-error';
-import { isDecodeError, isEmpty, isFull, isThenable } from './timing';
+import { isDecodeError, isEmpty, isFull } from './timing';
+import { isThenable } from '../../util/thenable';
 
 /** How long the inner queue of a closed handle is asked to take back what that still had. */
 const RESTORE_WITHIN_MS = 2000;

@@ -1,7 +1,7 @@
 /** A get that waits at an inner queue: for one item, or for one and what else is there. */
 import { QueueEmptyError } from '../../errors';
 import { Alarm, deadlineOf, remainingMs } from '../../wait/deadline';
-import type { OwnWait } from './own-wait';
+import type { OwnWait } from '../own-wait';
 import { PendingCall } from '../../wait/pending-call';
 import type { PolledCall } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, SLICE_MS } from './timing';

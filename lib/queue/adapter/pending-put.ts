@@ -10,8 +10,8 @@ import { sourceIsSilent } from '../interruptible-source';
 import type { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
 import { withOutcomeUnknown } from '../outcome';
-import { innerOptions } from './own-wait';
-import type { OwnWait } from './own-wait';
+import { innerOptions } from '../own-wait';
+import type { OwnWait } from '../own-wait';
 import type { PolledCall, Poller } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, isFull, SLICE_MS } from './timing';
 

@@ -3,12 +3,13 @@ import { QueueFullError } from '../../errors';
 import type { QueueError } from '../../errors';
 import { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
-import { innerOptions } from './own-wait';
-import type { OwnWait } from './own-wait';
+import { innerOptions } from '../own-wait';
+import type { OwnWait } from '../own-wait';
 import { BatchPut, SinglePut } from './pending-put';
 import type { PendingPut, PutsOfHandle, Room } from './pending-put';
 import { Poller } from './poller';
-import { isFull, isThenable } from './timing';
+import { isFull } from './timing';
+import { isThenable } from '../../util/thenable';
 
 export class PutScheduler<T> implements PutsOfHandle<T> {
   readonly poller = new Poller();

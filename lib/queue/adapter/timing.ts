@@ -17,6 +17,3 @@ export const isEmpty = (error: unknown): boolean => codeOf(error) === 'ERR_QUEUE
 /** The item could not be decoded and is gone from the queue: this error is all that is left of it. */
 export const isDecodeError = (error: unknown): boolean =>
   isBytes((error as { bytes?: unknown } | null | undefined)?.bytes);
-
-export const isThenable = <T>(value: T | PromiseLike<T>): value is PromiseLike<T> =>
-  typeof (value as PromiseLike<T> | null | undefined)?.then === 'function';

@@ -9,7 +9,7 @@ import { QueueClosedError, QueueShutDownError } from '../../errors';
 import { HeldBatch } from '../lease-batch';
 import { GetScheduler } from './get-scheduler';
 import type { Delivery } from './pending-get';
-import { readOwnWait } from './own-wait';
+import { readOwnWait } from '../own-wait';
 import { PutScheduler } from './put-scheduler';
 import { isDecodeError, isEmpty } from './timing';
 import { describeValue } from '../../util/describe-value';
