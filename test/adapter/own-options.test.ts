@@ -2,6 +2,7 @@
 import { BaseQueue, QueueDescriptor, QueueEmptyError, QueueFullError } from '../../lib/index';
 import type { Queue, QueueLike, WaitOptions } from '../../lib/index';
 import { wrapQueue } from '../../lib/queue/adapter/wrap-queue';
+import { Impatient } from './queues';
 import { turn } from '../../lib/testing/harness';
 
 type Call = (options: WaitOptions) => Promise<unknown>;
@@ -10,44 +11,33 @@ const descriptor = new QueueDescriptor({ queueId: 'own', queueType: 'own' });
 const own = (options: WaitOptions): WaitOptions => ({ priority: 5, ...options }) as WaitOptions;
 
 /** Refuses the first `refusals` puts and gets; answers at once, or in another turn. */
-class Listening implements QueueLike<number> {
+class Listening extends Impatient<number> {
   readonly heard: [string, unknown][] = [];
-  private readonly items: number[];
 
   constructor(
     private refusals: number,
     private readonly later: boolean,
     filled = 0,
   ) {
-    this.items = Array<number>(filled).fill(1);
+    super();
+    this.items.push(...Array<number>(filled).fill(1));
   }
 
-  private answer<R>(call: string, options: unknown, refused: Error, bring: () => R): R | Promise<R> {
+  private answer<R>(call: string, options: unknown, refused: Error, bring: () => R | Promise<R>): R | Promise<R> {
     this.heard.push([call, (options as { priority?: number } | undefined)?.priority]);
-    const decide = (): R => {
+    const decide = (): R | Promise<R> => {
       if (this.refusals-- > 0) throw refused;
       return bring();
     };
     return this.later ? turn().then(decide) : decide();
   }
 
-  put(item: number, options?: WaitOptions): void | Promise<void> {
-    return this.answer('put', options, new QueueFullError(), () => void this.items.push(item));
+  override put(item: number, options?: WaitOptions): void | Promise<void> {
+    return this.answer('put', options, new QueueFullError(), () => super.put(item));
   }
 
-  get(options?: WaitOptions): number | Promise<number> {
-    return this.answer('get', options, new QueueEmptyError(), () => {
-      if (this.items.length === 0) throw new QueueEmptyError();
-      return this.items.shift()!;
-    });
-  }
-
-  empty(): boolean {
-    return this.items.length === 0;
-  }
-
-  qsize(): number {
-    return this.items.length;
+  override get(options?: WaitOptions): number | Promise<number> {
+    return this.answer('get', options, new QueueEmptyError(), () => super.get() as number);
   }
 }
 

@@ -4,8 +4,7 @@ import { QueueDescriptor, QueueEmptyError } from '../../lib';
 import type { Lease, Queue, WaitOptions } from '../../lib';
 import { attachMethod, toNumber } from '../../lib/transports/rpc/wire/protocol';
 import type { ClientFrame, ServerFrame } from '../../lib/transports/rpc/wire/protocol';
-import { BaseQueue } from '../../lib/queue/base-queue';
-import { StubQueue } from '../../lib/testing';
+import { FourOverridden } from '../adapter/queues';
 import { History } from '../history/check-history.cjs';
 import { seeded } from '../random';
 import { errorOf, Fixture, until } from './support/fixture';
@@ -212,27 +211,9 @@ test.each([
 });
 
 /** A queue that is not of this process's memory, as far as the server can tell: it lends one item at a time. */
-class OneByOne extends BaseQueue<number> {
-  protected readonly inner = new StubQueue<number>(this.descriptor);
-
+class OneByOne extends FourOverridden<number> {
   constructor() {
     super(new QueueDescriptor({ queueId: 'one-by-one', queueType: 'stub' }));
-  }
-
-  override put(item: number, options?: WaitOptions): Promise<void> {
-    return this.inner.put(item, options);
-  }
-
-  override get(options?: WaitOptions): Promise<number> {
-    return this.inner.get(options);
-  }
-
-  override empty(): Promise<boolean> {
-    return this.inner.empty();
-  }
-
-  override qsize(): Promise<number> {
-    return this.inner.qsize();
   }
 
   override lease(options?: WaitOptions): Promise<Lease<number>> {

@@ -1,11 +1,10 @@
 /** A queue of somebody's own: a lease is a get, what goes back is put again, and a put may fail. */
-import { BaseQueue } from '../../lib';
 import type { QueueDescriptor, WaitOptions } from '../../lib';
 import { StubQueue } from '../../lib/testing';
 import type { MemoryStore } from '../../lib/transports/memory/memory-store';
+import { FourOverridden } from '../adapter/queues';
 
-export class ForgetfulQueue extends BaseQueue {
-  private readonly inner: StubQueue;
+export class ForgetfulQueue extends FourOverridden {
   private refusal: Error | undefined;
 
   /** @param refused told of what it did not take */
@@ -30,19 +29,7 @@ export class ForgetfulQueue extends BaseQueue {
       this.refused(item);
       throw refusal;
     }
-    return this.inner.put(item, options);
-  }
-
-  override get(options?: WaitOptions): Promise<unknown> {
-    return this.inner.get(options);
-  }
-
-  override empty(): Promise<boolean> {
-    return this.inner.empty();
-  }
-
-  override qsize(): Promise<number> {
-    return this.inner.qsize();
+    return super.put(item, options);
   }
 
   override async close(): Promise<void> {

@@ -1,7 +1,7 @@
 /** Several putManys that one close of their handle ends: each says how many of its own items went in. */
-import { BaseQueue, QueueDescriptor, QueueTimeoutError, resolveDescriptor } from '../../lib';
+import { QueueDescriptor, QueueTimeoutError, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
-import { StubQueue } from '../../lib/testing';
+import { FourOverridden } from '../adapter/queues';
 
 /** Gives so many, and then nothing more. */
 async function* silentAfter(count: number): AsyncGenerator<number> {
@@ -9,30 +9,10 @@ async function* silentAfter(count: number): AsyncGenerator<number> {
   await new Promise(() => {});
 }
 
-class OfOnesOwn extends BaseQueue<number> {
-  private readonly inner = new StubQueue<number>(this.descriptor);
-
-  override put(item: number): Promise<void> {
-    return this.inner.put(item);
-  }
-
-  override get(): Promise<number> {
-    return this.inner.get();
-  }
-
-  override empty(): Promise<boolean> {
-    return this.inner.empty();
-  }
-
-  override qsize(): Promise<number> {
-    return this.inner.qsize();
-  }
-}
-
 const descriptor = QueueDescriptor.createLocalQueue('accepted-of-each');
 const types: [string, () => Queue<number>][] = [
   ['local', () => resolveDescriptor<number>(descriptor)],
-  ["a type of one's own", () => new OfOnesOwn(descriptor)],
+  ["a type of one's own", () => new FourOverridden<number>(descriptor)],
 ];
 
 test.each(types)('of %s', async (_type, open) => {

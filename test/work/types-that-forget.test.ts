@@ -2,40 +2,20 @@
  * Types of somebody's own of whose items nobody knows how often they came, or that count each return: what BaseQueue makes of four methods,
  * and batches that are not this package's. What consumers know of an item goes along with it.
  */
-import { BaseQueue, QueueConnectionError, QueueDescriptor, QueueFullError } from '../../lib';
+import { QueueConnectionError, QueueDescriptor, QueueFullError } from '../../lib';
 import type { LeaseBatch, WaitOptions } from '../../lib';
 import { StubQueue } from '../../lib/testing';
 import { consume } from '../../lib/work';
 import type { DeadLetter } from '../../lib/work';
+import { FourOverridden } from '../adapter/queues';
 import { until, track } from './queues';
 import { runSchedules } from '../simulation/run-schedules';
 
 let count = 0;
 const fresh = (): QueueDescriptor => QueueDescriptor.createLocalQueue(`forgets-${count++}`);
 
-/** A lease is a get, and what goes back is put again. */
-class FourOverridden extends BaseQueue<string> {
-  protected readonly inner = new StubQueue<string>(this.descriptor);
-
-  override put(item: string, options?: WaitOptions): Promise<void> {
-    return this.inner.put(item, options);
-  }
-
-  override get(options?: WaitOptions): Promise<string> {
-    return this.inner.get(options);
-  }
-
-  override empty(): Promise<boolean> {
-    return this.inner.empty();
-  }
-
-  override qsize(): Promise<number> {
-    return this.inner.qsize();
-  }
-}
-
 /** Takes nothing back, in one way or another. */
-class Refuses extends FourOverridden {
+class Refuses extends FourOverridden<string> {
   /** Of every put; or, undefined: of none. */
   refusal: Error | undefined;
 
@@ -91,7 +71,7 @@ class CountsReturns extends StubQueue<number> {
 }
 
 test('what fails pauses, counts its attempts and is a dead letter after as many', async () => {
-  const queue = new FourOverridden(fresh());
+  const queue = new FourOverridden<string>(fresh());
   const deadLetter = new StubQueue<DeadLetter<string>>(fresh());
   await queue.putMany(['bad', 'good']);
   const seen: [string, number][] = [];
@@ -114,7 +94,7 @@ test('what fails pauses, counts its attempts and is a dead letter after as many'
 });
 
 test('what a consumer gives back untried costs no attempt, and what it tried does', async () => {
-  const queue = new FourOverridden(fresh());
+  const queue = new FourOverridden<string>(fresh());
   await queue.putMany(['first', 'second']);
   const seen: [string, number][] = [];
   for (let round = 0; round < 3; round++) {
