@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm';
 import type { NativeQueue } from '../../lib';
 import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE } from '../../lib/transports/shm/addon';
 import type { NativeEntry } from '../../lib/transports/shm/addon';
-import { attach, describeQueue } from './child';
+import { attach, describeQueue, until } from './child';
 
 const KIB = 1024;
 const object = (bytes: number, text = 'a'): { text: string } => ({ text: text.repeat(bytes) });
@@ -86,5 +86,6 @@ test('memory for one large object is kept for none', async () => {
   // The encoder itself lets go of it with its next item.
   queues[0]!.putSync(object(1));
   queues[0]!.getSync();
-  expect((await heldBytes()) - before).toBeLessThan(12 * KIB * KIB);
+  // V8 frees the memory of buffers that it has collected on a thread of its own, when that thread gets to it.
+  await until('the memory to be free', async () => (await heldBytes()) - before < 12 * KIB * KIB);
 });
