@@ -12,10 +12,7 @@ export interface Sealing {
   open(index: number): unknown;
 }
 
-/** Items that another copy of the package put into a local queue are opened like those of this one. */
-const SEALED = Symbol.for('sage-queue.encoded-item.1');
-
-export class SealedItem {
+class Sealed {
   constructor(
     readonly batch: Sealing,
     /** Of the item in its batch. */
@@ -40,16 +37,18 @@ export class SealedItem {
   }
 }
 
-Object.defineProperty(SealedItem.prototype, SEALED, { value: true });
+/** One class for every copy of the package in this thread, which put them into each other's local queues. */
+const SHARED = Symbol.for('sage-queue.encoded-item.1');
+const { [SHARED]: shared = Sealed } = globalThis as { [SHARED]?: typeof Sealed };
+Object.defineProperty(globalThis, SHARED, { value: shared, configurable: true });
+
+export type SealedItem = Sealed;
+export const SealedItem = shared;
 
 /** Of a revoked proxy one cannot even ask what it is: that it is no encoded item, then. */
 export function isSealed(value: unknown): value is SealedItem {
-  if (typeof value !== 'object' || value === null) return false;
   try {
-    const prototype = Object.getPrototypeOf(value) as object | null;
-    // Most values are told by the first two.
-    if (prototype === Object.prototype || prototype === Array.prototype || prototype === null) return false;
-    return prototype === SealedItem.prototype || SEALED in prototype;
+    return value instanceof SealedItem;
   } catch {
     return false;
   }

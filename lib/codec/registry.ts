@@ -12,6 +12,7 @@ import type { Metadata } from '../descriptor/metadata';
 import { codecOfSchema, decodeStruct } from './struct/codec';
 import type { StructCodec } from './struct/codec';
 import { describeValue } from '../util/describe-value';
+import { asBuffer } from '../util/buffer-view';
 import { isBytes } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
@@ -39,9 +40,6 @@ export interface EncodedItem {
 }
 
 export { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID };
-
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /**
  * A Uint8Array whose memory went to another thread shows no bytes: to send it as an empty item would be a silent loss.

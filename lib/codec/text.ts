@@ -67,14 +67,20 @@ const LONGEST_KNOWN = 31;
 export class KnownTexts {
   private readonly texts: string[];
 
-  /** @param places a power of two: how many are kept at most, each where one of another hash would not be */
-  constructor(private readonly places: number) {
+  /**
+   * @param places a power of two: how many are kept at most, each where one of another hash would not be
+   * @param readOther reads what is not among them
+   */
+  constructor(
+    private readonly places: number,
+    private readonly readOther = readText,
+  ) {
     this.texts = new Array<string>(places).fill('');
   }
 
   /** Of `length` bytes from `from` on, which must be there. */
   read(source: Buffer, from: number, length: number): string {
-    if (length === 0 || length > LONGEST_KNOWN) return readText(source, from, length);
+    if (length === 0 || length > LONGEST_KNOWN) return this.readOther(source, from, length);
     const last = from + length - 1;
     // Texts of a kind differ in their ends, as in numbers. What stands before the first byte says its length.
     const four =
@@ -85,7 +91,7 @@ export class KnownTexts {
     const place = (Math.imul(four + length * 0x10001, 0x9e3779b1) >>> 16) & (this.places - 1);
     const known = this.texts[place] as string;
     if (known.length === length && isAt(source, from, known)) return known;
-    const text = readText(source, from, length);
+    const text = this.readOther(source, from, length);
     // As many characters as bytes: each is what its byte says, which is what isAt() looks at, or U+FFFD, which it never finds.
     if (text.length === length) this.texts[place] = text;
     return text;

@@ -4,6 +4,7 @@
  */
 import { QueueDescriptor } from '../../descriptor/descriptor';
 import { setOwn } from '../../descriptor/metadata';
+import { asBuffer } from '../../util/buffer-view';
 import { input, letGo, take, truncated, useView } from '../input';
 import { KnownTexts, readText } from '../text';
 import { restoreError } from './error-fields';
@@ -35,7 +36,7 @@ let otherKeys = 0;
  * @throws Error with a message that says what is wrong with the bytes.
  */
 export function decodeMessagePack(bytes: Uint8Array, from = 0, to = bytes.length): unknown {
-  input.bytes = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  input.bytes = asBuffer(bytes);
   const value = decodeSpan(from, to);
   letGo();
   return value;

@@ -39,7 +39,10 @@ export function use(buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES), at = 0
 
 /** After this, `bytes` and a margin can be written at the position. */
 export function reserve(bytes: number): void {
-  if (out.position + bytes <= out.limit) return;
+  if (out.position + bytes > out.limit) grow(bytes);
+}
+
+function grow(bytes: number): void {
   const used = out.position - out.start;
   const needed = used + bytes + MARGIN;
   const bigger = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, needed + (needed >> 1)));

@@ -1,5 +1,6 @@
 /** The codec of items with a schema: what is known of schemas in this thread, by the id that items carry. */
 import { SerializationError } from '../../errors';
+import { asBuffer } from '../../util/buffer-view';
 import { CODEC_STRUCT } from '../codec-ids';
 import { input, letGo, readFrom, useView } from '../input';
 import { encodeMessagePack, encodeToSpan } from '../msgpack/encode';
@@ -33,12 +34,11 @@ export class StructCodec {
   }
 
   /** Made when the first item comes: a process that only passes items on needs none. */
-  private get ready(): Functions {
-    this.functions ??= (this.interpreted ? undefined : generate(this.node)) ?? {
+  private make(): Functions {
+    return (this.functions = (this.interpreted ? undefined : generate(this.node)) ?? {
       write: (value) => writeNode(this.node, value),
       read: () => readNode(this.node),
-    };
-    return this.functions;
+    });
   }
 
   private readonly write = (value: unknown): void => {
@@ -46,7 +46,7 @@ export class StructCodec {
     out.view.setUint32(out.position, this.id, true);
     out.position += ID_BYTES;
     try {
-      this.ready.write(value);
+      (this.functions ?? this.make()).write(value);
     } catch (error) {
       if (error === MISFIT) throw refuseMismatch(this.node, value);
       // What MessagePack, or an own property of a list or date, has against it: the path is the schema's where it has one.
@@ -83,19 +83,24 @@ export class StructCodec {
   decode(bytes: Buffer, start: number, end: number): unknown {
     readFrom(bytes, start + ID_BYTES, end);
     useView();
-    const value = this.ready.read();
+    return this.read();
+  }
+
+  /** What is left of the input. @throws Error that says what is wrong with the bytes */
+  read(): unknown {
+    const { end } = input;
+    const value = (this.functions ?? this.make()).read();
     if (input.position !== end) throw new Error(`the value ends ${end - input.position} bytes before the item`);
     letGo();
     return value;
   }
 }
 
-const asBuffer = (bytes: Uint8Array): Buffer =>
-  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-
 const byText = new Map<string, StructCodec>();
 /** By the id that all versions of a schema share: what reads them all. */
 const readers = new Map<number, StructCodec>();
+/** The reader of the item before, which is likely to be that of the next one. */
+let last: StructCodec | undefined;
 
 /** The codec of a schema; from then on its items can be read in this thread. @throws InvalidDescriptorError */
 export function codecOfSchema(schema: unknown): StructCodec {
@@ -106,6 +111,7 @@ export function codecOfSchema(schema: unknown): StructCodec {
   byText.set(codec.text, codec);
   const reader = readers.get(codec.id);
   readers.set(codec.id, reader === undefined ? codec : new StructCodec(merged(reader.node, node)));
+  last = undefined;
   return codec;
 }
 
@@ -133,22 +139,22 @@ const ofUnknownSchemas = new WeakSet<object>();
 export const isUnknownSchema = (error: unknown): error is SerializationError =>
   error instanceof SerializationError && ofUnknownSchemas.has(error.cause as object);
 
-let last: StructCodec | undefined;
-
 /** @throws Error that says what is wrong with the bytes, or that nobody here knows their schema */
 export function decodeStruct(bytes: Uint8Array, start: number, end: number): unknown {
-  const buffer = asBuffer(bytes);
   if (end - start < ID_BYTES) throw new Error('an item with a schema begins with its id');
-  const id = buffer.readUInt32LE(start);
-  if (last === undefined || last.id !== id || readers.get(id) !== last) {
-    last = readers.get(id);
-    if (last === undefined) {
-      const error = new SerializationError(
-        `its schema (id ${id.toString(16).padStart(8, '0')}) is not known here: resolve the queue with that schema, or attach to its segment`,
-      );
-      ofUnknownSchemas.add(error);
-      throw error;
-    }
-  }
-  return last.decode(buffer, start, end);
+  readFrom(asBuffer(bytes), start + ID_BYTES, end);
+  useView();
+  const id = input.view.getUint32(start, true);
+  if (last === undefined || last.id !== id) last = readerWith(id);
+  return last.read();
+}
+
+function readerWith(id: number): StructCodec {
+  const reader = readers.get(id);
+  if (reader !== undefined) return reader;
+  const error = new SerializationError(
+    `its schema (id ${id.toString(16).padStart(8, '0')}) is not known here: resolve the queue with that schema, or attach to its segment`,
+  );
+  ofUnknownSchemas.add(error);
+  throw error;
 }

@@ -3,7 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
 import { input, take, truncated } from '../input';
 import { decodeSpan } from '../msgpack/decode';
-import { readShortAscii, utf8 } from '../text';
+import { KnownTexts, readShortAscii, utf8 } from '../text';
 
 export function takeText(): string {
   const length = input.view.getUint32(take(4), true);
@@ -11,15 +11,17 @@ export function takeText(): string {
 }
 
 /** Of `length` bytes that are there. */
-export function text(from: number, length: number): string {
-  const { bytes } = input;
+export const text = (from: number, length: number): string => texts.read(input.bytes, from, length);
+
+/** Names of states, kinds and units, say. */
+const texts = new KnownTexts(512, (bytes, from, length) => {
   const ascii = readShortAscii(bytes, from, length);
   if (ascii !== undefined) return ascii;
   const read = utf8(bytes, from, from + length);
   // What is no UTF-8 shows as this character, which may also have been sent.
   if (read.includes('\ufffd') && !isUtf8(bytes.subarray(from, from + length))) throw new Error('a text is not UTF-8');
   return read;
-}
+});
 
 export function takeBytes(): Buffer {
   const length = input.view.getUint32(take(4), true);

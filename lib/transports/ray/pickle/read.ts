@@ -4,6 +4,7 @@
  *
  * Source of the opcodes: CPython's `Lib/pickletools.py`.
  */
+import { asBuffer } from '../../../util/buffer-view';
 import { PickleError, PyByteArray, PyDict, PyFloat, PyGlobal, PyList } from './types';
 import { PyObject, PyPersistent, PySet, PyTuple } from './types';
 import { DEFAULT_LIMITS } from './limits';
@@ -387,6 +388,5 @@ export function parsePickle(bytes: Uint8Array, limits: ReadLimits = {}): unknown
   const all = { ...DEFAULT_LIMITS, ...limits };
   if (bytes.length > all.maxBytes)
     throw new PickleError(`A pickle of ${bytes.length} bytes; at most ${all.maxBytes} are read.`);
-  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return new Machine(buffer, all).run();
+  return new Machine(asBuffer(bytes), all).run();
 }

@@ -2,7 +2,7 @@
  * Items in their wire form, as columns: the bytes of all of them in one piece, where each one ends, and its codec. A part of a batch is a view,
  * so that items pass through a server without becoming anything else.
  */
-import { viewOf } from '../../../util/buffer-view';
+import { asBuffer, viewOf } from '../../../util/buffer-view';
 import { forbidTransfer } from '../../../util/shared-memory';
 import { CODEC_RAW, decodeItem, decodesByCopy, FIRST_CUSTOM_ID } from '../../../codec/registry';
 import type { EncodedItem } from '../../../codec/registry';
@@ -256,8 +256,4 @@ export class ItemBatch implements Sealing {
     const { codecs, first, count } = this;
     return typeof codecs === 'number' ? codecs : (Array.prototype.slice.call(codecs, first, first + count) as number[]);
   }
-}
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
