@@ -140,7 +140,7 @@ export class CallLine {
 
   /** Whether one more call has to stand behind others. */
   get isTaken(): boolean {
-    return this.first !== undefined;
+    return this.calls.size > 0 && this.first !== undefined;
   }
 
   /** Whether the first one waits for what the line is for. */

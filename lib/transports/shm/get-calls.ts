@@ -73,10 +73,10 @@ export class GetCalls<T> {
       readWait(options, SYNC_WAIT_OPTIONS);
       return [];
     }
-    const items: T[] = [];
-    block(this.queue, 'get', options, emptyError, (waitMs) => this.tryGetMany(items, max, waitMs) || undefined);
-    this.fillUp(items, max);
-    return items;
+    return this.fillUp(
+      block(this.queue, 'get', options, emptyError, (waitMs) => this.tryGetMany(max, waitMs)),
+      max,
+    );
   }
 
   peekSync(): { item: T } | undefined {
@@ -134,13 +134,11 @@ export class GetCalls<T> {
       this.queue.check();
       const wait = readWait(options);
       if (readMax(max) === 0) return Promise.resolve([]);
-      const items: T[] = [];
       const attempt = (): { value: T[] } | undefined => {
-        if (!this.tryGetMany(items, max, 0)) return undefined;
-        this.fillUp(items, max);
-        return { value: items };
+        const items = this.tryGetMany(max, 0);
+        return items && { value: this.fillUp(items, max) };
       };
-      return this.consume(wait, attempt, () => items.length);
+      return this.consume(wait, attempt, ({ length }) => length);
     } catch (error) {
       return refused(error);
     }
@@ -202,19 +200,21 @@ export class GetCalls<T> {
     return leases?.run.count === MOST_LENT ? { ...leases, more: true } : leases;
   }
 
-  /** Adds what is there, up to `max` items in all. False: nothing was added. */
-  private tryGetMany(items: T[], max: number, waitMs: number): boolean {
-    const status = this.receiveBuffer.addMany(this.queue, items, max, waitMs);
-    refuseGet(status);
-    return status > 0;
+  /** What is there, of one batch and up to `max` items. Undefined: nothing. */
+  private tryGetMany(max: number, waitMs: number): T[] | undefined {
+    const items = this.receiveBuffer.getMany<T>(this.queue, max, waitMs);
+    if (typeof items === 'object') return items;
+    refuseGet(items);
+    return undefined;
   }
 
   /** Adds what is there without waiting, up to `max` items in all. That the queue is shut down is for the next call to say. */
-  private fillUp(items: T[], max: number): void {
+  private fillUp(items: T[], max: number): T[] {
     while (
       items.length < max &&
       this.queue.attachment.isOpen &&
-      this.receiveBuffer.addMany(this.queue, items, max, 0) > 0
+      this.receiveBuffer.addMany(this.queue, items, max) > 0
     );
+    return items;
   }
 }

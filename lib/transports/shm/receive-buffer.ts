@@ -99,17 +99,36 @@ export class ReceiveBuffer {
     }
   }
 
-  /** Adds what comes within `waitMs`, of one batch and up to `max` items in all. Returns how many it added, or a status. */
-  addMany<T>(queue: Holder, items: T[], max: number, waitMs: number): number {
-    this.ready();
-    const { entry } = this;
-    const { holder } = queue.attachment;
-    const count = native(() => entry.getMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs, holder));
+  /** What comes within `waitMs`, of one batch and up to `max` items, in an array of that size. Or a status. */
+  getMany<T>(queue: Holder, max: number, waitMs: number): T[] | number {
+    const count = this.takeMany(queue, max, waitMs);
     if (count <= 0 && count !== LARGE) return count;
-    if (count > 0 && entry.registers[REGISTER_CODEC] === CODEC_RAW) {
-      this.addRaw(items, count);
-      return count;
-    }
+    if (this.isRaw(count)) return this.addRaw(new Array<T>(count), 0, count);
+    const items: T[] = [];
+    return this.decodeTaken(queue, items, count) > 0 ? items : EMPTY;
+  }
+
+  /** Adds what is there now, of one batch and up to `max` items in all. Returns how many it added, or a status. */
+  addMany<T>(queue: Holder, items: T[], max: number): number {
+    const count = this.takeMany(queue, max - items.length, 0);
+    if (count <= 0 && count !== LARGE) return count;
+    if (!this.isRaw(count)) return this.decodeTaken(queue, items, count);
+    this.addRaw(items, items.length, count);
+    return count;
+  }
+
+  private takeMany(queue: Holder, max: number, waitMs: number): number {
+    this.ready();
+    return native(() => this.entry.getMany(this.offset, Math.min(MAX_BATCH, max), waitMs, queue.attachment.holder));
+  }
+
+  /** Whether all of them are, and done with. */
+  private isRaw(count: number): boolean {
+    return count > 0 && this.entry.registers[REGISTER_CODEC] === CODEC_RAW;
+  }
+
+  /** Adds what is in hand: so many items that lie here, or one that is too large for that. */
+  private decodeTaken<T>(queue: Holder, items: T[], count: number): number {
     const before = items.length;
     try {
       if (count > 0) return this.decodeMany(queue, items, count);
@@ -135,7 +154,7 @@ export class ReceiveBuffer {
     if (count <= 0) return count;
     if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(queue, items, held, count);
     held.add(registers, count);
-    this.addRaw(items, count);
+    this.addRaw(items, items.length, count);
     return count;
   }
 
@@ -180,17 +199,18 @@ export class ReceiveBuffer {
     return done;
   }
 
-  /** Adds a view of each of `count` raw items that lie one after the other from the offset on. */
-  private addRaw<T>(items: T[], count: number): void {
+  /** Writes from the place `from` on a view of each of `count` raw items that lie one after the other from the offset on. */
+  private addRaw<T>(items: T[], from: number, count: number): T[] {
     const { memory } = this;
     const { registers } = this.entry;
     let start = this.offset;
     for (let index = 0; index < count; index++) {
       const length = registers[REGISTER_TABLE + 2 * index]!;
-      items.push(viewOf(memory, start, length) as T);
+      items[from + index] = viewOf(memory, start, length) as T;
       start += length;
     }
     this.offset = (start + 7) & ~7;
+    return items;
   }
 
   /** What is taken meanwhile goes behind the `count` items of the table. Returns where they begin. */

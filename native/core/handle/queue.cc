@@ -14,12 +14,9 @@ constexpr uint32_t kQuickTakes = 7;  // of those that come several to a tick of 
 
 }  // namespace
 
-uint8_t* Queue::data(const Item& item) const {
-  if (item.length > segment_->header().capacity_bytes) {
-    throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + segment_->name() + " holds an item of impossible length " +
-                                                    std::to_string(item.length));
-  }
-  return segment_->at(item.position);
+void Queue::refuse(const Item& item) const {
+  throw SegmentFailure("ERR_SEGMENT_CORRUPT", "segment " + segment_->name() + " holds an item of impossible length " +
+                                                  std::to_string(item.length));
 }
 
 // ── puts ───────────────────────────────────────────────────────────────────

@@ -93,7 +93,10 @@ class Queue final : public Watcher::Client {
   bool peek(std::vector<uint8_t>* bytes, uint32_t* codec);
 
   /// The item's bytes, contiguous. Throws SegmentFailure on an impossible length.
-  uint8_t* data(const Item& item) const;
+  uint8_t* data(const Item& item) const {
+    if (item.length > segment_->header().capacity_bytes) refuse(item);
+    return segment_->at(item.position);
+  }
 
   // Waiting, by the steps of WakeProtocol.
   /// Blocks until `attempt` says that it is done, for `limit_ms` at most. A get looks again for a moment before it
@@ -199,6 +202,7 @@ class Queue final : public Watcher::Client {
   void leave();
   bool reap_if_due(uint32_t every_ms);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
+  [[noreturn]] void refuse(const Item& item) const;
 
   std::vector<Watcher::Peer> peers() override;
   void look_after_peers() override { reap(); }
