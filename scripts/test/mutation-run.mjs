@@ -83,9 +83,8 @@ class Hunt {
     Object.assign(this, { run, tests, options });
   }
 
-  /** Each is tried once, before the first mutation that it is to notice; in a short run the one case of it. */
-  passes(test, name) {
-    const known = this.options.isShort ? name : undefined;
+  /** Each is tried once, before the first mutation that it is to notice, and so is each case of it that is run alone: one that is gone fails. */
+  passes(test, known) {
     const control = async () => {
       const found = await this.run(NO_MUTATION, test, known);
       if (found !== undefined) this.broken.push(`${test.name}: ${found.case}: ${found.says}`);

@@ -25,10 +25,7 @@ class Hand {
   Outcome take_next(Queue& queue, uint32_t max) {
     ack_all(queue);
     if (max == 0) return Outcome::kEmpty;
-    gathering_.let_gather(max);
-    const Outcome outcome = take(queue, max);
-    gathering_.took(left(), max);
-    return outcome;
+    return take(queue, max);
   }
   /// One item that was taken already.
   void hold(const Item& item) {
@@ -54,7 +51,6 @@ class Hand {
   Item items_[kMaxBatch];
   uint32_t count_ = 0;
   uint32_t next_ = 0;
-  Gathering<StdMemory> gathering_;
 };
 
 }  // namespace sage

@@ -63,7 +63,16 @@ void Queue::abort(const Item& item) { path_.abort(item); }
 
 Outcome Queue::take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes) {
   current();
+  if (max > 1) return gather_many(max, items, taken, max_bytes);
   return path_.take(max, items, taken, max_bytes);
+}
+Outcome Queue::gather_many(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes) {
+  gathering_.let_gather();
+  const Outcome outcome = path_.take(max, items, taken, max_bytes);
+  if (outcome == Outcome::kOk) {
+    gathering_.took(*taken, std::min(max, kMaxBatch), [&] { return path_.waking().untaken(); });
+  }
+  return outcome;
 }
 void Queue::ack(const Item* items, uint32_t count) { path_.ack(items, count); }
 void Queue::ack_first(const Item* items, uint32_t left) { path_.ack_first(items, left); }

@@ -72,7 +72,8 @@ class Queue final : public Watcher::Client {
   void abort(const Item& item);
 
   // Gets. kEmpty, kShut or kCorrupt when nothing was taken.
-  /// Takes up to `max` items; each is read at data(item) and then acked or requeued with all of its batch.
+  /// Takes up to `max` items; each is read at data(item) and then acked or requeued with all of its batch. Who takes
+  /// several again and again, close behind a fast producer, lets items gather for a moment.
   Outcome take(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes = ~uint64_t{0});
   void ack(const Item* items, uint32_t count);
   /// Acks the first of the `left` items that remain of a batch.
@@ -201,6 +202,7 @@ class Queue final : public Watcher::Client {
   void announce();
   void leave();
   bool reap_if_due(uint32_t every_ms);
+  Outcome gather_many(uint32_t max, Item* items, uint32_t* taken, uint64_t max_bytes);
   uint64_t fill(const Item* items, const Piece* pieces, uint32_t count);
   [[noreturn]] void refuse(const Item& item) const;
 
@@ -227,6 +229,7 @@ class Queue final : public Watcher::Client {
   std::unique_ptr<Segment> segment_;  // outlives what is locked and mapped beside it
   ItemPath<StdMemory, Queue> path_;
   Spin spin_;
+  Gathering<StdMemory> gathering_;
   bool created_ = false;
   bool joined_ = false;
   bool watched_ = false;

@@ -38,34 +38,40 @@ void pause_briefly() {
 /// both sides wait for each other's core at every word, and at words that the core fetched ahead; some tens of items
 /// behind it reads what was written long ago, many in one go. So it does not look at what there is meanwhile, either.
 /// Given up where items come too slowly for that.
-template <class Memory>
+template <class Memory, class Clock = SpinClock>
 class Gathering {
  public:
-  /// Before a take of up to `max` items right after another one, with nothing in hand: waits for a moment where that
-  /// one left nothing behind.
-  void let_gather(uint32_t max) {
-    waited_ = keeps_pace_ && max > 1 && trial_.worth();
-    if (!waited_) return;
-    const auto end = SpinClock::now() + kGathering;
-    do pause_briefly<Memory>();
-    while (SpinClock::now() < end);
+  /// Before a take of several: where the one before was close behind the producer, a moment has passed since.
+  void let_gather() {
+    if (!due_) return;
+    due_ = false;
+    waited_ = true;
+    const auto end = close_since_ + kGathering;
+    while (Clock::now() < end) pause_briefly<Memory>();
   }
-  /// That take brought `taken` items.
-  void took(uint32_t taken, uint32_t max) {
-    keeps_pace_ = taken > 0 && taken <= kFew && taken < max;
-    if (!waited_) return;
-    if (taken > kFew) {
-      trial_.paid();
-    } else {
-      trial_.in_vain();
-    }
+
+  /// A take brought `taken` items of at most `max`; `left()` says how many are left, or about to come.
+  template <class Left>
+  void took(uint32_t taken, uint32_t max, Left left) {
+    since_look_ += taken;
+    if (taken == max && since_look_ < kLook && !waited_) return;
+    since_look_ = 0;
+    const bool close = taken + left() <= kFew;
+    if (waited_ && close) trial_.in_vain();
+    if (waited_ && !close) trial_.paid();
+    waited_ = false;
+    due_ = close && trial_.worth();
+    if (due_) close_since_ = Clock::now();
   }
 
  private:
-  static constexpr uint32_t kFew = 16;  // so close behind, the two are in each other's way
+  static constexpr uint32_t kFew = 16;    // so close behind, the two are in each other's way
+  static constexpr uint32_t kLook = 256;  // takes of so many that all brought what they asked for go by unasked
 
-  bool keeps_pace_ = false;
+  uint32_t since_look_ = 0;  // items taken
+  bool due_ = false;
   bool waited_ = false;
+  typename Clock::time_point close_since_;
   Trial trial_;  // in vain: few came meanwhile
 };
 

@@ -182,6 +182,12 @@ class WakeProtocol {
     return algorithm_.used() >= shared_.item_limit || algorithm_.used_bytes() / kUnitBytes >= shared_.capacity_units;
   }
 
+  /// Items claimed and not taken.
+  uint64_t untaken() const {
+    const uint64_t head = Cursor::number(shared_.control->head.load(std::memory_order_seq_cst));
+    return Cursor::number(shared_.control->tail.load(std::memory_order_seq_cst)) - head;
+  }
+
   Waiters<Memory>& waiters() { return waiters_; }
   const Waiters<Memory>& waiters() const { return waiters_; }
 
@@ -268,10 +274,6 @@ class WakeProtocol {
     }
     gathered_ = 0;
     return false;
-  }
-  uint64_t untaken() const {
-    const uint64_t head = Cursor::number(shared_.control->head.load(std::memory_order_seq_cst));
-    return Cursor::number(shared_.control->tail.load(std::memory_order_seq_cst)) - head;
   }
 
   /// Kept out of the path of those who find nobody asleep.
