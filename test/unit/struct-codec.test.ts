@@ -362,12 +362,10 @@ describe('bytes of anyone', () => {
   });
 
   test('of a schema that gains a field once items were read, the next item has it', () => {
-    const [before, after] = [{ later: 'u8' }, { later: 'u8', 'and?': 'string' }].map((schema, version) => {
-      const codec = codecOfSchema(schema);
-      const bytes = codec.encode(version === 0 ? { later: 1 } : { later: 2, and: 'more' });
-      return decodeItem(CODEC_STRUCT, bytes);
-    });
-    expect([before, after]).toEqual([{ later: 1 }, { later: 2, and: 'more' }]);
+    const read = (schema: unknown, item: unknown): unknown =>
+      decodeItem(CODEC_STRUCT, codecOfSchema(schema).encode(item));
+    expect(read({ later: 'u8' }, { later: 1 })).toEqual({ later: 1 });
+    expect(read({ later: 'u8', 'and?': 'string' }, { later: 2, and: 'x' })).toEqual({ later: 2, and: 'x' });
   });
 
   test('texts that came before are told from others by every byte, and what is no UTF-8 by none of them', () => {
@@ -376,7 +374,7 @@ describe('bytes of anyone', () => {
         const bytes = Buffer.from(`00000000${(hex.length / 2).toString(16).padStart(2, '0')}000000${hex}`, 'hex');
         return codec.decode(bytes, 0, bytes.length);
       };
-      const hexOf = (text: string): string => Buffer.from(text).toString('hex');
+      const ofText = (text: string): unknown => read(Buffer.from(text).toString('hex'));
       const texts = [
         '',
         'a',
@@ -390,10 +388,10 @@ describe('bytes of anyone', () => {
         'äöü',
       ];
       for (let round = 0; round < 3; round++) {
-        for (const text of texts) expect(read(hexOf(text))).toBe(text);
+        for (const text of texts) expect(ofText(text)).toBe(text);
         for (let at = 0; at < 9; at++) {
           const changed = `${'sensor-12'.slice(0, at)}#${'sensor-12'.slice(at + 1)}`;
-          expect([read(hexOf('sensor-12')), read(hexOf(changed))]).toEqual(['sensor-12', changed]);
+          expect([ofText('sensor-12'), ofText(changed)]).toEqual(['sensor-12', changed]);
         }
         for (const hex of ['e9', 'ff', '73656e736f722d31ff', 'c328', 'efbf']) expect(() => read(hex)).toThrow(/UTF-8/);
       }
