@@ -73,7 +73,7 @@ export class StructCodec {
 
   /** Of an item that came encoded, from a process that may have had no schema. @throws SerializationError unless it is one of this schema */
   checkEncoded(codecId: number, bytes: Uint8Array): void {
-    if (codecId === CODEC_STRUCT && bytes.length >= ID_BYTES && asBuffer(bytes).readUInt32LE(0) === this.id) return;
+    if (codecId === CODEC_STRUCT && bytes.length >= ID_BYTES && idAt(bytes, 0) === this.id) return;
     throw new SerializationError(
       `The item was written ${codecId === CODEC_STRUCT ? 'by another schema' : 'without a schema'}; this queue takes those of its own. Resolve it with the schema.`,
     );
@@ -83,12 +83,6 @@ export class StructCodec {
   decode(bytes: Buffer, start: number, end: number): unknown {
     readFrom(bytes, start + ID_BYTES, end);
     useView();
-    return this.read();
-  }
-
-  /** What is left of the input. @throws Error that says what is wrong with the bytes */
-  read(): unknown {
-    const { end } = input;
     const value = (this.functions ?? this.make()).read();
     if (input.position !== end) throw new Error(`the value ends ${end - input.position} bytes before the item`);
     letGo();
@@ -142,12 +136,14 @@ export const isUnknownSchema = (error: unknown): error is SerializationError =>
 /** @throws Error that says what is wrong with the bytes, or that nobody here knows their schema */
 export function decodeStruct(bytes: Uint8Array, start: number, end: number): unknown {
   if (end - start < ID_BYTES) throw new Error('an item with a schema begins with its id');
-  readFrom(asBuffer(bytes), start + ID_BYTES, end);
-  useView();
-  const id = input.view.getUint32(start, true);
+  const id = idAt(bytes, start);
   if (last === undefined || last.id !== id) last = readerWith(id);
-  return last.read();
+  return last.decode(asBuffer(bytes), start, end);
 }
+
+/** The id that stands in front of an item. */
+const idAt = (bytes: Uint8Array, at: number): number =>
+  (bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24)) >>> 0;
 
 function readerWith(id: number): StructCodec {
   const reader = readers.get(id);
