@@ -38,7 +38,7 @@ constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
 constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;
 constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
 
-/// An array of JavaScript's that calls lie in or fill without asking for its memory each time.
+/// An array of JavaScript's that items lie in, or are copied to, by calls that do not ask for its memory each time.
 struct KnownMemory {
   Napi::Reference<Napi::Uint8Array> reference;
   uint8_t* data = nullptr;

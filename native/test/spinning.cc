@@ -68,6 +68,11 @@ TEST(a_consumer_that_keeps_pace_lets_items_gather) {
   CHECK(!consumer.take(1));
   Paused::time += kGathering;
   CHECK(!consumer.take(17));  // nor one that had something else to do meanwhile
+  for (int take = 0; take < 8; ++take) {
+    CHECK(!consumer.take(1));
+    Paused::time += kGathering;
+  }
+  CHECK(!consumer.take(1) && consumer.take(1));  // of which nothing is learned
 }
 
 TEST(takes_that_bring_all_they_ask_for_are_looked_at_now_and_then) {
@@ -95,6 +100,14 @@ TEST(items_that_come_too_slowly_to_gather_are_soon_taken_at_once) {
   }
   // And goes on as soon as it was worth it.
   for (int take = 0; take < 4; ++take) CHECK(!consumer.take(1) && consumer.take(17));
+  // What comes after a moment that brought nothing is no reason to wait again.
+  for (int take = 0; take < 4; ++take) {
+    CHECK(!consumer.take(1));
+    consumer.gathering.let_gather();
+    consumer.gathering.took_nothing();
+    CHECK(!consumer.take(17));
+  }
+  CHECK(!consumer.take(1) && !consumer.take(1));
 }
 
 TEST(who_takes_several_again_and_again_lets_items_gather) {
@@ -115,6 +128,26 @@ TEST(who_takes_several_again_and_again_lets_items_gather) {
     take_one(kMaxBatch);
     CHECK(SpinClock::now() - before >= kGathering);
   }
+}
+
+TEST(what_was_waited_for_in_vain_is_given_up_whatever_comes_with_a_burst_later) {
+  auto queue = make(__func__, 32);
+  Item items[kMaxBatch];
+  uint32_t taken = 0;
+  const auto take_all = [&](uint32_t count) {
+    for (uint32_t item = 0; item < count; ++item) CHECK(put(*queue, "a") == Outcome::kOk);
+    CHECK(queue->take(kMaxBatch, items, &taken) == Outcome::kOk && taken == count);
+    queue->ack(items, taken);
+  };
+  auto least = SpinClock::duration::max();
+  for (int burst = 0; burst < 24; ++burst) {
+    take_all(1);
+    const auto before = SpinClock::now();
+    CHECK(queue->take(kMaxBatch, items, &(taken = 0)) == Outcome::kEmpty);
+    if (burst >= 4) least = std::min(least, SpinClock::now() - before);
+    take_all(20);
+  }
+  CHECK(least < kGathering / 2);
 }
 
 TEST(a_hand_takes_on_when_what_it_had_is_done_with) {

@@ -99,7 +99,7 @@ export class ReceiveBuffer {
     }
   }
 
-  /** What comes within `waitMs`, of one batch and up to `max` items, in an array of that size. Or a status. */
+  /** What comes within `waitMs`, of one batch and up to `max` items. Or a status. */
   getMany<T>(queue: Holder, max: number, waitMs: number): T[] | number {
     const count = this.takeMany(queue, max, waitMs);
     if (count <= 0 && count !== LARGE) return count;

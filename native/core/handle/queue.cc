@@ -71,6 +71,8 @@ Outcome Queue::gather_many(uint32_t max, Item* items, uint32_t* taken, uint64_t 
   const Outcome outcome = path_.take(max, items, taken, max_bytes);
   if (outcome == Outcome::kOk) {
     gathering_.took(*taken, std::min(max, kMaxBatch), [&] { return path_.waking().untaken(); });
+  } else {
+    gathering_.took_nothing();
   }
   return outcome;
 }

@@ -45,8 +45,8 @@ class Gathering {
   void let_gather() {
     if (!due_) return;
     due_ = false;
-    waited_ = true;
     const auto end = close_since_ + kGathering;
+    waited_ = Clock::now() < end;
     while (Clock::now() < end) pause_briefly<Memory>();
   }
 
@@ -57,11 +57,16 @@ class Gathering {
     if (taken == max && since_look_ < kLook && !waited_) return;
     since_look_ = 0;
     const bool close = taken + left() <= kFew;
-    if (waited_ && close) trial_.in_vain();
     if (waited_ && !close) trial_.paid();
+    if (waited_ && close) trial_.in_vain();
     waited_ = false;
     due_ = close && trial_.worth();
     if (due_) close_since_ = Clock::now();
+  }
+  /// A take found nothing: what comes later did not come in that moment.
+  void took_nothing() {
+    if (waited_) trial_.in_vain();
+    waited_ = false;
   }
 
  private:
