@@ -56,8 +56,9 @@ test('an actor made from source text is called, found by name, listed and killed
   void pending.catch(() => {});
   expect(await client.kill(actor)).toBe(true);
   const started = performance.now();
-  await expect(client.call(actor, 'add')).rejects.toBeInstanceOf(RayActorDiedError);
+  // That it is dead, and not only to be killed, the call under way hears: until then another call may still be answered.
   await expect(pending).rejects.toBeInstanceOf(RayActorDiedError);
+  await expect(client.call(actor, 'add')).rejects.toBeInstanceOf(RayActorDiedError);
   expect(performance.now() - started).toBeLessThan(1000);
   expect(await client.getActor(freshName('nobody'))).toBeUndefined();
 

@@ -288,7 +288,10 @@ export class RayClient {
     return { datapath, id: ref.id };
   }
 
-  /** Ends an actor at once. False when it could not be. */
+  /**
+   * Has an actor killed, whatever it is at. True: Ray was told so. The actor is dead some milliseconds later, and may answer calls until then.
+   * False: it could not be.
+   */
   async kill(actor: RayActor, options: { noRestart?: boolean } = {}): Promise<boolean> {
     refuseUnknown(options, ['noRestart']);
     const datapath = await this.connected();
