@@ -116,16 +116,19 @@ describe('system calls', () => {
   }, 60_000);
 });
 
-test('a message through Node takes less than 400 bytes of the heap', () => {
+/** Its Buffer and the Claim are 96 and 48 bytes; a closure made on the way of each call is 64, and what it closes over comes to that. */
+test.each([
+  ['one by one', 120],
+  ['in batches', 130],
+  ['in place', 270],
+])('a message through Node takes, %s, less than %i bytes of the heap', (way, most) => {
   const output = execFileSync(
     process.execPath,
-    ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', nodeProgram, '500'],
-    {
-      encoding: 'utf8',
-    },
+    ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256', nodeProgram, '1000', way],
+    { encoding: 'utf8' },
   );
   const { heapBytes, right } = JSON.parse(output) as { heapBytes: number; right: boolean };
   expect(right).toBe(true);
   expect(heapBytes).toBeGreaterThan(0);
-  expect(heapBytes).toBeLessThan(400);
+  expect(heapBytes).toBeLessThan(most);
 });

@@ -1,14 +1,33 @@
-/** One process, rounds of 64 puts and 64 gets of 64 bytes: `node steady.cjs ROUNDS`. Prints the heap bytes that a message took. */
+/** One process, rounds of 64 puts and 64 gets of 64 bytes: `node steady.cjs ROUNDS [WAY]`. Prints the heap bytes that a message took. */
 const { QueueDescriptor, resolveDescriptor } = require('sage-queue');
 
 const rounds = Number(process.argv[2]);
+const way = process.argv[3] ?? 'one by one';
 const queue = resolveDescriptor(QueueDescriptor.createSageQueue(`steady-${process.pid}`));
 const item = Buffer.alloc(64, 7);
 let bytes = 0;
-function round() {
-  for (let count = 0; count < 64; count++) queue.putSync(item);
-  for (let count = 0; count < 64; count++) bytes += queue.getSync().length;
-}
+const batch = Array(64).fill(item);
+const add = (view) => {
+  bytes += view.length;
+};
+const round = {
+  'one by one': () => {
+    for (let count = 0; count < 64; count++) queue.putSync(item);
+    for (let count = 0; count < 64; count++) bytes += queue.getSync().length;
+  },
+  'in batches': () => {
+    queue.putManySync(batch);
+    queue.getManySync(64).forEach(add);
+  },
+  'in place': () => {
+    for (let count = 0; count < 64; count++) {
+      const claim = queue.claimSync(64);
+      claim.bytes.set(item);
+      claim.commit();
+    }
+    queue.consumeSync(add, 64);
+  },
+}[way];
 for (let count = 0; count < 2000; count++) round();
 global.gc();
 const before = process.memoryUsage().heapUsed;

@@ -355,7 +355,7 @@ export function fromNative(error: unknown): unknown {
   return error;
 }
 
-/** Runs a call of the addon, with its errors turned into the package's. */
+/** Runs a call of the addon, with its errors turned into the package's. Not where most calls go: V8 makes a closure, and what it closes over, each time. */
 export function native<R>(call: () => R): R {
   try {
     return call();

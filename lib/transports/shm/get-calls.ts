@@ -44,7 +44,12 @@ export class GetCalls<T> {
   getSync(options?: SyncWaitOptions): T {
     if (options === undefined && this.queue.attachment.isOpen) {
       // The way of most calls, without a closure: something is there.
-      const status = native(() => this.getNow());
+      let status: number | undefined;
+      try {
+        status = this.getNow();
+      } catch (error) {
+        throw fromNative(error);
+      }
       if (status === undefined) return this.takeReceived();
       const outcome = this.receiveBuffer.received<T>(this.queue, status);
       if (outcome !== undefined) return outcome.value;

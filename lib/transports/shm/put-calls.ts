@@ -96,8 +96,17 @@ export class PutCalls<T> {
   putSync(item: T, options?: SyncWaitOptions): void {
     this.queue.check();
     const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
-    const span = native(() => this.tryPut(item));
-    if (span === undefined) return;
+    let span: ItemSpan | undefined;
+    try {
+      span = this.tryPut(item);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    if (span !== undefined) this.putWithin(span, deadline);
+  }
+
+  /** Apart from putSync(), where its closures would cost the calls that find room, too. */
+  private putWithin(span: ItemSpan, deadline: number): void {
     const attempt = (waitMs: number): true | undefined => native(() => this.tryPutBytes(span, waitMs)) || undefined;
     if (blockUntil(this.queue, 'put', deadline, attempt) === undefined) throw fullError();
   }

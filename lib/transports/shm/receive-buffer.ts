@@ -103,7 +103,7 @@ export class ReceiveBuffer {
   getMany<T>(queue: Holder, max: number, waitMs: number): T[] | number {
     const count = this.takeMany(queue, max, waitMs);
     if (count <= 0 && count !== LARGE) return count;
-    if (this.isRaw(count)) return this.addRaw(new Array<T>(count), 0, count);
+    if (this.isRaw(count)) return this.raw<T>(count);
     const items: T[] = [];
     return this.decodeTaken(queue, items, count) > 0 ? items : EMPTY;
   }
@@ -113,7 +113,7 @@ export class ReceiveBuffer {
     const count = this.takeMany(queue, max - items.length, 0);
     if (count <= 0 && count !== LARGE) return count;
     if (!this.isRaw(count)) return this.decodeTaken(queue, items, count);
-    this.addRaw(items, items.length, count);
+    items.push(...this.raw<T>(count));
     return count;
   }
 
@@ -154,7 +154,7 @@ export class ReceiveBuffer {
     if (count <= 0) return count;
     if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(queue, items, held, count);
     held.add(registers, count);
-    this.addRaw(items, items.length, count);
+    items.push(...this.raw<T>(count));
     return count;
   }
 
@@ -199,14 +199,15 @@ export class ReceiveBuffer {
     return done;
   }
 
-  /** Writes from the place `from` on a view of each of `count` raw items that lie one after the other from the offset on. */
-  private addRaw<T>(items: T[], from: number, count: number): T[] {
+  /** Views of `count` raw items that lie one after the other from the offset on, in an array made for them. */
+  private raw<T>(count: number): T[] {
     const { memory } = this;
     const { registers } = this.entry;
+    const items = new Array<T>(count);
     let start = this.offset;
     for (let index = 0; index < count; index++) {
       const length = registers[REGISTER_TABLE + 2 * index]!;
-      items[from + index] = viewOf(memory, start, length) as T;
+      items[index] = viewOf(memory, start, length) as T;
       start += length;
     }
     this.offset = (start + 7) & ~7;
