@@ -21,8 +21,9 @@ import type { WaitList } from './wait-list';
 const MOST_LENT = 128;
 
 /** An awaited call that moved items; for one that has waited, whose promise takes either, there is no promise more. */
-const inTurn = <R>(value: R, moved: number): R | Promise<R> =>
-  isTurnOver(moved) ? nextTurn().then(() => value) : value;
+const inTurn = <R>(value: R, moved: number): R | Promise<R> => (isTurnOver(moved) ? afterTurn(value) : value);
+/** Apart, where what its closure holds costs the calls that do not come here nothing. */
+const afterTurn = <R>(value: R): Promise<R> => nextTurn().then(() => value);
 const answered = <R>(value: R, moved: number): Promise<R> => Promise.resolve(inTurn(value, moved));
 
 export class GetCalls<T> {
