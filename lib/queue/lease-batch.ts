@@ -1,9 +1,9 @@
 /** A batch on lease, as programs see it. */
 import { asyncDispose } from '../util/dispose';
-import { isTurnOver, nextTurn } from '../wait/fairness';
+import { told } from './held-lease';
 import { LeaseRun } from './lease-table';
 import type { LeaseEnd } from './lease-table';
-import type { Awaitable, Lease, LeaseBatch } from './types';
+import type { Lease, LeaseBatch } from './types';
 
 export type { HeldItems } from './lease-table';
 
@@ -14,19 +14,7 @@ export const leaseRun: unique symbol = Symbol('leaseRun');
 export function endLeases(batch: AnyBatch, from: number, to: number, how: LeaseEnd): Promise<void> {
   const run = batch[leaseRun];
   if (run === undefined) return endForeign(batch, from, to, how);
-  return told(() => (how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack')));
-}
-
-/** What every end of leases that the queue is told of at once returns. */
-const TOLD = Promise.resolve();
-
-function told(end: () => Awaitable<void>, then: () => Promise<void> = () => TOLD): Promise<void> {
-  try {
-    const ended = end();
-    return ended === undefined ? then() : Promise.resolve(ended).then(then);
-  } catch (error) {
-    return Promise.reject(error as Error);
-  }
+  return told(() => (how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack')), 0);
 }
 
 /** Those of a batch of somebody's own. */
@@ -76,11 +64,7 @@ export class HeldBatch<T> implements LeaseBatch<T> {
 
   private end(acknowledge: boolean): Promise<void> {
     const run = this[leaseRun];
-    const { open } = run;
-    return told(
-      () => run.end(0, this.items.length, acknowledge),
-      () => (isTurnOver(open) ? nextTurn() : TOLD),
-    );
+    return told(() => run.end(0, this.items.length, acknowledge), run.open);
   }
 }
 

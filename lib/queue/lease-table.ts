@@ -1,7 +1,6 @@
 /** The book of leases of one handle: which are open. A lease ends once, and only for itself; what its end means is its queue's to say. */
 import { QueueClosedError } from '../errors';
-import { asyncDispose } from '../util/dispose';
-import { isTurnOver, nextTurn } from '../wait/fairness';
+import { HeldLease } from './held-lease';
 import type { Awaitable, Lease } from './types';
 
 /** How a lease ends. undo: nobody saw the item, which goes back as if it had not been lent. */
@@ -177,20 +176,10 @@ export class LeaseRun {
 
   /** One of them, for whoever holds its item. */
   lease<T>(index: number, item: T): Lease<T> {
-    const end = async (acknowledge: boolean): Promise<void> => {
-      const ended = this.end(index, index + 1, acknowledge);
-      if (ended !== undefined) await ended;
-      if (isTurnOver(1)) await nextTurn();
-    };
-    const release = (): Promise<void> => end(false);
-    return {
-      item,
-      deliveries: this.held.deliveries(index),
-      crashes: this.held.crashes(index),
-      ack: () => end(true),
-      release,
-      [asyncDispose]: release,
-    };
+    const { held } = this;
+    return new HeldLease(item, held.deliveries(index), held.crashes(index), (acknowledge) =>
+      this.end(index, index + 1, acknowledge),
+    );
   }
 }
 

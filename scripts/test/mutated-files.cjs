@@ -8,6 +8,7 @@ exports.FILES = [
   'lib/wait/fairness.ts',
   'lib/wait/keep-alive.ts',
   'lib/wait/pending-call.ts',
+  'lib/queue/held-lease.ts',
   'lib/queue/lease-table.ts',
   'lib/transports/shm/wait-list.ts',
   'lib/transports/shm/doorbell.ts',

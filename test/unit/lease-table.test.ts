@@ -229,6 +229,16 @@ test('an ack waits for its queue', async () => {
   await ack;
 });
 
+test('an ack that its queue is told of at once is answered before the next microtask', async () => {
+  const order: string[] = [];
+  const ack = table.lend(1, held).lease(0, 'x').ack();
+  await Promise.all([
+    ack.then(() => order.push('ack')),
+    Promise.resolve().then(() => order.push('the next microtask')),
+  ]);
+  expect(order).toEqual(['ack', 'the next microtask']);
+});
+
 test('acks that are answered at once let the event loop go on', async () => {
   const many = table.lend(3000, held);
   let turns = 0;

@@ -12,7 +12,7 @@ import { EMPTY, REGISTER_CODEC, REGISTER_HOLDER, REGISTER_LENGTH, REGISTER_OFFSE
 import type { NativeEntry } from './addon';
 import { block } from './blocking';
 import type { AttachedQueue } from './attachment';
-import { LeasedItems, lendEncoded, tryLease } from './leases';
+import { LeasedItems, lendEncoded, ShmLease } from './leases';
 import type { ReceiveBuffer } from './receive-buffer';
 import { emptyError, refuseGet } from './status-errors';
 import type { WaitList } from './wait-list';
@@ -165,9 +165,14 @@ export class GetCalls<T> {
   }
 
   private tryLease(waitMs: number): { value: NativeLease<T> } | undefined {
-    const outcome = tryLease<T>(this.queue, this.native, waitMs);
-    if (outcome !== undefined) tellRedelivered(this.queue.descriptor, { leases: [outcome.value] });
-    return outcome;
+    const items: T[] = [];
+    const held = new LeasedItems(this.queue, this.native);
+    const status = this.receiveBuffer.leaseMany(this.queue, items, held, 1, waitMs);
+    refuseGet(status);
+    if (status <= 0) return undefined;
+    const value = new ShmLease(items[0]!, held);
+    tellRedelivered(this.queue.descriptor, { leases: [value] });
+    return { value };
   }
 
   leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {

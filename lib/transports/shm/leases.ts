@@ -1,9 +1,9 @@
 /** Items on lease: one by one, or as they lie. */
 import type { EncodedLeases } from '../../queue/encoded-source';
+import { HeldLease } from '../../queue/held-lease';
 import { LeaseRun, leaseLostError } from '../../queue/lease-table';
 import type { HeldItems, LeaseEnd } from '../../queue/lease-table';
-import { decodeItem } from '../../codec/registry';
-import { asyncDispose, syncDispose } from '../../util/dispose';
+import { syncDispose } from '../../util/dispose';
 import {
   MAX_BATCH,
   REGISTER_CODEC,
@@ -19,54 +19,29 @@ import type { NativeEntry } from './addon';
 import type { Holder } from './holder';
 import { itemMemory } from './item-memory';
 import type { NativeLease } from '../../queue/types';
-import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { refuseGet } from './status-errors';
 
-/** Undefined: there was nothing to lend. */
-export function tryLease<T>(queue: Holder, entry: NativeEntry, waitMs: number): { value: NativeLease<T> } | undefined {
-  const id = native(() => entry.lease(waitMs, queue.attachment.holder));
-  if (id < 0) {
-    refuseGet(id);
-    return undefined;
+/** One item on lease. */
+export class ShmLease<T> extends HeldLease<T> implements NativeLease<T> {
+  readonly ackSync: () => void;
+  readonly releaseSync: () => void;
+
+  /** @param held it alone */
+  constructor(item: T, held: HeldItems) {
+    let open = true;
+    const end = (acknowledge: boolean): void => {
+      if (!open) return;
+      open = false;
+      held.end(0, 1, acknowledge);
+    };
+    super(item, held.deliveries(0), held.crashes(0), end);
+    this.ackSync = () => end(true);
+    this.releaseSync = () => end(false);
   }
-  const { registers } = entry;
-  const codec = registers[REGISTER_CODEC]!;
-  const deliveries = registers[REGISTER_DELIVERIES]!;
-  const crashes = registers[REGISTER_CRASHES]!;
-  const bytes = itemMemory(registers[REGISTER_LENGTH]!);
-  native(() => entry.copyLease(id, bytes));
-  let open = true;
-  const end = (acknowledge: boolean): void => {
-    if (!open) return;
-    open = false;
-    // By way of the handle, which a lease keeps.
-    if (queue.attachment.isOpen) native(() => entry.endLease(id, acknowledge));
-    else if (acknowledge) throw leaseLostError();
-  };
-  const endInTurn = async (acknowledge: boolean): Promise<void> => {
-    end(acknowledge);
-    if (isTurnOver(1)) await nextTurn();
-  };
-  let item: T;
-  try {
-    item = decodeItem(codec, bytes) as T;
-  } catch (error) {
-    queue.check(); // closed by its decoding, and so the item has gone back
-    end(true);
-    throw error;
+
+  [syncDispose](): void {
+    this.releaseSync();
   }
-  const value: NativeLease<T> = {
-    item,
-    deliveries,
-    crashes,
-    ackSync: () => end(true),
-    releaseSync: () => end(false),
-    ack: () => endInTurn(true),
-    release: () => endInTurn(false),
-    [syncDispose]: () => end(false),
-    [asyncDispose]: () => endInTurn(false),
-  };
-  return { value };
 }
 
 /** Names leases to the addon, in as few crossings as it takes. */
