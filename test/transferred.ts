@@ -10,6 +10,15 @@ const WAYS: Record<string, (queue: Queue<Buffer>) => Promise<readonly Buffer[]>>
     return items;
   },
   getMany: (queue) => queue.getMany(COUNT),
+  lease: async (queue) => {
+    const items: Buffer[] = [];
+    while (items.length < COUNT) {
+      const { item, ack } = await queue.lease();
+      items.push(item);
+      await ack();
+    }
+    return items;
+  },
   leaseMany: async (queue) => {
     const batch = await queue.leaseMany(COUNT);
     await batch.ack();

@@ -6,21 +6,25 @@ import type { Awaitable, Lease } from './types';
 /** What every end of leases that the queue is told of at once returns. */
 const TOLD = Promise.resolve();
 
-/** Ends leases, so many, and leaves the event loop its turns. */
+/** Ends leases, which count as so many answers, and leaves the event loop its turns. */
 export function told(end: () => Awaitable<void>, count: number): Promise<void> {
-  const then = (): Promise<void> => (isTurnOver(count) ? nextTurn() : TOLD);
   try {
     const ended = end();
-    return ended === undefined ? then() : Promise.resolve(ended).then(then);
+    return ended === undefined ? goOn(count) : goOnAfter(ended, count);
   } catch (error) {
     return Promise.reject(error as Error);
   }
 }
 
-/** Its calls are its own, not its class's, so that a program may take them off it: `const { item, ack } = …`. */
+const goOn = (count: number): Promise<void> => (isTurnOver(count) ? nextTurn() : TOLD);
+const goOnAfter = (ended: PromiseLike<void>, count: number): Promise<void> =>
+  Promise.resolve(ended).then(() => goOn(count));
+
+/** What it can do is its own, not its class's: a program may take it off (`const { item, ack } = …`) or spread it. */
 export class HeldLease<T> implements Lease<T> {
   readonly ack: () => Promise<void>;
   readonly release: () => Promise<void>;
+  readonly [asyncDispose]: () => Promise<void>;
 
   /** @param end ends it, unless it has ended */
   constructor(
@@ -31,9 +35,6 @@ export class HeldLease<T> implements Lease<T> {
   ) {
     this.ack = () => told(() => end(true), 1);
     this.release = () => told(() => end(false), 1);
-  }
-
-  [asyncDispose](): Promise<void> {
-    return this.release();
+    this[asyncDispose] = this.release;
   }
 }

@@ -14,6 +14,7 @@ export const leaseRun: unique symbol = Symbol('leaseRun');
 export function endLeases(batch: AnyBatch, from: number, to: number, how: LeaseEnd): Promise<void> {
   const run = batch[leaseRun];
   if (run === undefined) return endForeign(batch, from, to, how);
+  // No answers to a program: whoever ends them so has turns of its own.
   return told(() => (how === 'undo' ? run.undo(from, to) : run.end(from, to, how === 'ack')), 0);
 }
 

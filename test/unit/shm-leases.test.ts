@@ -134,8 +134,10 @@ describe('one item', () => {
     offers = [offer(1), offer(2)];
     const [one, other] = [leaseSync(), leaseSync()];
     since();
-    one[Symbol.dispose]();
-    await other[Symbol.asyncDispose]();
+    // As a program may spread them.
+    const [its, others] = [{ ...one }, { ...other }];
+    its[Symbol.dispose]();
+    await others[Symbol.asyncDispose]();
     expect(since()).toEqual([
       ['release', 0],
       ['release', 1],

@@ -167,9 +167,7 @@ export class GetCalls<T> {
   private tryLease(waitMs: number): { value: NativeLease<T> } | undefined {
     const items: T[] = [];
     const held = new LeasedItems(this.queue, this.native);
-    const status = this.receiveBuffer.leaseMany(this.queue, items, held, 1, waitMs);
-    refuseGet(status);
-    if (status <= 0) return undefined;
+    if (!this.leaseInto(items, held, 1, waitMs)) return undefined;
     const value = new ShmLease(items[0]!, held);
     tellRedelivered(this.queue.descriptor, { leases: [value] });
     return { value };
@@ -195,11 +193,16 @@ export class GetCalls<T> {
     }
   }
 
+  /** Leases what comes within `waitMs`, of one batch and up to `max` items in all. False: nothing does. */
+  private leaseInto(items: T[], held: LeasedItems, max: number, waitMs: number): boolean {
+    const status = this.receiveBuffer.leaseMany(this.queue, items, held, max, waitMs);
+    refuseGet(status);
+    return status > 0;
+  }
+
   /** Leases what is there, up to `max` items. False: nothing. */
   private tryLeaseMany(items: T[], held: LeasedItems, max: number): boolean {
-    const status = this.receiveBuffer.leaseMany(this.queue, items, held, max, 0);
-    refuseGet(status);
-    if (status <= 0) return false;
+    if (!this.leaseInto(items, held, max, 0)) return false;
     while (items.length < max && this.receiveBuffer.leaseMany(this.queue, items, held, max, 0) > 0);
     return true;
   }

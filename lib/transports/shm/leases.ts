@@ -1,4 +1,4 @@
-/** Items on lease: one by one, or as they lie. */
+/** Items on lease: one, several together, or as they lie. */
 import type { EncodedLeases } from '../../queue/encoded-source';
 import { HeldLease } from '../../queue/held-lease';
 import { LeaseRun, leaseLostError } from '../../queue/lease-table';
@@ -25,6 +25,7 @@ import { refuseGet } from './status-errors';
 export class ShmLease<T> extends HeldLease<T> implements NativeLease<T> {
   readonly ackSync: () => void;
   readonly releaseSync: () => void;
+  readonly [syncDispose]: () => void;
 
   /** @param held it alone */
   constructor(item: T, held: HeldItems) {
@@ -37,10 +38,7 @@ export class ShmLease<T> extends HeldLease<T> implements NativeLease<T> {
     super(item, held.deliveries(0), held.crashes(0), end);
     this.ackSync = () => end(true);
     this.releaseSync = () => end(false);
-  }
-
-  [syncDispose](): void {
-    this.releaseSync();
+    this[syncDispose] = this.releaseSync;
   }
 }
 
