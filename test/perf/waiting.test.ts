@@ -1,4 +1,4 @@
-/** Calls that wait write down of themselves what V8 knows the shape of: each with a shape of its own took local's 2.7 µs an item instead of 0.9. */
+/** What a waiting call writes down of itself has a shape that V8 knows: to look at an object of a shape of its own costs it some 2 µs. */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
