@@ -9,6 +9,11 @@ const WAYS: Record<string, (queue: Queue<Buffer>) => Promise<readonly Buffer[]>>
     while (items.length < COUNT) items.push(await queue.get());
     return items;
   },
+  loop: async (queue) => {
+    const items: Buffer[] = [];
+    for await (const item of queue) if (items.push(item) === COUNT) break;
+    return items;
+  },
   getMany: (queue) => queue.getMany(COUNT),
   lease: async (queue) => {
     const items: Buffer[] = [];

@@ -74,6 +74,13 @@ const ways = {
       }
     },
   },
+  /** Awaited as programs mostly write it. */
+  loop: {
+    produce: (queue, source) => ways.await.produce(queue, source),
+    async consume(queue, sink) {
+      for await (const item of queue) if (!sink.receive(item)) break;
+    },
+  },
   /** With a schema, which every item fits. */
   schema: {
     async produce(queue, source) {
@@ -146,6 +153,7 @@ export const variants = [
   variant('sage_queue', 'sync', 'sage_queue, putSync and getSync'),
   variant('sage_queue', 'batch', `sage_queue, putManySync and getManySync of ${BATCH}`),
   variant('sage_queue', 'await', 'sage_queue, await put and await get'),
+  variant('sage_queue', 'loop', 'sage_queue, await put and for await'),
   variant('sage_queue', 'claim', 'sage_queue, claimSync and consumeSync'),
   variant('sage_queue', 'schema', 'sage_queue with a schema, putSync and getSync'),
 ];

@@ -1,7 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
-import { QueueClosedError, QueueError, QueueShutDownError } from '../errors';
+import { QueueClosedError, QueueError } from '../errors';
 import { innerOptions, readOwnWait } from './own-wait';
 import { Listeners, onHandleEnd, onLeasesLost } from './handle-end';
 import type { HandleEnded } from './handle-end';
@@ -11,6 +11,7 @@ import { refuseUnknown } from '../util/known-options';
 import { isIterable } from './item-feed';
 import { batchOf } from './lease-batch';
 import { LeaseRun } from './lease-table';
+import { iterateItems, takeAtHand } from './item-iterator';
 import { isPersistent, throwOwedError } from './owed-error';
 import { tellRedelivered } from './redelivered-channel';
 import type { Awaitable, Lease, LeaseBatch, Queue, QueueStats, WaitOptions } from './types';
@@ -163,26 +164,16 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     this.lost?.tell(reason);
   }
 
+  /**
+   * For types that can tell at once: the next item, if it is there now and nobody waits for it. Undefined: get() is to be asked, and so it is where that
+   * is another one than the type's own.
+   */
+  [takeAtHand](): IteratorYieldResult<T> | undefined {
+    return undefined;
+  }
+
   [Symbol.asyncIterator](): AsyncIterator<T> {
-    const leaving = new AbortController();
-    const done = { done: true, value: undefined } as const;
-    return {
-      next: async () => {
-        if (leaving.signal.aborted) return done;
-        try {
-          this[throwOwedError]();
-          return { done: false, value: await this.get({ signal: leaving.signal }) };
-        } catch (error) {
-          if (error instanceof QueueShutDownError || error === leaving.signal.reason) return done;
-          throw error;
-        }
-      },
-      // A get that still waits is called off, so that no item goes to a loop that has left.
-      return: async () => {
-        leaving.abort(done);
-        return done;
-      },
-    };
+    return iterateItems(this);
   }
 
   readable(): Readable {

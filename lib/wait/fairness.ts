@@ -28,6 +28,9 @@ export const nextTurn = (): Promise<void> =>
     }),
   );
 
+/** Apart from what asks for it, where what its closure holds would cost the calls that do not come here, too. */
+export const afterTurn = <R>(value: R): Promise<R> => nextTurn().then(() => value);
+
 /** An awaited call that failed at once: whoever asks again and again leaves the loop its turns, too. */
 export const refused = (error: unknown): Promise<never> =>
   isTurnOver(1)

@@ -35,6 +35,7 @@ const takes: Record<string, (queue: Queue<number>) => Promise<number[]>> = {
     return [lease.item];
   },
   get: async (queue) => [await queue.get()],
+  iteration: async (queue) => [(await queue[Symbol.asyncIterator]().next()).value as number],
 };
 
 describe.each(Object.entries(types))('%s', (_name, start) => {

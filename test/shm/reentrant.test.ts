@@ -104,6 +104,7 @@ describe.each(types)('%s', (type) => {
     for (const waits of [false, true]) {
       for (const take of [
         (): Promise<unknown> => queue.get(),
+        async () => (await queue[Symbol.asyncIterator]().next()).value as unknown,
         () => queue.getMany(3),
         () => queue.lease().then(({ item }) => item),
         () => queue.leaseMany(3).then(({ items }) => items),

@@ -35,7 +35,12 @@ describe.each(types)('%s', (type) => {
       fill();
       expect([await seen(batch), await seen(batch), await seen(batch)]).toEqual([[1, 2], refused, [3, 4]]);
     }
-    const singles: (() => unknown)[] = [() => queue.get(), () => queue.getSync()];
+    const loop = queue[Symbol.asyncIterator]();
+    const singles: (() => unknown)[] = [
+      () => queue.get(),
+      () => queue.getSync(),
+      async () => (await loop.next()).value as unknown,
+    ];
     for (const single of singles) {
       fill();
       const found = [];

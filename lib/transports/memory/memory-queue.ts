@@ -1,5 +1,6 @@
 /** A handle on a queue in memory: everything but which queue it is. */
 import { BaseQueue } from '../../queue/base-queue';
+import { takeAtHand } from '../../queue/item-iterator';
 import { putItemsInLine } from '../../queue/put-many';
 import type { ProducerEnd } from '../../queue/producer-role';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
@@ -162,14 +163,16 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     const { store } = this;
-    const item = await this.consume(wait, () => {
-      const entry = store.tryLease();
-      if (entry === undefined) return undefined;
-      store.ack(1);
-      return { value: entry.item };
-    });
+    const item = await this.consume(wait, () => store.tryTake());
     if (isTurnOver(1)) await nextTurn();
     return opened(item);
+  }
+
+  override [takeAtHand](): IteratorYieldResult<T> | undefined {
+    if (this.get !== StoreQueue.prototype.get) return undefined;
+    const { store } = this;
+    const taken = store.consumers.isTaken ? undefined : store.change(() => store.tryTake());
+    return taken && { done: false, value: opened(taken.value) };
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {

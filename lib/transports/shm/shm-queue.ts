@@ -4,6 +4,7 @@
  * (entry.ts, which the handles of a thread share).
  */
 import { BaseQueue } from '../../queue/base-queue';
+import { takeAtHand } from '../../queue/item-iterator';
 import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError } from '../../errors';
@@ -118,6 +119,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override get(options?: WaitOptions): Promise<T> {
     return this.gets.get(options);
+  }
+
+  override [takeAtHand](): IteratorYieldResult<T> | undefined {
+    return this.get === ShmQueue.prototype.get ? this.gets.takeAtHand() : undefined;
   }
 
   override putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
