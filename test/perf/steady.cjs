@@ -1,4 +1,4 @@
-/** One process, rounds of 64 puts and 64 gets of 64 bytes: `node steady.cjs ROUNDS [WAY]`. Prints the heap bytes that a message took. */
+/** One process, rounds of 64 puts and 64 gets of 64 bytes: `node steady.cjs ROUNDS [WAY]`. Prints the heap bytes that a message took, and those of a Buffer. */
 const { QueueDescriptor, resolveDescriptor } = require('sage-queue');
 
 const rounds = Number(process.argv[2]);
@@ -28,12 +28,21 @@ const round = {
     queue.consumeSync(add, 64);
   },
 }[way];
-for (let count = 0; count < 2000; count++) round();
-global.gc();
-const before = process.memoryUsage().heapUsed;
-for (let count = 0; count < rounds; count++) round();
-const heapBytes = (process.memoryUsage().heapUsed - before) / (rounds * 64);
+const memory = new ArrayBuffer(64);
+const makeBuffers = () => {
+  for (let count = 0; count < 64; count++) bytes += Buffer.from(memory, 0, 0).length;
+};
+/** Of one of the 64 that a round makes. */
+function heapBytesOf(oneRound) {
+  for (let count = 0; count < 2000; count++) oneRound();
+  global.gc();
+  const before = process.memoryUsage().heapUsed;
+  for (let count = 0; count < rounds; count++) oneRound();
+  return (process.memoryUsage().heapUsed - before) / (rounds * 64);
+}
+const bufferBytes = heapBytesOf(makeBuffers);
+const heapBytes = heapBytesOf(round);
 const right = bytes === (rounds + 2000) * 64 * 64;
 queue.unlinkSync();
 queue.closeSync();
-process.stdout.write(JSON.stringify({ heapBytes, right }));
+process.stdout.write(JSON.stringify({ heapBytes, bufferBytes, right }));
