@@ -3,7 +3,9 @@
  * The built-in ids and the MessagePack extension numbers are frozen: docs/wire-format.md.
  */
 import { decodeMessagePack } from './msgpack/decode';
-import { encodeMessagePack, encodeToSpan } from './msgpack/encode';
+import { encodeInto, encodeMessagePack, encodeToSpan } from './msgpack/encode';
+import type { Span } from './msgpack/encode';
+import type { Target } from './msgpack/output';
 import { decodeJson, encodeJson } from './json';
 import { SerializationError } from '../errors';
 import { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID } from './codec-ids';
@@ -183,17 +185,32 @@ const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end:
  * @throws SerializationError
  */
 export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): ItemSpan {
+  if (!isEncodedHere(value, codecName)) return ofBytes(value, codecName);
   const struct = typeof codecName === 'object';
-  const encode = struct || codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value));
-  if (encode && !isSealed(value)) {
-    const { buffer, start, end } = struct ? codecName.encodeToSpan(value) : encodeToSpan(value);
-    itemSpan.codecId = struct ? CODEC_STRUCT : CODEC_MSGPACK;
-    itemSpan.buffer = buffer;
-    itemSpan.start = start;
-    itemSpan.end = end;
-    itemSpan.isEncoders = true;
-    return itemSpan;
-  }
+  return ofEncoder(struct, struct ? codecName.encodeToSpan(value) : encodeToSpan(value), true);
+}
+
+/** As encodeItemSpan(); what this package encodes lies at `at` of `target`, where it fits. @throws SerializationError */
+export function encodeItemInto(target: Target, at: number, value: unknown, codecName: ItemCodec): ItemSpan {
+  if (!isEncodedHere(value, codecName)) return ofBytes(value, codecName);
+  const struct = typeof codecName === 'object';
+  return ofEncoder(struct, struct ? codecName.encodeInto(target, at, value) : encodeInto(target, at, value), false);
+}
+
+const isEncodedHere = (value: unknown, codecName: ItemCodec): boolean =>
+  (typeof codecName === 'object' || codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value))) &&
+  !isSealed(value);
+
+function ofEncoder(struct: boolean, { buffer, start, end }: Span, isEncoders: boolean): ItemSpan {
+  itemSpan.codecId = struct ? CODEC_STRUCT : CODEC_MSGPACK;
+  itemSpan.buffer = buffer;
+  itemSpan.start = start;
+  itemSpan.end = end;
+  itemSpan.isEncoders = isEncoders;
+  return itemSpan;
+}
+
+function ofBytes(value: unknown, codecName: ItemCodec): ItemSpan {
   const { codecId, bytes } = encodeItem(value, codecName);
   itemSpan.codecId = codecId;
   itemSpan.buffer = bytes;

@@ -11,6 +11,7 @@ import { elementsOf, nothingToSend, Refusal, refusalError, refuseProperties } fr
 import { errorFields } from './error-fields';
 import { EXT_BINARY, EXT_DESCRIPTOR, EXT_ERROR, EXT_MAP, EXT_SET, MAX_DEPTH } from './extensions';
 import { closeExtension, MARGIN, openExtension, out, passOn, reserve, rewind, use, writeCount } from './output';
+import type { Target } from './output';
 import { writeBigInt, writeBytes, writeDate, writeNumber, writeString, writeView } from './scalars';
 import { DEEPEST_SHAPE, MOST_KEYS, ShapeTable, slotOf } from './shapes';
 import { shapeWriter } from './write-shapes';
@@ -39,11 +40,38 @@ export function encodeToSpan(value: unknown, write = writeValue): Span {
     return { buffer: bytes, start: 0, end: bytes.length };
   }
   run(value, write);
+  spanWritten();
+  rewind();
+  return span;
+}
+
+function spanWritten(): Span {
   span.buffer = out.bytes;
   span.start = out.start;
   span.end = out.position;
-  rewind();
   return span;
+}
+
+/**
+ * The same, straight into memory of the caller's, from `at` on, while nothing else is encoded; what does not fit into it lies elsewhere.
+ * @throws SerializationError
+ */
+export function encodeInto(target: Target, at: number, value: unknown, write = writeValue): Span {
+  if (encoding) return encodeToSpan(value, write);
+  const { bytes, view, start, limit } = out;
+  out.bytes = target.bytes;
+  out.view = target.view;
+  out.start = at;
+  out.limit = target.bytes.length - MARGIN;
+  try {
+    run(value, write);
+    return spanWritten();
+  } finally {
+    out.bytes = bytes;
+    out.view = view;
+    out.start = out.position = start;
+    out.limit = limit;
+  }
 }
 
 /** The bytes are the caller's to keep. @throws SerializationError */

@@ -29,6 +29,18 @@ export const out: Output = {
   limit: CHUNK_BYTES - MARGIN,
 };
 
+/** Memory of somebody else's, for items to be written to. */
+export interface Target {
+  readonly bytes: Buffer;
+  /** Over the same memory. */
+  readonly view: DataView;
+}
+
+export const targetOver = (bytes: Buffer): Target => ({
+  bytes,
+  view: new DataView(bytes.buffer, bytes.byteOffset, bytes.length),
+});
+
 /** Goes on in `buffer`, or in a chunk of its own. */
 export function use(buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES), at = 0): void {
   out.bytes = buffer;

@@ -3,9 +3,10 @@ import { SerializationError } from '../../errors';
 import { asBuffer } from '../../util/buffer-view';
 import { CODEC_STRUCT } from '../codec-ids';
 import { input, letGo, readFrom, useView } from '../input';
-import { encodeMessagePack, encodeToSpan } from '../msgpack/encode';
+import { encodeInto, encodeMessagePack, encodeToSpan } from '../msgpack/encode';
 import type { Span } from '../msgpack/encode';
 import { out, reserve } from '../msgpack/output';
+import type { Target } from '../msgpack/output';
 import { Refusal } from '../refusals';
 import { mismatchOf, refuseMismatch } from './check';
 import { generate } from './generate';
@@ -59,6 +60,11 @@ export class StructCodec {
   /** For callers that copy the bytes away at once. @throws SerializationError with the path to what does not fit */
   encodeToSpan(value: unknown): Span {
     return encodeToSpan(value, this.write);
+  }
+
+  /** @throws SerializationError with the path to what does not fit */
+  encodeInto(target: Target, at: number, value: unknown): Span {
+    return encodeInto(target, at, value, this.write);
   }
 
   /** @throws SerializationError with the path to what does not fit */

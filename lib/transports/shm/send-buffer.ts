@@ -2,7 +2,9 @@
  * Where the small items of a batch lie for the addon to pick up: memory that it knows already. To ask one array after the other for
  * its memory costs it more than the copy into here.
  */
-import { CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, encodeItemSpan, isPlainBytes } from '../../codec/registry';
+import { targetOver } from '../../codec/msgpack/output';
+import type { Target } from '../../codec/msgpack/output';
+import { CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, encodeItemInto, isPlainBytes } from '../../codec/registry';
 import type { EncodedItem, ItemCodec, ItemSpan } from '../../codec/registry';
 import { MAX_BATCH } from './addon';
 
@@ -14,14 +16,14 @@ const SEND_BUFFER_BYTES = 64 * 1024;
 const SMALL_BYTES = 1024;
 
 /** One for all queues of a thread: what is packed is put before anything else is packed. */
-let sendBuffer: { memory: Buffer; table: Int32Array } | undefined;
+let sendBuffer: { memory: Buffer; table: Int32Array; target: Target } | undefined;
 /** What is put from within, by an item's getters or a codec, has to go another way. */
 let packing = false;
 
-function open(): { memory: Buffer; table: Int32Array } {
+function open(): NonNullable<typeof sendBuffer> {
   if (sendBuffer === undefined) {
     const memory = Buffer.allocUnsafeSlow(SEND_BUFFER_BYTES);
-    sendBuffer = { memory, table: new Int32Array(memory.buffer, 0, TABLE_WORDS) };
+    sendBuffer = { memory, table: new Int32Array(memory.buffer, 0, TABLE_WORDS), target: targetOver(memory) };
   }
   return sendBuffer;
 }
@@ -49,7 +51,7 @@ export interface Packed {
  */
 export function packSmall(items: readonly unknown[], from: number, codec: ItemCodec, mostBytes: number): Packed {
   if (packing) return { count: 0 };
-  const { memory, table } = open();
+  const { memory, table, target } = open();
   const largest = Math.min(SMALL_BYTES, mostBytes);
   const count = Math.min(MAX_BATCH, items.length - from);
   let offset = FIRST_BYTE;
@@ -68,10 +70,10 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
   }
   try {
     for (; packed < count && offset <= SEND_BUFFER_BYTES - SMALL_BYTES; packed++) {
-      const span = encodeItemSpan(items[from + packed], codec);
+      const span = encodeItemInto(target, offset, items[from + packed], codec);
       const { codecId, buffer, start, end } = span;
       if (end - start > largest) return { count: packed, next: kept(span) };
-      copy.call(buffer, memory, offset, start, end);
+      if (buffer !== memory) copy.call(buffer, memory, offset, start, end);
       table[2 * packed] = end - start;
       table[2 * packed + 1] = codecId;
       offset += end - start;
