@@ -1,5 +1,9 @@
 /** Tokens, certificates and keys of the remote types. No message repeats a secret. */
+import type * as Grpc from '@grpc/grpc-js';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import { checkServerIdentity } from 'node:tls';
+import type { PeerCertificate } from 'node:tls';
 import { QueueConnectionError, QueueError } from '../errors';
 import { describeValue } from './describe-value';
 
@@ -48,3 +52,30 @@ export function withCertificates<T>(where: string, make: () => T): T {
     );
   }
 }
+
+/**
+ * gRPC tells TLS whatever it connects to as the name of the server. An address is no name (RFC 6066), and Node refuses it from version 26 on. So TLS is
+ * told a name that spells the address, and the certificate is asked for the address.
+ */
+const SPELLED = '.address.invalid';
+
+/** Options of a channel to `host`, an address without brackets or a name. */
+export const tlsNameFor = (host: string): Grpc.ChannelOptions =>
+  isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': host.replace(/%.*/, '').replaceAll(':', 'x') + SPELLED };
+
+const VERIFY: Grpc.VerifyOptions = {
+  checkServerIdentity: (name: string, certificate: PeerCertificate) =>
+    checkServerIdentity(
+      name.endsWith(SPELLED) ? name.slice(0, -SPELLED.length).replaceAll('x', ':') : name,
+      certificate,
+    ),
+};
+
+/** For channels that are opened with tlsNameFor(). `where` the certificates and the key come from. @throws as withCertificates() */
+export const tlsCredentials = (
+  grpc: typeof Grpc,
+  where: string,
+  roots: Buffer | null,
+  key: Buffer | null,
+  cert: Buffer | null,
+): Grpc.ChannelCredentials => withCertificates(where, () => grpc.credentials.createSsl(roots, key, cert, VERIFY));

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { QueueConnectionError } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
+import { tlsNameFor } from '../../lib/util/tls';
 import { TestAuthority } from './support/certificates';
 import { errorOf, Fixture } from './support/fixture';
 
@@ -27,6 +29,33 @@ test('items over TLS, the authority given as a path, as a text, or in the descri
   expect(
     await fixture.client(port, { host: 'localhost', credentials: { ca: authority.ca, token: 'secret' } }).get(),
   ).toBe('c');
+});
+
+test('a server given as an address has to have a certificate for it', async () => {
+  const there = await fixture.serve({ host: '::1', tls: authority.issue('localhost', '::1') });
+  const queue = fixture.client(there.port, { host: '::1', credentials: { ca: authority.ca } });
+  await queue.put('by its address');
+  expect(await queue.get()).toBe('by its address');
+
+  const elsewhere = await fixture.serve({ tls: authority.issue('localhost', '127.0.0.2') });
+  const refused = fixture.client(elsewhere.port, { credentials: { ca: authority.ca } });
+  const error = await errorOf(refused.get({ timeoutMs: 3000 }));
+  expect(error).toBeInstanceOf(QueueConnectionError);
+  expect(error.message).toContain('127.0.0.1');
+  expect(error.message).not.toContain('invalid');
+});
+
+test.each(['127.0.0.1', '::1', 'fe80::1%eth0', '::ffff:10.0.0.5', '2001:db8::'])(
+  'TLS is not told the address %s for a name',
+  (address) => {
+    const { 'grpc.ssl_target_name_override': name } = tlsNameFor(address) as Record<string, string>;
+    expect(isIP(name!)).toBe(0);
+    expect(name).toMatch(/^[0-9a-fx]+(\.[0-9a-z]+)*\.address\.invalid$/);
+  },
+);
+
+test('TLS is told a name as it is', () => {
+  expect(tlsNameFor('queues.example')).toEqual({});
 });
 
 test('an expired certificate', async () => {

@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { QueueConnectionError } from '../../../errors';
 import { onAbort } from '../../../wait/abort-listeners';
-import { bearerToken, pem, withCertificates } from '../../../util/tls';
+import { bearerToken, pem, tlsCredentials, tlsNameFor } from '../../../util/tls';
 
 export type { Grpc };
 
@@ -107,9 +107,7 @@ export function openChannel(grpc: typeof Grpc, options: ChannelOptions): Channel
   const client = new grpc.Client(
     options.target,
     secure
-      ? withCertificates('credentials or RAY_TLS_*', () =>
-          grpc.credentials.createSsl(bytes(ca), bytes(key), bytes(cert)),
-        )
+      ? tlsCredentials(grpc, 'credentials or RAY_TLS_*', bytes(ca), bytes(key), bytes(cert))
       : grpc.credentials.createInsecure(),
     {
       'grpc.max_receive_message_length': LONGEST_MESSAGE,
@@ -124,6 +122,7 @@ export function openChannel(grpc: typeof Grpc, options: ChannelOptions): Channel
       'grpc.use_local_subchannel_pool': 1,
       // A proxy from the environment is for the web, not for a cluster's inside.
       'grpc.enable_http_proxy': 0,
+      ...tlsNameFor(options.target.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')),
     },
   );
   return {

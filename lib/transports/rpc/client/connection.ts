@@ -7,6 +7,7 @@ import type { Endpoint } from '../wire/addresses';
 import { attachMethod, PROTOCOL_VERSION } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { QueueConnectionError } from '../../../errors';
+import { tlsNameFor } from '../../../util/tls';
 import { whyRefused } from './probe';
 import { proxyFor } from './proxy-environment';
 import type { Remote } from './remote';
@@ -187,6 +188,7 @@ export class Connection {
       'grpc.service_config_disable_resolution': 1,
       'grpc.use_local_subchannel_pool': 1,
       'grpc-node.flow_control_window': 4 * 1024 * 1024,
+      ...tlsNameFor(this.endpoint.host),
     });
   }
 

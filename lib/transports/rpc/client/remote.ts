@@ -2,7 +2,7 @@
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { InvalidDescriptorError } from '../../../errors';
 import type { ResolveOptions } from '../../../queue/types';
-import { bearerToken, pem, withCertificates } from '../../../util/tls';
+import { bearerToken, pem, tlsCredentials } from '../../../util/tls';
 import type { TlsMaterial } from './probe';
 import { endpointsOf } from '../wire/addresses';
 import type { Endpoint } from '../wire/addresses';
@@ -80,7 +80,7 @@ function channelCredentials(
   const roots = given(ca === undefined ? 'metadata.tls.ca' : 'credentials.ca', authority);
   const own = { key: given('credentials.key', key), cert: given('credentials.cert', cert) };
   return {
-    credentials: withCertificates('credentials', () => grpc.credentials.createSsl(roots, own.key, own.cert)),
+    credentials: tlsCredentials(grpc, 'credentials', roots, own.key, own.cert),
     tls: { ca: roots ?? undefined, cert: own.cert ?? undefined, key: own.key ?? undefined },
   };
 }
