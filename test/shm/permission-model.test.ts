@@ -1,8 +1,11 @@
 /** Under Node's permission model the package opens nothing outside of itself that the queue does not need. */
 import { describeQueue, errorOf, root, run } from './child';
 
-const permission = Number(process.versions.node.split('.')[0]) >= 24 ? '--permission' : '--experimental-permission';
+const version = Number(process.versions.node.split('.')[0]);
+const permission = version >= 24 ? '--permission' : '--experimental-permission';
 const flags = ['--no-warnings', permission, `--allow-fs-read=${root}/*`];
+/** Until Node 25 the network was not asked about. */
+const network = version >= 25 ? ['--allow-net'] : [];
 
 test('the package loads, and local and rpc need no other file', async () => {
   const said = await run(
@@ -27,7 +30,7 @@ test('the package loads, and local and rpc need no other file', async () => {
     `,
     null,
     [],
-    { flags },
+    { flags: [...flags, ...network] },
   );
   expect(said).toEqual(['local', null, 'rpc']);
 });

@@ -55,7 +55,7 @@ describe.each(types)('%s', (type: NativeType) => {
     const script = `
       sq.listSegments();
       const size = Number(/^VmSize:\\s*(\\d+)/m.exec(fs.readFileSync('/proc/self/status', 'utf8'))[1]) * 1024;
-      require('node:child_process').execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (size + 2 ** 27)]);
+      require('node:child_process').execFileSync('prlimit', ['--pid', String(process.pid), '--as=' + (size + 2 ** 28)]);
       ${outcomes}`;
     expect(await run(script, descriptor, ['ulimit -v'])).toEqual(all('ERR_SEGMENT_RESOURCES'));
     queue.closeSync();
