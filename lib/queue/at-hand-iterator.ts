@@ -39,8 +39,10 @@ export function iterateAtHand<T>(stream: AtHand<T>, usual: NodeJS.AsyncIterator<
   return {
     next: () => {
       const item = isWatching && last === undefined ? stream.takeAtHand() : undefined;
-      // The look at `done` spares the promise a search, as in iterateItems().
-      if (item !== undefined && item.done === false) return Promise.resolve(item);
+      if (item !== undefined) {
+        void item.done; // spares the promise a search, as in iterateItems()
+        return Promise.resolve(item);
+      }
       const asked = last === undefined ? ask() : askAfter(last);
       const over = (): void => {
         if (last === asked) last = undefined;

@@ -15,11 +15,6 @@ interface Iterable<T> extends Pick<Queue<T>, 'get'> {
   [takeAtHand](): IteratorYieldResult<T> | undefined;
 }
 
-const itemOf = async <T>(value: T | PromiseLike<T>): Promise<IteratorResult<T>> => ({
-  done: false,
-  value: await value,
-});
-
 /** Ends with the queue, and takes nothing ahead. What is at hand is given without a wait that could be called off. */
 export function iterateItems<T>(queue: Iterable<T>): AsyncIterator<T> {
   const leaving = new AbortController();
@@ -30,12 +25,16 @@ export function iterateItems<T>(queue: Iterable<T>): AsyncIterator<T> {
     if (error instanceof QueueShutDownError || error === done) return done;
     throw error;
   };
-  const wait = async (): Promise<IteratorResult<T>> => {
+  const answer = async (ask: () => T | PromiseLike<T>): Promise<IteratorResult<T>> => {
     try {
-      return await itemOf(queue.get({ signal }));
+      return { done: false, value: await ask() };
     } catch (error) {
       return endOf(error);
     }
+  };
+  const answerInTurn = async (value: T): Promise<IteratorResult<T>> => {
+    const item = await answer(() => value);
+    return isTurnOver(1) ? afterTurn(item) : item;
   };
   return {
     next: () => {
@@ -43,14 +42,18 @@ export function iterateItems<T>(queue: Iterable<T>): AsyncIterator<T> {
       try {
         queue[throwOwedError]();
         const item = queue[takeAtHand]();
-        // As from get(), whose promise has asked it. Bytes are not asked here, which takes V8 longer than the rest of the look.
-        if (item !== undefined && !isView(item.value) && isThenable(item.value)) return itemOf(item.value);
-        // V8, which has looked at it here, knows that it has no `then` that a promise would have to ask.
-        if (item !== undefined && item.done === false) return isTurnOver(1) ? afterTurn(item) : Promise.resolve(item);
+        if (item !== undefined) {
+          // As from get(), whose promise awaits it. Not of bytes: to ask them takes V8 longer than all the rest.
+          if (!isView(item.value) && isThenable(item.value)) return answerInTurn(item.value);
+          if (isTurnOver(1)) return afterTurn(item);
+          // V8, which has looked at it here, knows that it has no `then` that a promise would have to ask.
+          void item.done;
+          return Promise.resolve(item);
+        }
       } catch (error) {
         return refused(error).catch(endOf);
       }
-      return wait();
+      return answer(() => queue.get({ signal }));
     },
     // A get that still waits is called off, so that no item goes to a loop that has left.
     return: async () => {

@@ -54,21 +54,30 @@ export function withCertificates<T>(where: string, make: () => T): T {
 }
 
 /**
- * gRPC tells TLS whatever it connects to as the name of the server. An address is no name (RFC 6066), and Node refuses it from version 26 on. So TLS is
- * told a name that spells the address, and the certificate is asked for the address.
+ * gRPC tells TLS whatever it connects to as the name of the server. An address is no name (RFC 6066), and Node refuses it from version 25 on. There TLS
+ * is told a name that spells the address, and the certificate is asked for the address.
  */
 const SPELLED = '.address.invalid';
+const REFUSES_ADDRESSES = Number(process.versions.node.split('.')[0]) >= 25;
 
 /** Options of a channel to `host`, an address without brackets or a name. */
-export const tlsNameFor = (host: string): Grpc.ChannelOptions =>
-  isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': host.replace(/%.*/, '').replaceAll(':', 'x') + SPELLED };
+export const tlsNameFor = (host: string, refuses = REFUSES_ADDRESSES): Grpc.ChannelOptions =>
+  refuses && isIP(host) !== 0
+    ? { 'grpc.ssl_target_name_override': host.replace(/%.*/, '').replaceAll(':', 'x') + SPELLED }
+    : {};
+
+/** The address that such a name spells; any other name is what it is. */
+export function certifiedName(name: string): string {
+  const address = name.endsWith(SPELLED) ? name.slice(0, -SPELLED.length).replaceAll('x', ':') : '';
+  return isIP(address) === 0 ? name : address;
+}
+
+/** Of `host:port`, an IPv6 address in brackets. */
+export const hostOf = (target: string): string => /^\[?(.*?)\]?:\d+$/.exec(target)?.[1] ?? target;
 
 const VERIFY: Grpc.VerifyOptions = {
   checkServerIdentity: (name: string, certificate: PeerCertificate) =>
-    checkServerIdentity(
-      name.endsWith(SPELLED) ? name.slice(0, -SPELLED.length).replaceAll('x', ':') : name,
-      certificate,
-    ),
+    checkServerIdentity(certifiedName(name), certificate),
 };
 
 /** For channels that are opened with tlsNameFor(). `where` the certificates and the key come from. @throws as withCertificates() */

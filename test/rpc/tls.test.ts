@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { QueueConnectionError } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
-import { tlsNameFor } from '../../lib/util/tls';
+import { certifiedName, hostOf, tlsNameFor } from '../../lib/util/tls';
 import { TestAuthority } from './support/certificates';
 import { errorOf, Fixture } from './support/fixture';
 
@@ -41,21 +41,36 @@ test('a server given as an address has to have a certificate for it', async () =
   const refused = fixture.client(elsewhere.port, { credentials: { ca: authority.ca } });
   const error = await errorOf(refused.get({ timeoutMs: 3000 }));
   expect(error).toBeInstanceOf(QueueConnectionError);
-  expect(error.message).toContain('127.0.0.1');
-  expect(error.message).not.toContain('invalid');
+  expect(error.message).toContain("IP: 127.0.0.1 is not in the cert's list");
 });
 
-test.each(['127.0.0.1', '::1', 'fe80::1%eth0', '::ffff:10.0.0.5', '2001:db8::'])(
-  'TLS is not told the address %s for a name',
-  (address) => {
-    const { 'grpc.ssl_target_name_override': name } = tlsNameFor(address) as Record<string, string>;
+test.each([
+  ['127.0.0.1', '127.0.0.1'],
+  ['::1', '::1'],
+  ['fe80::1%eth0', 'fe80::1'],
+  ['::ffff:10.0.0.5', '::ffff:10.0.0.5'],
+  ['2001:db8::', '2001:db8::'],
+])(
+  'where TLS takes no address for a name, %s is spelled as one, and the certificate is for %s',
+  (address, certified) => {
+    const { 'grpc.ssl_target_name_override': name } = tlsNameFor(address, true) as Record<string, string>;
     expect(isIP(name!)).toBe(0);
     expect(name).toMatch(/^[0-9a-fx]+(\.[0-9a-z]+)*\.address\.invalid$/);
+    expect(certifiedName(name!)).toBe(certified);
+    expect(tlsNameFor(address, false)).toEqual({});
   },
 );
 
-test('TLS is told a name as it is', () => {
-  expect(tlsNameFor('queues.example')).toEqual({});
+test.each(['queues.example', 'foo.com.address.invalid', 'exaxmple.address.invalid', 'address.invalid'])(
+  'the name %s is told as it is, and the certificate is for it',
+  (name) => {
+    expect(tlsNameFor(name, true)).toEqual({});
+    expect(certifiedName(name)).toBe(name);
+  },
+);
+
+test('the host of a target', () => {
+  expect(['head:10001', '10.0.0.5:10001', '[::1]:10001'].map(hostOf)).toEqual(['head', '10.0.0.5', '::1']);
 });
 
 test('an expired certificate', async () => {

@@ -1,5 +1,6 @@
 /** A loop over a queue whose items are at hand: past get(), and as if by it. */
-import { QueueDescriptor, resolveDescriptor } from '../../lib';
+import { QueueDescriptor, QueueShutDownError, resolveDescriptor } from '../../lib';
+import { takeAtHand } from '../../lib/queue/item-iterator';
 import type { NativeQueue, Queue } from '../../lib';
 
 let made = 0;
@@ -21,6 +22,17 @@ describe.each(Object.entries(types))('%s', (_name, describeOne) => {
   afterEach(async () => {
     (queue as Partial<NativeQueue>).unlinkSync?.();
     await queue.close();
+  });
+
+  test('what is at hand is taken without a get, and nothing where there is nothing, or a get waits', async () => {
+    const take = (): unknown => (queue as Queue<unknown> & { [takeAtHand](): unknown })[takeAtHand]();
+    expect(take()).toBeUndefined();
+    await queue.put(1);
+    expect(take()).toEqual(item(1));
+    const waiting = queue.get();
+    expect(take()).toBeUndefined();
+    await queue.put(2);
+    expect(await waiting).toBe(2);
   });
 
   test('asked several times at once it answers in order, what is at hand and what comes', async () => {
@@ -87,6 +99,17 @@ describe.each(Object.entries(types))('%s', (_name, describeOne) => {
     delete (queue as Partial<Queue>).get;
     expect(await queue[Symbol.asyncIterator]().next()).toEqual(item(1));
   });
+
+  test('and one that it put in the place of all queues of the type', async () => {
+    await queue.put(1);
+    // Where the method is: shm's own class, or the one above.
+    let prototype = Object.getPrototypeOf(queue) as object;
+    while (!Object.hasOwn(prototype, 'get')) prototype = Object.getPrototypeOf(prototype) as object;
+    const get = jest.spyOn(prototype as Queue, 'get');
+    expect(await queue[Symbol.asyncIterator]().next()).toEqual(item(1));
+    expect(get).toHaveBeenCalledTimes(1);
+    get.mockRestore();
+  });
 });
 
 test('what can be awaited comes as what it stands for, at hand or not, as from get()', async () => {
@@ -98,5 +121,25 @@ test('what can be awaited comes as what it stands for, at hand or not, as from g
   const waiting = loop.next();
   await queue.put(standsFor(3));
   expect(await waiting).toEqual(item(3));
+  await queue.close();
+});
+
+test('an item that says the end of another queue ends the loop, at hand or not, and many in a row leave the event loop its turns', async () => {
+  const queue = open(QueueDescriptor.createLocalQueue(name()));
+  const ended = (): PromiseLike<never> => ({
+    then: (_resolve, reject) => reject!(new QueueShutDownError('of another')) as PromiseLike<never>,
+  });
+  const loop = queue[Symbol.asyncIterator]();
+  await queue.put(ended());
+  expect(await loop.next()).toEqual(done);
+  const waiting = loop.next();
+  await queue.put(ended());
+  expect(await waiting).toEqual(done);
+
+  await queue.putMany(Array.from({ length: 900 }, (_, index) => Promise.resolve(index)));
+  let hasTurned = false;
+  setImmediate(() => (hasTurned = true));
+  for (let index = 0; index < 900; index++) expect(await loop.next()).toEqual(item(index));
+  expect(hasTurned).toBe(true);
   await queue.close();
 });

@@ -120,3 +120,15 @@ test('a batch that is put while an item is encoded alone', () => {
   const alone = Buffer.from(buffer.subarray(start, end));
   expect(alone).toEqual(Buffer.from(encodeItem({ first: 1, value: 'meddled' }).bytes));
 });
+
+test('large items, one after the other, are encoded where the encoder has grown already', () => {
+  const large = { text: Array.from({ length: 20_000 }, (_, index) => `line ${index}`) };
+  const pack = (): void => expect(packSmall([large], 0, 'auto', MOST).next!.bytes.length).toBeGreaterThan(100_000);
+  pack();
+  pack(); // its own memory grows to the size
+  const grown = jest.spyOn(Buffer, 'allocUnsafeSlow');
+  pack();
+  pack();
+  expect(grown).not.toHaveBeenCalled();
+  grown.mockRestore();
+});

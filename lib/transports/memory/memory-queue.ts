@@ -169,7 +169,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   }
 
   override [takeAtHand](): IteratorYieldResult<T> | undefined {
-    if (this.get !== StoreQueue.prototype.get) return undefined;
+    if (this.get !== ownGet) return undefined;
     const { store } = this;
     const taken = store.consumers.isTaken ? undefined : store.change(() => store.tryTake());
     return taken && { done: false, value: opened(taken.value) };
@@ -342,3 +342,6 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     };
   }
 }
+
+/** As it is before anybody puts another one in its place, also for all queues. */
+const ownGet: unknown = StoreQueue.prototype.get;

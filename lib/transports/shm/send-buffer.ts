@@ -4,7 +4,14 @@
  */
 import { targetOver } from '../../codec/msgpack/output';
 import type { Target } from '../../codec/msgpack/output';
-import { CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, encodeItemInto, isPlainBytes } from '../../codec/registry';
+import {
+  CODEC_MSGPACK,
+  CODEC_RAW,
+  CODEC_STRUCT,
+  encodeItemInto,
+  encodeItemSpan,
+  isPlainBytes,
+} from '../../codec/registry';
 import type { EncodedItem, ItemCodec, ItemSpan } from '../../codec/registry';
 import { MAX_BATCH } from './addon';
 
@@ -19,6 +26,8 @@ const SMALL_BYTES = 1024;
 let sendBuffer: { memory: Buffer; table: Int32Array; target: Target } | undefined;
 /** What is put from within, by an item's getters or a codec, has to go another way. */
 let packing = false;
+/** Then the next one is likely to be, too: it would outgrow this memory step by step, where the encoder's own has grown already. */
+let wasLarge = false;
 
 function open(): NonNullable<typeof sendBuffer> {
   if (sendBuffer === undefined) {
@@ -70,9 +79,11 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
   }
   try {
     for (; packed < count && offset <= SEND_BUFFER_BYTES - SMALL_BYTES; packed++) {
-      const span = encodeItemInto(target, offset, items[from + packed], codec);
+      const item = items[from + packed];
+      const span = wasLarge ? encodeItemSpan(item, codec) : encodeItemInto(target, offset, item, codec);
       const { codecId, buffer, start, end } = span;
-      if (end - start > largest) return { count: packed, next: kept(span) };
+      wasLarge = end - start > largest;
+      if (wasLarge) return { count: packed, next: kept(span) };
       if (buffer !== memory) copy.call(buffer, memory, offset, start, end);
       table[2 * packed] = end - start;
       table[2 * packed + 1] = codecId;

@@ -122,7 +122,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   override [takeAtHand](): IteratorYieldResult<T> | undefined {
-    return this.get === ShmQueue.prototype.get ? this.gets.takeAtHand() : undefined;
+    return this.get === ownGet ? this.gets.takeAtHand() : undefined;
   }
 
   override putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -220,3 +220,6 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return this.put(item);
   }
 }
+
+/** As it is before anybody puts another one in its place, also for all queues. */
+const ownGet: unknown = ShmQueue.prototype.get;

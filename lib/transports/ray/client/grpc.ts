@@ -5,7 +5,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { QueueConnectionError } from '../../../errors';
 import { onAbort } from '../../../wait/abort-listeners';
-import { bearerToken, pem, tlsCredentials, tlsNameFor } from '../../../util/tls';
+import { bearerToken, hostOf, pem, tlsCredentials, tlsNameFor } from '../../../util/tls';
 
 export type { Grpc };
 
@@ -122,7 +122,7 @@ export function openChannel(grpc: typeof Grpc, options: ChannelOptions): Channel
       'grpc.use_local_subchannel_pool': 1,
       // A proxy from the environment is for the web, not for a cluster's inside.
       'grpc.enable_http_proxy': 0,
-      ...tlsNameFor(options.target.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')),
+      ...tlsNameFor(hostOf(options.target)),
     },
   );
   return {
