@@ -10,13 +10,13 @@ const { isView } = ArrayBuffer;
 /** The method's name; no part of what programs see. */
 export const takeAtHand: unique symbol = Symbol('takeAtHand');
 
-interface Iterable<T> extends Pick<Queue<T>, 'get'> {
+interface Loopable<T> extends Pick<Queue<T>, 'get'> {
   [throwOwedError](): void;
   [takeAtHand](): IteratorYieldResult<T> | undefined;
 }
 
 /** Ends with the queue, and takes nothing ahead. What is at hand is given without a wait that could be called off. */
-export function iterateItems<T>(queue: Iterable<T>): AsyncIterator<T> {
+export function iterateItems<T>(queue: Loopable<T>): AsyncIterator<T> {
   const leaving = new AbortController();
   const { signal } = leaving;
   const done = { done: true, value: undefined } as const;
