@@ -26,7 +26,7 @@ const SMALL_BYTES = 1024;
 let sendBuffer: { memory: Buffer; table: Int32Array; target: Target } | undefined;
 /** What is put from within, by an item's getters or a codec, has to go another way. */
 let packing = false;
-/** Then the next one is likely to be, too: it would outgrow this memory step by step, where the encoder's own has grown already. */
+/** Whether the item before was: the next one is likely to be, too, and would outgrow this memory step by step, where the encoder's own has grown already. */
 let wasLarge = false;
 
 function open(): NonNullable<typeof sendBuffer> {
