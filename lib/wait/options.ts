@@ -32,10 +32,15 @@ export const JOIN_OPTIONS: readonly string[] = ['timeoutMs', 'signal'];
 const SHUTDOWN_OPTIONS: readonly string[] = ['immediate'];
 
 /**
+ * Most calls have no options. So short, V8 puts it into each of them, wherever that is itself put in.
  * @throws RangeError for a negative or NaN timeout, TypeError for other types and for options that are not `known`; the signal's reason
  *   when it has fired already.
  */
-export function readWait(options: WaitOptions | undefined, known = WAIT_OPTIONS): Wait {
+export function readWait(options: WaitOptions | undefined, known?: readonly string[]): Wait {
+  return options === undefined ? FOR_EVER : readKnown(options, known);
+}
+
+function readKnown(options: WaitOptions, known = WAIT_OPTIONS): Wait {
   if (typeof options === 'object' && options !== null) refuseUnknown(options, known);
   return readAnyWait(options);
 }

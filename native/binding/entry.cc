@@ -12,13 +12,13 @@ namespace sage_binding {
 namespace {
 
 Entry& entry_of(const Napi::CallbackInfo& info) {
-  auto* entry = static_cast<Entry*>(info.Data());
-  if (entry->queue == nullptr) {
+  Entry& entry = static_cast<Environment*>(info.Data())->entry();
+  if (entry.queue == nullptr) {
     Napi::Error error = Napi::Error::New(info.Env(), "the queue was closed");
     error.Set("code", Napi::String::New(info.Env(), "ERR_QUEUE_CLOSED"));
     throw error;
   }
-  return *entry;
+  return entry;
 }
 
 /// set…(array): from now on `memory` is that.
@@ -34,7 +34,7 @@ Napi::Value set_memory(const Napi::CallbackInfo& info) {
 
 /// setBell(number, tag): this entry is rung at that doorbell, by that tag.
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
-  const Doorbells& bells = *info.Env().GetInstanceData<Doorbells>();
+  const Doorbells& bells = environment_of(info.Env())->bells;
   const auto bell = bells.open.find(info[0].As<Napi::Number>().Uint32Value());
   if (bell != bells.open.end()) entry_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
@@ -166,24 +166,23 @@ Napi::Value stats(const Napi::CallbackInfo& info) {
 }
 
 /// Which file it is, and what the queue was made with.
-Napi::Value configuration(const Napi::CallbackInfo& info) {
-  const sage::Queue& queue = *entry_of(info).queue;
-  const sage::Header& header = queue.segment().header();
-  Napi::Object result = Napi::Object::New(info.Env());
-  result["file"] = name_of(queue.segment().file());
+Napi::Object configuration(Napi::Env env, const sage::Segment& segment) {
+  const sage::Header& header = segment.header();
+  Napi::Object result = Napi::Object::New(env);
+  result["file"] = name_of(segment.file());
   result["maxsize"] = static_cast<double>(header.maxsize);
   result["capacityBytes"] = static_cast<double>(header.capacity_bytes);
   result["autoCleanup"] = header.auto_cleanup != 0;
   result["mode"] = header.mode;
-  result["permissions"] = queue.segment().permissions();
-  result["group"] = queue.segment().group();
+  result["permissions"] = segment.permissions();
+  result["group"] = segment.group();
+  result["hasSchema"] = header.schema_bytes > 0;
   return result;
 }
 
 Napi::Value close(const Napi::CallbackInfo& info) {
-  auto* entry = static_cast<Entry*>(info.Data());
-  if (entry->queue == nullptr) return info.Env().Undefined();
-  entry->close();
+  Entry& entry = static_cast<Environment*>(info.Data())->entry();
+  if (entry.queue != nullptr) entry.close();
   return info.Env().Undefined();
 }
 
@@ -235,10 +234,10 @@ napi_value cold_call(napi_env env, napi_callback_info arguments) {
 
 }  // namespace
 
-void add_calls(napi_env env, napi_value object, Entry* entry, Calls calls) {
+void add_calls(napi_env env, napi_value object, Environment& environment, Calls calls) {
   for (const auto& [name, callback] : calls) {
     napi_value function;
-    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, entry, &function);
+    napi_create_function(env, name, NAPI_AUTO_LENGTH, callback, &environment, &function);
     napi_set_named_property(env, object, name, function);
   }
 }
@@ -289,21 +288,30 @@ Napi::Error error_of(Napi::Env env, const std::exception& failure) {
   return error;
 }
 
-void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
+uint32_t Environment::add(Entry* entry) {
+  if (free_.empty()) {
+    entries_.push_back(entry);
+    return static_cast<uint32_t>(entries_.size()) - 1;
+  }
+  const uint32_t number = free_.back();
+  free_.pop_back();
+  entries_[number] = entry;
+  if (number == current_number_) current_ = entry;
+  return number;
+}
+
+void Environment::remove(uint32_t number) {
+  entries_[number] = &closed_;
+  if (number == current_number_) current_ = &closed_;
+  free_.push_back(number);
+}
+
+void add_entry_calls(Napi::Object object, Environment& environment) {
   const Napi::Env env = object.Env();
-  auto* entry = new Entry;
-  entry->queue = std::move(queue);
-  OpenEntries::instance().add(entry);
-
-  auto registers = Napi::Int32Array::New(env, kRegisters);
-  entry->registers = registers.Data();
-  entry->registers_reference = Napi::Persistent(registers);
-  object["registers"] = registers;
-
-  add_puts(env, object, entry);
-  add_gets(env, object, entry);
-  add_waiting(env, object, entry);
-  add_calls(env, object, entry,
+  add_puts(env, object, environment);
+  add_gets(env, object, environment);
+  add_waiting(env, object, environment);
+  add_calls(env, object, environment,
             {
                 {"setReceiveBuffer", cold_call<set_memory<&Entry::received>>},
                 {"setSendBuffer", cold_call<set_memory<&Entry::sent>>},
@@ -325,29 +333,40 @@ void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
                 {"addSchema", cold_call<add_schema>},
                 {"unlink", cold_call<unlink_name>},
                 {"stats", cold_call<stats>},
-                {"configuration", cold_call<configuration>},
                 {"close", cold_call<close>},
             });
+}
+
+Napi::Object add_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue) {
+  /// Whoever has the object may use the number. What is closed keeps it, so that it does not come to mean another one.
+  struct Life {
+    SharedEnvironment environment;
+    Entry entry;
+    uint32_t number = 0;
+    napi_env env = nullptr;
+  };
+  const Napi::Env env = object.Env();
+  auto* life = new Life{environment_of(env), {}, 0, env};
+  life->entry.queue = std::move(queue);
+  life->entry.registers = life->environment->registers;
+  life->number = life->environment->add(&life->entry);
+  OpenEntries::instance().add(&life->entry);
 
   // The environment ends before JavaScript could close: then the hook lets go, and the finalizer that follows frees.
-  const auto end_of_environment = [](void* data) { static_cast<Entry*>(data)->abandon(); };
-  napi_add_env_cleanup_hook(env, end_of_environment, entry);
-  struct Life {
-    Entry* entry;
-    napi_env env;
-    void (*hook)(void*);
-  };
-  auto* life = new Life{entry, env, end_of_environment};
+  static const auto end_of_environment = [](void* data) { static_cast<Entry*>(data)->abandon(); };
+  napi_add_env_cleanup_hook(env, end_of_environment, &life->entry);
   napi_wrap(
       env, object, life,
       [](napi_env, void* data, void*) {
-        auto* ending = static_cast<Life*>(data);
-        napi_remove_env_cleanup_hook(ending->env, ending->hook, ending->entry);
-        ending->entry->abandon();
-        delete ending->entry;
-        delete ending;
+        const std::unique_ptr<Life> ending(static_cast<Life*>(data));
+        napi_remove_env_cleanup_hook(ending->env, end_of_environment, &ending->entry);
+        ending->environment->remove(ending->number);
+        ending->entry.abandon();
       },
       nullptr, nullptr);
+  Napi::Object made = configuration(env, life->entry.queue->segment());
+  made["number"] = life->number;
+  return made;
 }
 
 }  // namespace sage_binding

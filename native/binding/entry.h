@@ -1,6 +1,7 @@
-// One thread's entry in one segment as JavaScript sees it: integers in and out, bytes into memory that JavaScript owns.
-// The handles that share it are known here as holders, by numbers from 1 on: what is claimed, in hand or on lease
-// belongs to one of them, and goes back when it leaves (lib/transports/shm/entry.ts).
+// What JavaScript calls: the functions of one environment, and its entries in segments, one for each. Integers in and
+// out, bytes into memory that JavaScript owns. The handles that share an entry are known here as holders, by numbers
+// from 1 on: what is claimed, in hand or on lease belongs to one of them, and goes back when it leaves
+// (lib/transports/shm/entry.ts).
 #pragma once
 
 #include <napi.h>
@@ -18,9 +19,9 @@ namespace sage_binding {
 /// What a call returns when it returns no count or length. lib/transports/shm/addon.ts has the same numbers.
 enum Status : int32_t { kEmpty = -1, kFull = -2, kShut = -3, kTooLarge = -4, kLarge = -5, kProducerLost = -6 };
 
-/// Words that a call leaves for JavaScript to read, in an Int32Array of its own. kHeld: the number of a hand. kHolder
-/// and kLength: what the shortest calls find there, since to read a number out of an argument takes as long as the core
-/// does.
+/// Words that calls and JavaScript leave for each other, in an Int32Array of the environment's. kEntry: on whose entry
+/// a call works. kHeld: the number of a hand. kHolder and kLength: what the shortest calls find there, since to read a
+/// number out of an argument takes as long as the core does.
 enum Register : uint32_t {
   kCodec = 0,
   kLength = 1,
@@ -29,6 +30,7 @@ enum Register : uint32_t {
   kCrashes = 4,
   kHolder = 5,
   kOffset = 6,
+  kEntry = 7,
   kTable = 8
 };
 
@@ -47,11 +49,10 @@ struct KnownMemory {
 
 struct Entry {
   std::unique_ptr<sage::Queue> queue;
-  Napi::Reference<Napi::Int32Array> registers_reference;
-  int32_t* registers = nullptr;
-  KnownMemory received;  // items are copied to it
-  KnownMemory sent;      // a batch of small items lies in it
-  KnownMemory encoded;   // of the encoder
+  int32_t* registers = nullptr;  // the environment's
+  KnownMemory received;          // items are copied to it
+  KnownMemory sent;              // a batch of small items lies in it
+  KnownMemory encoded;           // of the encoder
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>
@@ -73,11 +74,50 @@ struct Doorbells {
   uint32_t next = 1;
 };
 
+/// What the functions of one environment work on. They are the same for all of its entries, which a word tells apart:
+/// where each entry has functions of its own, V8 finds another one at the same place whenever a program uses two
+/// queues, and calls it by a way that takes half as long again.
+struct Environment {
+  int32_t* registers = nullptr;
+  Napi::Reference<Napi::Int32Array> registers_reference;
+  Doorbells bells;
+
+  Environment() { entries_.push_back(&closed_); }
+  /// The one whose number stands in kEntry. Most calls are on the same as the one before, and need not wait for the
+  /// word.
+  Entry& entry() {
+    const auto number = static_cast<uint32_t>(registers[kEntry]);
+    if (number != current_number_) {
+      current_number_ = number;
+      current_ = entries_[number < entries_.size() ? number : 0];
+    }
+    return *current_;
+  }
+  /// Its number, until it is removed.
+  uint32_t add(Entry* entry);
+  void remove(uint32_t number);
+
+ private:
+  Entry closed_;  // in the place of those that there are not
+  Entry* current_ = &closed_;
+  uint32_t current_number_ = 0;
+  std::vector<Entry*> entries_;
+  std::vector<uint32_t> free_;
+};
+
+/// That of a call: kept by each of its entries, too, since it is not said which of them ends first.
+using SharedEnvironment = std::shared_ptr<Environment>;
+inline const SharedEnvironment& environment_of(Napi::Env env) { return *env.GetInstanceData<SharedEnvironment>(); }
+
 /// Who is attached, as stats() and listSegments() say it.
 Napi::Array attached_list(Napi::Env env, const sage::Queue& queue);
 
-/// Fills in the object of functions that lib/transports/shm/addon.ts calls NativeEntry.
-void fill_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue);
+/// An entry of the environment from here on, for as long as `object` is there: its number, and what the queue was made
+/// with.
+Napi::Object add_entry(Napi::Object object, std::unique_ptr<sage::Queue> queue);
+
+/// The functions that lib/transports/shm/native-entry.ts calls, as properties of `object`.
+void add_entry_calls(Napi::Object object, Environment& environment);
 
 /// Tells segments apart, whatever their names.
 std::string name_of(const sage::FileId& file);

@@ -374,8 +374,8 @@ napi_value end_lease(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void add_gets(napi_env env, napi_value object, Entry* entry) {
-  add_calls(env, object, entry,
+void add_gets(napi_env env, napi_value object, Environment& environment) {
+  add_calls(env, object, environment,
             {
                 {"get", get},
                 {"getNow", get_now},

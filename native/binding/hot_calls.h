@@ -11,13 +11,13 @@ namespace sage_binding {
 constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec/registry.ts
 constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
 
-/// Functions of an entry, by the names that lib/transports/shm/addon.ts calls them.
+/// Functions by the names that lib/transports/shm/native-entry.ts calls them.
 using Calls = std::initializer_list<std::pair<const char*, napi_callback>>;
-void add_calls(napi_env env, napi_value object, Entry* entry, Calls calls);
+void add_calls(napi_env env, napi_value object, Environment& environment, Calls calls);
 
-void add_puts(napi_env env, napi_value object, Entry* entry);
-void add_gets(napi_env env, napi_value object, Entry* entry);
-void add_waiting(napi_env env, napi_value object, Entry* entry);
+void add_puts(napi_env env, napi_value object, Environment& environment);
+void add_gets(napi_env env, napi_value object, Environment& environment);
+void add_waiting(napi_env env, napi_value object, Environment& environment);
 
 inline napi_value integer(napi_env env, int32_t value) {
   napi_value result;
@@ -38,7 +38,7 @@ struct Call {
     size_t count = Count;
     void* data = nullptr;
     napi_get_cb_info(env, info, &count, arguments, nullptr, &data);
-    entry = static_cast<Entry*>(data);
+    entry = &static_cast<Environment*>(data)->entry();
   }
   uint32_t number(napi_env env, size_t index) const {
     uint32_t value = 0;

@@ -49,17 +49,28 @@ Napi::Value find(const Napi::CallbackInfo& info) {
   }
 }
 
-/// open(options, entry): gives the entry its functions.
+/// calls(registers): the functions of entries, which leave words in that array of kRegisters. Before any is opened.
+Napi::Value calls(const Napi::CallbackInfo& info) {
+  Environment& environment = *environment_of(info.Env());
+  auto registers = info[0].As<Napi::Int32Array>();
+  if (registers.ElementLength() != kRegisters) throw Napi::RangeError::New(info.Env(), "not as many words as it takes");
+  environment.registers_reference = Napi::Persistent(registers);
+  environment.registers = registers.Data();
+  Napi::Object functions = Napi::Object::New(info.Env());
+  add_entry_calls(functions, environment);
+  return functions;
+}
+
+/// open(options, object): an entry, which is there for as long as the object is.
 Napi::Value open(const Napi::CallbackInfo& info) {
   const Napi::Object asked = info[0].As<Napi::Object>();
   const sage::SegmentOptions options = options_of(asked);
   const std::string create = text(asked, "create");
   try {
-    const Napi::Object object = info[1].As<Napi::Object>();
-    fill_entry(object, Queue::open(options, create == "never"       ? Create::kNever
-                                            : create == "exclusive" ? Create::kExclusive
-                                                                    : Create::kIfMissing));
-    return object;
+    std::unique_ptr<Queue> queue = Queue::open(options, create == "never"       ? Create::kNever
+                                                        : create == "exclusive" ? Create::kExclusive
+                                                                                : Create::kIfMissing);
+    return add_entry(info[1].As<Napi::Object>(), std::move(queue));
   } catch (const std::exception& failure) {
     throw error_of(info.Env(), failure);
   }
@@ -137,7 +148,7 @@ Napi::Value create_bell(const Napi::CallbackInfo& info) {
     const sage::Doorbell::Audience audience{info[0].As<Napi::Number>().Uint32Value(),
                                             info[1].As<Napi::Number>().Uint32Value()};
     std::unique_ptr<sage::Doorbell> made = sage::Doorbell::make(Segment::directory(), audience);
-    Doorbells& bells = *env.GetInstanceData<Doorbells>();
+    Doorbells& bells = environment_of(env)->bells;
     const uint32_t number = bells.next++;
     Napi::Object bell = Napi::Object::New(env);
     bell["number"] = number;
@@ -150,7 +161,7 @@ Napi::Value create_bell(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value close_bell(const Napi::CallbackInfo& info) {
-  info.Env().GetInstanceData<Doorbells>()->open.erase(info[0].As<Napi::Number>().Uint32Value());
+  environment_of(info.Env())->bells.open.erase(info[0].As<Napi::Number>().Uint32Value());
   return info.Env().Undefined();
 }
 
@@ -182,10 +193,12 @@ Napi::Value numbers(const Napi::CallbackInfo& info) {
       {"REGISTER_CRASHES", kCrashes},
       {"REGISTER_HOLDER", kHolder},
       {"REGISTER_OFFSET", kOffset},
+      {"REGISTER_ENTRY", kEntry},
       {"REGISTER_TABLE", kTable},
       {"REGISTER_LEASE_IDS", kLeaseIds},
       {"REGISTER_LEASE_DELIVERIES", kLeaseDeliveries},
       {"REGISTER_LEASE_CRASHES", kLeaseCrashes},
+      {"REGISTERS", kRegisters},
       {"MAX_BATCH", sage::kMaxBatch},
       {"GETTERS", sage::kGetters},
       {"PUTTERS", sage::kPutters},
@@ -209,7 +222,8 @@ Napi::Value arm(const Napi::CallbackInfo& info) {
 #endif
 
 Napi::Object initialise(Napi::Env env, Napi::Object exports) {
-  env.SetInstanceData(new Doorbells);
+  env.SetInstanceData(new SharedEnvironment(std::make_shared<Environment>()));
+  exports["calls"] = Napi::Function::New(env, calls, "calls");
   exports["find"] = Napi::Function::New(env, find, "find");
   exports["open"] = Napi::Function::New(env, open, "open");
   exports["list"] = Napi::Function::New(env, list, "list");

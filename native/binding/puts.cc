@@ -188,8 +188,8 @@ napi_value abort_claim(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void add_puts(napi_env env, napi_value object, Entry* entry) {
-  add_calls(env, object, entry,
+void add_puts(napi_env env, napi_value object, Environment& environment) {
+  add_calls(env, object, environment,
             {
                 {"put", put},
                 {"putRaw", put_raw},

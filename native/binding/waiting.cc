@@ -43,8 +43,8 @@ napi_value stop_waiting(napi_env env, napi_callback_info info) {
 
 }  // namespace
 
-void add_waiting(napi_env env, napi_value object, Entry* entry) {
-  add_calls(env, object, entry,
+void add_waiting(napi_env env, napi_value object, Environment& environment) {
+  add_calls(env, object, environment,
             {
                 {"beginWaiting", begin_waiting},
                 {"tried", tried},

@@ -21,6 +21,7 @@ const ATTACHING = [
   'transports/shm/attachment',
   'transports/shm/entry',
   'transports/shm/open',
+  'transports/shm/recovery-channel',
   'transports/shm/segment-name',
   'transports/shm/segment-schema',
   'util/built-ins',

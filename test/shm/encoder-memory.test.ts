@@ -3,7 +3,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { NativeQueue } from '../../lib';
 import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE } from '../../lib/transports/shm/addon';
-import type { NativeEntry } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { attach, describeQueue, until } from './child';
 
 const KIB = 1024;

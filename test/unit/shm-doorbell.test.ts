@@ -1,5 +1,5 @@
 /** How a thread hears the rings of others: its pipe, the tags in it, and the looks where there is no pipe or nobody watches. */
-import type { NativeEntry } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 
 /** What the addon and the event loop were asked for, in order. */

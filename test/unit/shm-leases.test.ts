@@ -12,7 +12,7 @@ import {
   REGISTER_TABLE,
   SHUT,
 } from '../../lib/transports/shm/addon';
-import type { NativeEntry } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import type { Holder } from '../../lib/transports/shm/holder';
 import type { AttachedQueue } from '../../lib/transports/shm/attachment';
 import { GetCalls } from '../../lib/transports/shm/get-calls';

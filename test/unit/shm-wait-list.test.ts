@@ -2,7 +2,7 @@
  * The calls that wait at a queue in shared memory, against a core that says what the test tells it to: which steps are asked for, in which
  * order, and who is served in them.
  */
-import type { NativeEntry } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { GETTERS, SLEEP, TRY } from '../../lib/transports/shm/addon';
 import type { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 import { LookAgain } from '../../lib/transports/shm/look-again';

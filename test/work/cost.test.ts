@@ -5,33 +5,29 @@
  */
 import { createHook } from 'node:async_hooks';
 import { caller, serve } from '../../lib/work';
-import type { NativeEntry } from '../../lib/transports/shm/addon';
+import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { later, queueTypes, track } from './queues';
 
-type AddonModule = typeof import('../../lib/transports/shm/addon');
+type EntryModule = typeof import('../../lib/transports/shm/native-entry');
 
 /** By function of the addon. */
 let mockCrossings: Record<string, number> = {};
 /** Moves of items and looks for them, in their order; those that brought something with a mark. */
 let mockMoves: string[] = [];
-jest.mock('../../lib/transports/shm/addon', () => {
-  const actual = jest.requireActual<AddonModule>('../../lib/transports/shm/addon');
-  const counted = (entry: NativeEntry): NativeEntry => {
-    const functions = entry as unknown as Record<string, unknown>;
-    for (const [name, value] of Object.entries(functions)) {
-      if (typeof value !== 'function') continue;
-      functions[name] = (...given: unknown[]): unknown => {
-        mockCrossings[name] = (mockCrossings[name] ?? 0) + 1;
-        const outcome = (value as (...given: unknown[]) => unknown).apply(entry, given);
-        if (['putEncoded', 'getMany', 'leaseMany'].includes(name))
-          mockMoves.push(name !== 'putEncoded' && Number(outcome) > 0 ? `${name} ✓` : name);
-        return outcome;
-      };
-    }
-    return entry;
-  };
-  const openEntry: AddonModule['openEntry'] = (options) => counted(actual.openEntry(options));
-  return { ...actual, openEntry };
+jest.mock('../../lib/transports/shm/native-entry', () => {
+  const actual = jest.requireActual<EntryModule>('../../lib/transports/shm/native-entry');
+  const functions = actual.NativeEntry.prototype as unknown as Record<string, unknown>;
+  for (const [name, { value }] of Object.entries(Object.getOwnPropertyDescriptors(functions))) {
+    if (typeof value !== 'function' || name === 'constructor') continue;
+    functions[name] = function (this: NativeEntry, ...given: unknown[]): unknown {
+      mockCrossings[name] = (mockCrossings[name] ?? 0) + 1;
+      const outcome = (value as (...given: unknown[]) => unknown).apply(this, given);
+      if (['putEncoded', 'getMany', 'leaseMany'].includes(name))
+        mockMoves.push(name !== 'putEncoded' && Number(outcome) > 0 ? `${name} ✓` : name);
+      return outcome;
+    };
+  }
+  return actual;
 });
 
 interface Cost {

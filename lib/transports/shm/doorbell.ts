@@ -4,7 +4,8 @@
  */
 import type { Socket, SocketConstructorOpts } from 'node:net';
 import { loadAddon } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeConfiguration } from './addon';
+import type { NativeEntry } from './native-entry';
 import { nodeNet } from '../../util/lazy-node';
 
 /** As often does an entry look by itself that nobody rings: in a runtime without pipes, or where there is no thread to watch its peers. */
@@ -22,7 +23,7 @@ export interface Ringable {
   rung(): void;
 }
 
-type Audience = Pick<ReturnType<NativeEntry['configuration']>, 'permissions' | 'group'>;
+type Audience = Pick<NativeConfiguration, 'permissions' | 'group'>;
 
 class Doorbell {
   private readonly listeners = new Map<number, Ringable>();

@@ -18,8 +18,9 @@ import type { ProducerEnd } from '../../queue/producer-role';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError } from '../../errors';
 import type { CallGroup } from '../../wait/call-line';
-import { GETTERS, JOINERS, PUTTERS, fromNative, loadAddon, native, openEntry } from './addon';
-import type { NativeEntry, NativeOpenOptions } from './addon';
+import { GETTERS, JOINERS, PUTTERS, fromNative, loadAddon, native } from './addon';
+import type { NativeConfiguration, NativeOpenOptions } from './addon';
+import { NativeEntry } from './native-entry';
 import { EntryDoorbell } from './doorbell';
 import { ReceiveBuffer } from './receive-buffer';
 import { RecoveryWatch } from './recovery-channel';
@@ -30,7 +31,7 @@ import { WaitList } from './wait-list';
 const entries = new Map<string, SegmentEntry>();
 
 export class SegmentEntry {
-  readonly configuration: ReturnType<NativeEntry['configuration']>;
+  readonly configuration: NativeConfiguration;
   readonly receiveBuffer: ReceiveBuffer;
   readonly consumers: WaitList;
   readonly producers: WaitList;
@@ -46,7 +47,7 @@ export class SegmentEntry {
     readonly native: NativeEntry,
     readonly name: string,
   ) {
-    this.configuration = native.configuration();
+    this.configuration = native.configuration;
     this.receiveBuffer = new ReceiveBuffer(native);
     this.bell = new EntryDoorbell(native, this.configuration, this);
     this.consumers = new WaitList(native, GETTERS, this.bell);
@@ -64,8 +65,7 @@ export class SegmentEntry {
 
   /** For a handle with this descriptor, which has come. */
   watchRecoveries(queue: QueueDescriptor): void {
-    if (this.recoveries === undefined && RecoveryWatch.isWanted)
-      this.recoveries = new RecoveryWatch(this.native, queue);
+    this.recoveries ??= new RecoveryWatch(this.native, queue);
   }
 
   /** Whether any call waits. */
@@ -129,9 +129,9 @@ function known(options: NativeOpenOptions): SegmentEntry | undefined {
 }
 
 function opened(options: NativeOpenOptions): SegmentEntry {
-  const own = openEntry(options);
+  const own = new NativeEntry(options);
   // Its name may have come back to it since it was looked for.
-  const entry = entries.get(own.configuration().file);
+  const entry = entries.get(own.configuration.file);
   if (entry === undefined) return new SegmentEntry(own, options.name);
   own.close();
   return entry;

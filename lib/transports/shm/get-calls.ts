@@ -9,7 +9,7 @@ import { afterTurn, isTurnOver, refused } from '../../wait/fairness';
 import { readMax, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import { EMPTY, REGISTER_CODEC, REGISTER_HOLDER, REGISTER_LENGTH, REGISTER_OFFSET, fromNative, native } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 import { block } from './blocking';
 import type { AttachedQueue } from './attachment';
 import { LeasedItems, lendEncoded, ShmLease } from './leases';

@@ -15,7 +15,7 @@ import {
   REGISTER_LENGTH,
   native,
 } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 import type { Holder } from './holder';
 import { itemMemory } from './item-memory';
 import type { NativeLease } from '../../queue/types';

@@ -1,14 +1,14 @@
 /** From a descriptor to an attached handle: what it asks for, the defaults, and whether an existing queue is as it asks. */
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { ConfigMismatchError, SegmentError } from '../../errors';
-import type { NativeEntry } from './addon';
+import type { NativeConfiguration } from './addon';
 import { Attachment } from './attachment';
 import type { ItemCodec } from '../../codec/registry';
 import type { ResolveOptions } from '../../queue/types';
 import { attachSchema, schemaBytes } from './segment-schema';
 import { ownerOf, segmentName } from './segment-name';
 
-type Configuration = ReturnType<NativeEntry['configuration']>;
+type Configuration = NativeConfiguration;
 
 const DEFAULT_MAXSIZE = 1000;
 const DEFAULT_MODE = 0o600;

@@ -12,7 +12,7 @@ import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import type { AttachedQueue } from './attachment';
 import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE, fromNative, native } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 import { blockUntil } from './blocking';
 import type { SegmentEntry } from './entry';
 import { ArrayPut, BatchPacker } from './put-batch';

@@ -17,7 +17,7 @@ import {
   REGISTER_TABLE,
   native,
 } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
 import { forbidTransfer } from '../../util/shared-memory';

@@ -1,7 +1,7 @@
 /** `sage-queue:recovered` of node:diagnostics_channel: what was recovered from processes that died, whichever process did it. */
 import { channel } from 'node:diagnostics_channel';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 
 /** What subscribers of `sage-queue:recovered` get. */
 export interface RecoveredMessage {
@@ -15,6 +15,11 @@ export interface RecoveredMessage {
 const LOOK_MS = 100;
 const recovered = channel('sage-queue:recovered');
 
+/** Whether anybody is subscribed. */
+export function areRecoveriesWatched(): boolean {
+  return recovered.hasSubscribers;
+}
+
 /** Of one entry, for as long as somebody is subscribed. */
 export class RecoveryWatch {
   private known: number;
@@ -26,10 +31,6 @@ export class RecoveryWatch {
   ) {
     this.known = native.stats().recovered;
     this.timer = setInterval(() => this.look(), LOOK_MS).unref();
-  }
-
-  static get isWanted(): boolean {
-    return recovered.hasSubscribers;
   }
 
   look(): void {

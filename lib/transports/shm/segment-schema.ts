@@ -6,7 +6,7 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { checkCompatible } from '../../descriptor/schema';
 import { ConfigMismatchError, SegmentError } from '../../errors';
 import { native } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 
 /** What a queue that is made with this descriptor stores; undefined: none. */
 export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer | undefined {
@@ -19,9 +19,7 @@ export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer |
  */
 export function attachSchema(entry: NativeEntry, descriptor: QueueDescriptor): ItemCodec {
   const { metadata, queueId } = descriptor;
-  const stored = native(() => entry.schemas())
-    .filter((text) => text.length > 0)
-    .map(readStored);
+  const stored = entry.configuration.hasSchema ? readSchemas(entry) : [];
   const { schema, codec } = metadata;
   if (schema === undefined || schema === null)
     return stored.length > 0 ? readerOf(stored[0] as StructCodec) : typeof codec === 'string' ? codec : 'auto';
@@ -37,6 +35,11 @@ export function attachSchema(entry: NativeEntry, descriptor: QueueDescriptor): I
     `The queue '${queueId}' has no room for another version of its schema: all of them together have 64 KiB.`,
   );
 }
+
+const readSchemas = (entry: NativeEntry): StructCodec[] =>
+  native(() => entry.schemas())
+    .filter((text) => text.length > 0)
+    .map(readStored);
 
 function readStored(text: Buffer): StructCodec {
   try {

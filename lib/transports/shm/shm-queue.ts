@@ -9,7 +9,7 @@ import { syncDispose } from '../../util/dispose';
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError } from '../../errors';
 import { native } from './addon';
-import type { NativeEntry } from './addon';
+import type { NativeEntry } from './native-entry';
 import type {
   LeaseBatch,
   NativeLease,
@@ -27,6 +27,7 @@ import { PutCalls } from './put-calls';
 import { expectedProducers } from '../../queue/producer-role';
 import type { EncodedLeases, EncodedSource } from '../../queue/encoded-source';
 import { openQueue } from './open';
+import { areRecoveriesWatched } from './recovery-channel';
 import { takesNoMore } from './status-errors';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 
@@ -46,7 +47,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     }
     this.attachment = attachment;
     attachment.calls.queue = descriptor;
-    attachment.entry.watchRecoveries(descriptor);
+    if (areRecoveriesWatched()) attachment.entry.watchRecoveries(descriptor);
     this.native = attachment.entry.native;
     this.puts = new PutCalls<T>(this, codec);
     this.gets = new GetCalls<T>(this);

@@ -1,6 +1,7 @@
 /** Calls that wait on one side of one entry: served in order, each ended by its item, timeout, signal or the close of its handle. */
 import { GETTERS, JOINERS, PUTTERS, SLEEP, TRY } from './addon';
-import type { Direction, NativeEntry } from './addon';
+import type { Direction } from './addon';
+import type { NativeEntry } from './native-entry';
 import { CallLine } from '../../wait/call-line';
 import type { Attempt, CallGroup, LineRequest, LineState } from '../../wait/call-line';
 import type { Wait } from '../../wait/options';
