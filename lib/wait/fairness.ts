@@ -1,23 +1,25 @@
 /** Awaited calls that are answered at once would never let the event loop go on: after some, or some time, one waits for its next turn. */
 const ANSWERS_PER_TURN = 512;
 const TURN_MS = 10;
-/** The question for the time costs as much as a call: it is asked after so many answers. */
+/** The question for the time costs as much as a call: it is asked after so many answers, and by those that a turn has too many. */
 const ANSWERS_PER_LOOK = 64;
+/** So many answers more until it is asked; how many they were to be; and how many the turn had before. */
+let left = ANSWERS_PER_LOOK;
+let granted = ANSWERS_PER_LOOK;
 let answers = 0;
-/** Never beyond the last answer of a turn. */
-let look = ANSWERS_PER_LOOK;
 /** When the turn began that one of these calls waited for last. There may have been others since: then the next one comes early. */
 let began = performance.now();
 
-/** Counts items that were moved without waiting. In two parts: so short, V8 puts it into each call, wherever that is itself put in. */
+/** Counts items that were moved without waiting. In two parts, since what V8 puts into a call has a budget. */
 export function isTurnOver(moved: number): boolean {
-  answers += moved;
-  return answers >= look && isTimeOver();
+  left -= moved;
+  return left <= 0 && isTimeOver();
 }
 
 function isTimeOver(): boolean {
-  look = Math.min(answers + ANSWERS_PER_LOOK, ANSWERS_PER_TURN + 1);
+  answers += granted - left;
   if (performance.now() - began > TURN_MS) answers = ANSWERS_PER_TURN + 1;
+  left = granted = Math.max(0, Math.min(ANSWERS_PER_LOOK, ANSWERS_PER_TURN + 1 - answers));
   return answers > ANSWERS_PER_TURN;
 }
 
@@ -25,7 +27,7 @@ export const nextTurn = (): Promise<void> =>
   new Promise((resolve) =>
     setImmediate(() => {
       answers = 0;
-      look = ANSWERS_PER_LOOK;
+      left = granted = ANSWERS_PER_LOOK;
       began = performance.now();
       resolve();
     }),

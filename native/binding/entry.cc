@@ -289,13 +289,14 @@ Napi::Error error_of(Napi::Env env, const std::exception& failure) {
 }
 
 uint32_t Environment::add(Entry* entry) {
+  auto number = static_cast<uint32_t>(entries_.size());
   if (free_.empty()) {
     entries_.push_back(entry);
-    return static_cast<uint32_t>(entries_.size()) - 1;
+  } else {
+    number = free_.back();
+    free_.pop_back();
+    entries_[number] = entry;
   }
-  const uint32_t number = free_.back();
-  free_.pop_back();
-  entries_[number] = entry;
   if (number == current_number_) current_ = entry;
   return number;
 }

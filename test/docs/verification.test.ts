@@ -2,6 +2,7 @@
  * docs/verification.md names, for each promise, the command that tries it: that command has to exist, and to run something. For each fault
  * it names the tests that hold it: they have to be there.
  */
+import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { read, ROOT } from './pages';
@@ -14,9 +15,9 @@ const book = json('native/test/mutants.json') as unknown as Record<
   { test?: string; case: string; says: string }
 >;
 
-/** The cells of a table's rows, of the table whose head begins so. */
-function rows(head: string): string[][] {
-  const lines = page.split('\n');
+/** The cells of a table's rows, of the first table behind `text` whose head begins so. */
+function rows(head: string, text = ''): string[][] {
+  const lines = page.slice(page.indexOf(text)).split('\n');
   const from = lines.findIndex((line) => line.replace(/ +/g, ' ').startsWith(`| ${head} |`)) + 2;
   const to = lines.findIndex((line, index) => index >= from && !line.startsWith('|'));
   return lines.slice(from, to).map((line) =>
@@ -85,6 +86,17 @@ const held = faults.flatMap(([, by]) =>
 /** Whether the file has a test of that name, as it stands in the source. */
 const hasTest = (file: string, name: string): boolean =>
   [`${file}.test.ts`, `${file}.ts`, file].some((path) => existsSync(join(ROOT, path)) && source(path).includes(name));
+
+test('the book of the TypeScript is the one of today', () => {
+  const printed = execFileSync(process.execPath, ['scripts/test/ts-mutants.mjs', '--table'], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  const [, , ...lines] = printed.trim().split('\n');
+  expect(lines.length).toBeGreaterThan(50);
+  const there = rows('where', '`node scripts/test/ts-mutants.mjs --table`').map((cells) => cells.join(' | '));
+  expect(there).toEqual(lines.map((line) => line.slice(2, -2).replace(/ +/g, ' ')));
+});
 
 test('each fault has a test, and something that was taken out', () => {
   expect(faults.length).toBeGreaterThan(15);

@@ -9,7 +9,7 @@ import type { EntryCalls, NativeEntry } from '../../lib/transports/shm/native-en
 import { attach, describeQueue, run, types } from './child';
 import { GC, HANDLES } from './handles';
 
-/** Runs between the arguments of a call and the call, or between the call and what is read of it. */
+/** What the program does while an item is encoded or decoded: in the middle of a call on one queue, with another one. */
 let hook: (() => void) | undefined;
 let isUnderWay = false;
 const runHook = (): void => {
@@ -66,9 +66,6 @@ test('all queues of a thread have the same functions, so that V8 finds one at ea
   const [a, b] = [open('shm'), open('sage_queue')];
   expect(nativeOf(a)).not.toBe(nativeOf(b));
   expect(functionsOf(a)).toBe(functionsOf(b));
-  // None of an entry's own, or they would be different ones again.
-  for (const name of ['putRaw', 'putEncoded', 'putManyOut', 'getNow', 'getMany', 'leaseMany', 'claimNow', 'commit'])
-    expect([name, Object.hasOwn(nativeOf(a), name)]).toEqual([name, false]);
 });
 
 describe.each(types)('%s', (type) => {
@@ -174,6 +171,23 @@ describe.each(types)('%s', (type) => {
       expect(codeOf(() => calls.putRaw(Buffer.alloc(1)))).toBe('ERR_QUEUE_CLOSED');
     }
     expect(queue.qsizeSync()).toBe(0);
+  });
+
+  test('a number that was asked for before an entry had it is that entry’s from then on', () => {
+    const [queue] = [open(type)];
+    const calls = functionsOf(queue);
+    const numbers = range(10).map(() => {
+      for (let number = 1; ; number++) {
+        registers[REGISTER_ENTRY] = number;
+        if (codeOf(() => calls.qsize()) === 'ERR_QUEUE_CLOSED') break;
+      }
+      const asked = registers[REGISTER_ENTRY]!;
+      const next = open(type);
+      next.putSync(1);
+      expect([next.qsizeSync(), nativeOf(next).configuration.number >= asked]).toEqual([1, true]);
+      return nativeOf(next).configuration.number;
+    });
+    expect(new Set(numbers).size).toBe(10);
   });
 
   test('the numbers of those that are gone are used again, each for one', async () => {

@@ -122,3 +122,36 @@ test('a structured clone resolves: workerData, postMessage, fork', async () => {
   );
   expect(said).toEqual([['workerData', 'postMessage', true, true], 'fork']);
 });
+
+test('queues of two copies in one thread each get their own calls', async () => {
+  const said = await run(
+    `
+    const copy = require(given[0] + '/dist/index.js');
+    const openOf = (module, name) => module.resolveDescriptor(module.QueueDescriptor.createSageQueue(given[1] + name));
+    const queues = ['a', 'b'].flatMap((name) => [openOf(sq, name), openOf(copy, name)]);
+    const [a, copyOfA, b, copyOfB] = queues;
+    for (let n = 0; n < 100; n++) {
+      a.putSync(Buffer.from('a' + n));
+      copyOfB.putSync({ b: n });
+    }
+    let right = 0;
+    for (let n = 0; n < 100; n++) {
+      if (copyOfA.getSync().toString() === 'a' + n && b.getSync().b === n) right++;
+    }
+    for (let n = 0; n < 100; n++) {
+      const claim = copyOfA.claimSync(2);
+      b.putSync(n);
+      claim.bytes.set([1, n]);
+      claim.commit();
+      a.consumeSync((view) => { if (copyOfB.getSync() === view[1]) right++; }, 1);
+    }
+    say([right, queues.map((queue) => queue.qsizeSync())]);
+    a.unlinkSync();
+    b.unlinkSync();
+    for (const queue of queues) queue.closeSync();
+    `,
+    null,
+    [other, freshName()],
+  );
+  expect(said).toEqual([[200, [0, 0, 0, 0]]]);
+});

@@ -41,8 +41,8 @@ export const REGISTER_LEASE_CRASHES = REGISTER_LEASE_DELIVERIES + MAX_BATCH;
 export const REGISTERS = REGISTER_LEASE_CRASHES + MAX_BATCH;
 
 /**
- * What calls of the addon and those who make them leave for each other: one for all entries of a thread. So what a call left is read before anything
- * else is called, and before a program's code runs.
+ * What calls of the addon and those who make them leave for each other: one for all entries of a thread. So what a call left is read before another
+ * one that leaves something there, and before a program's code runs; decoding is such code where the codec is the program's.
  */
 export const registers = new Int32Array(REGISTERS);
 
@@ -169,9 +169,9 @@ function requireAddon(): Addon {
       // What require() does in the end. It would look for the file first, and along it for a package.json.
       const addon = { exports: {} as Addon };
       process.dlopen(addon, candidate);
-      file = candidate;
       // A prototype, since V8 finds what is in one at once, however much it is.
       entryCalls = Object.create(addon.exports.calls(registers)) as object;
+      file = candidate;
       return addon.exports;
     } catch (error) {
       failures.push(error);
