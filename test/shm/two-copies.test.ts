@@ -104,15 +104,17 @@ test('a structured clone resolves: workerData, postMessage, fork', async () => {
           queue.putSync(sq.QueueDescriptor.fromJSON(message.descriptor));
           process.exit();
         });\`, { eval: true, workerData: made });
+      const workerEnds = once(worker, 'exit'); // it may come with the last item
       worker.postMessage({ descriptor: made });
       const [a, b, c] = [await queue.get(), await queue.get(), await queue.get()];
       say([a, b, c.equals(made), c.createdTimestamp === made.createdTimestamp]);
-      await once(worker, 'exit');
+      await workerEnds;
       const program = "process.once('message', (it) => { require('sage-queue').resolveDescriptor(it).putSync('fork'); process.disconnect(); })";
       const child = require('node:child_process').spawn(process.execPath, ['-e', program], { stdio: [0, 1, 2, 'ipc'], serialization: 'advanced' });
+      const childEnds = once(child, 'exit');
       child.send(made);
       say(await queue.get());
-      await once(child, 'exit');
+      await childEnds;
       queue.unlinkSync();
       await queue.close();
     })();
