@@ -2,9 +2,10 @@
  * What runs while an item is encoded or decoded is the program's own (a codec, a getter), and may use the very handle: take, put, lease,
  * close it, shut the queue down. Each item still comes out once, and each call ends with what is true.
  */
-import { registerCodec, SerializationError } from '../../lib';
+import { SerializationError } from '../../lib';
 import type { NativeQueue, SageOptions } from '../../lib';
 import { attach, describeQueue, drain, errorOf, types } from './child';
+import { registerHookedCodec } from './hooked-codec';
 
 /** What happens at the next encoding or decoding, once. */
 let hook: (() => void) | undefined;
@@ -14,20 +15,7 @@ const runHook = (): void => {
   now?.();
 };
 
-registerCodec({
-  name: 'hooked',
-  id: 77,
-  encode: (value) => {
-    const bytes = Buffer.from(JSON.stringify(value));
-    runHook();
-    return bytes;
-  },
-  decode: (bytes) => {
-    runHook();
-    // Read afterwards: whoever came in between must not have written over them.
-    return JSON.parse(Buffer.from(bytes).toString()) as unknown;
-  },
-});
+registerHookedCodec('hooked', 77, runHook);
 
 const LARGE = 'x'.repeat(100_000);
 const range = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);

@@ -2,12 +2,13 @@
  * Several queues in one thread: the addon's functions are the same for all of them, and a word says whose call it is. So each call goes to its own
  * queue, whatever came in between.
  */
-import { registerCodec } from '../../lib';
 import type { NativeQueue, SageQueue } from '../../lib';
-import { REGISTER_ENTRY, registers } from '../../lib/transports/shm/addon';
-import type { EntryCalls, NativeEntry } from '../../lib/transports/shm/native-entry';
+import { REGISTER_ENTRY, entryCalls, registers } from '../../lib/transports/shm/addon';
+import { NativeEntry } from '../../lib/transports/shm/native-entry';
+import type { EntryCalls } from '../../lib/transports/shm/native-entry';
 import { attach, describeQueue, run, types } from './child';
 import { GC, HANDLES } from './handles';
+import { registerHookedCodec } from './hooked-codec';
 
 /** What the program does while an item is encoded or decoded: in the middle of a call on one queue, with another one. */
 let hook: (() => void) | undefined;
@@ -21,19 +22,7 @@ const runHook = (): void => {
     isUnderWay = false;
   }
 };
-registerCodec({
-  name: 'meanwhile',
-  id: 78,
-  encode: (value) => {
-    const bytes = Buffer.from(JSON.stringify(value));
-    runHook();
-    return bytes;
-  },
-  decode: (bytes) => {
-    runHook();
-    return JSON.parse(Buffer.from(bytes).toString()) as unknown;
-  },
-});
+registerHookedCodec('meanwhile', 78, runHook);
 
 const codeOf = (call: () => unknown): unknown => {
   try {
@@ -61,6 +50,14 @@ const open = <T extends NativeQueue>(type: 'shm' | 'sage_queue', options = {}): 
   queues.push(queue);
   return queue as T;
 };
+
+test('the functions of the addon are those that an entry has by the same names', () => {
+  open('shm');
+  const methods = Object.getOwnPropertyNames(NativeEntry.prototype);
+  const functions = Object.keys(Object.getPrototypeOf(entryCalls) as object);
+  expect(functions.length).toBeGreaterThan(40);
+  expect(functions.sort()).toEqual(methods.filter((name) => name !== 'constructor' && name !== 'calls').sort());
+});
 
 test('all queues of a thread have the same functions, so that V8 finds one at each call', () => {
   const [a, b] = [open('shm'), open('sage_queue')];
