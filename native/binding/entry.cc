@@ -93,6 +93,10 @@ Napi::Value full(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), queue.full());
 }
 
+Napi::Value untaken(const Napi::CallbackInfo& info) {
+  return Napi::Number::New(info.Env(), static_cast<double>(entry_of(info).queue->untaken()));
+}
+
 /// Whether nobody can come to this segment by its name any more.
 Napi::Value is_retired(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), entry_of(info).queue->segment().retired());
@@ -325,6 +329,7 @@ void add_entry_calls(Napi::Object object, Environment& environment) {
                 {"detach", cold_call<detach>},
                 {"qsize", cold_call<qsize>},
                 {"full", cold_call<full>},
+                {"untaken", cold_call<untaken>},
                 {"isRetired", cold_call<is_retired>},
                 {"shutDown", cold_call<shut_down>},
                 {"produce", cold_call<produce>},

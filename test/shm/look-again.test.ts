@@ -1,5 +1,5 @@
 import { LookAgain } from '../../lib/transports/shm/look-again';
-import { describeQueue, run, start, types } from './child';
+import { attach, describeQueue, run, start, types } from './child';
 
 /** A clock, and turns of an event loop, that go on when the test says so. */
 class Loop {
@@ -206,3 +206,21 @@ test.each(types)('%s: messages to and fro leave timers and files their turns', a
   expect(files).toBeGreaterThan(50);
   expect(await echo.clean()).toEqual(['ERR_QUEUE_SHUT_DOWN']);
 });
+
+test.each(types)(
+  '%s: a put looks for room where little is left to get, and sleeps at once where there is plenty',
+  async (type) => {
+    const asleep = async (items: number): Promise<number> => {
+      const queue = attach<number>(describeQueue(type, { maxsize: items }));
+      expect(queue.putManySync(Array.from({ length: items }, (_, n) => n))).toBe(items);
+      const waiting = queue.put(items);
+      const { waitingPutters } = await queue.stats(); // as they were when it was asked
+      expect(queue.getSync()).toBe(0);
+      await waiting;
+      queue.unlinkSync();
+      queue.closeSync();
+      return waitingPutters;
+    };
+    expect([await asleep(1), await asleep(255), await asleep(256)]).toEqual([0, 0, 1]);
+  },
+);

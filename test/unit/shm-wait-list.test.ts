@@ -3,7 +3,7 @@
  * order, and who is served in them.
  */
 import type { NativeEntry } from '../../lib/transports/shm/native-entry';
-import { GETTERS, SLEEP, TRY } from '../../lib/transports/shm/addon';
+import { GETTERS, PUTTERS, SLEEP, TRY } from '../../lib/transports/shm/addon';
 import type { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 import { LookAgain } from '../../lib/transports/shm/look-again';
 import { WaitList } from '../../lib/transports/shm/wait-list';
@@ -27,22 +27,27 @@ let steps: string[];
 /** What the core says is next, call by call; SLEEP where nothing is left. */
 let next: number[];
 let items: number[];
+/** Items in the queue. */
+let untaken: number;
+let native: NativeEntry;
+let bell: EntryDoorbell;
 let list: WaitList;
 let group: CallGroup;
 
 beforeEach(() => {
-  [steps, next, items] = [[], [], []];
+  [steps, next, items, untaken] = [[], [], [], 0];
   const answer = (what: string): number => {
     steps.push(what);
     return next.shift() ?? SLEEP;
   };
-  const native = {
+  native = {
     beginWaiting: () => answer('begin'),
     tried: (_: number, done: boolean) => answer(done ? 'tried: done' : 'tried'),
     rung: () => answer('rung'),
     stopWaiting: () => void steps.push('stop waiting'),
+    untaken: () => untaken,
   } as unknown as NativeEntry;
-  const bell = {
+  bell = {
     attach: () => steps.push('attach'),
     watch: () => steps.push('watch'),
     rest: () => steps.push('rest'),
@@ -110,6 +115,21 @@ test('a look meets what comes at once, without a bell', async () => {
   expect(since()).toEqual([]);
   looking.sleep();
   expect(since()).toEqual(['attach', 'begin', 'watch']);
+});
+
+test.each([
+  ['a getter', GETTERS, 256, true],
+  ['a putter where there is little to get', PUTTERS, 255, true],
+  ['a putter where there is plenty', PUTTERS, 256, false],
+])('%s: whether it looks', (_, direction, there, looks) => {
+  list = new WaitList(native, direction, bell);
+  void get().catch(() => {});
+  next = [DONE];
+  list.rung();
+  since();
+  [looking.begins, untaken] = [true, there];
+  list.rung();
+  expect(since()).toEqual(looks ? [] : ['attach', 'begin', 'watch']);
 });
 
 test('a look that served the last is over; one in which somebody still waits is not', async () => {

@@ -233,6 +233,11 @@ export class NativeEntry {
     return this.calls.full();
   }
 
+  /** Items that were claimed and not taken: qsize() without a look at each of them. */
+  untaken(): number {
+    return this.calls.untaken();
+  }
+
   /** Nobody comes to it by its name any more. */
   isRetired(): boolean {
     return this.calls.isRetired();

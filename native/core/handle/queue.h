@@ -152,6 +152,8 @@ class Queue final : public Watcher::Client {
   void refresh();
   uint64_t size() const;
   bool full() const;
+  /// Items claimed and not taken.
+  uint64_t untaken() const { return path_.waking().untaken(); }
   /// How many items this handle has acked.
   uint64_t received() const { return self().get_total.load(std::memory_order_relaxed); }
   QueueTotals totals() const;
