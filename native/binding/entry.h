@@ -6,6 +6,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -82,7 +83,14 @@ struct Environment {
   Napi::Reference<Napi::Int32Array> registers_reference;
   Doorbells bells;
 
-  Environment() { entries_.push_back(&closed_); }
+  Environment();
+  ~Environment();
+  Environment(const Environment&) = delete;
+  Environment& operator=(const Environment&) = delete;
+
+  /// The only one that there is in this process, and so the one of whichever call asks; null where there are several.
+  static Environment* only() { return only_.load(std::memory_order_relaxed); }
+
   /// The one whose number stands in kEntry. Most calls are on the same as the one before, and need not wait for the
   /// word.
   Entry& entry() {
@@ -103,6 +111,10 @@ struct Environment {
   uint32_t current_number_ = 0;
   std::vector<Entry*> entries_;
   std::vector<uint32_t> free_;
+
+  // Written by each one that comes or goes. So nobody reads of another one what was written before its own came, and
+  // as long as it is there nothing but null or itself is written.
+  static inline std::atomic<Environment*> only_{nullptr};
 };
 
 /// That of a call: kept by each of its entries, too, since it is not said which of them ends first.
