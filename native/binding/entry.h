@@ -36,6 +36,7 @@ enum Register : uint32_t {
 };
 
 /// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
+constexpr uint32_t kTableBytes = 2 * sage::kMaxBatch * sizeof(int32_t);
 constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
 constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
 constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;

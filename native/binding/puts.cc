@@ -51,6 +51,16 @@ napi_value put_raw(napi_env env, napi_callback_info info) {
   });
 }
 
+/// putSmall(): putRaw() of the kLength bytes in the table, where JavaScript has copied them: it takes longer to ask for
+/// an argument and its memory.
+napi_value put_small(napi_env env, napi_callback_info info) {
+  const Call<0> call(env, info);
+  return guarded(env, call.entry, [&] {
+    const uint32_t length = std::min(call.left_in(kLength), kTableBytes);
+    return put_now(env, *call.entry, call.entry->registers + kTable, length, kRawCodec);
+  });
+}
+
 /// putEncoded(): put() of the kLength bytes at kOffset of the encoder's memory, in the codec of kCodec, without
 /// waiting. Nothing, or a status.
 napi_value put_encoded(napi_env env, napi_callback_info info) {
@@ -193,6 +203,7 @@ void add_puts(napi_env env, napi_value object, Environment& environment) {
             {
                 {"put", put},
                 {"putRaw", put_raw},
+                {"putSmall", put_small},
                 {"putEncoded", put_encoded},
                 {"putMany", put_many},
                 {"putManyOut", put_many_out},

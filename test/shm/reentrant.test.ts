@@ -29,13 +29,20 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 describe.each(types)('%s', (type) => {
   let queue: NativeQueue;
   let other: NativeQueue;
+  /** Another queue, which takes bytes as they are. */
+  let elsewhere: NativeQueue;
   const make = (options: SageOptions = {}): void => {
     const descriptor = describeQueue(type, { codec: 'hooked', capacityBytes: 1 << 20, ...options });
     queue = attach(descriptor);
     other = attach(descriptor);
   };
+  beforeEach(() => {
+    elsewhere = attach(describeQueue(type));
+  });
   afterEach(() => {
     hook = undefined;
+    elsewhere.unlinkSync();
+    elsewhere.closeSync();
     other.unlinkSync();
     other.closeSync();
     queue.closeSync();
@@ -48,6 +55,7 @@ describe.each(types)('%s', (type) => {
     ['lease', (taken) => range(3).forEach(() => { const lease = queue.leaseSync(); taken.push(lease.item); lease.ackSync(); })], // prettier-ignore
     ['release', () => queue.leaseSync().releaseSync()],
     ['put', () => queue.putSync('behind')],
+    ['put of bytes elsewhere', () => elsewhere.putSync(Buffer.alloc(256, 255))],
   ])('%s while a batch is decoded', async (_name, inside) => {
     for (const take of [
       async () => queue.getMany(100),

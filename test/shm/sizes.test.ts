@@ -1,7 +1,27 @@
 import { attach, describeQueue, errorOf, now, start, types } from './child';
 
 const MEBIBYTE = 2 ** 20;
-const sizes = [0, 1, 15, 16, 17, 63, 64, 65, 4095, 4096, 4097, 65535, 65536, 65537, MEBIBYTE, 16 * MEBIBYTE];
+const sizes = [
+  0,
+  1,
+  15,
+  16,
+  17,
+  63,
+  64,
+  65,
+  255,
+  256,
+  257,
+  4095,
+  4096,
+  4097,
+  65535,
+  65536,
+  65537,
+  MEBIBYTE,
+  16 * MEBIBYTE,
+];
 
 /** Bytes that depend on their place and on `seed`, so that a shifted or torn item differs. */
 const fill = `

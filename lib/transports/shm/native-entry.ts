@@ -42,6 +42,11 @@ export class NativeEntry {
     return this.calls.putRaw(bytes);
   }
 
+  /** putRaw() of REGISTER_LENGTH bytes at REGISTER_TABLE. */
+  putSmall(): number | undefined {
+    return this.calls.putSmall();
+  }
+
   /** put() of REGISTER_LENGTH bytes from REGISTER_OFFSET of the encoder's memory on, in the codec of REGISTER_CODEC, without waiting. As putRaw(). */
   putEncoded(): number | undefined {
     return this.calls.putEncoded();

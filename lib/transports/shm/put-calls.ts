@@ -11,7 +11,16 @@ import { KEEP_BYTES } from '../../codec/msgpack/output';
 import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import type { AttachedQueue } from './attachment';
-import { REGISTER_CODEC, REGISTER_LENGTH, REGISTER_OFFSET, TOO_LARGE, fromNative, native } from './addon';
+import {
+  REGISTER_CODEC,
+  REGISTER_LENGTH,
+  REGISTER_OFFSET,
+  REGISTER_TABLE,
+  TOO_LARGE,
+  fromNative,
+  native,
+  registers,
+} from './addon';
 import type { NativeEntry } from './native-entry';
 import { blockUntil } from './blocking';
 import type { SegmentEntry } from './entry';
@@ -19,6 +28,13 @@ import { ArrayPut, BatchPacker } from './put-batch';
 import { owned } from './send-buffer';
 import { fullError, refusePut } from './status-errors';
 import type { WaitList } from './wait-list';
+
+/** Larger items are not worth the copy. */
+const SMALL_BYTES = 256;
+/** Where the addon looks for a small one: what calls leave in the table is read, or copied, before any other is made. */
+const tableBytes = new Uint8Array(registers.buffer, 4 * REGISTER_TABLE, SMALL_BYTES);
+/** Loaded once, since V8 looks methods of typed arrays up at each call. */
+const { set } = Uint8Array.prototype;
 
 /** What every put that is accepted at once returns. */
 const ACCEPTED = Promise.resolve();
@@ -60,11 +76,20 @@ export class PutCalls<T> {
    */
   private tryPut(item: T): ItemSpan | undefined {
     // The way of most calls: bytes, and there is room.
-    if (this.isRaw(item) && this.native.putRaw(item) === undefined) return undefined;
+    if (this.isRaw(item) && this.putRaw(item) === undefined) return undefined;
     const span = this.encode(item);
     // And objects, in memory that the addon knows.
     if (isOfKeptMemory(span) && this.putEncoded(span) === undefined) return undefined;
     return this.tryPutBytes(span, 0) ? undefined : span;
+  }
+
+  /** A status, where it did not go in now. So few bytes are copied in less time than the addon asks for their memory. */
+  private putRaw(item: Uint8Array): number | undefined {
+    const { length } = item;
+    if (length > SMALL_BYTES) return this.native.putRaw(item);
+    set.call(tableBytes, item);
+    this.native.registers[REGISTER_LENGTH] = length;
+    return this.native.putSmall();
   }
 
   /** A status, where it did not go in now. */
