@@ -19,6 +19,7 @@
     "addon_sources": [
       "native/binding/gets.cc",
       "native/binding/entry.cc",
+      "native/binding/environment.cc",
       "native/binding/module.cc",
       "native/binding/puts.cc",
       "native/binding/waiting.cc"

@@ -1,6 +1,5 @@
 #include "binding/entry.h"
 
-#include <algorithm>
 #include <cstdlib>
 #include <map>
 #include <mutex>
@@ -224,18 +223,6 @@ struct OpenEntries {
   }
 };
 
-/// Those of all threads.
-struct Environments {
-  std::mutex mutex;
-  std::vector<Environment*> all;
-
-  static Environments& instance() {
-    static auto* environments = new Environments;  // outlives every static destructor
-    return *environments;
-  }
-  Environment* only() const { return all.size() == 1 ? all.front() : nullptr; }
-};
-
 /// A call that need not be fast, with a failure of the core turned into a JavaScript exception.
 template <Napi::Value (*Body)(const Napi::CallbackInfo&)>
 napi_value cold_call(napi_env env, napi_callback_info arguments) {
@@ -303,39 +290,6 @@ Napi::Error error_of(Napi::Env env, const std::exception& failure) {
   Napi::Error error = Napi::Error::New(env, failure.what());
   error.Set("code", Napi::String::New(env, code_of(failure)));
   return error;
-}
-
-Environment::Environment() {
-  entries_.push_back(&closed_);
-  const std::lock_guard<std::mutex> lock(Environments::instance().mutex);
-  Environments::instance().all.push_back(this);
-  only_ = Environments::instance().only();
-}
-
-Environment::~Environment() {
-  const std::lock_guard<std::mutex> lock(Environments::instance().mutex);
-  auto& all = Environments::instance().all;
-  all.erase(std::find(all.begin(), all.end(), this));
-  only_ = Environments::instance().only();
-}
-
-uint32_t Environment::add(Entry* entry) {
-  auto number = static_cast<uint32_t>(entries_.size());
-  if (free_.empty()) {
-    entries_.push_back(entry);
-  } else {
-    number = free_.back();
-    free_.pop_back();
-    entries_[number] = entry;
-  }
-  if (number == current_number_) current_ = entry;
-  return number;
-}
-
-void Environment::remove(uint32_t number) {
-  entries_[number] = &closed_;
-  if (number == current_number_) current_ = &closed_;
-  free_.push_back(number);
 }
 
 void add_entry_calls(Napi::Object object, Environment& environment) {

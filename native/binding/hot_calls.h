@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "binding/entry.h"
+#include "binding/environment.h"
 #include "core/errors.h"
 
 namespace sage_binding {
