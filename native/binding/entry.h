@@ -33,11 +33,12 @@ enum Register : uint32_t {
 };
 
 /// Words of the register table: pairs of length and codec, then id, deliveries and crashes of leases.
-constexpr uint32_t kTableBytes = 2 * sage::kMaxBatch * sizeof(int32_t);
 constexpr uint32_t kLeaseIds = kTable + 2 * sage::kMaxBatch;
 constexpr uint32_t kLeaseDeliveries = kLeaseIds + sage::kMaxBatch;
 constexpr uint32_t kLeaseCrashes = kLeaseDeliveries + sage::kMaxBatch;
 constexpr uint32_t kRegisters = kLeaseCrashes + sage::kMaxBatch;
+/// Of the pairs, in whose place putSmall() finds an item.
+constexpr uint32_t kTableBytes = 2 * sage::kMaxBatch * sizeof(int32_t);
 
 /// An array of JavaScript's that items lie in, or are copied to, by calls that do not ask for its memory each time.
 struct KnownMemory {

@@ -58,7 +58,8 @@ struct Environment {
   std::vector<uint32_t> free_;
 
   // Written by each one that comes or goes. So nobody reads of another one what was written before its own came, and
-  // as long as it is there nothing but null or itself is written.
+  // as long as it is there nothing but null or itself is written. Each copy of the addon in a process has its own: no
+  // name of it leaves the library.
   static inline std::atomic<Environment*> only_{nullptr};
 };
 

@@ -25,4 +25,38 @@ describe.each(types)('%s', (type) => {
     }
     queue.closeSync();
   });
+
+  test('an array whose class says something else of its length arrives as the bytes that it has', async () => {
+    const queue = attach<Uint8Array | string>(describeQueue(type, { maxsize: 4 }));
+    const lying = (real: number, said: number): Uint8Array =>
+      Object.defineProperty(new Uint8Array(real).fill(7), 'length', { value: said });
+    for (const [real, said] of [
+      [5, 25],
+      [20, 3],
+      [1000, 100],
+      [3, 0],
+      [5, 0.5],
+    ] as const) {
+      // prettier-ignore
+      const waits = async (): Promise<void> => {
+        queue.putManySync(['a', 'b', 'c', 'd']);
+        const waiting = queue.put(lying(real, said));
+        expect(queue.getManySync(4)).toEqual(['a', 'b', 'c', 'd']);
+        await waiting;
+      };
+      queue.putSync('what came before, of more than twenty-five bytes');
+      queue.getSync();
+      for (const put of [
+        () => queue.putSync(lying(real, said)),
+        () => queue.put(lying(real, said)),
+        () => void queue.putManySync([lying(real, said)]),
+        waits,
+      ]) {
+        await put();
+        expect(Buffer.from(queue.getSync() as Uint8Array).equals(Buffer.alloc(real, 7))).toBe(true);
+      }
+    }
+    queue.unlinkSync();
+    queue.closeSync();
+  });
 });

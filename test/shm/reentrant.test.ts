@@ -17,6 +17,8 @@ const runHook = (): void => {
 
 registerHookedCodec('hooked', 77, runHook);
 
+/** Read as a table of items: of one byte, raw. */
+const LIKE_A_TABLE = Buffer.from(new Uint32Array(64).fill(1).buffer);
 const LARGE = 'x'.repeat(100_000);
 const range = (count: number, from = 0): number[] => Array.from({ length: count }, (_, index) => from + index);
 const codeOf = async (call: Promise<unknown>): Promise<unknown> =>
@@ -55,7 +57,7 @@ describe.each(types)('%s', (type) => {
     ['lease', (taken) => range(3).forEach(() => { const lease = queue.leaseSync(); taken.push(lease.item); lease.ackSync(); })], // prettier-ignore
     ['release', () => queue.leaseSync().releaseSync()],
     ['put', () => queue.putSync('behind')],
-    ['put of bytes elsewhere', () => elsewhere.putSync(Buffer.alloc(256, 255))],
+    ['put of bytes elsewhere', () => elsewhere.putSync(LIKE_A_TABLE)],
   ])('%s while a batch is decoded', async (_name, inside) => {
     for (const take of [
       async () => queue.getMany(100),

@@ -4,6 +4,7 @@
  */
 import type { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { GETTERS, PUTTERS, SLEEP, TRY } from '../../lib/transports/shm/addon';
+import type { Direction } from '../../lib/transports/shm/addon';
 import type { EntryDoorbell } from '../../lib/transports/shm/doorbell';
 import { LookAgain } from '../../lib/transports/shm/look-again';
 import { WaitList } from '../../lib/transports/shm/wait-list';
@@ -117,10 +118,10 @@ test('a look meets what comes at once, without a bell', async () => {
   expect(since()).toEqual(['attach', 'begin', 'watch']);
 });
 
-test.each([
-  ['a getter', GETTERS, 256, true],
-  ['a putter where there is little to get', PUTTERS, 255, true],
-  ['a putter where there is plenty', PUTTERS, 256, false],
+test.each<[string, Direction, number, boolean]>([
+  ['a getter', GETTERS, 1024, true],
+  ['a putter where there is little to get', PUTTERS, 1023, true],
+  ['a putter where there is plenty', PUTTERS, 1024, false],
 ])('%s: whether it looks', (_, direction, there, looks) => {
   list = new WaitList(native, direction, bell);
   void get().catch(() => {});

@@ -238,7 +238,7 @@ export class NativeEntry {
     return this.calls.full();
   }
 
-  /** Items that were claimed and not taken: qsize() without a look at each of them. */
+  /** Items claimed and not taken: qsize() as near as it is known without a look at each. */
   untaken(): number {
     return this.calls.untaken();
   }

@@ -11,8 +11,8 @@ import { LookAgain } from './look-again';
 const WAITING = { [GETTERS]: 'get', [PUTTERS]: 'put', [JOINERS]: 'join' } as const;
 /** As many are served before other work of the loop gets its turn. */
 const BATCH = 64;
-/** With so many items in the queue nobody runs out of them while a putter is woken. */
-const PLENTY = 256;
+/** With so many items in the queue a putter that sleeps is woken, once a quarter was taken, before its consumers run out of them. */
+const PLENTY = 1024;
 
 export class WaitList {
   /** Made with the first call that waits: most entries see none. */
@@ -64,7 +64,7 @@ export class WaitList {
 
   /**
    * A putter that looks goes on with the first place that gets free, and so does the next: both sides then wait for each other's core at
-   * every word. Asleep, it is woken once a quarter of what is there was taken.
+   * every word. Asleep, it is woken for many places together.
    */
   private get hasTime(): boolean {
     return this.direction === PUTTERS && this.native.untaken() >= PLENTY;
