@@ -15,7 +15,7 @@ import { codecOfSchema, decodeStruct } from './struct/codec';
 import type { StructCodec } from './struct/codec';
 import { describeValue } from '../util/describe-value';
 import { asBuffer } from '../util/buffer-view';
-import { isBytes, lengthOf } from '../util/built-ins';
+import { isBytes, trueLengthOf } from '../util/built-ins';
 import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
 
@@ -215,7 +215,7 @@ function ofBytes(value: unknown, codecName: ItemCodec): ItemSpan {
   itemSpan.codecId = codecId;
   itemSpan.buffer = bytes;
   itemSpan.start = 0;
-  itemSpan.end = lengthOf(bytes);
+  itemSpan.end = trueLengthOf(bytes);
   itemSpan.isEncoders = false;
   return itemSpan;
 }

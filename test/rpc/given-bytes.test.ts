@@ -97,3 +97,13 @@ test('a proxy of bytes is refused as by put, and what came before it is in', asy
   expect(error).toMatchObject({ accepted: 1 });
   expect(await queue.getMany(3)).toEqual([1]);
 });
+
+test('an array whose class says something else of its length arrives as the bytes that it has', async () => {
+  const { port } = await fixture.serve();
+  const queue = fixture.client<Uint8Array>(port);
+  const lying = (real: number, said: number): Uint8Array =>
+    Object.defineProperty(new Uint8Array(real).fill(7), 'length', { value: said });
+  await queue.put(lying(5, 25));
+  await queue.putMany([lying(20, 3), lying(5, 25), lying(1, 0)]);
+  expect(await queue.getMany(4)).toEqual([5, 20, 5, 1].map((real) => Buffer.alloc(real, 7)));
+});

@@ -37,7 +37,6 @@ describe.each(types)('%s', (type) => {
       [3, 0],
       [5, 0.5],
     ] as const) {
-      // prettier-ignore
       const waits = async (): Promise<void> => {
         queue.putManySync(['a', 'b', 'c', 'd']);
         const waiting = queue.put(lying(real, said));
@@ -58,5 +57,12 @@ describe.each(types)('%s', (type) => {
     }
     queue.unlinkSync();
     queue.closeSync();
+    const schema = { own: 'bytes', any: 'any' } as const;
+    const typed = attach<{ own: Uint8Array; any: Uint8Array }>(describeQueue(type, { schema }));
+    typed.putSync({ own: lying(5, 25), any: lying(20, 3) });
+    const { own, any } = typed.getSync();
+    expect([own, any].map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(['07'.repeat(5), '07'.repeat(20)]);
+    typed.unlinkSync();
+    typed.closeSync();
   });
 });

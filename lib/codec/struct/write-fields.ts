@@ -1,6 +1,6 @@
 /** How the values of a schema are written: what generated code and the interpreter have in common. */
 import { types } from 'node:util';
-import { isBytes } from '../../util/built-ins';
+import { isBytes, trueLengthOf } from '../../util/built-ins';
 import { CODEC_MSGPACK, CODEC_RAW } from '../codec-ids';
 import { writeValue } from '../msgpack/encode';
 import { out, reserve } from '../msgpack/output';
@@ -31,7 +31,7 @@ export function writeText(text: string, rest: number): void {
 
 export function writeBytes(value: unknown, rest: number): void {
   if (!isBytes(value)) throw MISFIT;
-  const { length } = value;
+  const length = trueLengthOf(value);
   reserve(length + 4 + rest);
   out.view.setUint32(out.position, length, true);
   out.bytes.set(value, out.position + 4);
@@ -45,9 +45,10 @@ export function writeAny(value: unknown, rest: number): void {
   out.position += 5;
   let codec = CODEC_RAW;
   if (isBytes(value)) {
-    reserve(value.length);
+    const length = trueLengthOf(value);
+    reserve(length);
     out.bytes.set(value, out.position);
-    out.position += value.length;
+    out.position += length;
   } else {
     codec = CODEC_MSGPACK;
     writeValue(value);

@@ -4,7 +4,7 @@ import type { ItemCodec, ItemSpan } from '../../codec/registry';
 import { withAccepted } from '../../queue/base-queue';
 import { putItemsInLine, putManyInLine } from '../../queue/put-many';
 import type { EnterLine, PutStep } from '../../queue/put-many';
-import { lengthOf } from '../../util/built-ins';
+import { trueLengthOf } from '../../util/built-ins';
 import { describeValue } from '../../util/describe-value';
 import { deadlineOf } from '../../wait/deadline';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
@@ -61,7 +61,7 @@ export class PutCalls<T> {
 
   /** Bytes that go in as they are. Empty ones take the way of other items, where it shows whether their memory is still theirs. */
   private isRaw(item: unknown): item is Uint8Array {
-    return this.codec === 'auto' && isPlainBytes(item) && lengthOf(item) > 0;
+    return this.codec === 'auto' && isPlainBytes(item) && trueLengthOf(item) > 0;
   }
 
   /** Runs what the user registered or wrote: a codec, an item's getters. They may close the handle. */
@@ -86,7 +86,7 @@ export class PutCalls<T> {
 
   /** A status, where it did not go in now. So few bytes are copied in less time than the addon asks for their memory. */
   private putRaw(item: Uint8Array): number | undefined {
-    const length = lengthOf(item);
+    const length = trueLengthOf(item);
     if (length > SMALL_BYTES) return this.native.putRaw(item);
     set.call(tableBytes, item);
     this.native.registers[REGISTER_LENGTH] = length;

@@ -13,7 +13,7 @@ import {
   isPlainBytes,
 } from '../../codec/registry';
 import type { EncodedItem, ItemCodec, ItemSpan } from '../../codec/registry';
-import { lengthOf } from '../../util/built-ins';
+import { trueLengthOf } from '../../util/built-ins';
 import { MAX_BATCH } from './addon';
 
 /** First a table of (length, codec) pairs, then the items one after the other. */
@@ -71,7 +71,7 @@ export function packSmall(items: readonly unknown[], from: number, codec: ItemCo
   for (; codec === 'auto' && packed < count && offset <= SEND_BUFFER_BYTES - SMALL_BYTES; packed++) {
     const item = items[from + packed];
     if (!isPlainBytes(item)) break;
-    const length = lengthOf(item);
+    const length = trueLengthOf(item);
     if (length === 0 || length > largest) break;
     set.call(memory, item, offset);
     table[2 * packed] = length;

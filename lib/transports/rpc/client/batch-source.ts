@@ -1,6 +1,7 @@
 /** The items of one putMany, encoded, in batches that fit a frame. Whatever stops their source, what came before it goes in. */
 import { CODEC_RAW, encodeItem, isBytes, refuseDetached } from '../../../codec/registry';
 import type { ItemCodec } from '../../../codec/registry';
+import { trueLengthOf } from '../../../util/built-ins';
 import { itemTooLarge } from '../wire/errors';
 import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
@@ -32,7 +33,8 @@ class BatchEncoder<T> {
     try {
       if (this.plain && isBytes(item)) refuseDetached((bytes = item));
       else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
-      if (bytes.length > this.maxItemBytes()) throw itemTooLarge(bytes.length, this.maxItemBytes());
+      const length = trueLengthOf(bytes);
+      if (length > this.maxItemBytes()) throw itemTooLarge(length, this.maxItemBytes());
     } catch (error) {
       this.bad = { error };
       return true;

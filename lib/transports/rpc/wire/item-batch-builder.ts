@@ -2,6 +2,7 @@
  * Items on their way into a batch, copied one after the other as they come: whoever made them may use their memory again at once, as
  * generators and codecs do that hand out the same buffer every time.
  */
+import { trueLengthOf } from '../../../util/built-ins';
 import { ItemBatch } from './item-batch';
 import { BATCH_BYTES, BATCH_ITEMS } from './protocol';
 
@@ -23,8 +24,7 @@ export class ItemBatchBuilder {
 
   add(bytes: Uint8Array, codec: number): void {
     const { count, used } = this;
-    // Compiled to a load, as its byteLength is not: that is a call for every item.
-    const { length } = bytes;
+    const length = trueLengthOf(bytes);
     if (count === 0) {
       this.length = length;
       this.codec = codec;
