@@ -84,11 +84,14 @@ afterEach(async () => {
   for (const close of open.splice(0)) await close();
 });
 
-/** Polls a condition that nothing announces. */
+/** Polls a condition that nothing announces. What it does not find in time it tells with what became of the consumers. */
 export async function until(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 15_000;
   while (!(await condition())) {
-    if (performance.now() > deadline) throw new Error(`waited 15 s for: ${what}`);
+    if (performance.now() > deadline) {
+      const found = consumers.map((consumer) => consumer.stats());
+      throw new Error(`waited 15 s for: ${what}; the consumers: ${JSON.stringify(found)}`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }
