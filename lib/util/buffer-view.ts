@@ -1,4 +1,6 @@
 /** Buffers over memory that is there, had as cheaply as Node itself has them. */
+import { trueLengthOf } from './built-ins';
+
 type Place = [memory: ArrayBufferLike, start: number, length: number];
 /** The class of Buffer's own slices. */
 const species = (Buffer as unknown as { [Symbol.species]?: new (...place: Place) => Buffer })[Symbol.species];
@@ -20,3 +22,7 @@ const { isBuffer } = Buffer;
 /** The same bytes as a Buffer, without a copy. */
 export const asBuffer = (bytes: Uint8Array): Buffer =>
   isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+/** A copy of them, whatever a class of the program's says of their length. */
+export const copyOf = (bytes: Uint8Array, start = 0, end = trueLengthOf(bytes)): Buffer =>
+  Buffer.from(viewOf(bytes.buffer, bytes.byteOffset + start, end - start));

@@ -1,5 +1,5 @@
-// What the functions of one environment, Node's word for one of its threads, share: the words that they and JavaScript
-// leave for each other, the entries, the doorbells.
+// What the functions of one environment share: the words that they and JavaScript leave for each other, the entries,
+// the doorbells. An environment is Node's word for where an addon was loaded: in a thread, and in one context of it.
 #pragma once
 
 #include <napi.h>

@@ -1,6 +1,7 @@
 /** Items on their way in, several at a time. */
 import { CODEC_RAW, encodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
 import type { ItemCodec, EncodedItem } from '../../codec/registry';
+import { copyOf } from '../../util/buffer-view';
 import { MAX_BATCH, TOO_LARGE, native } from './addon';
 import type { AttachedQueue } from './attachment';
 import { packSmall, unpack } from './send-buffer';
@@ -58,7 +59,7 @@ export class BatchPacker {
   own(batch: Batch, from: number): Batch {
     const { count, items, next } = batch;
     const keep = (bytes: Uint8Array, codecId: number): Uint8Array =>
-      codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID ? Buffer.from(bytes) : bytes;
+      codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID ? copyOf(bytes) : bytes;
     const left =
       items === undefined
         ? unpack(from, count)

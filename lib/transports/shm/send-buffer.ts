@@ -13,6 +13,7 @@ import {
   isPlainBytes,
 } from '../../codec/registry';
 import type { EncodedItem, ItemCodec, ItemSpan } from '../../codec/registry';
+import { copyOf } from '../../util/buffer-view';
 import { trueLengthOf } from '../../util/built-ins';
 import { MAX_BATCH } from './addon';
 
@@ -124,5 +125,5 @@ export function kept({ codecId, buffer, start, end }: ItemSpan): EncodedItem {
 
 /** With bytes of its own, for a call that has to wait. */
 export function owned({ codecId, buffer, start, end }: ItemSpan): EncodedItem {
-  return { codecId, bytes: Buffer.from(buffer.subarray(start, end)) };
+  return { codecId, bytes: copyOf(buffer, start, end) };
 }
