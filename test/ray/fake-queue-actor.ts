@@ -179,7 +179,7 @@ class QueueActor {
   }
 
   state([name, epoch, settle]: readonly unknown[]): unknown {
-    this.touch(name, epoch, settle);
+    if (this.touch(name, epoch, settle) === undefined) return ['stale', null];
     const { maxsize, totals } = this;
     const [getters, putters] = [this.getters.size, this.putters.size];
     return { qsize: this.entries.length, leased: this.leases.size, maxsize, ...totals, getters, putters };

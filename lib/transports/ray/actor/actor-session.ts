@@ -1,6 +1,6 @@
 /** One handle's link to a queue actor of ours: the owner id, what it holds, and the way back after a lost session. */
 import { randomUUID } from 'node:crypto';
-import { QueueConnectionError, QueueShutDownError } from '../../../errors';
+import { QueueClosedError, QueueConnectionError, QueueShutDownError } from '../../../errors';
 import type { LeaseEnd } from '../../../queue/lease-table';
 import { answerWithin } from '../../../wait/deadline';
 import type { RayActor, RayClient } from '../client/ray-client';
@@ -34,8 +34,11 @@ export class ActorSession {
   private queueGeneration: number | undefined;
   private incarnation: string | undefined;
   private settlement = none();
-  /** Settlements of the calls under way: until one is answered its leases may not be ended yet. */
-  private readonly riding = new Set<Settlement>();
+  /**
+   * Those that were sent and may not have come. Calls run in any order: each takes all of these along, so that what it says or finds is
+   * true after them, until one that had it is answered. Settling twice does nothing.
+   */
+  private readonly sent = new Set<Settlement>();
   private settleTimer: NodeJS.Timeout | undefined;
   private beat: NodeJS.Timeout | undefined;
   /** Leases that are neither acknowledged nor released. */
@@ -74,7 +77,7 @@ export class ActorSession {
     let answer: unknown = silence;
     while (answer === silence) {
       const epoch = ++this.epoch;
-      const { ack, release, undo } = [...this.riding].reduce(merge, this.settlement);
+      const { ack, release, undo } = [...this.sent].reduce(merge, this.settlement);
       const held = [...this.held, ...ack, ...release, ...undo];
       const args = [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)];
       answer = await this.orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
@@ -119,20 +122,6 @@ export class ActorSession {
    * The methods are made so that this is safe.
    */
   async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
-    const riding = none();
-    this.riding.add(riding);
-    try {
-      return await this.callUntilAnswered(method, args, riding);
-    } finally {
-      this.riding.delete(riding);
-    }
-  }
-
-  private async callUntilAnswered(
-    method: string,
-    args: (epoch: number) => readonly unknown[],
-    riding: Settlement,
-  ): Promise<unknown> {
     let lostAt: number | undefined;
     let stale = 0;
     for (;;) {
@@ -140,13 +129,10 @@ export class ActorSession {
       try {
         await this.ready();
         connecting = false;
-        // Taken again after each loss: what rode on a lost call rides again, and settling twice does nothing.
-        const { ack, release, undo } = this.takeSettlement();
-        riding.ack.push(...ack);
-        riding.release.push(...release);
-        riding.undo.push(...undo);
+        const settlements = this.sendSettlements();
+        const { ack, release, undo } = settlements.reduce(merge, none());
         const { epoch } = this;
-        const fragment = writeFragment([riding.ack, riding.release, riding.undo]);
+        const fragment = writeFragment([ack, release, undo]);
         const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
         const data = await this.orSilence(call, undefined);
         if (data === undefined) {
@@ -154,7 +140,11 @@ export class ActorSession {
           continue;
         }
         const answer = parseResult(data);
-        if (statusOf(answer).status !== 'stale' || ++stale > MAX_STALE) return answer;
+        if (statusOf(answer).status !== 'stale') {
+          for (const settlement of settlements) this.sent.delete(settlement);
+          return answer;
+        }
+        if (++stale > MAX_STALE) return answer;
         // A call of this owner in another epoch, or one that the queue has forgotten: introduce it anew.
         if (epoch === this.epoch) this.forgetGreeting();
       } catch (error) {
@@ -168,7 +158,6 @@ export class ActorSession {
           error instanceof QueueConnectionError &&
           !(error instanceof RayActorDiedError);
         if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > SESSION_WITHIN_MS) {
-          this.settlement = merge(riding, this.settlement);
           // What became of the call is not known: the next one starts from what the queue knows.
           if (!connecting) this.forgetGreeting();
           throw error;
@@ -178,12 +167,13 @@ export class ActorSession {
     }
   }
 
-  private takeSettlement(): Settlement {
-    const { settlement } = this;
+  /** With the one that has gathered since the last call. */
+  private sendSettlements(): Settlement[] {
+    if (isAnything(this.settlement)) this.sent.add(this.settlement);
     this.settlement = none();
     clearTimeout(this.settleTimer);
     this.settleTimer = undefined;
-    return settlement;
+    return [...this.sent];
   }
 
   /** Wakes a waiting call of this owner; it then answers with what it has. */
@@ -213,7 +203,10 @@ export class ActorSession {
     // Calls of one turn share one.
     this.asking ??= Promise.resolve().then(() => {
       this.asking = undefined;
-      return this.settlingCall('sage_state', () => []).then((answer) => convertNode(answer));
+      return this.settlingCall('sage_state', () => []).then((answer) => {
+        if (statusOf(answer).status === 'stale') throw forgotten();
+        return convertNode(answer);
+      });
     });
     const answer = this.asking;
     return answerWithin(this.answerMs, answer, () => unanswered(what, this.answerMs, { outcome: 'unknown' }));
@@ -235,6 +228,8 @@ export class ActorSession {
   }
 }
 
+const isAnything = ({ ack, release, undo }: Settlement): boolean => ack.length + release.length + undo.length > 0;
+
 function merge(first: Settlement, second: Settlement): Settlement {
   return {
     ack: [...first.ack, ...second.ack],
@@ -248,3 +243,7 @@ export function statusOf(answer: unknown): { status: string; rest: unknown } {
   const [status, rest] = answer instanceof PyList ? answer.items : [];
   return { status: String(status), rest };
 }
+
+/** What a call fails with whose owner the actor knows no more, however often it introduces itself. */
+export const forgotten = (): QueueClosedError =>
+  new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.');

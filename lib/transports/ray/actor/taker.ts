@@ -2,7 +2,7 @@
 import { QueueClosedError, QueueEmptyError, QueueShutDownError, SerializationError } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import type { Delivery } from './backend';
-import { type ActorSession, statusOf } from './actor-session';
+import { type ActorSession, forgotten, statusOf } from './actor-session';
 import { ActorCall, type CallOwner } from './pending-call';
 import { withoutOutcome } from '../errors';
 import { convertNode } from '../pickle/convert';
@@ -221,7 +221,5 @@ function bytesOf(node: unknown): Buffer {
 }
 
 function ended(status: string): Error {
-  return status === 'shut'
-    ? new QueueShutDownError('The queue was shut down and nothing is left in it.')
-    : new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.');
+  return status === 'shut' ? new QueueShutDownError('The queue was shut down and nothing is left in it.') : forgotten();
 }

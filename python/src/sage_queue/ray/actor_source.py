@@ -322,8 +322,8 @@ class SageQueueActor(_QueueActor):
 
     def sage_state(self, request):
         owner, epoch, settle = request
-        self._touch(owner, epoch, settle)
-        self._expire()
+        if self._touch(owner, epoch, settle) is None:
+            return ["stale", None]
         return {
             "qsize": len(self.items), "leased": len(self.leases), "maxsize": self.maxsize,
             "put_total": self.put_total, "get_total": self.get_total, "redelivered": self.redelivered,

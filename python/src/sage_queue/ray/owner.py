@@ -17,6 +17,8 @@ from .cluster import ANSWER_WITHIN, MAKING_WITHIN, Ask, Steps, submit
 _SETTLE_AFTER = 0.005
 _MAX_STALE = 3
 _ACKS, _RELEASES, _UNSEEN = range(3)
+#: Leases by how they end.
+Settlement = tuple[list[int], list[int], list[int]]
 
 
 def _nothing() -> None:
@@ -38,7 +40,10 @@ class Owner:
         self._calls = itertools.count(1)
         #: On lease, or settled and not told.
         self._held: set[int] = set()
-        self._settlement: tuple[list[int], list[int], list[int]] = ([], [], [])
+        self._settlement: Settlement = ([], [], [])
+        #: Those that were sent and may not have come. Calls run in any order: each takes all of these along, so that what it says or
+        #: finds is true after them, until one that had it is answered. Settling twice does nothing.
+        self._sent: list[Settlement] = []
         self._generation: int | None = None
         self._incarnation: str | None = None
         self._speaker: threading.Thread | None = None
@@ -63,17 +68,13 @@ class Owner:
         """[status, rest] of `method`, with what is to be settled on the way. `abandoned` gets an answer that nobody waits for."""
         for _ in range(_MAX_STALE):
             number = next(self._calls)
-            settlement, epoch = self._take_settlement()
-            try:
-                request = [self._id, epoch, settlement, *_numbered(arguments, number)]
-                future = submit(self.actor, method, request)
-                abandon = self._abandoning(future, epoch, number if wait > 0 else None, abandoned)
-                answer = yield Ask(future, wait + ANSWER_WITHIN, abandon)
-            except BaseException:
-                self._untold(settlement)
-                raise
-            self._told(settlement)
+            settlements, epoch = self._send_settlements()
+            request = [self._id, epoch, _merged(settlements), *_numbered(arguments, number)]
+            future = submit(self.actor, method, request)
+            abandon = self._abandoning(future, epoch, number if wait > 0 else None, abandoned)
+            answer = yield Ask(future, wait + ANSWER_WITHIN, abandon)
             if not isinstance(answer, (list, tuple)) or answer[0] != "stale":
+                self._told(settlements)
                 return answer
             if epoch == self._epoch:
                 yield from self.hello()
@@ -117,21 +118,19 @@ class Owner:
             self.hold(leases)
             self.settle(leases, _UNSEEN)
 
-    def _take_settlement(self) -> tuple[tuple[list[int], list[int], list[int]], int]:
+    def _send_settlements(self) -> tuple[list[Settlement], int]:
+        """With the one that has gathered since the last call."""
         with self._lock:
-            settlement, self._settlement = self._settlement, ([], [], [])
-            return settlement, self._epoch
+            if any(self._settlement):
+                self._sent.append(self._settlement)
+                self._settlement = ([], [], [])
+            return list(self._sent), self._epoch
 
-    def _told(self, settlement: tuple[list[int], list[int], list[int]]) -> None:
+    def _told(self, settlements: list[Settlement]) -> None:
         with self._lock:
-            for leases in settlement:
+            self._sent = [one for one in self._sent if not any(one is told for told in settlements)]
+            for leases in itertools.chain.from_iterable(settlements):
                 self._held.difference_update(leases)
-
-    def _untold(self, settlement: tuple[list[int], list[int], list[int]]) -> None:
-        """It rides again: to settle twice does nothing."""
-        with self._lock:
-            for leases, untold in zip(self._settlement, settlement):
-                leases[:0] = untold
 
     def state(self) -> Steps[dict[str, Any]]:
         """Once it is known, so is everything that was settled before."""
@@ -158,9 +157,9 @@ class Owner:
         """What it holds goes back."""
         self._left = True
         self._speak.set()
-        settlement, epoch = self._take_settlement()
+        settlements, epoch = self._send_settlements()
         try:
-            submit(self.actor, "sage_bye", [self._id, epoch, settlement]).result(ANSWER_WITHIN)
+            submit(self.actor, "sage_bye", [self._id, epoch, _merged(settlements)]).result(ANSWER_WITHIN)
         except (Exception, concurrent.futures.CancelledError):  # its leases then run out
             return
 
@@ -170,3 +169,8 @@ NUMBER = object()
 
 def _numbered(arguments: tuple[Any, ...], number: int) -> list[Any]:
     return [number if one is NUMBER else one for one in arguments]
+
+
+def _merged(settlements: list[Settlement]) -> Settlement:
+    acks, releases, unseen = ([lease for one in settlements for lease in one[how]] for how in range(3))
+    return acks, releases, unseen
