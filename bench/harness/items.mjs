@@ -125,9 +125,10 @@ export class Sink {
   wrongContent = 0;
   ended = false;
   #clock = 0;
-  #from = Infinity;
+  #warm = Infinity;
+  #from = -Infinity;
   #fromCount = 0;
-  #last = 0;
+  #last = -Infinity;
   #lastCount = 0;
 
   constructor(work, producers, consumers, warmMilliseconds) {
@@ -175,19 +176,15 @@ export class Sink {
     else this.wrongContent += isDeepStrictEqual(item, expected) ? 0 : 1;
   }
 
+  /** Nothing in it is done for the first time when the warm-up ends: V8 would throw away what it has compiled, and be measured at it. */
   #look() {
     this.#clock = 0;
-    const time = now();
-    if (this.#from === Infinity) {
-      this.#from = time + this.warmMilliseconds;
-    } else if (this.#fromCount === 0) {
-      if (time < this.#from) return;
-      this.#from = time;
-      this.#fromCount = this.received;
-    } else {
-      this.#last = time;
-      this.#lastCount = this.received;
-    }
+    this.#last = now();
+    this.#lastCount = this.received;
+    if (this.#warm === Infinity) this.#warm = this.#last + this.warmMilliseconds;
+    if (this.#from >= this.#warm) return;
+    this.#from = this.#last;
+    this.#fromCount = this.#lastCount;
   }
 
   /** Items and milliseconds between the end of the warm-up and the last look at the clock. */
