@@ -4,7 +4,7 @@ import concurrent.futures
 
 import pytest
 
-from sage_queue import QueueConnectionError
+from sage_queue import QueueClosedError, QueueConnectionError, QueueShutDownError
 from sage_queue.ray import owner as module
 from sage_queue.ray.cluster import run
 from sage_queue.ray.owner import NUMBER, Owner
@@ -25,9 +25,10 @@ class Actor:
         self.asked.append((method, arguments))
         future = concurrent.futures.Future()
         answers = self.answers.get(method, [])
-        answer = answers.pop(0) if answers else GREETING if method == "sage_hello" else ["ok", None]
-        if answer is not None:
-            future.set_result(answer)
+        answer = answers.pop(0) if answers else GREETING if method == "sage_hello" else ["ok", []]
+        if isinstance(answer, concurrent.futures.Future):
+            return answer
+        future.set_result(answer)
         return future
 
     def settled(self, index=-1):
@@ -48,22 +49,34 @@ def actor(monkeypatch):
 def owner(actor, monkeypatch):
     made = Owner(actor, 1000.0)
     monkeypatch.setattr(made, "_speak_up", lambda: None)  # nobody else asks here
-    run(made.hello())
+    run(made.ready())
     return made
 
 
-def _under_way(owner, *call, **options):
-    """A call that is not answered."""
-    steps = owner.call(*call, **options)
+def _taken(actor, owner, *leases):
+    """A call of the program's that has brought them."""
+    actor.answers["sage_take"] = [["ok", [[lease, 1, "item"] for lease in leases]]]
+    run(owner.call("sage_take", NUMBER, 1, 0.0, takes=True))
+
+
+def _under_way(actor, owner, method, *arguments, **options):
+    """A call that is not answered yet, and how it goes on with an answer."""
+    steps = owner.call(method, *arguments, **options)
     next(steps)
-    return steps
+
+    def goes_on(answer):
+        try:
+            return steps.send(answer)
+        except StopIteration as ended:
+            return ended.value
+
+    return steps, goes_on
 
 
 def test_each_call_takes_along_what_others_under_way_were_to_settle(actor, owner):
-    owner.hold([1, 2, 3])
+    _taken(actor, owner, 1, 2, 3)
     owner.acknowledge([1])
-    actor.answers["sage_take"] = [None]
-    _under_way(owner, "sage_take", NUMBER, 1, 5.0, wait=5.0)
+    _under_way(actor, owner, "sage_take", NUMBER, 1, 5.0, wait=5.0, takes=True)
     owner.release([2])
     run(owner.state())
     assert actor.settled() == ([1], [2], [])
@@ -72,27 +85,98 @@ def test_each_call_takes_along_what_others_under_way_were_to_settle(actor, owner
 
 
 def test_what_a_call_of_an_earlier_epoch_was_to_settle_is_held_until_it_is_settled(actor, owner):
-    owner.hold([1, 2])
+    _taken(actor, owner, 1, 2)
     owner.acknowledge([1])
     actor.answers["sage_state"] = [["stale", None]]
     run(owner.state())
     assert actor.held() == [1, 2], "or it would come again, acknowledged as it is"
     assert actor.settled() == ([1], [], [])
-    run(owner.hello())
+    owner.end_epoch()
+    run(owner.ready())
     assert actor.held() == [2]
 
 
-def test_what_a_call_was_to_settle_that_failed_rides_again(actor, owner):
-    owner.hold([1])
+def test_an_actor_of_an_earlier_version_does_not_say_that_a_call_was_stale(actor, owner):
+    _taken(actor, owner, 1)
     owner.acknowledge([1])
-    failed = _under_way(owner, "sage_state")
+    _, goes_on = _under_way(actor, owner, "sage_state")
+    owner.end_epoch()
+    run(owner.ready())
+    assert actor.held() == [1]
+    assert goes_on({"qsize": 0}).future.done(), "it is asked again"
+    assert actor.settled() == ([1], [], [])
+
+
+def test_what_a_call_was_to_settle_that_failed_rides_again(actor, owner):
+    _taken(actor, owner, 1)
+    owner.acknowledge([1])
+    failed, _ = _under_way(actor, owner, "sage_state")
     with pytest.raises(ConnectionError):
         failed.throw(ConnectionError())
     run(owner.state())
     assert actor.settled() == ([1], [], [])
 
 
+def test_what_a_call_brings_whose_epoch_is_over_has_gone_back(actor, owner):
+    _, goes_on = _under_way(actor, owner, "sage_take", NUMBER, 1, 5.0, wait=5.0, takes=True)
+    owner.end_epoch()
+    run(owner.ready())
+    assert actor.held() == []
+    again = goes_on(["ok", [[1, 1, "given back"]]])
+    assert again.future.done() and actor.asked[-1][0] == "sage_take"
+    owner.end_epoch()
+    run(owner.ready())
+    assert actor.held() == []
+
+
+def test_calls_begin_no_epoch_before_its_greeting_is_answered(actor, owner):
+    owner.end_epoch()
+    late = concurrent.futures.Future()
+    actor.answers["sage_hello"] = [late]
+    greeting = owner.ready()
+    next(greeting)
+    steps, goes_on = _under_way(actor, owner, "sage_take", NUMBER, 1, 0.0, takes=True)
+    assert actor.asked[-1][0] == "sage_hello", "the take waits for it"
+    assert [method for method, _ in actor.asked].count("sage_hello") == 2
+    goes_on(GREETING)
+    assert actor.asked[-1][0] == "sage_take" and actor.asked[-1][1][0][1] == 2
+    steps.close()
+
+
+def test_a_queue_that_is_another_one_is_so_for_each_call(actor, owner):
+    _taken(actor, owner, 1)
+    owner.acknowledge([1])
+    actor.answers["sage_state"] = [["stale", None]]
+    actor.answers["sage_hello"] = [{**GREETING, "generation": 2}]
+    for _ in range(2):
+        with pytest.raises(QueueShutDownError):
+            run(owner.state())
+    asked = [method for method, _ in actor.asked]
+    assert asked.count("sage_state") == 1, "it would settle what others hold there"
+
+
 def test_a_handle_that_the_queue_forgets_each_time_says_so(actor, owner):
     actor.answers["sage_state"] = [["stale", None]] * 10
-    with pytest.raises(QueueConnectionError, match="forgot this handle"):
+    with pytest.raises(QueueClosedError, match="forgets this handle"):
         run(owner.state())
+
+
+def test_a_greeting_that_fails_is_made_again(actor, owner):
+    owner.end_epoch()
+    failed = concurrent.futures.Future()
+    failed.set_exception(QueueConnectionError("out of reach"))
+    actor.answers["sage_hello"] = [failed]
+    with pytest.raises(QueueConnectionError):
+        run(owner.state())
+    run(owner.state())
+
+
+def test_one_that_leaves_tells_what_it_has_settled_and_is_known_to_nobody_afterwards(actor, owner):
+    _taken(actor, owner, 1)
+    owner.acknowledge([1])
+    _, goes_on = _under_way(actor, owner, "sage_state")
+    owner.leave()
+    assert actor.asked[-1][0] == "sage_bye" and actor.settled() == ([1], [], [])
+    with pytest.raises(QueueClosedError):
+        goes_on(["stale", None])
+    assert actor.asked[-1][0] == "sage_bye"

@@ -96,7 +96,8 @@ class QueueActor {
   private touch(name: unknown, epoch: unknown, settle: unknown): Owner | undefined {
     const owner = this.owners.get(String(name));
     if (owner === undefined || Number(epoch) < owner.epoch) return undefined;
-    const [acks, releases, unseen] = listed(settle).map((ids) => listed(ids) as number[]);
+    const isItsOwn = (id: number): boolean => this.leases.get(id)?.owner === String(name);
+    const [acks, releases, unseen] = listed(settle).map((ids) => (listed(ids) as number[]).filter(isItsOwn));
     for (const id of acks!) if (this.leases.delete(id)) this.totals.get_total++;
     for (const id of releases!.reverse()) this.return(id, true);
     for (const id of unseen!.reverse()) this.return(id, false);
@@ -113,13 +114,15 @@ class QueueActor {
     if (this.finished && [...this.owners.keys()].every((other) => other === owner)) this.reset();
     const known = this.owners.get(owner) ?? { epoch: 0, applied: 0, cancelled: new Set() };
     this.owners.set(owner, known);
-    known.epoch = Math.max(known.epoch, Number(epoch));
-    this.returnAll(owner, new Set(listed(held) as number[]));
-    for (const [key, waiter] of this.calls) {
-      const [of, then] = key.split('/');
-      if (of === owner && Number(then) < known.epoch) waiter(false);
+    if (Number(epoch) > known.epoch) {
+      known.epoch = Number(epoch);
+      this.returnAll(owner, new Set(listed(held) as number[]));
+      for (const [key, waiter] of this.calls) {
+        const [of, then] = key.split('/');
+        if (of === owner && Number(then) < known.epoch) waiter(false);
+      }
+      this.poke();
     }
-    this.poke();
     const { generation, maxsize, incarnation } = this;
     return { version: 1, generation, maxsize, applied: known.applied, incarnation };
   }
@@ -194,8 +197,8 @@ class QueueActor {
     return null;
   }
 
-  bye([name, epoch, settle]: readonly unknown[]): null {
-    if (this.touch(name, epoch, settle) === undefined) return null;
+  bye([name, epoch, settle]: readonly unknown[]): unknown {
+    if (this.touch(name, epoch, settle) === undefined) return ['stale', null];
     this.returnAll(String(name), new Set());
     this.owners.delete(String(name));
     this.poke();

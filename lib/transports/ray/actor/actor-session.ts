@@ -30,7 +30,8 @@ export class ActorSession {
   private readonly owner = randomUUID();
   private epoch = 0;
   private lastCall = 0;
-  private greeted: { generation: number; done: Promise<void> } | undefined;
+  /** How it introduced itself last, and in which epoch. */
+  private greeted: { generation: number; done: Promise<number> } | undefined;
   private queueGeneration: number | undefined;
   private incarnation: string | undefined;
   private settlement = none();
@@ -45,6 +46,8 @@ export class ActorSession {
   private readonly held = new Set<number>();
   private leaving = false;
   private asking: Promise<unknown> | undefined;
+  /** Calls that only settle or ask, under way. */
+  private readonly asked = new Set<Promise<unknown>>();
   maxsize = 0;
   /** How many of this owner's numbered items the queue had applied when they last met. */
   applied = 0;
@@ -58,8 +61,11 @@ export class ActorSession {
     private readonly silentMs = SILENT_MS,
   ) {}
 
-  /** Introduces this owner once for each session, and says what it still holds: all else it had comes again at once. */
-  async ready(): Promise<void> {
+  /**
+   * Introduces this owner once for each session, and says what it still holds: all else it had comes again at once. Resolves with the epoch
+   * that began so. An epoch ends as soon as the next one is asked for: a take of it that is answered after that has been given back.
+   */
+  async ready(): Promise<number> {
     await this.client.connected();
     const { generation } = this.client;
     if (this.greeted?.generation !== generation) {
@@ -72,16 +78,17 @@ export class ActorSession {
     return this.greeted!.done;
   }
 
-  private async greet(): Promise<void> {
+  private async greet(): Promise<number> {
     const silence = Symbol('silence');
     let answer: unknown = silence;
+    let epoch = 0;
     while (answer === silence) {
-      const epoch = ++this.epoch;
-      const { ack, release, undo } = [...this.sent].reduce(merge, this.settlement);
+      epoch = ++this.epoch;
+      const { ack, release, undo } = merged([...this.sent, this.settlement]);
       const held = [...this.held, ...ack, ...release, ...undo];
       const args = [this.owner, epoch, held, new PyFloat(this.leaseMs / 1000)];
       answer = await this.orSilence(this.client.call(this.actor, 'sage_hello', args), silence);
-      if (this.leaving) return;
+      if (this.leaving && answer === silence) return epoch;
     }
     const greeting = answer as {
       maxsize: number;
@@ -98,6 +105,7 @@ export class ActorSession {
     if (this.queueGeneration !== greeting.generation) {
       throw new QueueShutDownError('The queue was shut down and drained, and another one was started under its name.');
     }
+    return epoch;
   }
 
   /** The answer, or `silence` when none comes for too long. */
@@ -109,8 +117,9 @@ export class ActorSession {
     });
   }
 
-  private forgetGreeting(): void {
-    this.greeted = undefined;
+  /** Another epoch has to begin, if that one has not ended already. */
+  private endEpoch(epoch: number): void {
+    if (epoch === this.epoch) this.greeted = undefined;
   }
 
   nextCall(): number {
@@ -118,48 +127,54 @@ export class ActorSession {
   }
 
   /**
-   * Calls `method([owner, epoch, settlement, …args])` and, when the session is lost on the way, calls again in a new one.
-   * The methods are made so that this is safe.
+   * Calls `method([owner, epoch, settlement, …args])` and, when the session is lost on the way, calls again in a new one. The methods are
+   * made so that this is safe.
+   * @param read gets the answer at once, for one that is good for nothing once its epoch is over; without it an answer stays true
    */
-  async settlingCall(method: string, args: (epoch: number) => readonly unknown[]): Promise<unknown> {
+  async settlingCall<V = unknown>(
+    method: string,
+    args: () => readonly unknown[],
+    read?: (answer: unknown) => V,
+  ): Promise<V> {
     let lostAt: number | undefined;
     let stale = 0;
     for (;;) {
-      let connecting = true;
+      let epoch: number | undefined;
       try {
-        await this.ready();
-        connecting = false;
+        epoch = await this.ready();
         const settlements = this.sendSettlements();
-        const { ack, release, undo } = settlements.reduce(merge, none());
-        const { epoch } = this;
+        const { ack, release, undo } = merged(settlements);
         const fragment = writeFragment([ack, release, undo]);
-        const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args(epoch)]]);
+        const call = this.client.callRaw(this.actor, method, [[this.owner, epoch, fragment, ...args()]]);
         const data = await this.orSilence(call, undefined);
         if (data === undefined) {
-          this.forgetGreeting();
+          this.endEpoch(epoch);
           continue;
         }
         const answer = parseResult(data);
-        if (statusOf(answer).status !== 'stale') {
-          for (const settlement of settlements) this.sent.delete(settlement);
-          return answer;
-        }
-        if (++stale > MAX_STALE) return answer;
+        const isCurrent = epoch === this.epoch;
+        const isStale = statusOf(answer).status === 'stale';
+        // An actor of an earlier version does not say of each call that it is stale.
+        if (isCurrent && !isStale) for (const settlement of settlements) this.sent.delete(settlement);
+        if (!isStale && (isCurrent || read === undefined)) return read === undefined ? (answer as V) : read(answer);
+        if (this.leaving && method !== 'sage_bye') throw new QueueClosedError();
         // A call of this owner in another epoch, or one that the queue has forgotten: introduce it anew.
-        if (epoch === this.epoch) this.forgetGreeting();
+        if (isCurrent && ++stale > MAX_STALE) throw forgotten();
+        this.endEpoch(epoch);
       } catch (error) {
         // An actor that restarts says so until it is back.
         const unavailable = error instanceof RayActorUnavailableError;
         const lost = error instanceof RaySessionLostError || unavailable;
         if (lost) lostAt ??= performance.now();
         const unreachable =
-          connecting &&
+          epoch === undefined &&
           lostAt !== undefined &&
           error instanceof QueueConnectionError &&
           !(error instanceof RayActorDiedError);
         if ((!lost && !unreachable) || this.leaving || performance.now() - lostAt! > SESSION_WITHIN_MS) {
           // What became of the call is not known: the next one starts from what the queue knows.
-          if (!connecting) this.forgetGreeting();
+          if (epoch !== undefined) this.endEpoch(epoch);
+          if (this.sent.size > 0 || isAnything(this.settlement)) this.settleIn(this.leaseMs / 3);
           throw error;
         }
         if (!lost || unavailable) await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
@@ -195,7 +210,16 @@ export class ActorSession {
       this.beat = undefined;
     }
     this.settlement[how].push(lease);
-    this.settleTimer ??= setTimeout(() => void this.settleNow('settle').catch(() => {}), SETTLE_AFTER_MS);
+    this.settleIn(SETTLE_AFTER_MS);
+  }
+
+  /** At the latest. */
+  private settleIn(ms: number): void {
+    if (this.leaving) return;
+    this.settleTimer ??= setTimeout(() => {
+      this.settleTimer = undefined;
+      this.settleNow('settle').catch(() => {});
+    }, ms);
   }
 
   /** Resolves once the queue knows of everything settled so far, with its state. @throws QueueConnectionError when it does not answer in time */
@@ -203,10 +227,9 @@ export class ActorSession {
     // Calls of one turn share one.
     this.asking ??= Promise.resolve().then(() => {
       this.asking = undefined;
-      return this.settlingCall('sage_state', () => []).then((answer) => {
-        if (statusOf(answer).status === 'stale') throw forgotten();
-        return convertNode(answer);
-      });
+      const asked = this.settlingCall('sage_state', () => [], convertNode);
+      this.asked.add(asked);
+      return asked.finally(() => this.asked.delete(asked));
     });
     const answer = this.asking;
     return answerWithin(this.answerMs, answer, () => unanswered(what, this.answerMs, { outcome: 'unknown' }));
@@ -219,23 +242,22 @@ export class ActorSession {
     clearInterval(this.beat);
   }
 
+  /** The last call, so that none of those before it comes from an owner that is not known any more. */
   async leave(): Promise<void> {
     if (this.leaving) return;
     this.forget();
-    if (this.greeted === undefined) return;
+    // They never met.
+    if (this.epoch === 0) return;
+    await Promise.allSettled([this.asking, ...this.asked]);
     await this.settlingCall('sage_bye', () => []).catch(() => {});
-    clearTimeout(this.settleTimer);
   }
 }
 
 const isAnything = ({ ack, release, undo }: Settlement): boolean => ack.length + release.length + undo.length > 0;
 
-function merge(first: Settlement, second: Settlement): Settlement {
-  return {
-    ack: [...first.ack, ...second.ack],
-    release: [...first.release, ...second.release],
-    undo: [...first.undo, ...second.undo],
-  };
+function merged(settlements: readonly Settlement[]): Settlement {
+  const of = (how: LeaseEnd): number[] => settlements.flatMap((settlement) => settlement[how]);
+  return { ack: of('ack'), release: of('release'), undo: of('undo') };
 }
 
 /** `[status, rest]` of an answer. */
@@ -244,6 +266,8 @@ export function statusOf(answer: unknown): { status: string; rest: unknown } {
   return { status: String(status), rest };
 }
 
-/** What a call fails with whose owner the actor knows no more, however often it introduces itself. */
-export const forgotten = (): QueueClosedError =>
-  new QueueClosedError('The queue forgot this handle after a long silence. Resolve the descriptor again.');
+/** What a call fails with whose owner the actor does not know, however often it introduces itself. */
+const forgotten = (): QueueClosedError =>
+  new QueueClosedError(
+    'The queue forgets this handle each time that it introduces itself. Resolve the descriptor again.',
+  );

@@ -2,7 +2,7 @@
 import { QueueClosedError, QueueTimeoutError } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import { PyFloat } from '../pickle/types';
-import { type ActorSession, forgotten, statusOf } from './actor-session';
+import { type ActorSession, statusOf } from './actor-session';
 import { ActorCall, type CallOwner } from './pending-call';
 import { LONGEST_CALL_MS } from './putter';
 
@@ -78,8 +78,7 @@ export class Joiner implements CallOwner {
         queueMicrotask(() => this.cancel(before));
         return [call, new PyFloat(waitMs / 1000)];
       });
-      const { status, rest } = statusOf(answer);
-      if (status !== 'ok') throw forgotten();
+      const { rest } = statusOf(answer);
       for (const join of joins) {
         if (join.settled) continue;
         if (rest === true) join.resolve(undefined);

@@ -8,7 +8,7 @@ import {
 } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import { withoutOutcome, withUnknownOutcome } from '../errors';
-import { type ActorSession, forgotten, statusOf } from './actor-session';
+import { type ActorSession, statusOf } from './actor-session';
 import { ActorCall, type CallOwner, unanswered } from './pending-call';
 import { PickleError, PyFloat, type PyFragment } from '../pickle/types';
 import { writeFragment } from '../pickle/write';
@@ -172,7 +172,6 @@ export class Putter implements CallOwner {
     this.batch = [];
     this.line = [...refused, ...this.line].filter((put) => !put.settled);
     if (answer.status === 'shut') this.fail(new QueueShutDownError('The queue was shut down and takes no more items.'));
-    else if (answer.status === 'stale') this.fail(forgotten());
     else if (refused.length > 0) this.leaveFull();
   }
 

@@ -34,6 +34,7 @@ class SageQueueActor(_QueueActor):
         self.maxsize = maxsize
         self.incarnation = uuid.uuid4().hex  # another one after each start: what a process before held is gone
         self.generation = 0
+        self.lease_id = 0  # of all generations: what a handle of one before settles is nobody's
         self._reset()
 
     def _reset(self):
@@ -46,7 +47,6 @@ class SageQueueActor(_QueueActor):
         self.joiners = collections.deque()
         self.calls = {}
         self.sequence = 0
-        self.lease_id = 0
         self.shut = None
         self.put_total = self.get_total = self.redelivered = 0
         self.timer = None
@@ -221,7 +221,7 @@ class SageQueueActor(_QueueActor):
         if known is None or epoch < known.epoch:
             return None
         known.seen = time.monotonic()
-        acks, releases, unseen = settle
+        acks, releases, unseen = ([i for i in ids if i in self.leases and self.leases[i][0] == owner] for ids in settle)
         for lease_id in acks:
             if self.leases.pop(lease_id, None) is not None:
                 self.get_total += 1
@@ -240,18 +240,20 @@ class SageQueueActor(_QueueActor):
         if self._finished() and not any(n != owner and now - o.seen < ATTACHED_SECONDS for n, o in self.owners.items()):
             self._reset()
         known = self.owners.setdefault(owner, Owner())
-        known.epoch = max(known.epoch, epoch)
-        known.seen = now
-        known.lease_seconds = lease_seconds
-        held = set(held)
-        for key in [k for k, lease in self.leases.items() if lease[0] == owner and k not in held]:
-            self._return(key)
-        # Calls of the session before see that their epoch is over.
-        for key, waiter in list(self.calls.items()):
-            if key[0] == owner and key[1] < epoch and not waiter.done():
-                waiter.set_result(False)
-        self._poke()
-        self._watch()
+        # One of an epoch that is over comes late, and knows nothing of what came after it.
+        if epoch > known.epoch:
+            known.epoch = epoch
+            known.seen = now
+            known.lease_seconds = lease_seconds
+            held = set(held)
+            for key in [k for k, lease in self.leases.items() if lease[0] == owner and k not in held]:
+                self._return(key)
+            # Calls of the session before see that their epoch is over.
+            for key, waiter in list(self.calls.items()):
+                if key[0] == owner and key[1] < epoch and not waiter.done():
+                    waiter.set_result(False)
+            self._poke()
+            self._watch()
         return {"version": 1, "generation": self.generation, "maxsize": self.maxsize, "applied": known.applied, "incarnation": self.incarnation}
 
     # These take one list, because Ray carries each argument on its own.
@@ -347,7 +349,7 @@ class SageQueueActor(_QueueActor):
     def sage_bye(self, request):
         owner, epoch, settle = request
         if self._touch(owner, epoch, settle) is None:
-            return
+            return ["stale", None]
         for key in [k for k, lease in self.leases.items() if lease[0] == owner]:
             self._return(key)
         del self.owners[owner]

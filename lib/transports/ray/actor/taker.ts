@@ -2,7 +2,7 @@
 import { QueueClosedError, QueueEmptyError, QueueShutDownError, SerializationError } from '../../../errors';
 import type { Wait } from '../../../wait/options';
 import type { Delivery } from './backend';
-import { type ActorSession, forgotten, statusOf } from './actor-session';
+import { type ActorSession, statusOf } from './actor-session';
 import { ActorCall, type CallOwner } from './pending-call';
 import { withoutOutcome } from '../errors';
 import { convertNode } from '../pickle/convert';
@@ -97,7 +97,7 @@ export class Taker implements CallOwner {
             waits ? LONGEST_CALL_MS : 0,
           ).finally(() => (this.underWay = undefined));
           this.serve(this.line, deliveries);
-          if (status !== 'ok') this.fail(this.line, ended(status));
+          if (status === 'shut') this.fail(this.line, shutDown());
           else if (deliveries.length === 0) this.leaveEmpty();
         } catch (error) {
           this.fail(this.line, error);
@@ -125,7 +125,7 @@ export class Taker implements CallOwner {
           const { status, deliveries } = await this.call(this.connection.nextCall(), wanted, 0);
           this.serve(line, deliveries);
           more = status === 'ok' && deliveries.length === wanted;
-          if (!more) this.fail(line, status === 'ok' ? new QueueEmptyError() : ended(status));
+          if (!more) this.fail(line, status === 'shut' ? shutDown() : new QueueEmptyError());
         }
       } catch (error) {
         this.fail(line, error);
@@ -140,11 +140,17 @@ export class Taker implements CallOwner {
     return Math.max(1, Math.min(all, this.most));
   }
 
-  private async call(call: number, most: number, waitMs: number): Promise<{ status: string; deliveries: Leased[] }> {
-    const answer = await this.connection.settlingCall('sage_take', () => [call, most, new PyFloat(waitMs / 1000)]);
-    const { status, rest } = statusOf(answer);
-    const taken = rest instanceof PyList ? rest.items : [];
-    return { status, deliveries: taken.map((entry) => this.deliver(entry as PyList)) };
+  private call(call: number, most: number, waitMs: number): Promise<{ status: string; deliveries: Leased[] }> {
+    const args = [call, most, new PyFloat(waitMs / 1000)];
+    return this.connection.settlingCall(
+      'sage_take',
+      () => args,
+      (answer) => {
+        const { status, rest } = statusOf(answer);
+        const taken = rest instanceof PyList ? rest.items : [];
+        return { status, deliveries: taken.map((entry) => this.deliver(entry as PyList)) };
+      },
+    );
   }
 
   private deliver(entry: PyList): Leased {
@@ -220,6 +226,4 @@ function bytesOf(node: unknown): Buffer {
   }
 }
 
-function ended(status: string): Error {
-  return status === 'shut' ? new QueueShutDownError('The queue was shut down and nothing is left in it.') : forgotten();
-}
+const shutDown = (): Error => new QueueShutDownError('The queue was shut down and nothing is left in it.');

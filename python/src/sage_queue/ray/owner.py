@@ -10,8 +10,9 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import QueueConnectionError, QueueShutDownError
-from .cluster import ANSWER_WITHIN, MAKING_WITHIN, Ask, Steps, submit
+from ..errors import QueueClosedError, QueueConnectionError, QueueShutDownError
+from ..memory_store import CLOSED
+from .cluster import ANSWER_WITHIN, MAKING_WITHIN, Ask, Steps, run, submit
 
 #: How soon what was settled is told, where no other call takes it along.
 _SETTLE_AFTER = 0.005
@@ -21,8 +22,22 @@ _ACKS, _RELEASES, _UNSEEN = range(3)
 Settlement = tuple[list[int], list[int], list[int]]
 
 
+#: What they answer is good for nothing once their epoch is over; what others answer stays true.
+_OF_THEIR_EPOCH = ("sage_take", "sage_state", "sage_bye")
+
+
 def _nothing() -> None:
     pass
+
+
+class _Greeting:
+    """How an owner introduces itself, and the epoch that begins so."""
+
+    def __init__(self, epoch: int, future: concurrent.futures.Future[Any]) -> None:
+        self.epoch = epoch
+        self.future = future
+        #: The actor has answered, and it is the one that this owner knew.
+        self.is_known = False
 
 
 class Owner:
@@ -34,7 +49,9 @@ class Owner:
         #: How many of this owner's numbered items the queue had applied when they last met.
         self.applied = 0
         self._id = uuid.uuid4().hex
+        #: Of the last greeting, answered or not.
         self._epoch = 0
+        self._greeting: _Greeting | None = None
         self._lease_seconds = lease_seconds
         self._lock = threading.Lock()
         self._calls = itertools.count(1)
@@ -50,35 +67,74 @@ class Owner:
         self._speak = threading.Event()
         self._left = False
 
-    def hello(self) -> Steps[None]:
-        """Introduces this owner, and says what it holds: all else it had comes again at once."""
+    def ready(self) -> Steps[int]:
+        """Introduces this owner where nothing says that it is known, and tells what it holds: all else it had comes again at once. The
+        epoch that began so. It ends as soon as the next one is asked for: a take of it that is answered after that has been given back."""
         with self._lock:
-            self._epoch += 1
-            arguments = (self._id, self._epoch, list(self._held), float(self._lease_seconds))
-        future = submit(self.actor, "sage_hello", *arguments)
-        greeting = yield Ask(future, MAKING_WITHIN, _nothing)
-        self.maxsize, self.applied = greeting["maxsize"], greeting["applied"]
-        if self._generation not in (None, greeting["generation"]):
-            raise QueueShutDownError("The queue was shut down and drained, and another one was started under its name.")
-        if self._incarnation not in (None, greeting["incarnation"]):
-            raise QueueConnectionError("The actor that this handle knew is dead, and another one runs under its name.")
-        self._generation, self._incarnation = greeting["generation"], greeting["incarnation"]
+            greeting = self._greeting
+            if greeting is None:
+                self._epoch += 1
+                arguments = (self._id, self._epoch, list(self._held), float(self._lease_seconds))
+                greeting = self._greeting = _Greeting(self._epoch, submit(self.actor, "sage_hello", *arguments))
+        if not greeting.is_known:
+            # The first one waits until the actor is made.
+            within = MAKING_WITHIN if self._generation is None else ANSWER_WITHIN
+            try:
+                answer = yield Ask(greeting.future, within, _nothing)
+            except Exception:
+                self.end_epoch(greeting.epoch)
+                raise
+            self._greeted(greeting, answer)
+        return greeting.epoch
 
-    def call(self, method: str, *arguments: Any, wait: float = 0.0, abandoned: Any = None) -> Steps[Any]:
-        """[status, rest] of `method`, with what is to be settled on the way. `abandoned` gets an answer that nobody waits for."""
-        for _ in range(_MAX_STALE):
+    def _greeted(self, greeting: _Greeting, answer: dict[str, Any]) -> None:
+        """A queue that is another one stays so: each call is told."""
+        if self._generation not in (None, answer["generation"]):
+            raise QueueShutDownError("The queue was shut down and drained, and another one was started under its name.")
+        if self._incarnation not in (None, answer["incarnation"]):
+            raise QueueConnectionError("The actor that this handle knew is dead, and another one runs under its name.")
+        self._generation, self._incarnation = answer["generation"], answer["incarnation"]
+        self.maxsize, self.applied = answer["maxsize"], answer["applied"]
+        greeting.is_known = True
+
+    def end_epoch(self, epoch: int | None = None) -> None:
+        """Another one has to begin, if that one (by default: the one there is) has not ended already."""
+        with self._lock:
+            if epoch in (None, self._epoch):
+                self._greeting = None
+
+    def call(self, method: str, *arguments: Any, wait: float = 0.0, takes: bool = False, abandoned: Any = None) -> Steps[Any]:
+        """[status, rest] of `method`, with what is to be settled on the way. `takes`: the rest is leases, which are held from here on.
+        `abandoned` gets an answer that nobody waits for."""
+        stale = 0
+        while True:
+            epoch = yield from self.ready()
             number = next(self._calls)
-            settlements, epoch = self._send_settlements()
-            request = [self._id, epoch, _merged(settlements), *_numbered(arguments, number)]
-            future = submit(self.actor, method, request)
+            settlements = self._send_settlements()
+            future = submit(self.actor, method, [self._id, epoch, _merged(settlements), *_numbered(arguments, number)])
             abandon = self._abandoning(future, epoch, number if wait > 0 else None, abandoned)
             answer = yield Ask(future, wait + ANSWER_WITHIN, abandon)
-            if not isinstance(answer, (list, tuple)) or answer[0] != "stale":
-                self._told(settlements)
+            is_stale = isinstance(answer, (list, tuple)) and answer[0] == "stale"
+            with self._lock:
+                is_current = epoch == self._epoch
+                # An actor of an earlier version does not say of each call that it is stale.
+                if is_current and not is_stale:
+                    self._told(settlements)
+                    if takes:
+                        self._held.update(lease for lease, _, _ in answer[1])
+            if not is_stale and (is_current or method not in _OF_THEIR_EPOCH):
+                if takes and answer[1]:
+                    self._speak_for_it()
                 return answer
-            if epoch == self._epoch:
-                yield from self.hello()
-        raise QueueConnectionError("The queue forgot this handle again and again. Resolve the descriptor anew.")
+            if self._left and method != "sage_bye":
+                raise QueueClosedError(CLOSED)
+            if is_current:
+                stale += 1
+                if stale > _MAX_STALE:
+                    raise QueueClosedError(
+                        "The queue forgets this handle each time that it introduces itself. Resolve the descriptor again."
+                    )
+            self.end_epoch(epoch)
 
     def _abandoning(self, future: Any, epoch: int, waits: int | None, abandoned: Any) -> Callable[[], None]:
         """Wakes the call, which then answers with what it has."""
@@ -93,9 +149,8 @@ class Owner:
 
     # ── what it holds ────────────────────────────────────────────────────────
 
-    def hold(self, leases: list[int]) -> None:
+    def _speak_for_it(self) -> None:
         with self._lock:
-            self._held.update(leases)
             if self._speaker is None:
                 self._speaker = threading.Thread(target=self._speak_up, name="sage-queue on Ray", daemon=True)
                 self._speaker.start()
@@ -115,30 +170,30 @@ class Owner:
         """What came for a get that had left: it was no delivery."""
         if answer[0] == "ok" and answer[1]:
             leases = [lease for lease, _, _ in answer[1]]
-            self.hold(leases)
+            with self._lock:
+                self._held.update(leases)
+            self._speak_for_it()
             self.settle(leases, _UNSEEN)
 
-    def _send_settlements(self) -> tuple[list[Settlement], int]:
+    def _send_settlements(self) -> list[Settlement]:
         """With the one that has gathered since the last call."""
         with self._lock:
             if any(self._settlement):
                 self._sent.append(self._settlement)
                 self._settlement = ([], [], [])
-            return list(self._sent), self._epoch
+            return list(self._sent)
 
     def _told(self, settlements: list[Settlement]) -> None:
-        with self._lock:
-            self._sent = [one for one in self._sent if not any(one is told for told in settlements)]
-            for leases in itertools.chain.from_iterable(settlements):
-                self._held.difference_update(leases)
+        told = {id(one) for one in settlements}
+        self._sent = [one for one in self._sent if id(one) not in told]
+        for leases in itertools.chain.from_iterable(settlements):
+            self._held.difference_update(leases)
 
     def state(self) -> Steps[dict[str, Any]]:
         """Once it is known, so is everything that was settled before."""
         return (yield from self.call("sage_state"))  # type: ignore[no-any-return]
 
     def _speak_up(self) -> None:
-        from .cluster import run
-
         while not self._left:
             self._speak.wait(self._lease_seconds / 3)
             self._speak.clear()
@@ -153,13 +208,16 @@ class Owner:
                 except Exception:  # told again the next time
                     self._speak.wait(self._lease_seconds / 3)
 
-    def leave(self) -> None:
-        """What it holds goes back."""
+    def forget(self) -> None:
+        """Nobody speaks for it any more: its actor is dead, or it leaves."""
         self._left = True
         self._speak.set()
-        settlements, epoch = self._send_settlements()
+
+    def leave(self) -> None:
+        """What it holds goes back."""
+        self.forget()
         try:
-            submit(self.actor, "sage_bye", [self._id, epoch, _merged(settlements)]).result(ANSWER_WITHIN)
+            run(self.call("sage_bye"))
         except (Exception, concurrent.futures.CancelledError):  # its leases then run out
             return
 

@@ -78,7 +78,7 @@ class RayQueue(Queue[T]):
     def _attach(self, actor: Any) -> Owner:
         owner = Owner(actor, (self.descriptor.metadata.get("lease_ms") or 20_000) / 1000)
         try:
-            run(owner.hello())
+            run(owner.ready())
         except BaseException as error:
             raise self._explained("attach", error, unknown=False) from error
         asked = self.descriptor.metadata.get("maxsize") or 0
@@ -103,6 +103,7 @@ class RayQueue(Queue[T]):
         if isinstance(error, TimeoutError) and not isinstance(error, QueueError):
             return unanswered(what, ANSWER_WITHIN, unknown=unknown)
         if is_dead(error) and self._owner is not None:
+            self._owner.forget()
             self._owner = None
         return explained(what, error, unknown=unknown)
 
@@ -130,7 +131,8 @@ class RayQueue(Queue[T]):
         owner = self._open()
         end = None if timeout is None else time.monotonic() + timeout
         if self._astray:
-            yield from owner.hello()
+            owner.end_epoch()
+            yield from owner.ready()
             self._next, self._astray = max(self._next, owner.applied), False
         at = 0
         while at < len(items):
@@ -204,12 +206,11 @@ class RayQueue(Queue[T]):
         while True:
             left = _LONGEST if end is None else max(0.0, min(_LONGEST, end - time.monotonic()))
             status, taken = yield from owner.call(
-                "sage_take", NUMBER, min(most, _MOST), float(left), wait=left, abandoned=owner.give_back_unseen
+                "sage_take", NUMBER, min(most, _MOST), float(left), wait=left, takes=True, abandoned=owner.give_back_unseen
             )
             if self._closed:
                 raise QueueClosedError(CLOSED)
             if taken:
-                owner.hold([lease for lease, _, _ in taken])
                 return owner, taken
             if status == "shut":
                 raise QueueShutDownError("The queue was shut down and nothing is left in it.")
