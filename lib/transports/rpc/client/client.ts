@@ -5,6 +5,7 @@ import { QueueClosedError, QueueConnectionError } from '../../../errors';
 import { Alarm } from '../../../wait/deadline';
 import { FOR_EVER } from '../../../wait/options';
 import type { ConnectionFailure } from '../wire/errors';
+import type { ItemBatch } from '../wire/item-batch';
 import { PROTOCOL_VERSION, toNumber } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { ANSWER_WITHIN_MS } from './call-timeout';
@@ -71,9 +72,13 @@ export class RpcClient {
     this.settles = new PendingSettles(this.connection);
     this.leased = new LeasedItems(this.connection, this.settles);
     const ahead = new ReadAhead(wishes.prefetch);
-    this.gets = new PendingGets(this.connection, requestNumber, this.settles, ahead, (items) => {
-      void this.puts.put(items, FOR_EVER, { front: true });
-    });
+    this.gets = new PendingGets(
+      this.connection,
+      requestNumber,
+      this.settles,
+      ahead,
+      (items) => void this.putBack(items),
+    );
     this.queries = new PendingQueries(this.connection, requestNumber);
     this.connection.listen({
       openFrame: () => this.openFrame(),
@@ -105,6 +110,7 @@ export class RpcClient {
     this.connection.closing = true;
     this.puts.giveUpAll(() => new QueueClosedError());
     this.gets.stop(new QueueClosedError());
+    this.gets.shown.close();
     this.queries.failAll(new QueueClosedError());
     if (this.isWaitedFor()) {
       await new Promise<void>((resolve) => {
@@ -119,6 +125,16 @@ export class RpcClient {
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
     this.settles.endAll();
+  }
+
+  /** Items that are ours, and that nobody has. */
+  private async putBack(items: ItemBatch): Promise<void> {
+    const { applied, failed } = await this.puts.put(items, FOR_EVER, { front: true });
+    if (failed === undefined) return;
+    const lost = items.count - applied;
+    process.emitWarning(
+      `${lost === 1 ? 'An item' : `${lost} items`} of the queue '${this.remote.queueId}' could not be put back: ${String(failed.error)}`,
+    );
   }
 
   private hasPending(): boolean {

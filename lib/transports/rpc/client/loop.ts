@@ -1,6 +1,6 @@
 /** Loops and streams over a remote queue: what they need next is read ahead. */
 import { isUnknownSchema } from '../../../codec/struct/codec';
-import { QueueShutDownError } from '../../../errors';
+import { QueueClosedError, QueueShutDownError } from '../../../errors';
 import type { HeldItem, ItemSource } from '../../../queue/streams';
 import { onAbort } from '../../../wait/abort-listeners';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
@@ -89,6 +89,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
 /** An item in a stream. One small object, since there is one for each. */
 class StreamItem<T> implements HeldItem<T>, Held {
   item!: T;
+  isBack = false;
 
   constructor(
     private readonly shown: ShownItems,
@@ -98,8 +99,10 @@ class StreamItem<T> implements HeldItem<T>, Held {
     readonly ahead: boolean,
   ) {}
 
-  ack(): undefined {
+  ack(): Promise<void> | undefined {
+    if (this.isBack) return Promise.reject(new QueueClosedError());
     this.shown.endHeld(this, false);
+    return undefined;
   }
 
   async release(): Promise<void> {

@@ -257,14 +257,15 @@ export class PendingPuts {
     for (const call of this.calls()) this.fail(call, reason());
   }
 
-  /** They end once the server has told what of them went in. */
+  /** They end once the server has told what of them went in. What goes back in front is called off by nobody: it is nowhere else. */
   giveUpAll(reason: () => unknown): void {
-    for (const call of this.calls()) this.giveUp(call, reason());
+    for (const call of this.calls()) if (!call.front) this.giveUp(call, reason());
   }
 
-  /** Calls whose items were not all sent when the server said that it is stopping. */
+  /** Calls whose items were not all sent when the server said that it is stopping; those in front are for the next one. */
   failUnsent(error: QueueError): void {
-    for (const call of this.unsent.filter((entry) => entry instanceof PutCall)) this.failGroup(call, error);
+    for (const call of this.unsent.filter((entry) => entry instanceof PutCall))
+      if (!call.front) this.failGroup(call, error);
   }
 
   setReferenced(referenced: boolean): void {

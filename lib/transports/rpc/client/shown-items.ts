@@ -19,11 +19,15 @@ export interface Held {
   readonly items: ItemBatch;
   /** Which one of them. */
   readonly index: number;
+  /** The handle was closed, and it went back: whoever takes it from its stream all the same is told. */
+  isBack: boolean;
 }
 
 export class ShownItems {
-  /** In streams, on their way to the program. */
+  /** In streams, on their way to the program, and the server's until they leave. */
   private readonly held = new Set<Held>();
+  /** The same, since the connection broke: nobody could tell whether the program had them, and they are ours. */
+  private readonly ours = new Set<Held>();
   /** The wider window that the server was told of and has not agreed to. */
   private widening = false;
   /** To be told to the server. */
@@ -56,9 +60,15 @@ export class ShownItems {
     if (this.held.delete(held)) {
       if (ahead && !release) this.confirm(tag);
       else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
+    } else if (this.ours.delete(held) && release) this.requeue(held.items.slice(held.index, held.index + 1));
+  }
+
+  /** What lies in streams goes back, as everything that a handle holds when it is closed. */
+  close(): void {
+    for (const held of [...this.ours, ...this.held]) {
+      this.endHeld(held, true);
+      held.isBack = true;
     }
-    // The connection broke meanwhile, and the item has become ours: nobody could tell whether the program had it.
-    else if (release) this.requeue(held.items.slice(held.index, held.index + 1));
   }
 
   /** Items that the program was given and cannot read, though others can: they come first again. */
@@ -128,7 +138,10 @@ export class ShownItems {
   /** The stream is gone: what was agreed on is void, and what lies in streams is the program's. */
   onDown(): void {
     this.confirmed = this.confirmation();
-    for (const { tag } of this.held) this.settles.settle(tag, 1, 'ack', () => {});
+    for (const held of this.held) {
+      this.settles.settle(held.tag, 1, 'ack', () => {});
+      this.ours.add(held);
+    }
     this.held.clear();
     this.ahead.reset();
     this.stop();
