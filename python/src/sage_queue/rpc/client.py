@@ -8,6 +8,7 @@ import os
 import secrets
 import threading
 import time
+import warnings
 from typing import Any
 
 from ..errors import QueueClosedError, QueueConnectionError, QueueError
@@ -151,11 +152,16 @@ class RpcClient:
             self.queries.fail_all(error)
             self._quiet = ThreadWaker()
         end = time.monotonic() + _CLOSE_WITHIN
-        while self.connection.is_open and self.has_pending() and time.monotonic() < end:
+        while self._is_awaited() and time.monotonic() < end:
             self._quiet.wait(end - time.monotonic())
         with self.lock:
+            lost = self.puts.going_back
             self.puts.fail_all()
             self.connection.leave()
+        if lost > 0:
+            what = "An item" if lost == 1 else f"{lost} items"
+            told = f"{what} of the queue '{self._remote.queue_id}' could not be put back before its handle was closed."
+            warnings.warn(told, RuntimeWarning, stacklevel=3)
         self.connection.join(_CLOSE_WITHIN)
 
     def abandon(self) -> None:
@@ -164,6 +170,11 @@ class RpcClient:
             with self.lock:
                 self.closing = True
                 self.connection.leave()
+
+    def _is_awaited(self) -> bool:
+        """Where nobody listens, only by what is nowhere else: for a server that comes in time."""
+        with self.lock:
+            return self.has_pending() if self.connection.is_open else self.puts.going_back > 0
 
     def has_pending(self) -> bool:
         return self.puts.busy or self.gets.busy or self.settles.busy or self.queries.busy

@@ -267,8 +267,8 @@ class Puts:
                 self._fail(call, unknown_outcome(reason))
 
     def fail_unsent(self, error: QueueError) -> None:
-        """Calls whose items were not all sent when the server said that it is stopping."""
-        for call in list(self._line):
+        """Calls whose items were not all sent when the server said that it is stopping; those in front are for the next one."""
+        for call in [call for call in self._line if not call.front]:
             call.fail_with(error)
             self._withdraw(call)
             if call.complete:
@@ -277,13 +277,20 @@ class Puts:
     # ── ends ─────────────────────────────────────────────────────────────────
 
     def give_up_all(self) -> None:
-        """They end once the server has told what of them went in."""
+        """They end once the server has told what of them went in. What goes back in front is called off by nobody: it is nowhere else."""
         for call in self._calls():
-            self._give_up(call, QueueClosedError(CLOSED))
+            if not call.front:
+                self._give_up(call, QueueClosedError(CLOSED))
 
     def fail_all(self) -> None:
         for call in self._calls():
             self._fail(call, QueueClosedError(CLOSED))
+
+    @property
+    def going_back(self) -> int:
+        """How many items are on their way to the front, and in no queue yet as far as is known."""
+        line = sum(len(call.unsent) for call in self._line if call.front)
+        return line + sum(len(chunk.items) for chunk in self._chunks if chunk.call.front)
 
     def _calls(self) -> list[PutCall]:
         return list(dict.fromkeys([*(chunk.call for chunk in self._chunks), *self._line]))
