@@ -26,6 +26,8 @@ const TAKE = `lambda self: [] if self.empty() else [self.get()]`;
 const LONGEST_CALL_MS = 1000;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 100;
+/** How long close() waits for room for what it still has. */
+const PUT_BACK_WITHIN_MS = 1000;
 
 /** An item that is this handle's: the actor knows nothing of it any more. */
 interface Taken {
@@ -41,6 +43,10 @@ export class ForeignBackend implements Backend {
   private readonly taking: Turns;
   /** Taken for a consumer that had left, or released by one: first to go out again. */
   private readonly returned: Taken[] = [];
+  /** How many each get wants that has nothing yet, in order. */
+  private readonly wanting = new Map<ActorCall<Delivery[]>, number>();
+  /** The one for which the actor is being asked. */
+  private inHand: ActorCall<Delivery[]> | undefined;
   private places = 0;
   private owed: { readonly error: unknown } | undefined;
   private readonly leaving = new AbortController();
@@ -139,19 +145,32 @@ export class ForeignBackend implements Backend {
   take(max: number, wait: Wait): Promise<Delivery[]> {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
     const take = new ActorCall<Delivery[]>(wait, this.taking);
-    this.taking.inTurn(take, () => this.takeInTurn(max, take, wait));
+    this.wanting.set(take, max);
+    // Whoever has been served by what came back leaves a call of the actor behind, which nobody has to wait for.
+    if (this.inHand?.settled === true) this.serveReturned();
+    this.taking.inTurn(take, async () => {
+      this.inHand = take;
+      try {
+        await this.takeInTurn(max, take, wait);
+      } finally {
+        this.inHand = undefined;
+        this.wanting.delete(take);
+      }
+    });
     return take.promise;
   }
 
   private async takeInTurn(max: number, take: ActorCall<Delivery[]>, wait: Wait): Promise<void> {
     this.throwOwed();
     const items = this.returned.splice(0, max);
+    if (items.length > 0) this.wanting.delete(take);
     try {
       for (let pause = FIRST_PAUSE_MS; items.length < max; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
         if (take.settled) break;
         const waits = items.length === 0 && !take.isLate;
         const got = await this.takeOnce(waits ? Math.min(remainingMs(take.deadline), LONGEST_CALL_MS) : 0);
         items.push(...got.map((item) => ({ item, deliveries: 1, place: this.places++ })));
+        if (items.length > 0) this.wanting.delete(take);
         if (got.length > 0) continue;
         if (items.length > 0) break;
         this.taking.tellLate(() => new QueueEmptyError());
@@ -170,6 +189,18 @@ export class ForeignBackend implements Backend {
   private requeue(items: readonly Taken[]): void {
     this.returned.push(...items);
     this.returned.sort((one, other) => one.place - other.place);
+    // Once all that comes back together is there.
+    queueMicrotask(() => this.serveReturned());
+  }
+
+  /** Those that the actor has nothing for, and those behind them. Where it is asked for nobody the next one begins with what came back. */
+  private serveReturned(): void {
+    if (this.inHand === undefined) return;
+    for (const [take, max] of this.wanting) {
+      if (this.returned.length === 0) return;
+      this.wanting.delete(take);
+      if (!take.settled) take.resolve(this.returned.splice(0, max).map((entry) => this.deliver(entry)));
+    }
   }
 
   private throwOwed(): void {
@@ -248,10 +279,25 @@ export class ForeignBackend implements Backend {
     this.taking.end();
     this.putting.end();
     const leaving = Promise.all([this.taking.idle, this.putting.idle]).then(async () => {
-      for (const { item } of this.returned.splice(0)) await this.putOnce(encodeItem(item), 0).catch(() => {});
+      for (const { item } of this.returned.splice(0)) await this.putBack(encodeItem(item));
     });
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
     this.putting.abort();
+  }
+
+  /** As soon as there is room. */
+  private async putBack(item: PyFragment): Promise<void> {
+    const deadline = performance.now() + PUT_BACK_WITHIN_MS;
+    let reason: unknown = 'its queue is full';
+    try {
+      while (performance.now() < deadline) {
+        if (await this.putOnce(item, 0)) return;
+        await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS));
+      }
+    } catch (error) {
+      reason = error;
+    }
+    process.emitWarning(`An item of the actor '${this.actor.name}' could not be put back: ${String(reason)}`);
   }
 
   forget(): void {
