@@ -7,6 +7,7 @@ import itertools
 import queue as standard
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,9 @@ T = TypeVar("T")
 #: How often an event loop asks an implementation that can only block.
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.01
 
+
+#: How long close() waits for room for what is on lease.
+_PUT_BACK_WITHIN = 2.0
 
 #: How long a get stays inside the implementation at a time while items are on lease, which may come back meanwhile.
 _HELD_SLICE = 0.05
@@ -252,13 +256,23 @@ class AdaptedQueue(Queue[T]):
         shutdown(immediate)
 
     def close(self) -> None:
-        """What is on lease goes back into the queue, at its end."""
+        """What is on lease goes back into the queue, at its end and once there is room. What finds none within seconds is lost: a warning says so."""
         if self._closed:
             return
-        for item, _ in [*self._returned, *self._held.values()]:
-            self._inner.put(item, False)
-        self._returned.clear()
+        self._returned.extend(self._held.values())
         self._held.clear()
+        end = time.monotonic() + _PUT_BACK_WITHIN
+        while self._returned:
+            try:
+                self._inner.put(self._returned[0][0], False)
+                del self._returned[0]  # one that is interrupted goes on with the next
+            except (QueueFullError, standard.Full):
+                if time.monotonic() >= end:
+                    told = f"{len(self._returned)} items on lease of '{self.descriptor.queue_id}' could not be put back: it is full."
+                    warnings.warn(told, RuntimeWarning, stacklevel=2)
+                    break
+                time.sleep(_LAST_PAUSE)
+        self._returned.clear()
         self._closed = True
         close = getattr(self._inner, "close", None)
         if callable(close):
