@@ -19,6 +19,7 @@ import { ANSWER_WITHIN_MS, unanswered } from './actor/pending-call';
 import { Attachment } from './attachment';
 import type { AskedActor } from './attachment';
 import { RayActorDiedError, RayTaskError } from './errors';
+import { PutGroup } from './actor/putter';
 import { PutLine } from './put-line';
 
 /** putMany keeps this many puts under way: enough to fill a batch while another is on its way. */
@@ -97,24 +98,28 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
       [backend] = await this.attachment.ready('putMany', wait);
     };
     const ending = new CallEnd(wait.signal);
+    const group = new PutGroup();
     const underWay: Promise<void>[] = [];
     let accepted = 0;
+    let isWhole = true;
     let failure: { error: unknown } | undefined;
     let late: { error: unknown } | undefined;
     const settleOldest = async (): Promise<void> => {
       try {
         await underWay.shift();
-        // Puts are applied in order; what follows a refused one is refused as well.
-        accepted++;
+        // Whoever goes on from here goes on behind the first that is not in, or of which that is not known.
+        if (isWhole) accepted++;
       } catch (error) {
+        isWhole = false;
         failure ??= { error };
       }
     };
     const start = (item: T): boolean => {
       if (wait.signal?.aborted) failure ??= { error: wait.signal.reason };
+      failure ??= group.failed;
       if (failure !== undefined) return false;
       try {
-        const put = backend!.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal });
+        const put = backend!.put(item, { timeoutMs: remainingMs(deadline), signal: wait.signal }, group);
         put.catch((error) => ending.end(error));
         underWay.push(put);
         return true;

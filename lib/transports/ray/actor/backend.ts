@@ -1,5 +1,6 @@
 import type { LeaseEnd } from '../../../queue/lease-table';
 import type { Wait } from '../../../wait/options';
+import type { PutGroup } from './putter';
 
 /** An item as it was taken; whoever takes it ends that once. */
 export interface Delivery {
@@ -41,7 +42,8 @@ export interface Promises {
 /** How a queue's items go in and out of an actor. */
 export interface Backend {
   readonly promises: Promises;
-  put(item: unknown, wait: Wait): Promise<void>;
+  /** @param group of one call: none goes in behind one that did not */
+  put(item: unknown, wait: Wait, group?: PutGroup): Promise<void>;
   /** At least one, at most `max`. */
   take(max: number, wait: Wait): Promise<Delivery[]>;
   state(): Promise<BackendState>;

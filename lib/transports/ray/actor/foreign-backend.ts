@@ -9,7 +9,7 @@ import type { RayActor, RayClient } from '../client/ray-client';
 import { isEmpty, isFull } from '../errors';
 import { PyFloat, PyFragment } from '../pickle/types';
 import { ActorCall, unanswered } from './pending-call';
-import { ActorPut, encodeItem } from './putter';
+import { ActorPut, encodeItem, type PutGroup } from './putter';
 import { Turns } from './turns';
 
 /** What Python's `inspect` says of each method: whether it is a coroutine, and its parameters. */
@@ -99,14 +99,15 @@ export class ForeignBackend implements Backend {
 
   // ── puts: one at a time, so that they keep their order
 
-  put(item: unknown, wait: Wait): Promise<void> {
+  put(item: unknown, wait: Wait, group?: PutGroup): Promise<void> {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
-    const put = new ActorPut(encodeItem(item), wait, this.putting);
+    const put = new ActorPut(encodeItem(item), wait, this.putting, group);
     this.putting.inTurn(put, () => this.putInTurn(put, wait));
     return put.promise;
   }
 
   private async putInTurn(put: ActorPut, wait: Wait): Promise<void> {
+    put.failWithGroup();
     for (let pause = FIRST_PAUSE_MS; !put.settled; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       if (put.isAborted) return put.fail(undefined);
       put.sent = true;

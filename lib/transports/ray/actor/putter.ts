@@ -19,14 +19,27 @@ export const MAX_ITEM_BYTES = 256 * 1024 * 1024;
 /** The longest that a call waits on the cluster's side. */
 export const LONGEST_CALL_MS = 10_000;
 
+/** Puts of one call: they go in in their order, and none behind one that did not. */
+export class PutGroup {
+  /** Why one did not. */
+  failed: { readonly error: unknown } | undefined;
+}
+
 /** A put ends with an error that says what became of its item. */
 export class ActorPut extends ActorCall<void> {
   constructor(
     readonly fragment: PyFragment,
     wait: Wait,
     owner: CallOwner,
+    private readonly group?: PutGroup,
   ) {
     super(wait, owner);
+  }
+
+  /** Fails where one before it in its group has. */
+  failWithGroup(): void {
+    const failed = this.group?.failed;
+    if (failed !== undefined && !this.settled) this.fail(failed.error);
   }
 
   protected override noAnswer(): Error {
@@ -34,7 +47,9 @@ export class ActorPut extends ActorCall<void> {
   }
 
   override fail(error: unknown): void {
-    super.fail(this.sent ? withUnknownOutcome(error) : withoutOutcome(error));
+    const told = this.sent ? withUnknownOutcome(error) : withoutOutcome(error);
+    if (this.group !== undefined) this.group.failed ??= { error: told };
+    super.fail(told);
   }
 }
 
@@ -70,9 +85,9 @@ export class Putter implements CallOwner {
     readonly answerMs: number,
   ) {}
 
-  put(item: unknown, wait: Wait): Promise<void> {
+  put(item: unknown, wait: Wait, group?: PutGroup): Promise<void> {
     if (this.closed) throw new QueueClosedError();
-    const put = new ActorPut(encodeItem(item), wait, this);
+    const put = new ActorPut(encodeItem(item), wait, this, group);
     this.line.push(put);
     // One that does not wait must not stand behind a call that waits for room.
     if (put.immediate) this.cancelUnderWay();
@@ -99,7 +114,10 @@ export class Putter implements CallOwner {
 
   /** Aborted ones that are not on their way leave. Late ones stay: only the actor can say that there is no room. */
   private dismiss(): void {
-    for (const put of this.line) if (put.isAborted && !put.settled) put.fail(undefined);
+    for (const put of this.line) {
+      if (put.isAborted && !put.settled) put.fail(undefined);
+      put.failWithGroup();
+    }
     this.line = this.line.filter((put) => !put.settled);
   }
 

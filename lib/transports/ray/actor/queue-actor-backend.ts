@@ -6,7 +6,7 @@ import { ActorSession } from './actor-session';
 import type { Backend, BackendState, Delivery, Promises } from './backend';
 import { Joiner } from './joiner';
 import { unanswered } from './pending-call';
-import { Putter } from './putter';
+import { type PutGroup, Putter } from './putter';
 import { Taker } from './taker';
 
 interface ActorState {
@@ -52,8 +52,8 @@ export class QueueActorBackend implements Backend {
     return this.connection.maxsize;
   }
 
-  put(item: unknown, wait: Wait): Promise<void> {
-    return this.putter.put(item, wait);
+  put(item: unknown, wait: Wait, group?: PutGroup): Promise<void> {
+    return this.putter.put(item, wait, group);
   }
 
   take(max: number, wait: Wait): Promise<Delivery[]> {
