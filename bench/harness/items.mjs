@@ -176,7 +176,7 @@ export class Sink {
     else this.wrongContent += isDeepStrictEqual(item, expected) ? 0 : 1;
   }
 
-  /** Nothing in it is done for the first time when the warm-up ends: V8 would throw away what it has compiled, and be measured at it. */
+  /** The end of the warm-up brings no value of another kind, and no line that was not run: V8 would throw away what it has compiled, and be measured at it. */
   #look() {
     this.#clock = 0;
     this.#last = now();
