@@ -41,6 +41,7 @@ export class ActorSession {
    */
   private readonly sent = new Set<Settlement>();
   private settleTimer: NodeJS.Timeout | undefined;
+  private settleAtMs = Infinity;
   private beat: NodeJS.Timeout | undefined;
   /** Leases that are neither acknowledged nor released. */
   private readonly held = new Set<number>();
@@ -191,10 +192,11 @@ export class ActorSession {
     return [...this.sent];
   }
 
-  /** Wakes a waiting call of this owner; it then answers with what it has. */
+  /** Wakes a waiting call of this owner, or keeps it from waiting in the epoch that begins; it then answers with what it has. */
   cancel(call: number): void {
-    if (this.client.generation !== this.greeted?.generation) return;
-    this.client.call(this.actor, 'sage_cancel', [this.owner, this.epoch, call]).catch(() => {});
+    this.ready()
+      .then((epoch) => this.client.call(this.actor, 'sage_cancel', [this.owner, epoch, call]))
+      .catch(() => {});
   }
 
   hold(lease: number): void {
@@ -213,10 +215,13 @@ export class ActorSession {
     this.settleIn(SETTLE_AFTER_MS);
   }
 
-  /** At the latest. */
+  /** At the latest: what is due sooner goes first. */
   private settleIn(ms: number): void {
-    if (this.leaving) return;
-    this.settleTimer ??= setTimeout(() => {
+    const atMs = performance.now() + ms;
+    if (this.leaving || (this.settleTimer !== undefined && this.settleAtMs <= atMs)) return;
+    clearTimeout(this.settleTimer);
+    this.settleAtMs = atMs;
+    this.settleTimer = setTimeout(() => {
       this.settleTimer = undefined;
       this.settleNow('settle').catch(() => {});
     }, ms);

@@ -147,6 +147,8 @@ export class ForeignBackend implements Backend {
     if (this.leaving.signal.aborted) throw new QueueClosedError();
     const take = new ActorCall<Delivery[]>(wait, this.taking);
     this.wanting.set(take, max);
+    const forget = (): void => void this.wanting.delete(take);
+    take.promise.then(forget, forget);
     // Whoever has been served by what came back leaves a call of the actor behind, which nobody has to wait for.
     if (this.inHand?.settled === true) this.serveReturned();
     this.taking.inTurn(take, async () => {
@@ -155,7 +157,6 @@ export class ForeignBackend implements Backend {
         await this.takeInTurn(max, take, wait);
       } finally {
         this.inHand = undefined;
-        this.wanting.delete(take);
       }
     });
     return take.promise;
@@ -280,25 +281,27 @@ export class ForeignBackend implements Backend {
     this.taking.end();
     this.putting.end();
     const leaving = Promise.all([this.taking.idle, this.putting.idle]).then(async () => {
-      for (const { item } of this.returned.splice(0)) await this.putBack(encodeItem(item));
+      await this.putBack();
     });
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
     this.putting.abort();
   }
 
-  /** As soon as there is room. */
-  private async putBack(item: PyFragment): Promise<void> {
+  /** What has come back, as soon as there is room. */
+  private async putBack(): Promise<void> {
     const deadline = performance.now() + PUT_BACK_WITHIN_MS;
     let reason: unknown = 'its queue is full';
     try {
-      while (performance.now() < deadline) {
-        if (await this.putOnce(item, 0)) return;
-        await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS));
-      }
+      while (this.returned.length > 0 && performance.now() < deadline)
+        if (await this.putOnce(encodeItem(this.returned[0]!.item), 0)) this.returned.shift();
+        else await new Promise((resolve) => setTimeout(resolve, FIRST_PAUSE_MS));
     } catch (error) {
       reason = error;
     }
-    process.emitWarning(`An item of the actor '${this.actor.name}' could not be put back: ${String(reason)}`);
+    const lost = this.returned.splice(0).length;
+    if (lost === 0) return;
+    const what = lost === 1 ? 'An item' : `${lost} items`;
+    process.emitWarning(`${what} of the actor '${this.actor.name}' could not be put back: ${String(reason)}`);
   }
 
   forget(): void {

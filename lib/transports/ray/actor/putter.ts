@@ -48,7 +48,7 @@ export class ActorPut extends ActorCall<void> {
 
   override fail(error: unknown): void {
     const told = this.sent ? withUnknownOutcome(error) : withoutOutcome(error);
-    if (this.group !== undefined) this.group.failed ??= { error: told };
+    if (this.group !== undefined) this.group.failed ??= { error: this.isAborted ? this.wait.signal?.reason : told };
     super.fail(told);
   }
 }

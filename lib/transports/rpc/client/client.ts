@@ -125,6 +125,9 @@ export class RpcClient {
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
     this.settles.endAll();
+    // What nobody can say whose it is was about to be put back.
+    await Promise.resolve();
+    this.puts.failAll(() => new QueueClosedError());
   }
 
   /** Items that are ours, and that nobody has. */
@@ -142,7 +145,7 @@ export class RpcClient {
   }
 
   private hasCalls(): boolean {
-    return this.puts.busy || this.gets.busy || this.queries.busy;
+    return this.puts.busy || this.gets.busy || this.queries.busy || this.gets.shown.givesBack;
   }
 
   /**

@@ -90,6 +90,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
 class StreamItem<T> implements HeldItem<T>, Held {
   item!: T;
   isBack = false;
+  isClaimed = false;
 
   constructor(
     private readonly shown: ShownItems,

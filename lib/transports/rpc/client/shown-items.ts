@@ -21,6 +21,8 @@ export interface Held {
   readonly index: number;
   /** The handle was closed, and it went back: whoever takes it from its stream all the same is told. */
   isBack: boolean;
+  /** The server was told that it is ours, and has not answered. */
+  isClaimed: boolean;
 }
 
 export class ShownItems {
@@ -28,6 +30,10 @@ export class ShownItems {
   private readonly held = new Set<Held>();
   /** The same, since the connection broke: nobody could tell whether the program had them, and they are ours. */
   private readonly ours = new Set<Held>();
+  /** Those of them that nobody wants, and of which the server has not said whether they are. */
+  private readonly unwanted = new Set<Held>();
+  /** About to be put back. */
+  private back: Held[] = [];
   /** The wider window that the server was told of and has not agreed to. */
   private widening = false;
   /** To be told to the server. */
@@ -60,12 +66,39 @@ export class ShownItems {
     if (this.held.delete(held)) {
       if (ahead && !release) this.confirm(tag);
       else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
-    } else if (this.ours.delete(held) && release) this.requeue(held.items.slice(held.index, held.index + 1));
+    } else if (this.ours.delete(held) && release) {
+      if (held.isClaimed) this.unwanted.add(held);
+      else this.giveBack(held);
+    }
+  }
+
+  /** Whether there are items that are in no queue, and that nobody has. */
+  get givesBack(): boolean {
+    return this.unwanted.size + this.back.length > 0;
+  }
+
+  /** Each goes in front: of all that come together the last one first. */
+  private giveBack(held: Held): void {
+    this.back.push(held);
+    if (this.back.length > 1) return;
+    queueMicrotask(() => {
+      const back = this.back.sort((one, other) => other.tag - one.tag);
+      this.back = [];
+      for (const { items, index } of back) this.requeue(items.slice(index, index + 1));
+    });
+  }
+
+  /** @param result lost: the server had given it back by itself */
+  private claimed(held: Held, result: SettleResult): void {
+    held.isClaimed = false;
+    if (result === 'lost') this.ours.delete(held);
+    if (this.unwanted.delete(held) && result !== 'lost') this.giveBack(held);
   }
 
   /** What lies in streams goes back, as everything that a handle holds when it is closed. */
   close(): void {
-    for (const held of [...this.ours, ...this.held]) {
+    // The last one first, since each goes in front.
+    for (const held of [...this.ours, ...this.held].reverse()) {
       this.endHeld(held, true);
       held.isBack = true;
     }
@@ -139,8 +172,9 @@ export class ShownItems {
   onDown(): void {
     this.confirmed = this.confirmation();
     for (const held of this.held) {
-      this.settles.settle(held.tag, 1, 'ack', () => {});
+      held.isClaimed = true;
       this.ours.add(held);
+      this.settles.settle(held.tag, 1, 'ack', (result) => this.claimed(held, result));
     }
     this.held.clear();
     this.ahead.reset();
