@@ -2,10 +2,11 @@
 
 import queue as standard
 import threading
+import time
 
 import pytest
 
-from sage_queue import QueueDescriptor
+from sage_queue import QueueClosedError, QueueDescriptor
 from sage_queue.adapter import AdaptedQueue
 
 
@@ -51,3 +52,35 @@ def test_one_that_is_interrupted_goes_on_where_it_was(full, monkeypatch):
     assert [inner.get(), inner.get()] == ["c", "a"]
     adapted.close()
     assert inner.get() == "b" and inner.empty()
+
+
+class Slow(standard.Queue):
+    """Takes time for a put once it is `slow`, as an actor does."""
+
+    slow = False
+
+    def put(self, item, block=True, timeout=None):
+        super().put(item, block, timeout)
+        if self.slow:
+            time.sleep(0.005)
+
+
+def test_a_get_beside_it_takes_nothing_that_goes_back():
+    inner = Slow()
+    adapted = AdaptedQueue(inner, QueueDescriptor(queue_id="adapted", queue_type="mine"))
+    for number in range(20):
+        inner.put(number)
+    adapted.lease_many(20)
+    inner.slow = True
+    got: list[int] = []
+
+    def consume():
+        with pytest.raises(QueueClosedError):
+            while True:
+                got.append(adapted.get())
+
+    consumer = threading.Thread(target=consume)
+    consumer.start()
+    adapted.close()
+    consumer.join()
+    assert sorted([*got, *inner.queue]) == list(range(20))

@@ -1,12 +1,13 @@
 """What a handle on Ray settles, told to an actor that is a list of what was asked. No cluster is needed."""
 
+import asyncio
 import concurrent.futures
 
 import pytest
 
 from sage_queue import QueueClosedError, QueueConnectionError, QueueShutDownError
 from sage_queue.ray import owner as module
-from sage_queue.ray.cluster import run
+from sage_queue.ray.cluster import arun, run
 from sage_queue.ray.owner import NUMBER, Owner
 
 GREETING = {"maxsize": 0, "applied": 0, "generation": 1, "incarnation": "one"}
@@ -122,11 +123,48 @@ def test_what_a_call_brings_whose_epoch_is_over_has_gone_back(actor, owner):
     owner.end_epoch()
     run(owner.ready())
     assert actor.held() == []
-    again = goes_on(["ok", [[1, 1, "given back"]]])
-    assert again.future.done() and actor.asked[-1][0] == "sage_take"
+    assert goes_on(["ok", [[1, 1, "given back"]]]) == ["ok", []], "whoever waits knows how long it still does"
     owner.end_epoch()
     run(owner.ready())
     assert actor.held() == []
+
+
+def test_what_comes_in_the_turn_in_which_its_task_is_cancelled_goes_back(actor, owner):
+    taken = concurrent.futures.Future()
+    actor.answers["sage_take"] = [taken]
+
+    async def cancelled():
+        take = owner.call("sage_take", NUMBER, 1, 5.0, wait=5.0, takes=True, abandoned=owner.give_back_unseen)
+        task = asyncio.ensure_future(arun(take))
+        while actor.asked[-1][0] != "sage_take":
+            await asyncio.sleep(0.001)
+        taken.set_result(["ok", [[7, 1, "item"]]])
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    run(owner.state())
+    assert actor.settled() == ([], [], [7])
+
+
+def test_the_handler_of_a_signal_may_use_a_handle_that_is_introducing_itself(actor, owner, monkeypatch):
+    """It runs in between, in the same thread."""
+    owner.end_epoch()
+    usual = module.submit
+
+    def submit(told, method, *arguments):
+        if method == "sage_hello":
+            monkeypatch.setattr(module, "submit", usual)
+            owner.release([1])
+            owner.end_epoch()
+            run(owner.state())
+        return usual(told, method, *arguments)
+
+    monkeypatch.setattr(module, "submit", submit)
+    run(owner.state())
+    method, arguments = actor.asked[-1]
+    assert (method, arguments[0][1]) == ("sage_state", 3), "in the epoch that began last"
 
 
 def test_calls_begin_no_epoch_before_its_greeting_is_answered(actor, owner):

@@ -1,6 +1,6 @@
 /** Calls to an actor run in any order: what a handle has settled is so for each call that it makes afterwards, whichever comes first. */
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
-import type { Lease, Queue } from '../../lib';
+import type { Lease, Queue, WaitOptions } from '../../lib';
 import { RayActorDiedError } from '../../lib/ray';
 import type { PyList } from '../../lib/transports/ray/pickle/types';
 import { until } from '../rpc/support/fixture';
@@ -200,6 +200,41 @@ test('an acknowledgement that fails is told again, though the program asks nothi
   const other = resolveDescriptor(descriptor) as Queue<string>;
   await until(async () => (await other.stats()).getTotal === 1);
   await Promise.all([short.close(), other.close()]);
+});
+
+describe('a call that failed while a get waits', () => {
+  let other: Queue<unknown>;
+  beforeEach(async () => {
+    other = resolveDescriptor(QueueDescriptor.createRayQueue('settled', { address: ray.address }));
+    await other.put('first');
+    await queue.get();
+  });
+  afterEach(() => other.close());
+
+  /** Takes along what is to be settled, and waits. */
+  async function waitingGet(options?: WaitOptions): Promise<Promise<unknown>[]> {
+    const got = queue.get(options).catch((error: unknown) => error);
+    await until(async () => (await other.stats()).waitingGetters === 1);
+    instead('sage_state', fails);
+    await expect(queue.qsize()).rejects.toThrow('not now');
+    return [got];
+  }
+
+  test('delays no acknowledgement until what failed is told again', async () => {
+    const [got] = await waitingGet();
+    await other.put('second');
+    expect(await got).toBe('second');
+    const began = performance.now();
+    await until(async () => (await other.stats()).getTotal === 2);
+    expect(performance.now() - began).toBeLessThan(2000);
+  });
+
+  test('does not keep it from being called off', async () => {
+    const began = performance.now();
+    const [got] = await waitingGet({ timeoutMs: 300 });
+    expect(await got).toMatchObject({ code: 'ERR_QUEUE_EMPTY' });
+    expect(performance.now() - began).toBeLessThan(2500);
+  });
 });
 
 describe('a handle that closes', () => {

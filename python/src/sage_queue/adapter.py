@@ -257,23 +257,27 @@ class AdaptedQueue(Queue[T]):
 
     def close(self) -> None:
         """What is on lease goes back into the queue, at its end and once there is room. What finds none within seconds is lost: a warning says so."""
-        if self._closed:
+        if self._closed and not self._returned:
             return
+        self._closed = True  # nobody takes of them from here on
         self._returned.extend(self._held.values())
         self._held.clear()
         end = time.monotonic() + _PUT_BACK_WITHIN
         while self._returned:
+            one = self._returned.popleft()
             try:
-                self._inner.put(self._returned[0][0], False)
-                del self._returned[0]  # one that is interrupted goes on with the next
+                self._inner.put(one[0], False)
             except (QueueFullError, standard.Full):
+                self._returned.appendleft(one)
                 if time.monotonic() >= end:
                     told = f"{len(self._returned)} items on lease of '{self.descriptor.queue_id}' could not be put back: it is full."
                     warnings.warn(told, RuntimeWarning, stacklevel=2)
+                    self._returned.clear()
                     break
                 time.sleep(_LAST_PAUSE)
-        self._returned.clear()
-        self._closed = True
+            except BaseException:  # close() goes on with it the next time
+                self._returned.appendleft(one)
+                raise
         close = getattr(self._inner, "close", None)
         if callable(close):
             close()

@@ -193,7 +193,8 @@ async def arun(steps: Steps[R]) -> R:
 
 
 def _failed(steps: Steps[R], ask: Ask, error: BaseException) -> Ask:
-    if not ask.future.done():
+    # Also where the answer has just come: nobody gets it.
+    if not ask.future.done() or not (ask.future.cancelled() or ask.future.exception() is error):
         ask.abandon()
         if isinstance(error, (concurrent.futures.TimeoutError, TimeoutError)):
             error = TimeoutError()

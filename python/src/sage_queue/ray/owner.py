@@ -33,9 +33,10 @@ def _nothing() -> None:
 class _Greeting:
     """How an owner introduces itself, and the epoch that begins so."""
 
-    def __init__(self, epoch: int, future: concurrent.futures.Future[Any]) -> None:
+    def __init__(self, epoch: int, held: list[int]) -> None:
         self.epoch = epoch
-        self.future = future
+        self.held = held
+        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         #: The actor has answered, and it is the one that this owner knew.
         self.is_known = False
 
@@ -70,12 +71,15 @@ class Owner:
     def ready(self) -> Steps[int]:
         """Introduces this owner where nothing says that it is known, and tells what it holds: all else it had comes again at once. The
         epoch that began so. It ends as soon as the next one is asked for: a take of it that is answered after that has been given back."""
+        begins = False
         with self._lock:
             greeting = self._greeting
             if greeting is None:
+                begins = True
                 self._epoch += 1
-                arguments = (self._id, self._epoch, list(self._held), float(self._lease_seconds))
-                greeting = self._greeting = _Greeting(self._epoch, submit(self.actor, "sage_hello", *arguments))
+                greeting = self._greeting = _Greeting(self._epoch, list(self._held))
+        if begins:  # without the lock: the handler of a signal that comes meanwhile may use this handle
+            self._greet(greeting)
         if not greeting.is_known:
             # The first one waits until the actor is made.
             within = MAKING_WITHIN if self._generation is None else ANSWER_WITHIN
@@ -87,15 +91,33 @@ class Owner:
             self._greeted(greeting, answer)
         return greeting.epoch
 
+    def _greet(self, greeting: _Greeting) -> None:
+        def answered(future: concurrent.futures.Future[Any]) -> None:
+            error = future.exception()
+            if error is not None:
+                greeting.future.set_exception(error)
+            else:
+                greeting.future.set_result(future.result())
+
+        try:
+            future = submit(self.actor, "sage_hello", self._id, greeting.epoch, greeting.held, float(self._lease_seconds))
+        except BaseException as error:
+            greeting.future.set_exception(error)
+            self.end_epoch(greeting.epoch)
+            raise
+        future.add_done_callback(answered)
+
     def _greeted(self, greeting: _Greeting, answer: dict[str, Any]) -> None:
         """A queue that is another one stays so: each call is told."""
         if self._generation not in (None, answer["generation"]):
             raise QueueShutDownError("The queue was shut down and drained, and another one was started under its name.")
         if self._incarnation not in (None, answer["incarnation"]):
             raise QueueConnectionError("The actor that this handle knew is dead, and another one runs under its name.")
-        self._generation, self._incarnation = answer["generation"], answer["incarnation"]
-        self.maxsize, self.applied = answer["maxsize"], answer["applied"]
-        greeting.is_known = True
+        with self._lock:
+            if not greeting.is_known:
+                self._generation, self._incarnation = answer["generation"], answer["incarnation"]
+                self.maxsize, self.applied = answer["maxsize"], answer["applied"]
+                greeting.is_known = True
 
     def end_epoch(self, epoch: int | None = None) -> None:
         """Another one has to begin, if that one (by default: the one there is) has not ended already."""
@@ -128,6 +150,9 @@ class Owner:
                 return answer
             if self._left and method != "sage_bye":
                 raise QueueClosedError(CLOSED)
+            if wait > 0 and not is_current:
+                # Whoever waits knows how long it still does. What was put is in.
+                return ["ok", [] if takes else answer[1]]
             if is_current:
                 stale += 1
                 if stale > _MAX_STALE:
@@ -140,7 +165,7 @@ class Owner:
         """Wakes the call, which then answers with what it has."""
 
         def abandon() -> None:
-            if waits is not None:
+            if waits is not None and not future.done():
                 submit(self.actor, "sage_cancel", self._id, epoch, waits)
             if abandoned is not None:
                 future.add_done_callback(lambda done: None if done.exception() else abandoned(done.result()))
