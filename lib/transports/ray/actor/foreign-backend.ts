@@ -280,9 +280,7 @@ export class ForeignBackend implements Backend {
     this.leaving.abort();
     this.taking.end();
     this.putting.end();
-    const leaving = Promise.all([this.taking.idle, this.putting.idle]).then(async () => {
-      await this.putBack();
-    });
+    const leaving = Promise.all([this.taking.idle, this.putting.idle]).then(() => this.putBack());
     await answerWithin(this.answerMs, leaving, () => unanswered('close', this.answerMs)).catch(() => {});
     this.putting.abort();
   }
