@@ -48,9 +48,11 @@ test('3000 puts and gets of several clients through a proxy that cuts the connec
   const proxies = await Promise.all(Array.from({ length: 4 }, () => new CuttingProxy(rayAddress()).start()));
   const [first, second, third, fourth] = proxies.map((proxy) => queue<string>(queueId, proxy.address));
   await Promise.all([first, second, third, fourth].map((one) => one!.qsize()));
+  const cuts = (): number => proxies.reduce((sum, proxy) => sum + proxy.cuts, 0);
   let done = false;
+  // A session that was lost takes longer to begin than a connection lasts here: on a busy machine none would until the cuts end.
   const cutting = (async () => {
-    while (!done) {
+    while (!done && cuts() < 80) {
       await delay(20 + chance.below(200));
       const proxy = chance.pick(proxies);
       if (chance.below(4) > 0) {
@@ -91,9 +93,8 @@ test('3000 puts and gets of several clients through a proxy that cuts the connec
     done = true;
     await cutting;
   }
-  const cuts = proxies.reduce((sum, proxy) => sum + proxy.cuts, 0);
-  process.stdout.write(`cuts ${cuts}\n`);
-  expect(cuts).toBeGreaterThanOrEqual(30);
+  process.stdout.write(`cuts ${cuts()}\n`);
+  expect(cuts()).toBeGreaterThanOrEqual(30);
   const history = new History();
   for (const producer of ['a', 'b']) history.ack(producer, 0, 1500);
   for (const item of got) history.got('-', item[0]!, Number(item.slice(1)), Number(item.slice(1)) + 1);

@@ -236,6 +236,16 @@ describe('a connection that is cut', () => {
   });
 });
 
+test('a head that starts no session is asked again after longer and longer: each attempt may cost it a process', async () => {
+  ray.refused = 0;
+  const connect = (): Promise<unknown> => RayClient.connect({ address: ray.address, connectTimeoutMs: 3000 });
+  const error = await errorWithin(1000, 3000, connect);
+  expect(error.message).toMatch(/did not start a session in \d attempts within 3000 ms: no process could be started/);
+  // The shortest pauses are 0.1, 0.2, 0.4, 0.8 and 1 s.
+  expect(ray.refused).toBeLessThanOrEqual(6);
+  expect(ray.refused).toBeGreaterThan(1);
+});
+
 describe('a head that is started anew', () => {
   test('each handle is told once, then attaches anew', async () => {
     const queue = queueOn();

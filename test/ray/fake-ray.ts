@@ -66,6 +66,8 @@ export class FakeRay {
   create: (maxsize: number) => Methods = () => ({});
   /** What ends the calls under way of an actor that dies. */
   private readonly underWay = new Map<string, Set<(death: Raised) => void>>();
+  /** Sessions that were asked for since the server began to refuse them; undefined: it takes them. */
+  refused: number | undefined;
   /** How many method calls came, by method. */
   readonly calls = new Map<string, number>();
 
@@ -158,6 +160,10 @@ export class FakeRay {
   private async answer(session: Session, kind: number, body: Buffer): Promise<Buffer> {
     switch (kind) {
       case REQUEST.init:
+        if (this.refused !== undefined) {
+          this.refused++;
+          return new Fields().text(2, 'no process could be started').finish();
+        }
         return new Fields().bool(1, true).finish();
       case REQUEST.connectionInfo:
         return new Fields().text(2, '2.58.0').text(4, '3.11.7').finish();

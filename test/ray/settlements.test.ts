@@ -228,6 +228,13 @@ describe('a call that failed while a get waits', () => {
     await until(async () => (await other.stats()).getTotal === 2);
     expect(performance.now() - began).toBeLessThan(2000);
   });
+
+  test('does not keep it from being called off', async () => {
+    const began = performance.now();
+    const [got] = await waitingGet({ timeoutMs: 300 });
+    expect(await got).toMatchObject({ code: 'ERR_QUEUE_EMPTY' });
+    expect(performance.now() - began).toBeLessThan(2500);
+  });
 });
 
 describe('a handle that closes', () => {

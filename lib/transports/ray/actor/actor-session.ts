@@ -192,10 +192,11 @@ export class ActorSession {
     return [...this.sent];
   }
 
-  /** Wakes a waiting call of this owner; it then answers with what it has. */
+  /** Wakes a waiting call of this owner, or keeps it from waiting in the epoch that begins; it then answers with what it has. */
   cancel(call: number): void {
-    if (this.client.generation !== this.greeted?.generation) return;
-    this.client.call(this.actor, 'sage_cancel', [this.owner, this.epoch, call]).catch(() => {});
+    this.ready()
+      .then((epoch) => this.client.call(this.actor, 'sage_cancel', [this.owner, epoch, call]))
+      .catch(() => {});
   }
 
   hold(lease: number): void {

@@ -33,6 +33,8 @@ export const DEFAULT_NAMESPACE = 'sage_queue';
 const DEFAULT_PORT = 10001;
 const OLDEST_RAY = [2, 10] as const;
 const MAX_ATTEMPTS = 20;
+/** Between attempts: 0.2 s on average, then twice as long each time, up to this. */
+const LONGEST_PAUSE_MS = 2000;
 /** How long the first attempt waits for its session to start, the second twice as long: a start that hangs does not take all the time. */
 const INIT_MS = 10_000;
 
@@ -157,7 +159,8 @@ export class Session {
         if (this.closing.signal.aborted) throw new QueueConnectionError('The Ray client was closed.', { cause: error });
         const final = this.explain(error as Error, timeoutMs);
         if (final !== undefined) throw final;
-        const pause = 100 + Math.random() * 300;
+        // Each attempt may leave a process that starts on the cluster.
+        const pause = Math.min(100 * 2 ** attempt, LONGEST_PAUSE_MS) * (0.5 + Math.random());
         if (attempt >= MAX_ATTEMPTS || Date.now() + pause >= deadline) {
           throw new QueueConnectionError(
             `The Ray cluster at ${this.target} did not start a session in ${attempt} attempts within ${timeoutMs} ms: ${(error as Error).message}${this.tlsHint(error as Error)}`,
