@@ -35,6 +35,11 @@ export class Access {
     if (tokens !== undefined && !Array.isArray(tokens))
       throw new TypeError(`tokens must be an array of { token, queues, rights }, found ${describeValue(tokens)}`);
     this.grants = (tokens ?? []).map((one: TokenRights, index) => grantOf(one, index));
+    for (const [index, { digest }] of this.grants.entries()) {
+      const first = this.grants.findIndex((grant) => grant.digest.equals(digest));
+      if (first < index)
+        throw new TypeError(`token ${index + 1} is the same as token ${first + 1}: one entry says what it may do`);
+    }
   }
 
   /** Undefined: the token is missing or wrong. Takes as long for one as for another. */
@@ -46,12 +51,15 @@ export class Access {
     return found;
   }
 
-  /** Whether a stream that was opened under other rules may go on under these: its token is known, and may do the same. */
-  keeps(grant: Grant, queueId: string | undefined): boolean {
-    if (this.tokens === undefined) return true;
+  /**
+   * What a stream that began under other rules may do under these; undefined: it may not go on, since its token is gone or may do something
+   * else now. @param queueId that it has open, if any: one that has none yet may do what its token may now
+   */
+  renewed(grant: Grant, queueId: string | undefined): Grant | undefined {
+    if (this.tokens === undefined) return EVERYTHING;
     const now = this.grants.find((one) => grant.digest !== undefined && timingSafeEqual(one.digest, grant.digest));
-    if (now === undefined || (queueId !== undefined && !now.mayOpen(queueId))) return false;
-    return RIGHTS.every((right) => now.may(right) === grant.may(right));
+    if (now === undefined || queueId === undefined) return now;
+    return now.mayOpen(queueId) && RIGHTS.every((right) => now.may(right) === grant.may(right)) ? now : undefined;
   }
 }
 

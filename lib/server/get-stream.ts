@@ -78,7 +78,7 @@ export class GetStream implements Holder {
     if (pending.count > 1 && (pending.max > 1 || ahead > 0))
       throw new RangeError(`${pending.count} gets together want one item each, found max ${pending.max + ahead}`);
     this.waiting += pending.count;
-    if (this.waiting > MOST_WAITING) throw new RangeError(`${this.waiting} gets wait; at most ${MOST_WAITING} may`);
+    checkWaiting(this.waiting);
     if (this.stopping !== undefined) return this.fail(pending, this.stopping);
     this.pending.push(pending);
     this.waitInLine(pending);
@@ -352,6 +352,11 @@ export class GetStream implements Holder {
     this.pending.splice(index, 1);
     this.fail(get, new QueueEmptyError());
   }
+}
+
+/** @throws RangeError for more gets than a client may have waiting */
+export function checkWaiting(gets: number): void {
+  if (gets > MOST_WAITING) throw new RangeError(`${gets} gets wait; at most ${MOST_WAITING} may`);
 }
 
 /** Items that may be taken for it. */

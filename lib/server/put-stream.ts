@@ -29,8 +29,9 @@ export class PutStream {
   private progress = 0;
   private ended = false;
   private stopping: QueueError | undefined;
-  /** Items that were received and not answered. */
+  /** Items that were received and not answered, and their bytes. */
   pending = 0;
+  pendingBytes = 0;
 
   constructor(
     private readonly served: ServedQueue,
@@ -54,6 +55,7 @@ export class PutStream {
       cancelled: undefined,
     };
     this.pending += items.count;
+    this.pendingBytes += items.byteLength;
     this.batches.push(batch);
     if (this.batches.length > 1)
       batch.deadline.waitInLine(
@@ -167,6 +169,8 @@ export class PutStream {
     this.progress += count;
     this.pending -= count;
     batch.sequence += count;
+    const answered = batch.items.slice(0, count);
+    this.pendingBytes -= answered.byteLength;
     batch.items = batch.items.slice(count);
   }
 

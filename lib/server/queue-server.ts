@@ -196,9 +196,11 @@ export class QueueServer {
     if (tls !== undefined) this.injector = injectorOf(this.grpcServer, tls);
     this.access = access;
     const { UNAUTHENTICATED } = loadGrpc().status;
-    for (const session of this.sessions)
-      if (!access.keeps(session.grant, session.queueId))
-        session.refuse(UNAUTHENTICATED, 'ERR_QUEUE_CONNECTION', 'the token was revoked, or its rights have changed');
+    for (const session of this.sessions) {
+      const renewed = access.renewed(session.grant, session.queueId);
+      if (renewed !== undefined) session.grant = renewed;
+      else session.refuse(UNAUTHENTICATED, 'ERR_QUEUE_CONNECTION', 'the token was revoked, or its rights have changed');
+    }
   }
 
   /**

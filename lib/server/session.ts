@@ -5,7 +5,7 @@ import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { CANNOT_KNOW, CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
 import type { ClientFrame, Join, Open, Opened, Query, ServerFrame, Shutdown } from '../transports/rpc/wire/protocol';
 import type { Grant, Right } from './access';
-import { GetStream } from './get-stream';
+import { checkWaiting, GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
 import { PutStream } from './put-stream';
 import type { ClientState } from './client-state';
@@ -65,7 +65,8 @@ export class Session {
   constructor(
     private readonly call: Call,
     private readonly host: SessionHost,
-    readonly grant: Grant,
+    /** What its token may do, by the latest list. */
+    public grant: Grant,
   ) {
     this.writer = new FrameWriter(call);
     this.openTimer = setTimeout(() => {
@@ -147,6 +148,7 @@ export class Session {
     try {
       if (this.puts === undefined || this.gets === undefined) this.first(frame);
       else this.handle(frame, this.puts, this.gets);
+      this.waitForReader();
     } catch (error) {
       this.refuse(
         this.grpc.status.INVALID_ARGUMENT,
@@ -154,6 +156,14 @@ export class Session {
         `the stream broke the protocol: ${(error as Error).message}`,
       );
     }
+  }
+
+  /** Whoever does not read what it is answered is not read either: answers would pile up here. */
+  private waitForReader(): void {
+    const { backlog } = this.writer;
+    if (backlog === undefined) return;
+    this.call.pause();
+    void backlog.then(() => this.call.resume());
   }
 
   private first(frame: ClientFrame): void {
@@ -259,12 +269,14 @@ export class Session {
       if (cancel.join) this.joins.get(toNumber(cancel.join))?.abort();
     }
     for (const get of frame.gets ?? []) gets.push(get);
-    for (const query of frame.queries ?? []) void this.query(query);
+    this.ask(frame.queries ?? []);
     for (const shutdown of frame.shutdowns ?? []) void this.shutdown(shutdown);
     for (const join of frame.joins ?? []) void this.join(join);
     if (this.joins.size > MOST_JOINS) throw new RangeError(`${this.joins.size} joins wait; at most ${MOST_JOINS} may`);
     if (puts.pending > 2 * WINDOW_ITEMS)
       throw new RangeError(`${puts.pending} items were put without an answer; the window is ${WINDOW_ITEMS}`);
+    if (puts.pendingBytes > 2 * WINDOW_BYTES + this.host.maxItemBytes)
+      throw new RangeError(`${puts.pendingBytes} bytes were put without an answer; the window is ${WINDOW_BYTES}`);
     if (frame.close) this.saidGoodbye = true;
   }
 
@@ -280,7 +292,9 @@ export class Session {
         writer.rejected({ puts: { first: sequence, count: items?.count }, code, message: lacks('put') });
     }
     if (!this.grant.may('get')) {
-      for (const { request, count } of frame.gets?.splice(0) ?? [])
+      const gets = frame.gets?.splice(0) ?? [];
+      checkWaiting(gets.reduce((sum, { count }) => sum + Math.max(1, count ?? 1), 0));
+      for (const { request, count } of gets)
         for (let index = 0; index < Math.max(1, count ?? 1); index++) fail(toNumber(request) + index, 'get');
     }
     if (!this.grant.may('stats'))
@@ -294,8 +308,12 @@ export class Session {
     return this.granted;
   }
 
-  private async query({ request }: Query): Promise<void> {
-    await this.answer(request, async () => this.writer.answer({ request, ...(await this.served!.query()) }));
+  /** All that are asked at one time have one answer. */
+  private ask(queries: readonly Query[]): void {
+    if (queries.length === 0) return;
+    const state = this.served!.query();
+    for (const { request } of queries)
+      void this.answer(request, async () => this.writer.answer({ request, ...(await state) }));
   }
 
   private async shutdown({ request, immediate }: Shutdown): Promise<void> {

@@ -123,21 +123,15 @@ test('exclusive creation of a queue that the server has; a maxsize it does not h
 
 test('version skew, either way', async () => {
   const { port } = await fixture.serve();
-  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
-  fixture.later(async () => client.close());
-  const method = attachMethod();
-  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
-  const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
-  call.on('error', () => {});
-  call.on('data', () => {});
-  call.write({ open: { protocolVersion: 2, queueId: 'q' } });
-  const { code, details } = await status;
+  const older = fixture.beginStream(port);
+  older.send({ open: { protocolVersion: 2, queueId: 'q' } });
+  const { code, details } = await older.status;
   expect(code).toBe(grpc.status.FAILED_PRECONDITION);
   expect(details).toMatch(/version 1 .*version 2/);
 
   const newer = new grpc.Server();
   newer.addService(
-    { Attach: method },
+    { Attach: attachMethod() },
     { Attach: (served: grpc.ServerDuplexStream<unknown, unknown>) => served.write({ opened: { protocolVersion: 2 } }) },
   );
   const newerPort = await new Promise<number>((resolve, reject) =>

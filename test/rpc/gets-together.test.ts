@@ -2,8 +2,7 @@
 import * as grpc from '@grpc/grpc-js';
 import { QueueDescriptor, QueueEmptyError } from '../../lib';
 import type { Lease, Queue, WaitOptions } from '../../lib';
-import { attachMethod, toNumber } from '../../lib/transports/rpc/wire/protocol';
-import type { ClientFrame, ServerFrame } from '../../lib/transports/rpc/wire/protocol';
+import { toNumber } from '../../lib/transports/rpc/wire/protocol';
 import { FourOverridden } from '../adapter/queues';
 import { History } from '../history/check-history.cjs';
 import { seeded } from '../random';
@@ -24,24 +23,6 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index);
 const gets = <T>(queue: Queue<T>, count: number, options?: WaitOptions): Promise<T>[] =>
   range(count).map(() => queue.get(options));
-
-/** A stream as a client of the protocol has it; the frames that came are kept. */
-async function stream(
-  port: number,
-): Promise<{ send(frame: ClientFrame): void; frames: ServerFrame[]; status: Promise<grpc.StatusObject> }> {
-  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
-  fixture.later(async () => client.close());
-  const method = attachMethod();
-  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
-  const frames: ServerFrame[] = [];
-  call.on('data', (frame: ServerFrame) => frames.push(frame));
-  call.on('error', () => {});
-  const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
-  fixture.later(async () => call.cancel());
-  call.write({ open: { protocolVersion: 1, queueId: 'q' } });
-  await until(() => frames.length === 1);
-  return { send: (frame) => void call.write(frame), frames, status };
-}
 
 test('each gets the item of its turn, whether the items are there or come later, one by one or many', async () => {
   const { port, backing } = await fixture.serve();
@@ -182,7 +163,7 @@ test('more gets than a server lets wait at a time', async () => {
 
 test('on the wire: one request, deliveries that answer several, cancels and failures by number', async () => {
   const { port, backing } = await fixture.serve();
-  const { send, frames } = await stream(port);
+  const { send, frames } = await fixture.stream(port);
   await backing.putMany([Buffer.from('a'), Buffer.from('b')]);
   send({ gets: [{ request: 1, max: 1, count: 5, waitMs: 500 }] });
   await until(() => frames.length === 2);
@@ -203,7 +184,7 @@ test.each([
   ['more than may wait', { request: 1, max: 1, count: 2 ** 32 - 1 }, /gets wait/],
 ])('on the wire: %s end the stream', async (_, get, message) => {
   const { port } = await fixture.serve();
-  const { send, status } = await stream(port);
+  const { send, status } = await fixture.stream(port);
   send({ gets: [get] });
   const { code, details } = await status;
   expect(code).toBe(grpc.status.INVALID_ARGUMENT);

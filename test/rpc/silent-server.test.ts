@@ -2,7 +2,6 @@
 import * as grpc from '@grpc/grpc-js';
 import { QueueConnectionError } from '../../lib';
 import type { Queue } from '../../lib';
-import { attachMethod } from '../../lib/transports/rpc/wire/protocol';
 import { errorOf, Fixture } from './support/fixture';
 
 const fixture = new Fixture();
@@ -46,13 +45,8 @@ test('a server that is silent: ack() of a lease ends within answerTimeoutMs', as
 
 test('a stream that never says open ends after its time, and says why', async () => {
   const { port } = await fixture.serve();
-  const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
-  fixture.later(async () => client.close());
-  const method = attachMethod();
-  const call = client.makeBidiStreamRequest(method.path, method.requestSerialize, method.responseDeserialize);
-  call.on('error', () => {}).on('data', () => {});
   const started = performance.now();
-  const status = await new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
+  const status = await fixture.beginStream(port).status;
   expect(status.code).toBe(grpc.status.DEADLINE_EXCEEDED);
   expect(status.details).toContain('no open frame came within');
   const took = performance.now() - started;

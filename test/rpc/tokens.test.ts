@@ -3,7 +3,7 @@ import { getLocalQueue, QueueConnectionError } from '../../lib';
 import type { QueueLike } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import type { TokenRights } from '../../lib/rpc';
-import { errorOf, Fixture } from './support/fixture';
+import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
 afterEach(() => fixture.end());
@@ -51,6 +51,29 @@ test('a queue that is not the token’s is refused by name', async () => {
   const { port } = await serve();
   const error = await errorOf(fixture.client(port, { queueId: 'other', credentials: { token: 'producer' } }).put(1));
   expect(error.message).toContain("may not use the queue 'other'");
+});
+
+test('reload: a stream that has opened nothing yet may do what its token may now', async () => {
+  const { server, port } = await serve();
+  const early = fixture.beginStream(port, 'consumer');
+  await until(() => server['sessions'].size === 1);
+  server.reload({ tokens: [{ token: 'consumer', queues: ['other'], rights: ['stats'] }] });
+  early.send({ open: { protocolVersion: 1, queueId: 'jobs-a' } });
+  expect((await early.status).details).toContain("may not use the queue 'jobs-a'");
+  const late = fixture.beginStream(port, 'consumer');
+  await until(() => server['sessions'].size === 1);
+  server.reload({ tokens: [{ token: 'consumer', rights: ['put'] }] });
+  late.send({ open: { protocolVersion: 1, queueId: 'other' } });
+  late.send({ puts: [{ sequence: 1, items: { data: Buffer.from('x'), count: 1 } }], queries: [{ request: 1 }] });
+  await until(() => late.frames.some(({ failures }) => (failures ?? []).length > 0));
+  expect(late.frames.flatMap(({ putResult }) => putResult?.rejected ?? [])).toEqual([]);
+});
+
+test('a token that is there twice is refused: nobody could say which entry counts', () => {
+  const twice = [{ token: 'one', rights: ['get'] }, { token: 'two' }, { token: 'one' }] as TokenRights[];
+  const made = (): unknown => new QueueServer({ tokens: twice });
+  expect(made).toThrow(TypeError);
+  expect(made).toThrow('token 3 is the same as token 1');
 });
 
 test('reload: a revoked token ends its streams, others go on; a bad list keeps the old one', async () => {

@@ -1,8 +1,19 @@
+import * as grpc from '@grpc/grpc-js';
 import { QueueDescriptor, resolveDescriptor } from '../../../lib';
 import type { Queue, QueueLike, ResolveOptions } from '../../../lib';
 import { QueueServer } from '../../../lib/rpc';
 import type { QueueServerOptions } from '../../../lib/rpc';
+import { attachMethod } from '../../../lib/transports/rpc/wire/protocol';
+import type { ClientFrame, ServerFrame } from '../../../lib/transports/rpc/wire/protocol';
 import { CuttingProxy } from './proxy';
+
+/** A stream as a client of the protocol has it. */
+export interface RawStream {
+  send(frame: ClientFrame): void;
+  /** What came. */
+  readonly frames: ServerFrame[];
+  readonly status: Promise<grpc.StatusObject>;
+}
 
 /** Everything a test starts, stopped in reverse by `end()`. */
 export class Fixture {
@@ -37,6 +48,29 @@ export class Fixture {
     const own = await proxy.start();
     this.later(() => proxy.stop());
     return { proxy, port: own };
+  }
+
+  /** One that has said nothing yet. */
+  beginStream(port: number, token?: string): RawStream {
+    const client = new grpc.Client(`127.0.0.1:${port}`, grpc.credentials.createInsecure());
+    this.later(async () => client.close());
+    const { path, requestSerialize, responseDeserialize } = attachMethod();
+    const metadata = new grpc.Metadata();
+    if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
+    const call = client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize, metadata);
+    const frames: ServerFrame[] = [];
+    call.on('data', (frame: ServerFrame) => frames.push(frame));
+    call.on('error', () => {});
+    const status = new Promise<grpc.StatusObject>((resolve) => call.on('status', resolve));
+    this.later(async () => call.cancel());
+    return { send: (frame) => void call.write(frame), frames, status };
+  }
+
+  async stream(port: number, token?: string): Promise<RawStream> {
+    const stream = this.beginStream(port, token);
+    stream.send({ open: { protocolVersion: 1, queueId: 'q' } });
+    await until(() => stream.frames.length === 1);
+    return stream;
   }
 
   client<T = unknown>(
