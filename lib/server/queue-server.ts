@@ -241,10 +241,14 @@ export class QueueServer {
     this.grpcServer?.forceShutdown();
     this.listener?.destroy();
     await this.replies.dropAll();
-    for (const served of await Promise.allSettled(this.served.values())) {
-      if (served.status === 'fulfilled') await served.value.close();
-    }
+    const opened = await Promise.allSettled(this.served.values());
     this.served.clear();
+    // One that cannot be closed keeps no other one open.
+    const closed = await Promise.allSettled(
+      opened.map(async (served) => (served.status === 'fulfilled' ? served.value.close() : undefined)),
+    );
+    const failed = closed.find((outcome) => outcome.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   private async open(queueId: string, opener: Opener): Promise<ServedQueue> {

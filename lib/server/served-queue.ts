@@ -9,7 +9,7 @@ import { LeaseRun } from '../queue/lease-table';
 import type { LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { SealedItem } from '../codec/encoded-item';
 import { onAbort } from '../wait/abort-listeners';
-import { Alarm } from '../wait/deadline';
+import { Alarm, remainingMs } from '../wait/deadline';
 import { ItemBatch } from '../transports/rpc/wire/item-batch';
 import { BATCH_BYTES } from '../transports/rpc/wire/protocol';
 import type { QueryResult } from '../transports/rpc/wire/protocol';
@@ -35,6 +35,9 @@ export interface Holder {
   /** Others wait: asks for them back. */
   recall(): void;
 }
+
+/** How long what lies in front waits for room when the queue is closed. */
+const RETURN_WITHIN_MS = 1000;
 
 /** How often a queue is asked whether others wait in it, of whom the server does not know, while items are read ahead of them. */
 const LOOK_MS = 50;
@@ -269,13 +272,32 @@ export class ServedQueue {
     };
   }
 
-  /** Lets go of the queue; what lies in front goes back into it. */
+  /** Lets go of the queue; what lies in front goes back into it, at its end, as far as it has room within a moment. */
   async close(): Promise<void> {
     clearInterval(this.looking);
     await this.clients.releaseKept();
-    for (const batch of this.front.splice(0))
-      for (let index = 0; index < batch.count; index++) await this.queue.put(batch.open(index), { block: false });
+    await this.returnFront();
     if (this.owned) await this.queue.close();
+  }
+
+  private async returnFront(): Promise<void> {
+    const deadline = performance.now() + RETURN_WITHIN_MS;
+    const { signal } = new AbortController();
+    let [lost, why] = [0, undefined as unknown];
+    for (const batch of this.front.splice(0)) {
+      for (let at = 0; at < batch.count;) {
+        const { applied, error } = await this.put(batch.slice(at), remainingMs(deadline), signal);
+        at += applied;
+        if (error === undefined) continue;
+        at++;
+        lost++;
+        why = error;
+      }
+    }
+    if (lost > 0)
+      process.emitWarning(
+        `${lost} items that clients of '${this.queueId}' gave back are lost: ${(why as Error).message}`,
+      );
   }
 
   /** Items that the queue itself does not know any more. @param deliveries of each of them, this one with them */

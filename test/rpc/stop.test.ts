@@ -1,4 +1,5 @@
 import { QueueConnectionError, QueueDescriptor, QueueShutDownError } from '../../lib';
+import type { Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
 import { StubQueue } from '../../lib/testing';
 import { errorOf, Fixture, until } from './support/fixture';
@@ -49,6 +50,51 @@ test('a waiting get fails; an item on lease may still be acknowledged within the
   await stopped;
   expect(await errorOf(kept.ack())).toBeInstanceOf(QueueConnectionError);
   expect(await backing.getMany(10)).toEqual(['a']);
+});
+
+describe('what a client gave back in front', () => {
+  const give = { sequence: 1, front: true, items: { data: Buffer.from('back'), count: 1 } };
+
+  async function withFront(): Promise<{ server: QueueServer; backing: Queue; warnings: jest.SpyInstance }> {
+    const { server, port, backing } = await fixture.serve({ maxsize: 1 });
+    await backing.put('first');
+    const stream = await fixture.stream(port);
+    stream.send({ puts: [give] });
+    await until(() => stream.frames.some(({ putResult }) => (putResult?.applied ?? []).length > 0));
+    const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+    fixture.later(async () => warnings.mockRestore());
+    return { server, backing, warnings };
+  }
+
+  test('finds the room that comes while the server stops', async () => {
+    const { server, backing } = await withFront();
+    const stopped = server.stop({ graceMs: 10 });
+    await until(async () => (await backing.stats()).waitingPutters === 1);
+    expect(await backing.get()).toBe('first');
+    await stopped;
+    expect(String(await backing.get())).toBe('back');
+  });
+
+  test('and finds none: the server says so, and closes all the same', async () => {
+    const { server, warnings } = await withFront();
+    await server.stop({ graceMs: 10 });
+    expect(warnings).toHaveBeenCalledTimes(1);
+    expect(warnings).toHaveBeenCalledWith(expect.stringMatching(/^1 items that clients of 'q' gave back are lost: /));
+  });
+});
+
+test('one queue that cannot be closed keeps no other one open, and stop tells of it', async () => {
+  const server = new QueueServer({ queues: (queueId) => QueueDescriptor.createLocalQueue(`stop-${queueId}`) });
+  const { port } = await server.start();
+  const [bad, good] = [fixture.client(port, { queueId: 'bad' }), fixture.client(port, { queueId: 'good' })];
+  await Promise.all([bad.put(1), good.put(1)]);
+  const served = await Promise.all(server['served'].values());
+  const named = (name: string): Queue => served.find(({ queueId }) => queueId === name)!.queue;
+  const close = jest.spyOn(named('bad'), 'close').mockRejectedValueOnce(new Error('it will not'));
+  await expect(server.stop({ graceMs: 10 })).rejects.toThrow('it will not');
+  expect(await errorOf(named('good').qsize())).toMatchObject({ code: 'ERR_QUEUE_CLOSED' });
+  close.mockRestore();
+  await named('bad').close();
 });
 
 test('is idempotent, needs no client, and frees the port', async () => {
