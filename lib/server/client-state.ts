@@ -1,7 +1,7 @@
 /** What a server remembers of its clients, so that a put sent again is applied once and a settle sent again is answered. */
 import { toNumber } from '../transports/rpc/wire/protocol';
 import type { Range, Settle } from '../transports/rpc/wire/protocol';
-import { DeliveryTable, endOf, release } from './delivery-table';
+import { DeliveryTable, divide, endOf, release } from './delivery-table';
 import type { Delivery } from './delivery-table';
 
 /** A client that never says what it knows must not grow its state without end. */
@@ -46,11 +46,15 @@ export class ClientState {
     if (deliveries.length === 0) return;
     for (const delivery of deliveries) this.kept.add(delivery);
     clearTimeout(this.keeping);
-    this.keeping = setTimeout(() => void this.releaseKept(true), this.keepMs).unref();
+    this.keeping = setTimeout(() => void this.releaseKept(), this.keepMs).unref();
   }
 
-  /** It has come back with settles that were not answered. What else was kept it has not shown. @returns the numbers of those that took effect */
-  async settleKept(settles: readonly Settle[]): Promise<number[]> {
+  /**
+   * It has come back with settles that were not answered, and with tags of what it holds on to. What else was kept it has not shown.
+   * @returns the numbers of the settles that took effect, and what it still has
+   */
+  async settleKept(settles: readonly Settle[], holds: readonly Range[]): Promise<{ done: number[]; held: Delivery[] }> {
+    clearTimeout(this.keeping);
     const done: number[] = [];
     for (const settle of settles) {
       const number = toNumber(settle.settle);
@@ -66,13 +70,15 @@ export class ClientState {
       }
       done.push(number);
     }
-    await this.releaseKept(false);
-    return done;
+    const [held, rest] = divide(this.kept.takeAll(), holds);
+    await release(rest, () => false).catch(() => {});
+    return { done, held: held.map((delivery) => ({ ...delivery, use: 'given' })) };
   }
 
-  async releaseKept(seen: boolean): Promise<void> {
+  /** It may have been shown. */
+  async releaseKept(): Promise<void> {
     clearTimeout(this.keeping);
-    await release(this.kept.takeAll(), () => seen).catch(() => {});
+    await release(this.kept.takeAll(), () => true).catch(() => {});
   }
 
   wasApplied(sequence: number): boolean {
@@ -143,19 +149,20 @@ export class ClientStates {
     return { state, remembered: false };
   }
 
-  /** The stream of this client ended. */
-  left(state: ClientState): void {
+  /** This stream of the client ended; it may have a later one. */
+  left(state: ClientState, session: ClientSession): void {
+    if (state.session !== session) return;
     state.session = undefined;
     state.expiresAt = performance.now() + this.rememberMs;
   }
 
   forget(state: ClientState): void {
-    void state.releaseKept(true);
+    void state.releaseKept();
     for (const [key, candidate] of this.states) if (candidate === state) return void this.states.delete(key);
   }
 
   async releaseKept(): Promise<void> {
-    for (const state of this.states.values()) await state.releaseKept(true);
+    for (const state of this.states.values()) await state.releaseKept();
   }
 
   sweep(now = performance.now()): void {
@@ -163,7 +170,7 @@ export class ClientStates {
     for (const [key, state] of this.states) {
       if (state.session !== undefined) continue;
       if (state.expiresAt > now && surplus-- <= 0) continue;
-      void state.releaseKept(true);
+      void state.releaseKept();
       this.states.delete(key);
     }
   }

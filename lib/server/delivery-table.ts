@@ -4,7 +4,8 @@
  */
 import type { LeaseEnd, LeaseRun } from '../queue/lease-table';
 import type { Awaitable } from '../queue/types';
-import type { Settle } from '../transports/rpc/wire/protocol';
+import { toNumber } from '../transports/rpc/wire/protocol';
+import type { Range, Settle } from '../transports/rpc/wire/protocol';
 
 /**
  * lease: the program works on it, and it goes back with the stream. given: the program may have it, so it is kept for the client when the
@@ -100,6 +101,29 @@ function sliceOf({ first, use, run, from }: Delivery, start: number, end: number
 /** @returns the first `count` items of a delivery and the others */
 export function split(delivery: Delivery, count: number): [Delivery, Delivery] {
   return [sliceOf(delivery, 0, count), sliceOf(delivery, count, sizeOf(delivery))];
+}
+
+/** @param ranges of tags, in order. @returns what lies in them, and the rest */
+export function divide(deliveries: readonly Delivery[], ranges: readonly Range[]): [Delivery[], Delivery[]] {
+  const inside: Delivery[] = [];
+  const outside: Delivery[] = [];
+  let at = 0;
+  for (const delivery of deliveries) {
+    for (let rest = delivery; sizeOf(rest) > 0;) {
+      const first = at < ranges.length ? toNumber(ranges[at]!.first) : Infinity;
+      const end = at < ranges.length ? first + toNumber(ranges[at]!.count) : Infinity;
+      if (end <= rest.first) {
+        at++;
+        continue;
+      }
+      const [before, from] = split(rest, Math.max(0, Math.min(first - rest.first, sizeOf(rest))));
+      const [own, after] = split(from, Math.max(0, Math.min(end - from.first, sizeOf(from))));
+      if (sizeOf(before) > 0) outside.push(before);
+      if (sizeOf(own) > 0) inside.push(own);
+      rest = after;
+    }
+  }
+  return [inside, outside];
 }
 
 /** Oldest first, as they are wanted by those who wait. What the program never saw goes back as if it had not been delivered. */

@@ -57,8 +57,11 @@ export class GetStream implements Holder {
     private readonly served: ServedQueue,
     private readonly client: ClientState | undefined,
     private readonly writer: FrameWriter,
+    /** What its client has from its stream before. */
+    held: readonly Delivery[] = [],
   ) {
     this.nextTag = client?.nextTag ?? 1;
+    for (const delivery of held) this.deliveries.add(delivery);
   }
 
   /** @throws RangeError for more gets than a client may have waiting, or several that want more than one item each */

@@ -9,6 +9,7 @@ import { checkWaiting, GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
 import { PutStream } from './put-stream';
 import type { ClientState } from './client-state';
+import type { Delivery } from './delivery-table';
 import type { Opener } from './reply-queues';
 import type { ServedQueue } from './served-queue';
 
@@ -41,6 +42,19 @@ function keptFromClients(error: unknown): QueueConnectionError {
   return new QueueConnectionError('the server could not open the queue; what it printed says why');
 }
 
+/** Whether it is over before the end of a stream may be held up no longer. */
+async function withinEnd(work: Promise<unknown>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<boolean>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, false)));
+  const done = work.then(
+    () => true,
+    () => true,
+  );
+  const inTime = await Promise.race([done, late]);
+  clearTimeout(timer);
+  return inTime;
+}
+
 export class Session {
   private readonly writer: FrameWriter;
   private readonly grpc = loadGrpc();
@@ -49,7 +63,9 @@ export class Session {
   private puts: PutStream | undefined;
   private gets: GetStream | undefined;
   private readonly joins = new Map<number, AbortController>();
+  private opening: Promise<void> | undefined;
   private ending: Promise<void> | undefined;
+  private lettingGo: Promise<void> | undefined;
   /** The client has closed its side. */
   private readonly left: Promise<void>;
   private finished = false;
@@ -121,20 +137,24 @@ export class Session {
   private async wrapUp(): Promise<void> {
     clearTimeout(this.openTimer);
     this.endJoins(new QueueConnectionError('the stream has ended'));
-    const { state, served } = this;
-    if (this.puts !== undefined && this.gets !== undefined && served !== undefined) {
-      let timer: NodeJS.Timeout | undefined;
-      const late = new Promise<'late'>((resolve) => (timer = setTimeout(resolve, END_WITHIN_MS, 'late')));
-      const outcome = await Promise.race([Promise.all([this.puts.end(), this.gets.end(!this.saidGoodbye)]), late]);
-      clearTimeout(timer);
-      if (state !== undefined) {
-        served.clients.left(state);
-        if (this.saidGoodbye || outcome === 'late') served.clients.forget(state);
-      }
-    }
+    // What the client has from its stream before is on its way to this one.
+    if (this.opening !== undefined) await withinEnd(this.opening);
+    await this.letGo();
     this.writer.flush();
     this.writer.close();
-    this.host.ended(this, served);
+    this.host.ended(this, this.served);
+  }
+
+  /** Of what the client put and was given, if it came that far. */
+  private letGo(): Promise<void> | undefined {
+    const { puts, gets, served, state } = this;
+    if (puts === undefined || gets === undefined || served === undefined) return undefined;
+    return (this.lettingGo ??= (async () => {
+      const inTime = await withinEnd(Promise.all([puts.end(), gets.end(!this.saidGoodbye)]));
+      if (state === undefined) return;
+      served.clients.left(state, this);
+      if (this.saidGoodbye || !inTime) served.clients.forget(state);
+    })());
   }
 
   private finish(): void {
@@ -172,7 +192,8 @@ export class Session {
     clearTimeout(this.openTimer);
     // Nothing is read until the answer has gone out.
     this.call.pause();
-    this.open(open).then(
+    this.opening = this.open(open);
+    this.opening.then(
       () => this.call.resume(),
       (error: unknown) => {
         const known = error instanceof QueueError ? error : keptFromClients(error);
@@ -199,7 +220,7 @@ export class Session {
     const served = await this.host.open(queueId, { client: this.client, exclusive: open.exclusive === true });
     if (this.ending !== undefined) return this.host.ended(this, served);
     this.served = served;
-    let remembered = false;
+    let held: Delivery[] = [];
     const answer: Opened = {
       protocolVersion: PROTOCOL_VERSION,
       serverInstance: this.host.instance,
@@ -216,30 +237,28 @@ export class Session {
       const { state } = claimed;
       if (!state.isLatest(toNumber(open.stream)))
         throw new QueueConnectionError('the client has come back on a later stream already');
-      remembered = claimed.remembered;
       // A client that comes back before its old stream was seen to end: the old one ends first.
       const before = state.session;
       state.session = this;
       if (before !== undefined) {
         before.refuse(this.grpc.status.ABORTED, STOPPING, 'the client has come back on another stream');
         await before.end();
-        state.session = this;
       }
       this.state = state;
       state.knownPuts(toNumber(open.knownPuts));
-      answer.remembered = remembered;
+      answer.remembered = claimed.remembered;
       answer.appliedThrough = state.appliedThrough;
       answer.notApplied = state.notApplied();
-      answer.settled = await state.settleKept(open.openSettles ?? []);
+      const kept = await state.settleKept(open.openSettles ?? [], open.holds ?? []);
+      held = kept.held;
+      answer.settled = kept.done;
+      answer.held = held.map(({ first, from, to }) => ({ first, count: to - from }));
     }
     this.puts = new PutStream(served, this.state, this.writer);
-    this.gets = new GetStream(served, this.state, this.writer);
+    this.gets = new GetStream(served, this.state, this.writer, held);
     // The stream may have ended while the old one did.
-    if (this.ending !== undefined) {
-      if (this.state !== undefined) served.clients.left(this.state);
-      return;
-    }
-    this.call.write({ opened: answer });
+    if (this.ending !== undefined) await this.letGo();
+    else this.call.write({ opened: answer });
   }
 
   private async checkWishes(open: Open, served: ServedQueue): Promise<number> {

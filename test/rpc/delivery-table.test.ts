@@ -1,8 +1,10 @@
 /** What a client has, by tag: a lease ends once and only for itself, and the run that was lent is the one who knows. */
 import { LeaseTable } from '../../lib/queue/lease-table';
 import type { HeldItems, LeaseRun } from '../../lib/queue/lease-table';
-import { DeliveryTable, endOf, release } from '../../lib/server/delivery-table';
-import type { Use } from '../../lib/server/delivery-table';
+import { DeliveryTable, divide, endOf, release } from '../../lib/server/delivery-table';
+import type { Delivery, Use } from '../../lib/server/delivery-table';
+import { covers } from '../../lib/transports/rpc/wire/protocol';
+import { seeded } from '../random';
 
 const calls: string[] = [];
 const told = (): string[] => calls.splice(0);
@@ -148,4 +150,35 @@ test('what is left is handed over in the order of its tags, and ends as what it 
   expect(kept.settle(7, 1, 'ack')).toBeDefined();
   expect(kept.settle(6, 1, 'ack')).toBeUndefined();
   expect(run.open).toBe(1);
+});
+
+test('deliveries are divided by any ranges of tags, each item in its place', () => {
+  const { below } = seeded('divided deliveries');
+  const tags = (deliveries: readonly Delivery[]): number[] =>
+    deliveries.flatMap(({ first, from, to, run }) => {
+      expect(run.isOpen(from, to)).toBe(true);
+      return Array.from({ length: to - from }, (_, index) => first + index);
+    });
+  for (let round = 0; round < 500; round++) {
+    [table, tag] = [new DeliveryTable(), 1 + below(3)];
+    for (let count = below(5); count > 0; count--) {
+      deliver('given', 1 + below(4), held('any'));
+      tag += below(3);
+    }
+    const ranges: { first: number; count: number }[] = [];
+    for (let at = 0; at < 20; at += below(6)) {
+      const count = below(5);
+      ranges.push({ first: at, count });
+      at += count;
+    }
+    const all = table.takeAll();
+    const isIn = (one: number): boolean => ranges.some(({ first, count }) => first <= one && one < first + count);
+    const [inside, outside] = divide(all, ranges);
+    expect({ ranges, inside: tags(inside), outside: tags(outside) }).toEqual({
+      ranges,
+      inside: tags(all).filter(isIn),
+      outside: tags(all).filter((one) => !isIn(one)),
+    });
+    for (const one of tags(all)) expect(covers(ranges, one)).toBe(isIn(one));
+  }
 });

@@ -2,8 +2,10 @@
 import { once } from 'node:events';
 import type { Readable } from 'node:stream';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
-import type { Queue, SageQueue } from '../../lib';
+import type { Queue, QueueLike, SageQueue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
+import { encodeItem } from '../../lib/codec/registry';
+import { ItemBatch } from '../../lib/transports/rpc/wire/item-batch';
 import { ServedQueue } from '../../lib/server/served-queue';
 import { freshName, run } from '../shm/child';
 import { errorOf, Fixture, until } from './support/fixture';
@@ -42,6 +44,8 @@ test.each([
 
 describe('an item in a stream', () => {
   let server: QueueServer;
+  let backing: Queue;
+  let port: number;
   /** What lies in front of the queue behind the server counts, too. */
   let other: Queue<string>;
   let proxy: CuttingProxy;
@@ -52,7 +56,7 @@ describe('an item in a stream', () => {
   beforeEach(async () => {
     warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     const served = await fixture.serve();
-    ({ server } = served);
+    ({ server, backing, port } = served);
     const between = await fixture.proxy(served.port);
     ({ proxy } = between);
     other = fixture.client<string>(served.port);
@@ -120,14 +124,96 @@ describe('an item in a stream', () => {
     expect(await other.stats()).toMatchObject({ qsize: 0, leased: 0, getTotal: 1 });
   });
 
-  test('waits for a server that is to come, and not for ever: then it is said that it is lost', async () => {
+  test('is in its queue when the server has stopped, and nobody waits for long to say so', async () => {
     proxy.cut();
     await Promise.all([server.stop({ graceMs: 0 }), proxy.stop()]);
     stream.destroy();
     await errorOf(queue.get({ timeoutMs: 50 }));
     await queue.close();
-    expect(warned).toHaveBeenCalledWith(expect.stringMatching(/^An item of the queue 'q' could not be put back: /));
+    expect(await backing.getMany(10)).toEqual(['unread']);
+    expect(warned).not.toHaveBeenCalled();
   });
+
+  test('is nothing that the next server is told of: its own deliveries have the same numbers', async () => {
+    proxy.refusing = true;
+    proxy.cut();
+    await server.stop({ graceMs: 0 });
+    const next = new QueueServer({ port, queues: { q: backing as QueueLike } });
+    await next.start();
+    fixture.later(() => next.stop({ graceMs: 0 }));
+    proxy.refusing = false;
+    const lease = await queue.lease();
+    expect(lease.item).toBe('unread');
+    expect(stream.read()).toBe('unread');
+    await queue.qsize();
+    await lease.release();
+    expect(await backing.stats()).toMatchObject({ qsize: 1, leased: 0, getTotal: 0 });
+  });
+
+  // Acknowledged, and put in front by the client that does not want it, it would be in no queue should the server die.
+  test('stays on lease where the connection breaks and comes back, again and again', async () => {
+    for (let breaks = 0; breaks < 3; breaks++) {
+      await connections['was down']!();
+      expect(await other.stats()).toMatchObject({ qsize: 0, leased: 1, getTotal: 0 });
+    }
+    stream.destroy();
+    await until(async () => (await other.qsize()) === 1);
+    expect(await other.stats()).toMatchObject({ putTotal: 1, getTotal: 0, redelivered: 0 });
+  });
+
+  test('brings the client back before it is given to others, though the program asks for nothing', async () => {
+    proxy.cut();
+    await until(() => server['sessions'].size === 1);
+    await until(() => server['sessions'].size === 2);
+    expect(await other.stats()).toMatchObject({ qsize: 0, leased: 1 });
+    expect(stream.read()).toBe('unread');
+    await until(async () => (await other.stats()).leased === 0);
+    expect(await other.stats()).toMatchObject({ qsize: 0, getTotal: 1 });
+  });
+
+  test('is read once where it was read while the server was asked for it', async () => {
+    const before = new Set(server['sessions']);
+    proxy.delayMs = 300;
+    proxy.cut();
+    // The server has answered, and the answer is on its way.
+    await until(() => [...server['sessions']].some((one) => !before.has(one) && one['gets'] !== undefined));
+    expect(stream.read()).toBe('unread');
+    await until(async () => (await other.stats()).getTotal === 1);
+    await queue.close();
+    expect(await other.stats()).toMatchObject({ qsize: 0, leased: 0, getTotal: 1 });
+  });
+});
+
+test('an item that goes back in front and cannot be: it is said that it is lost', async () => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const { port } = await fixture.serve({ tokens: [{ token: 'reader', rights: ['get'] }] });
+  const reader = fixture.client(port, { credentials: { token: 'reader' } });
+  const { client } = reader as unknown as { client: { putBack(items: ItemBatch): Promise<void> } };
+  await client.putBack(ItemBatch.single(encodeItem('of an unknown schema')));
+  expect(warned).toHaveBeenCalledWith(
+    expect.stringMatching(/^An item of the queue 'q' could not be put back: .*'put'/),
+  );
+});
+
+test('a reader whose token may only get gives back what it has not read', async () => {
+  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
+  const tokens = [{ token: 'reader', rights: ['get'] as const }, { token: 'all' }];
+  const { port, backing } = await fixture.serve({ tokens });
+  const { proxy, port: through } = await fixture.proxy(port);
+  await backing.putMany(['a', 'b', 'c']);
+  const reader = fixture.client<string>(through, { credentials: { token: 'reader' } });
+  const stream = reader.readable();
+  stream.once('readable', () => {});
+  await until(() => stream.readableLength > 0);
+  proxy.cut();
+  await until(async () => (await backing.stats()).leased! > 0);
+  const closed = once(stream, 'close');
+  stream.destroy();
+  await closed;
+  await reader.close();
+  await until(async () => (await backing.qsize()) === 3);
+  expect(await backing.getMany(10)).toEqual(['a', 'b', 'c']);
+  expect(warned).not.toHaveBeenCalled();
 });
 
 test.each(['is up', 'was down', 'is down'])(

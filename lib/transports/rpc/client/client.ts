@@ -141,11 +141,12 @@ export class RpcClient {
   }
 
   private hasPending(): boolean {
-    return this.hasCalls() || this.settles.busy;
+    // What lies in streams goes back unless we come back in time.
+    return this.hasCalls() || this.settles.busy || this.gets.shown.anyHeld;
   }
 
   private hasCalls(): boolean {
-    return this.puts.busy || this.gets.busy || this.queries.busy || this.gets.shown.givesBack;
+    return this.puts.busy || this.gets.busy || this.queries.busy;
   }
 
   /**
@@ -185,7 +186,8 @@ export class RpcClient {
       clientId: this.clientId,
       serverInstance: this.instance ?? null,
       knownPuts: this.puts.known,
-      openSettles: this.settles.unanswered,
+      openSettles: this.settles.takeUnanswered(),
+      holds: this.gets.shown.heldTags,
       maxsize: this.wishes.maxsize ?? null,
       // Having been here once, the queue exists.
       exclusive: this.instance === undefined && this.wishes.exclusive === true,

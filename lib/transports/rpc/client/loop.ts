@@ -90,14 +90,11 @@ export class AheadIterator<T> implements AsyncIterator<T> {
 class StreamItem<T> implements HeldItem<T>, Held {
   item!: T;
   isBack = false;
-  isClaimed = false;
 
   constructor(
     private readonly shown: ShownItems,
     readonly tag: number,
-    readonly items: ItemBatch,
-    readonly index: number,
-    readonly ahead: boolean,
+    public ahead: boolean,
   ) {}
 
   ack(): Promise<void> | undefined {
@@ -152,7 +149,7 @@ export class AheadLeases<T> implements ItemSource<T> {
   /** @throws what its codec says of it; then it is gone */
   private held(tag: number, items: ItemBatch, index: number, ahead: boolean): HeldItem<T> {
     const { shown } = this.reading.gets;
-    const held = new StreamItem<T>(shown, tag, items, index, ahead);
+    const held = new StreamItem<T>(shown, tag, ahead);
     shown.hold(held);
     try {
       held.item = items.open(index) as T;

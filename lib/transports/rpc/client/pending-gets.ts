@@ -274,6 +274,7 @@ export class PendingGets {
     this.window = opened.windowItems ?? 1;
     this.cancels = [];
     this.shown.takeNewWindow();
+    this.shown.onOpened(opened.held ?? []);
   }
 
   onDown(failure: ConnectionFailure): void {

@@ -3,7 +3,7 @@
  * when the connection breaks before that.
  */
 import type { LeaseEnd } from '../../../queue/lease-table';
-import { toNumber } from '../wire/protocol';
+import { covers, toNumber } from '../wire/protocol';
 import type { ClientFrame, Opened, Settle, Settled } from '../wire/protocol';
 import type { Connection } from './connection';
 
@@ -29,8 +29,9 @@ export class PendingSettles {
     return this.open.size > 0;
   }
 
-  /** For Open. */
-  get unanswered(): Settle[] {
+  /** For Open, which tells them all. */
+  takeUnanswered(): Settle[] {
+    this.unsent = [];
     return [...this.open.values()].map(({ message }) => message);
   }
 
@@ -77,11 +78,13 @@ export class PendingSettles {
 
   /** @param sameInstance whether it is the server that was asked */
   onOpened(opened: Opened, sameInstance: boolean): void {
-    this.unsent = [];
     const settled = new Set((opened.settled ?? []).map(toNumber));
     const known = sameInstance && opened.remembered === true;
+    // What has come since we asked is told now, if it is of what the server still has for us.
+    this.unsent = this.unsent.filter(({ message }) => covers(opened.held ?? [], toNumber(message.tag)));
+    const late = new Set(this.unsent.map(({ message }) => message.settle));
     for (const number of [...this.open.keys()])
-      this.answer(number, known ? (settled.has(number) ? 'done' : 'lost') : 'unknown');
+      if (!late.has(number)) this.answer(number, known ? (settled.has(number) ? 'done' : 'lost') : 'unknown');
   }
 
   /** No answer will come any more. */

@@ -3,6 +3,8 @@
  * them at a time than the window that client and server agree on.
  */
 import type { ItemBatch } from '../wire/item-batch';
+import { covers } from '../wire/protocol';
+import type { Range } from '../wire/protocol';
 import type { Connection } from './connection';
 import type { PendingSettles, SettleResult } from './pending-settles';
 import type { ReadAhead } from './read-ahead';
@@ -14,26 +16,15 @@ const IDLE_ROUND_TRIPS = 4;
 /** One item in a stream. */
 export interface Held {
   readonly tag: number;
-  /** It was read ahead. */
-  readonly ahead: boolean;
-  readonly items: ItemBatch;
-  /** Which one of them. */
-  readonly index: number;
+  /** It was read ahead on this connection. */
+  ahead: boolean;
   /** The handle was closed, and it went back: whoever takes it from its stream all the same is told. */
   isBack: boolean;
-  /** The server was told that it is ours, and has not answered. */
-  isClaimed: boolean;
 }
 
 export class ShownItems {
   /** In streams, on their way to the program, and the server's until they leave. */
   private readonly held = new Set<Held>();
-  /** The same, since the connection broke: nobody could tell whether the program had them, and they are ours. */
-  private readonly ours = new Set<Held>();
-  /** Those of them that nobody wants, and of which the server has not said whether they are. */
-  private readonly unwanted = new Set<Held>();
-  /** About to be put back. */
-  private back: Held[] = [];
   /** The wider window that the server was told of and has not agreed to. */
   private widening = false;
   /** To be told to the server. */
@@ -62,43 +53,37 @@ export class ShownItems {
   }
 
   endHeld(held: Held, release: boolean): void {
+    if (!this.held.delete(held)) return;
     const { tag, ahead } = held;
-    if (this.held.delete(held)) {
-      if (ahead && !release) this.confirm(tag);
-      else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
-    } else if (this.ours.delete(held) && release) {
-      if (held.isClaimed) this.unwanted.add(held);
-      else this.giveBack(held);
+    if (ahead && !release) this.confirm(tag);
+    else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
+  }
+
+  /** Whether there are items that wait in streams. */
+  get anyHeld(): boolean {
+    return this.held.size > 0;
+  }
+
+  /** Their tags, for Open. */
+  get heldTags(): Range[] {
+    const ranges: { first: number; count: number }[] = [];
+    for (const { tag } of [...this.held].sort((one, other) => one.tag - other.tag)) {
+      const last = ranges[ranges.length - 1];
+      if (last !== undefined && last.first + last.count === tag) last.count++;
+      else ranges.push({ first: tag, count: 1 });
     }
+    return ranges;
   }
 
-  /** Whether there are items that are in no queue, and that nobody has. */
-  get givesBack(): boolean {
-    return this.unwanted.size + this.back.length > 0;
-  }
-
-  /** Each goes in front: of all that come together the last one first. */
-  private giveBack(held: Held): void {
-    this.back.push(held);
-    if (this.back.length > 1) return;
-    queueMicrotask(() => {
-      const back = this.back.sort((one, other) => other.tag - one.tag);
-      this.back = [];
-      for (const { items, index } of back) this.requeue(items.slice(index, index + 1));
-    });
-  }
-
-  /** @param result lost: the server had given it back by itself */
-  private claimed(held: Held, result: SettleResult): void {
-    held.isClaimed = false;
-    if (result === 'lost') this.ours.delete(held);
-    if (this.unwanted.delete(held) && result !== 'lost') this.giveBack(held);
+  /** @param tags of what the server still has for us; the rest it has given back, or it is another one, and nothing is to be told of it */
+  onOpened(tags: readonly Range[]): void {
+    for (const held of this.held) if (!covers(tags, held.tag)) this.held.delete(held);
   }
 
   /** What lies in streams goes back, as everything that a handle holds when it is closed. */
   close(): void {
-    // The last one first, since each goes in front.
-    for (const held of [...this.ours, ...this.held].reverse()) {
+    // The last one first: there are queues where each goes in front.
+    for (const held of [...this.held].reverse()) {
       this.endHeld(held, true);
       held.isBack = true;
     }
@@ -168,15 +153,10 @@ export class ShownItems {
     return newWindow;
   }
 
-  /** The stream is gone: what was agreed on is void, and what lies in streams is the program's. */
+  /** The connection is gone: what was agreed on is void. What lies in streams is kept there until we are back. */
   onDown(): void {
     this.confirmed = this.confirmation();
-    for (const held of this.held) {
-      held.isClaimed = true;
-      this.ours.add(held);
-      this.settles.settle(held.tag, 1, 'ack', (result) => this.claimed(held, result));
-    }
-    this.held.clear();
+    for (const held of this.held) held.ahead = false;
     this.ahead.reset();
     this.stop();
     this.widening = false;

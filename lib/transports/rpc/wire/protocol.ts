@@ -2,7 +2,7 @@
 import type { Grpc } from './grpc';
 import { loadProtobuf } from './grpc';
 import { makeMessages } from './generated/messages';
-import type { ClientFrame, Integer, ServerFrame } from './generated/types';
+import type { ClientFrame, Integer, Range, ServerFrame } from './generated/types';
 
 export type * from './generated/types';
 
@@ -61,4 +61,15 @@ export function attachMethod(): Grpc.MethodDefinition<ClientFrame, ServerFrame> 
 export function toNumber(value: Integer | null | undefined): number {
   if (value === null || value === undefined) return 0;
   return typeof value === 'number' ? value : value.toNumber();
+}
+
+/** @param ranges in order, none into another */
+export function covers(ranges: readonly Range[], number: number): boolean {
+  let [from, to] = [0, ranges.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (toNumber(ranges[middle]!.first) + toNumber(ranges[middle]!.count) <= number) from = middle + 1;
+    else to = middle;
+  }
+  return from < ranges.length && toNumber(ranges[from]!.first) <= number;
 }
