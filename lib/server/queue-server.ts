@@ -1,15 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { Http2Server } from 'node:http2';
 import type { Socket } from 'node:net';
-import { QueueDescriptor } from '../descriptor/descriptor';
-import { QueueConnectionError, QueueNotFoundError } from '../errors';
+import type { QueueDescriptor } from '../descriptor/descriptor';
+import { QueueConnectionError } from '../errors';
 import { givenOptions } from '../descriptor/normalize-options';
 import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
 import { readMilliseconds } from '../wait/options';
-import type { Queue, QueueLike } from '../queue/types';
-import { resolveDescriptor } from '../resolve/registry';
-import { wrapQueue } from '../queue/adapter/wrap-queue';
+import type { QueueLike } from '../queue/types';
 import { pem, withCertificates } from '../util/tls';
 import { isLoopback } from '../transports/rpc/wire/addresses';
 import type { Grpc } from '../transports/rpc/wire/grpc';
@@ -19,11 +17,8 @@ import { Access } from './access';
 import type { TokenRights } from './access';
 import { Health } from './health';
 import { Listener } from './listener';
-import { ClientStates } from './client-state';
 import { addReflection } from './reflection';
-import { ReplyQueues } from './reply-queues';
-import type { Opener } from './reply-queues';
-import { ServedQueue } from './served-queue';
+import { isDescriptor, isQueueLike, ServedQueues } from './served-queues';
 import { Session, WINDOW_BYTES } from './session';
 import type { Call, SessionHost } from './session';
 
@@ -32,7 +27,6 @@ const DEFAULT_MESSAGE_BYTES = 32 * 1024 * 1024;
 const DEFAULT_GRACE_MS = 5000;
 const DEFAULT_REATTACH_MS = 3000;
 const SWEEP_MS = 10_000;
-const MOST_RECORDS = 100_000;
 const SERVER_OPTIONS = [
   ...(['host', 'port', 'tls', 'token', 'tokens', 'allowPlaintextBeyondLoopback'] as const),
   ...(['maxMessageBytes', 'maxStreams', 'maxConnections', 'rememberMs', 'reattachMs', 'queues'] as const),
@@ -72,7 +66,7 @@ export interface QueueServerOptions {
 
 /**
  * Puts queues of this process behind a port, for clients of type `rpc`. Queues given by descriptor are opened when the first client
- * asks for them and closed at stop(); queues given as objects stay their maker's.
+ * asks for them and closed at stop(), those of a function once they are empty and have not been used for `rememberMs`; queues given as objects stay their maker's.
  *
  * @example
  * const server = new QueueServer({ queues: { jobs: QueueDescriptor.createSageQueue('jobs') } });
@@ -82,8 +76,7 @@ export class QueueServer {
   private readonly options: QueueServerOptions;
   private readonly host: SessionHost;
   private readonly sessions = new Set<Session>();
-  private readonly served = new Map<string, Promise<ServedQueue>>();
-  private readonly replies: ReplyQueues;
+  private readonly served: ServedQueues;
   private readonly health = new Health([SERVICE]);
   private access: Access;
   private grpcServer: Grpc.Server | undefined;
@@ -124,23 +117,20 @@ export class QueueServer {
     const { port } = options;
     if (port !== undefined && !(Number.isInteger(port) && port >= 0 && port <= 65535))
       throw new RangeError(`port must be from 0 to 65535, found ${port}`);
+    const rememberMs = Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1);
+    const keepMs = Math.min(rememberMs, options.reattachMs ?? DEFAULT_REATTACH_MS);
+    this.served = new ServedQueues(queues, rememberMs, keepMs);
     this.host = {
       instance: randomBytes(16),
-      rememberMs: Math.min(options.rememberMs ?? 5 * 60_000, 2 ** 31 - 1),
+      rememberMs,
       maxItemBytes: options.maxMessageBytes ?? DEFAULT_MESSAGE_BYTES,
-      requestsOf: (queueId) => this.requestsOf(queueId),
-      open: (queueId, opener) => this.open(queueId, opener),
-      ended: (session, served) => this.ended(session, served),
-    };
-    this.replies = new ReplyQueues(
-      this.keepMs(),
-      (queueId) => {
-        const named = this.offered(queueId);
-        if (named === undefined) return undefined;
-        return { descriptor: isDescriptor(named) ? named : (named as Partial<Queue>).descriptor };
+      requestsOf: (queueId) => this.served.requestsOf(queueId),
+      open: (queueId, opener) => this.served.open(queueId, opener),
+      ended: (session, served) => {
+        this.sessions.delete(session);
+        if (served !== undefined) this.served.left(served, session, this.stopping !== undefined);
       },
-      ({ queueId }) => this.served.delete(queueId),
-    );
+    };
   }
 
   /** @throws QueueConnectionError when the address is taken, a certificate or key is of no use, or plain text would leave the machine */
@@ -178,7 +168,7 @@ export class QueueServer {
     } finally {
       this.starting = undefined;
     }
-    this.sweeper = setInterval(() => void this.sweep(), SWEEP_MS);
+    this.sweeper = setInterval(() => void this.served.sweep(), SWEEP_MS);
     this.sweeper.unref();
     return { host, port: bound };
   }
@@ -240,76 +230,7 @@ export class QueueServer {
     });
     this.grpcServer?.forceShutdown();
     this.listener?.destroy();
-    await this.replies.dropAll();
-    const opened = await Promise.allSettled(this.served.values());
-    this.served.clear();
-    // One that cannot be closed keeps no other one open.
-    const closed = await Promise.allSettled(
-      opened.map(async (served) => (served.status === 'fulfilled' ? served.value.close() : undefined)),
-    );
-    const failed = closed.find((outcome) => outcome.status === 'rejected');
-    if (failed !== undefined) throw failed.reason;
-  }
-
-  private async open(queueId: string, opener: Opener): Promise<ServedQueue> {
-    const before = await this.served.get(queueId)?.catch(() => undefined);
-    const served = before ?? (await this.openAnew(queueId, opener));
-    this.replies.opened(served, opener);
-    served.sessions++;
-    return served;
-  }
-
-  /** As ReplyQueues.requestsOf, but for a queue that is offered under its whole id. */
-  private requestsOf(queueId: string): string | undefined {
-    const { queues } = this.options;
-    if (typeof queues === 'object' && Object.hasOwn(queues, queueId)) return undefined;
-    const requests = this.replies.requestsOf(queueId);
-    return requests === undefined || this.offered(requests) === undefined ? undefined : requests;
-  }
-
-  private offered(queueId: string): QueueDescriptor | QueueLike | undefined {
-    const { queues } = this.options;
-    if (typeof queues === 'function') return queues(queueId) ?? undefined;
-    return queues !== undefined && Object.hasOwn(queues, queueId) ? (queues[queueId] ?? undefined) : undefined;
-  }
-
-  private ended(session: Session, served: ServedQueue | undefined): void {
-    this.sessions.delete(session);
-    if (served === undefined) return;
-    served.sessions--;
-    if (this.stopping !== undefined || this.replies.ended(served, session)) return;
-    if (served.sessions > 0 || !served.shutDown || !served.owned) return;
-    // Shut down and nobody attached: the next one to come starts anew.
-    this.served.delete(served.queueId);
-    void served.close().catch(() => {});
-  }
-
-  private openAnew(queueId: string, opener: Opener): Promise<ServedQueue> {
-    const opening = this.served.get(queueId) ?? this.resolve(queueId, opener);
-    this.served.set(queueId, opening);
-    opening.catch(() => {
-      if (this.served.get(queueId) === opening) this.served.delete(queueId);
-    });
-    return opening;
-  }
-
-  private keepMs(): number {
-    return Math.min(this.host.rememberMs, this.options.reattachMs ?? DEFAULT_REATTACH_MS);
-  }
-
-  private async resolve(queueId: string, opener: Opener): Promise<ServedQueue> {
-    const clients = new ClientStates(this.host.rememberMs, MOST_RECORDS, this.keepMs());
-    if (this.requestsOf(queueId) !== undefined) {
-      const { queue, maker } = await this.replies.resolve(queueId, opener);
-      const served = new ServedQueue(queueId, queue, true, clients);
-      this.replies.made(served, maker);
-      return served;
-    }
-    const named = this.offered(queueId);
-    if (named === undefined) throw new QueueNotFoundError(`the server offers no queue '${queueId}'`);
-    if (isDescriptor(named)) return new ServedQueue(queueId, resolveDescriptor(named), true, clients);
-    const descriptor = new QueueDescriptor({ queueId, queueType: 'served' });
-    return new ServedQueue(queueId, wrapQueue(named, descriptor), false, clients);
+    await this.served.close();
   }
 
   private attach(call: Call): void {
@@ -332,12 +253,6 @@ export class QueueServer {
       );
     }
     this.sessions.add(new Session(call, this.host, grant));
-  }
-
-  private async sweep(): Promise<void> {
-    for (const served of await Promise.allSettled(this.served.values())) {
-      if (served.status === 'fulfilled') served.value.clients.sweep();
-    }
   }
 }
 
@@ -377,15 +292,4 @@ function widenWindow(server: Grpc.Server): void {
     session.settings({ initialWindowSize: WINDOW_BYTES });
     session.setLocalWindowSize(WINDOW_BYTES);
   });
-}
-
-/** Also one that was made by another copy of the package. */
-function isDescriptor(value: unknown): value is QueueDescriptor {
-  const { queueType, put } = (value ?? {}) as Partial<QueueDescriptor & QueueLike>;
-  return value instanceof QueueDescriptor || (typeof queueType === 'string' && typeof put !== 'function');
-}
-
-function isQueueLike(value: unknown): value is QueueLike {
-  const queue = (value ?? {}) as Partial<QueueLike>;
-  return (['put', 'get', 'empty', 'qsize'] as const).every((name) => typeof queue[name] === 'function');
 }

@@ -44,6 +44,8 @@ const LOOK_MS = 50;
 
 export class ServedQueue {
   sessions = 0;
+  /** When the last one ended. */
+  leftAt = performance.now();
   /** A client has shut it down: once nobody is attached, the next one to come starts anew. */
   shutDown = false;
   /** Items that came back from clients after they had been settled: first to go out again. */
@@ -252,6 +254,12 @@ export class ServedQueue {
     signal.throwIfAborted();
     if (performance.now() >= deadline)
       throw new QueueTimeoutError('The time was over before every item was taken and acknowledged.');
+  }
+
+  /** Nothing is in it, on lease or in front. */
+  async isEmpty(): Promise<boolean> {
+    const { qsize, leased } = await this.queue.stats();
+    return qsize + this.inFront + this.lentOutside + (leased ?? 0) === 0;
   }
 
   async query(): Promise<QueryResult> {

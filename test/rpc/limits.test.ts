@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { ItemTooLargeError, QueueConnectionError, QueueDescriptor, resolveDescriptor } from '../../lib';
 import { seeded } from '../random';
+import type { ServedQueue } from '../../lib/server/served-queue';
 import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
@@ -157,4 +158,48 @@ test('more connections than maxConnections', async () => {
       () => false,
     ),
   );
+});
+
+test('of ever new queues that a function offers nothing stays open once they are empty and nobody has used them for long', async () => {
+  const { port, server } = await fixture.serve({
+    queues: (queueId) => QueueDescriptor.createLocalQueue(`limits-${queueId}`),
+    rememberMs: 20,
+  });
+  const { opened } = server['served'] as unknown as { opened: Map<string, Promise<ServedQueue>> };
+  for (let number = 0; number < 20; number++) {
+    const queue = fixture.client<number>(port, { queueId: `q${number}` });
+    await queue.put(number);
+    if (number !== 7) expect(await queue.get()).toBe(number);
+    if (number !== 9) await queue.close();
+  }
+  // One has an item, and one a client.
+  await until(async () => {
+    await server['served'].sweep();
+    return opened.size <= 2;
+  });
+  expect([...opened.keys()]).toEqual(['q7', 'q9']);
+  const again = fixture.client<number>(port, { queueId: 'q7' });
+  expect(await again.get()).toBe(7);
+  await fixture.client<number>(port, { queueId: 'q3' }).put(3);
+  expect([...opened.keys()]).toEqual(['q7', 'q9', 'q3']);
+});
+
+test('a queue that is let go of while a client opens it is opened anew for it', async () => {
+  const { port, server } = await fixture.serve({
+    queues: (queueId) => QueueDescriptor.createLocalQueue(`limits-${queueId}`),
+    rememberMs: 1,
+  });
+  const served = server['served'];
+  const { opened } = served as unknown as { opened: Map<string, Promise<ServedQueue>> };
+  const first = fixture.client(port, { queueId: 'again' });
+  await first.qsize();
+  await first.close();
+  await until(async () => (await opened.get('again'))!.sessions === 0);
+  const before = opened.get('again');
+  const opening = served.open('again', { client: '', exclusive: false });
+  opened.delete('again');
+  const now = await opening;
+  expect(now).not.toBe(await before);
+  expect(await opened.get('again')).toBe(now);
+  await (await before)!.close();
 });

@@ -88,7 +88,7 @@ test('one queue that cannot be closed keeps no other one open, and stop tells of
   const { port } = await server.start();
   const [bad, good] = [fixture.client(port, { queueId: 'bad' }), fixture.client(port, { queueId: 'good' })];
   await Promise.all([bad.put(1), good.put(1)]);
-  const served = await Promise.all(server['served'].values());
+  const served = await Promise.all(server['served']['opened'].values());
   const named = (name: string): Queue => served.find(({ queueId }) => queueId === name)!.queue;
   const close = jest.spyOn(named('bad'), 'close').mockRejectedValueOnce(new Error('it will not'));
   await expect(server.stop({ graceMs: 10 })).rejects.toThrow('it will not');
