@@ -157,11 +157,12 @@ export { isBytes, isBytes as isPlainBytes, isSealed };
 
 /**
  * The item as bytes that the caller may keep. A raw Uint8Array passes through without a copy.
- * @throws SerializationError; nothing was put then.
+ * @throws SerializationError, ItemTooLargeError; nothing was put then.
  */
 export function encodeItem(value: unknown, codecName: ItemCodec = 'auto'): EncodedItem {
   if (isSealed(value)) return { codecId: value.codec, bytes: value.bytes };
-  if (codecName === 'auto' && !isBytes(value)) return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
+  if (codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value)))
+    return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
   if (typeof codecName === 'object') return { codecId: CODEC_STRUCT, bytes: codecName.encode(value) };
   const codec = codecName === 'auto' ? raw : findCodec(codecName);
   return { codecId: codec.id, bytes: encodeWith(codec, value) };
@@ -182,7 +183,7 @@ const itemSpan: ItemSpan = { codecId: 0, buffer: Buffer.alloc(0), start: 0, end:
 /**
  * For callers that copy the bytes away before anything else happens: what comes back, and the bytes it points at, are good only
  * until the next call. Saves an allocation per item.
- * @throws SerializationError
+ * @throws SerializationError, ItemTooLargeError
  */
 export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): ItemSpan {
   if (!isEncodedHere(value, codecName)) return ofBytes(value, codecName);
@@ -190,7 +191,7 @@ export function encodeItemSpan(value: unknown, codecName: ItemCodec = 'auto'): I
   return ofEncoder(struct, struct ? codecName.encodeToSpan(value) : encodeToSpan(value), true);
 }
 
-/** As encodeItemSpan(); what this package encodes lies at `at` of `target`, where it fits. @throws SerializationError */
+/** As encodeItemSpan(); what this package encodes lies at `at` of `target`, where it fits. @throws SerializationError, ItemTooLargeError */
 export function encodeItemInto(target: Target, at: number, value: unknown, codecName: ItemCodec): ItemSpan {
   if (!isEncodedHere(value, codecName)) return ofBytes(value, codecName);
   const struct = typeof codecName === 'object';

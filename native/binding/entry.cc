@@ -65,10 +65,10 @@ Napi::Value leave(const Napi::CallbackInfo& info) {
 /// The payload area as an ArrayBuffer of the caller's own; undefined where the runtime forbids memory that is not its
 /// own. detach() has to come before the entry is closed.
 Napi::Value mapping(const Napi::CallbackInfo& info) {
-  const sage::Segment& segment = entry_of(info).queue->segment();
-  napi_value buffer;
-  const uint64_t bytes = 2 * segment.header().area_bytes;
-  if (napi_create_external_arraybuffer(info.Env(), segment.payload(), bytes, nullptr, nullptr, &buffer) != napi_ok) {
+  Entry& entry = entry_of(info);
+  if (entry.shown == nullptr) entry.shown = std::make_shared<ShownArea>();
+  napi_value buffer = ShownArea::show(info.Env(), entry.shown, entry.queue->segment());
+  if (buffer == nullptr) {
     if (info.Env().IsExceptionPending()) info.Env().GetAndClearPendingException();
     return info.Env().Undefined();
   }
@@ -77,7 +77,7 @@ Napi::Value mapping(const Napi::CallbackInfo& info) {
 
 /// detach(buffer): a view that outlives what it shows must be empty, not a window on memory that is somebody else's.
 Napi::Value detach(const Napi::CallbackInfo& info) {
-  info[0].As<Napi::ArrayBuffer>().Detach();
+  entry_of(info).shown->hide(info.Env(), info[0]);
   return info.Env().Undefined();
 }
 
@@ -267,6 +267,8 @@ void Entry::leave(uint32_t holder) {
 /// The queue takes back what is held.
 void Entry::close() {
   OpenEntries::instance().remove(this);
+  if (shown != nullptr) shown->end(std::move(queue));
+  shown.reset();
   queue.reset();
   claims.clear();
   hands.clear();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "binding/owned_table.h"
+#include "binding/shown_area.h"
 #include "core/handle/hand.h"
 
 namespace sage_binding {
@@ -53,6 +54,7 @@ struct Entry {
   KnownMemory received;          // items are copied to it
   KnownMemory sent;              // a batch of small items lies in it
   KnownMemory encoded;           // of the encoder
+  std::shared_ptr<ShownArea> shown;
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>

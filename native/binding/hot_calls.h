@@ -51,10 +51,11 @@ struct Call {
     napi_get_value_uint32(env, arguments[index], &value);
     return value;
   }
-  double real(napi_env env, size_t index) const {
+  /// How many bytes, or at which: more than 32 bits say, where that is to be refused.
+  uint64_t bytes(napi_env env, size_t index) const {
     double value = 0;
     napi_get_value_double(env, arguments[index], &value);
-    return value;
+    return static_cast<uint64_t>(value);
   }
   /// A word that JavaScript left for the call.
   uint32_t left_in(Register word) const { return static_cast<uint32_t>(entry->registers[word]); }

@@ -17,11 +17,10 @@ napi_value put(napi_env env, napi_callback_info info) {
     void* data = nullptr;
     size_t length = 0;
     napi_get_typedarray_info(env, call.arguments[0], nullptr, &length, &data, nullptr, nullptr);
-    const uint32_t start = call.number(env, 1);
-    const uint32_t end = call.number(env, 2);
-    if (start > end || end > length) return integer(env, kTooLarge);
-    const Piece piece{static_cast<uint8_t*>(data) + start, end - start, call.number(env, 3)};
-    if (too_large(*call.entry, piece.length)) return integer(env, kTooLarge);
+    const uint64_t start = call.bytes(env, 1);
+    const uint64_t end = call.bytes(env, 2);
+    if (start > end || end > length || too_large(*call.entry, end - start)) return integer(env, kTooLarge);
+    const Piece piece{static_cast<uint8_t*>(data) + start, static_cast<uint32_t>(end - start), call.number(env, 3)};
     return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 4), [&]() -> int32_t {
                      uint32_t accepted = 0;
                      const Outcome outcome = call.entry->queue->put(&piece, 1, &accepted);
@@ -143,7 +142,7 @@ int32_t claim_once(Entry& entry, uint64_t bytes, uint32_t holder) {
 napi_value claim(napi_env env, napi_callback_info info) {
   const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
-    const auto bytes = static_cast<uint64_t>(call.real(env, 0));
+    const uint64_t bytes = call.bytes(env, 0);
     const uint32_t holder = call.number(env, 2);
     return integer(env, try_or_sleep(*call.entry, sage::kPutters, call.number(env, 1),
                                      [&] { return claim_once(*call.entry, bytes, holder); }));

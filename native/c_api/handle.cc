@@ -139,6 +139,7 @@ void Handles::remove(sq_queue* handle) { Registry::instance().handles.erase(hand
 void sq_bell::ring(uint32_t tag) const { (void)!::write(doorbell->write_end(), &tag, sizeof tag); }
 
 sq_bell::~sq_bell() {
+  if (doorbell == nullptr) return;
   const int fd = doorbell->read_end();
   doorbell.reset();
   ::close(fd);

@@ -75,7 +75,7 @@ struct sq_queue {
 };
 
 struct sq_bell {
-  std::unique_ptr<sage::Doorbell> doorbell;
+  std::unique_ptr<sage::Doorbell> doorbell;  // null: it could not be made
   /// Rings it from this process.
   void ring(uint32_t tag) const;
   ~sq_bell();

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "c_api/handle.h"
+#include "core/os/process.h"
 
 using sage::Item;
 using sage::Queue;
@@ -21,7 +22,7 @@ void show(const Queue& queue, const Item& item, sq_item* view) {
   view->crashes = item.crashes;
   view->reserved[0] = item.number;
   view->reserved[1] = uint64_t{item.position} << 32 | static_cast<uint32_t>(item.lease);
-  view->reserved[2] = 0;
+  view->reserved[2] = sage::fork_generation();
 }
 
 Item hidden(const sq_item& view) {
@@ -34,6 +35,13 @@ Item hidden(const sq_item& view) {
   item.lease = static_cast<int32_t>(view.reserved[1] & 0xffffffff);
   item.crashes = view.crashes;
   return item;
+}
+
+/// What was shown before a fork is the parent's, and to be ended there.
+bool are_own(const sq_item* views, uint32_t count) {
+  if (views == nullptr) return count == 0;
+  const uint64_t forks = sage::fork_generation();
+  return std::all_of(views, views + count, [&](const sq_item& view) { return view.reserved[2] == forks; });
 }
 
 bool too_large(const Queue& queue, uint64_t bytes) { return bytes > queue.segment().header().capacity_bytes; }
@@ -91,7 +99,7 @@ sq_status take_items(Queue& queue, uint64_t max_bytes, Item* items, sq_item* vie
 
 template <class End>
 sq_status end_leases(sq_queue* handle, const sq_item* views, uint32_t count, End end) {
-  if (count > 0 && views == nullptr) return SQ_INVALID;
+  if (!are_own(views, count)) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {
     Item items[sage::kMaxBatch];
     for (uint32_t from = 0; from < count; from += sage::kMaxBatch) {
@@ -144,7 +152,7 @@ sq_status sq_claim(sq_queue* handle, size_t bytes, uint32_t codec, sq_item* view
 }
 
 sq_status sq_commit(sq_queue* handle, const sq_item* view) {
-  if (view == nullptr) return SQ_INVALID;
+  if (!are_own(view, 1)) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {
     if (queue.drops()) {
       queue.abort(hidden(*view));
@@ -156,7 +164,7 @@ sq_status sq_commit(sq_queue* handle, const sq_item* view) {
 }
 
 sq_status sq_abort(sq_queue* handle, const sq_item* view) {
-  if (view == nullptr) return SQ_INVALID;
+  if (!are_own(view, 1)) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {
     queue.abort(hidden(*view));
     return SQ_OK;
@@ -200,7 +208,7 @@ sq_status sq_take(sq_queue* handle, uint32_t max, uint64_t max_bytes, sq_item* v
 }
 
 sq_status sq_finish(sq_queue* handle, const sq_item* views, uint32_t taken, uint32_t done) {
-  if (views == nullptr || taken > sage::kMaxBatch || done > taken) return SQ_INVALID;
+  if (views == nullptr || taken > sage::kMaxBatch || done > taken || !are_own(views, taken)) return SQ_INVALID;
   if (taken == 0) return SQ_OK;
   return guarded(handle, [&](Queue& queue) {
     Item given[sage::kMaxBatch];

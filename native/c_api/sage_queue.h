@@ -9,7 +9,8 @@
  *
  * A handle may be used by any number of threads at once; a lock is held for all but the sleep. Calls of one handle that
  * wait on the same side are served in order. A forked child may go on with its parent's handles: it is a participant of
- * its own from its first call on. What its parent had claimed, taken or leased stays the parent's.
+ * its own from its first call on. What its parent had claimed, taken or leased stays the parent's: the calls that would
+ * end it do nothing in the child, and say SQ_INVALID.
  *
  * Where a struct begins with its size, set that and zero the rest: `sq_options options = {.struct_size = sizeof
  * options};`. Later versions only add to the end.

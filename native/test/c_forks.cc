@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
+#include <stdexcept>
 #include <thread>
 
 #include "check.h"
@@ -81,6 +83,76 @@ TEST(a_child_goes_on_beside_threads_that_sleep) {
   }));
   waiter.join();
   behind.join();
+}
+
+TEST(what_its_parent_holds_is_not_a_childs_to_end) {
+  Queue queue(options_for(__func__));
+  sq_queue* const handle = queue.handle();
+  queue.put("leased");
+  queue.put("taken");
+  sq_item leased;
+  sq_item taken;
+  sq_item claimed;
+  uint32_t count = 0;
+  CHECK(sq_lease(handle, 1, 0, &leased, &count, 0) == SQ_OK && sq_take(handle, 1, 0, &taken, &count, 0) == SQ_OK);
+  CHECK(sq_claim(handle, 7, SQ_RAW, &claimed, 0) == SQ_OK);
+  CHECK(in_child([&] {
+    const bool refused = sq_ack(handle, &leased, 1) == SQ_INVALID && sq_release(handle, &leased, 1) == SQ_INVALID &&
+                         sq_finish(handle, &taken, 1, 1) == SQ_INVALID &&
+                         sq_finish(handle, &taken, 1, 0) == SQ_INVALID && sq_commit(handle, &claimed) == SQ_INVALID &&
+                         sq_abort(handle, &claimed) == SQ_INVALID;
+    return refused && !queue.get(kNotAtAll);
+  }));
+  std::copy_n("claimed", 7, claimed.data);
+  CHECK(sq_commit(handle, &claimed) == SQ_OK && queue.get()->text() == "claimed");
+  CHECK(sq_finish(handle, &taken, 1, 0) == SQ_OK && queue.get()->text() == "taken");
+  CHECK(sq_release(handle, &leased, 1) == SQ_OK);
+  auto again = queue.lease();
+  CHECK(again && again->bytes().text() == "leased" && again->deliveries() == 2);
+  again->ack();
+  CHECK(queue.join(kNotAtAll));
+}
+
+TEST(a_child_ends_its_own_leases_and_none_of_those_among_which_one_is_its_parents) {
+  Queue queue(options_for(__func__));
+  sq_item leases[2];
+  uint32_t count = 0;
+  queue.put("the parent's");
+  queue.put("the child's");
+  CHECK(sq_lease(queue.handle(), 1, 0, &leases[0], &count, 0) == SQ_OK);
+  CHECK(in_child([&] {
+    return sq_lease(queue.handle(), 1, 0, &leases[1], &count, 0) == SQ_OK &&
+           sq_ack(queue.handle(), leases, 2) == SQ_INVALID && sq_release(queue.handle(), &leases[1], 1) == SQ_OK;
+  }));
+  CHECK(queue.get()->text() == "the child's" && sq_ack(queue.handle(), &leases[0], 1) == SQ_OK);
+  CHECK(queue.join(kNotAtAll));
+}
+
+TEST(a_child_that_unwinds_gives_nothing_of_its_parent_back) {
+  Queue queue(options_for(__func__));
+  queue.put("leased");
+  queue.put("in hand");
+  auto lease = queue.lease();
+  Claim claim = queue.claim(7);
+  pid_t child = -1;
+  try {
+    queue.for_each(1, [&](Bytes, uint32_t) {
+      child = fork();
+      if (child == 0) throw std::runtime_error("for the child to unwind");
+      CHECK(child > 0 && waitpid(child, nullptr, 0) == child);
+      CHECK(!queue.get(kNotAtAll));
+    });
+  } catch (const std::runtime_error&) {
+    if (child != 0) throw;
+    lease.reset();
+    { const Claim given_up = std::move(claim); }
+    _exit(0);
+  }
+  std::copy_n("claimed", 7, claim.data());
+  claim.commit();
+  CHECK(queue.get()->text() == "claimed" && !queue.get(kNotAtAll));
+  lease->ack();
+  CHECK(queue.join(kNotAtAll));
 }
 
 TEST(no_thread_stands_beside_a_fork) {

@@ -61,6 +61,7 @@ TEST(a_child_takes_part_from_its_first_call_on) {
          queue.peek(&bytes, &codec);
        }},
       {"wait", [](Queue& queue) { queue.wait(kPutters, 1, [] { return false; }); }},
+      {"produce", [](Queue& queue) { queue.produce(1); }},
       {"stop_producing", [](Queue& queue) { queue.stop_producing(); }},
       {"shut_down", [](Queue& queue) { queue.shut_down(false); }},
   };

@@ -1,26 +1,25 @@
 // Processes that run out of descriptors or threads, or that fork beside the watcher's thread: they end, and wake
 // others.
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "c_api/sage_queue.h"
 #include "check.h"
 #include "core/errors.h"
 #include "core/handle/queue.h"
 #include "here.h"
 #include "loop_bell.h"
+#include "no_descriptors.h"
 #include "one_item.h"
 
 using namespace sage;
@@ -55,25 +54,6 @@ bool ends_well(pid_t child) {
   int status = 0;
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
-
-/// Takes every descriptor of this process while it stands. UBSan needs one to look at an object's type, and complains.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    rlimit limit;
-    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 256);
-    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = open("/dev/null", O_RDONLY)) taken_.push_back(fd);
-    CHECK(errno == EMFILE);
-  }
-  ~NoDescriptors() {
-    for (const int fd : taken_) close(fd);
-  }
-
- private:
-  std::vector<int> taken_;
-};
 
 /// A client of the watcher that nobody's death matters to, and that keeps it until it may go on.
 struct Onlooker : Watcher::Client {
@@ -141,6 +121,19 @@ TEST(a_watcher_without_a_pipe_notices_deaths_and_newcomers) {
   waitpid(watcher, nullptr, 0);
   CHECK(onlooker->remove_if_unused(true));
   for (const int end : word) close(end);
+}
+
+TEST(a_loop_whose_doorbell_lacked_a_descriptor_is_told_so_and_gets_one_once_there_is_one) {
+  CHECK(ends_well(in_child([] {
+    sq_bell* bell = nullptr;
+    {
+      const NoDescriptors none;
+      CHECK(sq_bell_open(0600, 0, &bell) == SQ_FAILED && bell == nullptr);
+      CHECK(std::string(sq_error_code()) == "ERR_SEGMENT_RESOURCES");
+    }
+    CHECK(sq_bell_open(0600, 0, &bell) == SQ_OK && sq_bell_fd(bell) >= 0);
+    sq_bell_close(bell);
+  })));
 }
 
 TEST(an_onlooker_whose_ring_lacked_a_descriptor_starts_no_thread) {

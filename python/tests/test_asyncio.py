@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import resource
 import threading
+from contextlib import contextmanager, suppress
 
 import pytest
 
-from sage_queue import QueueClosedError, QueueEmptyError, QueueFullError, get_sage_queue
+from sage_queue import QueueClosedError, QueueEmptyError, QueueFullError, SegmentError, get_sage_queue
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -168,6 +170,40 @@ def test_no_thread_and_no_wakeups(name):
         queue.close()
 
     asyncio.run(main())
+
+
+@contextmanager
+def no_descriptors():
+    """This process has none left."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 256), hard))
+    taken = []
+    try:
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_loop_without_a_descriptor_says_so_and_waits_once_there_is_one(name, run):
+    async def main():
+        queue = get_sage_queue(name)
+        with no_descriptors():
+            for call in (queue.aget, queue.alease, lambda: queue.aput("x")):
+                with pytest.raises(SegmentError) as caught:
+                    await call()
+                assert caught.value.code == "ERR_SEGMENT_RESOURCES"
+        task = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0.02)
+        queue.put("x")
+        assert await task == "x"
+        queue.close()
+
+    run(main())
 
 
 def _switches():

@@ -89,6 +89,28 @@ def test_a_forked_child_goes_on_with_the_handle(name):
         assert numbers == list(range(100))
 
 
+def test_a_forked_child_ends_nothing_that_its_parent_holds(name):
+    with get_sage_queue(name) as queue:
+        queue.put_many(["one", "two"])
+        lease, batch, claim = queue.lease(), queue.lease_many(2), queue.claim(1)
+        pid = os.fork()
+        if pid == 0:
+            try:
+                lease.ack()
+                batch.ack()
+                claim.commit()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(pid, 0)[1] == 0
+        assert queue.stats()["leased"] == 2
+        claim.view[:] = b"x"
+        claim.commit()
+        batch.release()
+        assert [queue.get(timeout=0), queue.get(timeout=0)] == ["two", b"x"]
+        lease.ack()
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns from 3.12 on")
 def test_a_fork_does_not_warn_of_threads(name):
     code = """

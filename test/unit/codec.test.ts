@@ -1,4 +1,4 @@
-import { QueueDescriptor, registerCodec, SerializationError } from '../../lib/index';
+import { ItemTooLargeError, QueueDescriptor, registerCodec, SerializationError } from '../../lib/index';
 import {
   CODEC_JSON,
   CODEC_MSGPACK,
@@ -7,6 +7,7 @@ import {
   decodeItem,
   encodeItem,
   encodeItemSpan,
+  itemCodecOf,
 } from '../../lib/codec/registry';
 import { seeded } from '../random';
 import type { Random } from '../random';
@@ -16,6 +17,17 @@ function roundTrip(value: unknown, codec = 'auto'): unknown {
   const { codecId, bytes } = encodeItem(value, codec);
   return decodeItem(codecId, bytes);
 }
+
+// The system gives no memory for them before somebody reads or writes it.
+test.each([2 ** 31, 2 ** 32 - 1, 2 ** 32])('an item of %d bytes and more is refused before it is written', (length) => {
+  const bytes = new Uint8Array(length);
+  for (const codec of ['auto', 'msgpack'])
+    for (const encode of [encodeItem, encodeItemSpan])
+      expect(() => encode({ bytes }, codec)).toThrow(ItemTooLargeError);
+  const ofSchema = itemCodecOf({ schema: { bytes: 'bytes' } });
+  expect(() => encodeItem({ bytes }, ofSchema)).toThrow(ItemTooLargeError);
+  expect(roundTrip({ after: 'it' })).toEqual({ after: 'it' });
+});
 
 // The frozen bytes: what was written by one version is read by every later one, and by other languages.
 test.each([

@@ -6,7 +6,7 @@
  */
 import { types } from 'node:util';
 import { isDescriptor } from '../../descriptor/descriptor';
-import { SerializationError } from '../../errors';
+import { ItemTooLargeError, SerializationError } from '../../errors';
 import { elementsOf, nothingToSend, Refusal, refusalError, refuseProperties } from '../refusals';
 import { errorFields } from './error-fields';
 import { EXT_BINARY, EXT_DESCRIPTOR, EXT_ERROR, EXT_MAP, EXT_SET, MAX_DEPTH } from './extensions';
@@ -33,7 +33,7 @@ export interface Span {
 
 const span: Span = { buffer: out.bytes, start: 0, end: 0 };
 
-/** For callers that copy the bytes away at once: the buffer is reused. Another format than MessagePack has its own `write`. @throws SerializationError */
+/** For callers that copy the bytes away at once: the buffer is reused. Another format than MessagePack has its own `write`. @throws SerializationError, ItemTooLargeError */
 export function encodeToSpan(value: unknown, write = writeValue): Span {
   if (encoding) {
     const bytes = encodeNested(value, write);
@@ -54,7 +54,7 @@ function spanWritten(): Span {
 
 /**
  * The same, straight into memory of the caller's, from `at` on, while nothing else is encoded; what does not fit into it lies elsewhere.
- * @throws SerializationError
+ * @throws SerializationError, ItemTooLargeError
  */
 export function encodeInto(target: Target, at: number, value: unknown, write = writeValue): Span {
   if (encoding) return encodeToSpan(value, write);
@@ -74,7 +74,7 @@ export function encodeInto(target: Target, at: number, value: unknown, write = w
   }
 }
 
-/** The bytes are the caller's to keep. @throws SerializationError */
+/** The bytes are the caller's to keep. @throws SerializationError, ItemTooLargeError */
 export function encodeMessagePack(value: unknown, write = writeValue): Buffer {
   if (encoding) return encodeNested(value, write);
   run(value, write);
@@ -113,7 +113,7 @@ function run(value: unknown, writeItem: typeof writeValue): void {
     out.position = out.start;
     ancestors.length = 0;
     if (error instanceof Refusal) throw refusalError(value, error);
-    if (error instanceof SerializationError) throw error;
+    if (error instanceof SerializationError || error instanceof ItemTooLargeError) throw error;
     throw new SerializationError(`The item cannot be encoded: ${(error as Error)?.message ?? error}.`, {
       cause: error,
     });

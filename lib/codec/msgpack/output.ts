@@ -1,9 +1,13 @@
 /** Where MessagePack goes: a buffer that is reused or handed out in pieces, and what is written into it everywhere. */
+import { ItemTooLargeError } from '../../errors';
+
 const CHUNK_BYTES = 64 * 1024;
 /** A chunk with less room than this is left to its present readers. */
 const WORTH_STARTING = 2 * 1024;
 /** Larger buffers are not kept for the next item. */
 export const KEEP_BYTES = 4 * 1024 * 1024;
+/** No queue takes as much, and whatever counts bytes, in the item or on its way, has room for more. */
+const LARGEST = 2 ** 31 - 1;
 /** Every fixed-size write fits into this many bytes, so one check per value is enough. */
 export const MARGIN = 32;
 
@@ -49,7 +53,7 @@ export function use(buffer: Buffer = Buffer.allocUnsafeSlow(CHUNK_BYTES), at = 0
   out.limit = buffer.length - MARGIN;
 }
 
-/** After this, `bytes` and a margin can be written at the position. */
+/** After this, `bytes` and a margin can be written at the position. @throws ItemTooLargeError */
 export function reserve(bytes: number): void {
   if (out.position + bytes > out.limit) grow(bytes);
 }
@@ -57,6 +61,9 @@ export function reserve(bytes: number): void {
 function grow(bytes: number): void {
   const used = out.position - out.start;
   const needed = used + bytes + MARGIN;
+  if (needed > LARGEST) {
+    throw new ItemTooLargeError(`An item of ${LARGEST} bytes or more fits into no queue. Put it in parts.`);
+  }
   const bigger = Buffer.allocUnsafeSlow(Math.max(CHUNK_BYTES, needed + (needed >> 1)));
   out.bytes.copy(bigger, 0, out.start, out.position);
   use(bigger, 0);

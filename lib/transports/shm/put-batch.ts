@@ -58,8 +58,11 @@ export class BatchPacker {
   /** What is left of the batch from `from` on, with bytes of its own: it has to wait, and their owner may go on to use them. */
   own(batch: Batch, from: number): Batch {
     const { count, items, next } = batch;
+    // What is too large is not put, but refused.
     const keep = (bytes: Uint8Array, codecId: number): Uint8Array =>
-      codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID ? copyOf(bytes) : bytes;
+      bytes.length <= this.capacityBytes && (codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID)
+        ? copyOf(bytes)
+        : bytes;
     const left =
       items === undefined
         ? unpack(from, count)

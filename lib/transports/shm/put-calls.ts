@@ -112,8 +112,9 @@ export class PutCalls<T> {
 
   /** For an item that has to wait: its owner, or the encoder, may use those bytes again. @throws ItemTooLargeError */
   private ownSpan(span: ItemSpan): ItemSpan {
+    const length = span.end - span.start;
+    if (length > this.capacityBytes) refusePut(TOO_LARGE, length, this.capacityBytes);
     const { codecId, bytes } = owned(span);
-    if (bytes.length > this.capacityBytes) refusePut(TOO_LARGE, bytes.length, this.capacityBytes);
     return { codecId, buffer: bytes, start: 0, end: bytes.length, isEncoders: false };
   }
 

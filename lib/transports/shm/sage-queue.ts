@@ -24,6 +24,8 @@ import { emptyError, refuseGet, takesNoMore } from './status-errors';
 /** A view of the mapping keeps its handle, so that the memory under it is not another one's because a queue was forgotten. */
 const owners = new WeakMap<ArrayBuffer, Holder>();
 
+const NOTHING = new Uint8Array(0);
+
 /** What a register holds. */
 const LARGEST_WORD = 2 ** 31 - 1;
 
@@ -70,6 +72,8 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   private claimOpen = false;
   private consuming = false;
   private memory: ArrayBuffer | undefined;
+  /** All of it; empty where the program has moved it away. */
+  private shown = NOTHING;
   /** Of the run that a handler is at: (offset, length) pairs, and its hand. The handler may use this queue too, and the registers with it. */
   private readonly run = new Int32Array(2 * MAX_BATCH);
   private hand = 0;
@@ -129,11 +133,14 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     return undefined;
   }
 
-  /** The mapping, asked for once. */
+  /** The mapping, asked for once, and again where the program has moved it away (`ArrayBuffer.prototype.transfer`). */
   private bytesInPlace(): ArrayBuffer | undefined {
-    if (this.memory !== undefined) return this.memory;
+    if (this.shown.length > 0) return this.memory;
     this.memory = this.native.mapping();
-    if (this.memory !== undefined) owners.set(this.memory, this);
+    if (this.memory !== undefined) {
+      owners.set(this.memory, this);
+      this.shown = new Uint8Array(this.memory);
+    }
     return this.memory;
   }
 
@@ -164,6 +171,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   override closeSync(): void {
     if (!this.closed && this.memory !== undefined) this.native.detach(this.memory);
     this.memory = undefined;
+    this.shown = NOTHING;
     super.closeSync();
   }
 
@@ -244,8 +252,8 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
    */
   private handleRun(handler: (view: Uint8Array) => void, count: number): number {
     const { native: entry, run: table, hand } = this;
-    const memory = this.bytesInPlace();
     for (let index = 0; index < count; index++) {
+      const memory = this.bytesInPlace();
       const offset = table[2 * index]!;
       const length = table[2 * index + 1]!;
       // Outside the try block, as in block().

@@ -125,7 +125,10 @@ class Queue final : public Watcher::Client {
   bool is_shut() const { return shared().control->shut.load(std::memory_order_acquire) != 0; }
   /// One more producer works through this handle: once `expected` of them have come and the last one has closed, the
   /// queue is shut down. False: that has happened already.
-  bool produce(uint32_t expected) { return path_.produce(expected); }
+  bool produce(uint32_t expected) {
+    current();
+    return path_.produce(expected);
+  }
   /// One of them has closed, or is lost; close() is the end of those that are left.
   void stop_producing(uint64_t how = Producers::kOneClosed) {
     current();

@@ -136,7 +136,7 @@ PyObject* end_all(PyObject* self, PyObject* const* arguments, Py_ssize_t count) 
       PyErr_SetString(PyExc_BufferError, "views of the items' bytes are still in use: release them first");
       return nullptr;
     }
-    open.push_back(item->item);
+    if (is_own(item)) open.push_back(item->item);
   }
   for (Py_ssize_t index = 0; index < size; ++index) {
     reinterpret_cast<Item*>(PyList_GetItem(arguments[0], index))->open = false;

@@ -16,7 +16,7 @@ PyObject* end(Item* item, sq_status (*how)(sq_queue*, const sq_item*)) {
     return nullptr;
   }
   item->open = false;
-  if (item->pid != getpid()) Py_RETURN_FALSE;
+  if (!is_own(item)) Py_RETURN_FALSE;
   const sq_status status = how(item->handle->queue, &item->item);
   if (status == SQ_OK) Py_RETURN_TRUE;
   return raise(state_of(Py_TYPE(reinterpret_cast<PyObject*>(item))), status);
@@ -48,7 +48,7 @@ PyObject* copy(PyObject* self, PyObject*) {
 
 int get_buffer(PyObject* self, Py_buffer* view, int flags) {
   Item* const item = self_of(self);
-  if (!item->open || item->pid != getpid()) {
+  if (!item->open || !is_own(item)) {
     PyErr_SetString(PyExc_BufferError, "the item has ended: its bytes belong to the queue");
     return -1;
   }
@@ -66,7 +66,7 @@ void release_buffer(PyObject* self, Py_buffer*) {
 void destroy(PyObject* self) {
   Item* const item = self_of(self);
   PyTypeObject* const type = Py_TYPE(self);
-  if (item->open && item->pid == getpid()) (item->claim ? abort_one : release_one)(item->handle->queue, &item->item);
+  if (item->open && is_own(item)) (item->claim ? abort_one : release_one)(item->handle->queue, &item->item);
   Py_DECREF(reinterpret_cast<PyObject*>(item->handle));
   PyObject_Free(self);
   Py_DECREF(type);

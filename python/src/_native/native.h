@@ -5,6 +5,7 @@
 #define PY_SSIZE_T_CLEAN
 #define Py_LIMITED_API 0x030b0000
 #include <Python.h>
+#include <unistd.h>
 
 #include "sage_queue.h"
 
@@ -58,6 +59,8 @@ extern PyType_Spec bell_spec;
 extern PyType_Spec waiter_spec;
 extern PyType_Spec record_spec;
 
+/// A forked child has nothing to end.
+inline bool is_own(const Item* item) { return item->pid == getpid(); }
 PyObject* make_item(State* state, Handle* handle, const sq_item& item, bool claim);
 
 inline sq_queue* queue_of(PyObject* self) { return reinterpret_cast<Handle*>(self)->queue; }
