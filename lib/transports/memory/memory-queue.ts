@@ -267,27 +267,44 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     const { store } = this;
-    if (store.size === 0) return undefined;
+    return store.size === 0 ? undefined : store.change(() => this.tryLendEncoded(store, max, maxBytes));
+  }
+
+  async leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
+    const wait = readWait(options);
+    const { store } = this;
+    const leases = await this.consume(wait, () => {
+      const value = this.tryLendEncoded(store, max, maxBytes);
+      return value && { value };
+    });
+    if (isTurnOver(leases.run.count)) await nextTurn();
+    // As in leaseMany.
+    if (this.closed) throw new QueueClosedError();
+    return leases;
+  }
+
+  /** Undefined: there is none yet. */
+  private tryLendEncoded(store: MemoryStore<T>, max: number, maxBytes: number): EncodedLeases | undefined {
     const entries: Entry<T>[] = [];
     const items: (SealedItem | EncodedItem)[] = [];
     let byteLength = 0;
-    return store.change(() => {
-      while (entries.length < max && byteLength < maxBytes && store.size > 0) {
-        const entry = store.tryLease()!;
-        try {
-          const { item } = entry;
-          const encoded = item instanceof SealedItem ? item : encodeItem(item);
-          byteLength += encoded instanceof SealedItem ? encoded.byteLength : encoded.bytes.byteLength;
-          items.push(encoded);
-          entries.push(entry);
-        } catch (error) {
-          store.requeue([entry]);
-          if (entries.length === 0) throw error;
-          break;
-        }
+    while (entries.length < max && byteLength < maxBytes && (entries.length === 0 || store.size > 0)) {
+      const entry = store.tryLease();
+      if (entry === undefined) break;
+      try {
+        const { item } = entry;
+        const encoded = item instanceof SealedItem ? item : encodeItem(item);
+        byteLength += encoded instanceof SealedItem ? encoded.byteLength : encoded.bytes.byteLength;
+        items.push(encoded);
+        entries.push(entry);
+      } catch (error) {
+        store.undo([entry]);
+        if (entries.length === 0) throw error;
+        break;
       }
-      return { run: this.lendEntries(entries), items, more: byteLength >= maxBytes };
-    });
+    }
+    if (entries.length === 0) return undefined;
+    return { run: this.lendEntries(entries), items, more: byteLength >= maxBytes };
   }
 
   // ── the handle ───────────────────────────────────────────────────────────
