@@ -22,7 +22,6 @@ import { toNumber } from '../wire/protocol';
 import { ItemBatch, sealedOf } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
 import { RpcClient } from './client';
-import { leftInQueue } from './unread-item';
 import type { Part } from './get-call';
 import { AheadIterator, AheadLeases } from './loop';
 import { PutManyCall } from './put-many';
@@ -78,9 +77,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     try {
       return part!.items.open(0) as T;
     } catch (error) {
-      if (!isUnknownSchema(error)) throw error;
-      this.client.gets.shown.comeAgain(part!.items);
-      throw leftInQueue(error);
+      if (isUnknownSchema(error)) this.client.gets.shown.comeAgain(part!.items);
+      throw error;
     }
   }
 
@@ -129,7 +127,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
     for (const [tag, count] of back) gets.requeue(tag, count);
-    if (bad !== undefined && values.length === 0) throw leftInQueue(bad.error);
+    if (bad !== undefined && values.length === 0) throw bad.error;
     return values;
   }
 
@@ -152,7 +150,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     await run.undo(removed, run.count);
     if (values.length > 0) return this.lent(values, run);
     await run.end(0, removed, true);
-    throw leftInQueue(bad.error);
+    throw bad.error;
   }
 
   async leaseEncoded(max: number, _maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
