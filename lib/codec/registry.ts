@@ -11,7 +11,7 @@ import { SerializationError } from '../errors';
 import { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID } from './codec-ids';
 import type { CodecName } from '../descriptor/options';
 import type { Metadata } from '../descriptor/metadata';
-import { codecOfSchema, decodeStruct } from './struct/codec';
+import { codecOfSchema, decodeStruct, isUnknown, leftInQueue } from './struct/codec';
 import type { StructCodec } from './struct/codec';
 import { describeValue } from '../util/describe-value';
 import { asBuffer } from '../util/buffer-view';
@@ -160,7 +160,11 @@ export { isBytes, isBytes as isPlainBytes, isSealed };
  * @throws SerializationError, ItemTooLargeError; nothing was put then.
  */
 export function encodeItem(value: unknown, codecName: ItemCodec = 'auto'): EncodedItem {
-  if (isSealed(value)) return { codecId: value.codec, bytes: value.bytes };
+  if (isSealed(value)) {
+    const { codec: codecId, bytes } = value;
+    if (typeof codecName === 'object') codecName.checkEncoded(codecId, bytes);
+    return { codecId, bytes };
+  }
   if (codecName === 'msgpack' || (codecName === 'auto' && !isBytes(value)))
     return { codecId: CODEC_MSGPACK, bytes: encodeMessagePack(value) };
   if (typeof codecName === 'object') return { codecId: CODEC_STRUCT, bytes: codecName.encode(value) };
@@ -228,7 +232,8 @@ export const decodesByCopy = (codecId: number): boolean =>
 /**
  * Raw items come as a Buffer over the very bytes given; for codecs that do not decode by copy (`decodesByCopy`), hand in bytes that
  * nobody else will write to.
- * @throws SerializationError carrying a copy of the `bytes`, and the `codecId`; its text says what became of the item (`fate`).
+ * @throws SerializationError carrying a copy of the `bytes`, and the `codecId`; its text says what became of the item (`fate`). One without them,
+ * of which isUnknownSchema() is true, where nobody here knows its schema: others may, and the caller leaves the item in its queue.
  */
 export function decodeItem(
   codecId: number,
@@ -245,6 +250,7 @@ export function decodeItem(
     if (codec === undefined) throw new Error(`no codec with id ${codecId} is registered here`);
     return codec.decode(part);
   } catch (error) {
+    if (isUnknown(error)) throw leftInQueue(error);
     throw new SerializationError(
       `The item (${end - start} bytes, codec ${codecId}) cannot be decoded: ${(error as Error)?.message ?? error}. ` +
         `${fate}; its bytes are in the \`bytes\` of this error.`,

@@ -5,6 +5,7 @@
 import type { SealedItem } from '../codec/encoded-item';
 import type { EncodedItem } from '../codec/registry';
 import type { LeaseRun } from './lease-table';
+import type { WaitOptions } from './types';
 
 export interface EncodedLeases {
   readonly run: LeaseRun;
@@ -21,7 +22,16 @@ export interface EncodedColumns {
   readonly codecs: readonly number[];
 }
 
-export interface EncodedSource {
+export interface EncodedLender {
+  /**
+   * Waits for one item, then lends what is there as it lies: up to `max` items, the last one when they have `maxBytes` together. Over a connection
+   * it may be more bytes.
+   * @throws SerializationError for a first item that cannot be encoded; it stays
+   */
+  leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases>;
+}
+
+export interface EncodedSource extends EncodedLender {
   /**
    * Up to `max` items on lease as they lie, the last one when they have `maxBytes` together. Undefined: none, or others wait for them.
    * @throws SerializationError for a first item that cannot be encoded; it stays
@@ -29,6 +39,10 @@ export interface EncodedSource {
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined;
   /** The schemas of its items as text; none for a queue without. */
   schemas(): readonly Uint8Array[];
+}
+
+export function isEncodedLender<Q extends object>(queue: Q): queue is Q & EncodedLender {
+  return typeof (queue as Partial<EncodedLender>).leaseEncoded === 'function';
 }
 
 export function isEncodedSource<Q extends object>(queue: Q): queue is Q & EncodedSource {

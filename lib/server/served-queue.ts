@@ -3,7 +3,7 @@ import { encodeItem } from '../codec/registry';
 import type { EncodedItem } from '../codec/registry';
 import { QueueTimeoutError, SerializationError } from '../errors';
 import { isEncodedSource } from '../queue/encoded-source';
-import type { EncodedSource } from '../queue/encoded-source';
+import type { EncodedLeases, EncodedSource } from '../queue/encoded-source';
 import { endLeases } from '../queue/lease-batch';
 import { LeaseRun } from '../queue/lease-table';
 import type { LeaseBatch, Queue, WaitOptions } from '../queue/types';
@@ -151,10 +151,13 @@ export class ServedQueue {
   async take(max: number, timeoutMs: number, signal: AbortSignal): Promise<Taken> {
     if (this.front.length > 0) return this.takeFront(max);
     const wait = { timeoutMs: timeoutMs === Infinity ? undefined : timeoutMs, signal };
-    const encoded = isEncodedSource(this.queue);
+    const { queue } = this;
+    if (isEncodedSource(queue)) {
+      const first = takenOf(await queue.leaseEncoded(1, BATCH_BYTES, wait), 1);
+      return max > 1 ? this.withRest(first, max - 1) : first;
+    }
     try {
-      const first = await this.takeLeased(encoded ? 1 : max, wait);
-      return encoded && max > 1 ? this.withRest(first, max - 1) : first;
+      return await this.takeLeased(max, wait);
     } catch (error) {
       const raw = this.undecodable(error);
       if (raw === undefined) throw error;
@@ -209,12 +212,7 @@ export class ServedQueue {
 
   private takeEncoded(queue: EncodedSource, max: number): Taken | undefined {
     const leases = queue.lendEncoded(Math.min(max, DELIVERY_ITEMS), BATCH_BYTES);
-    if (leases === undefined) return undefined;
-    const { run, items, more } = leases;
-    return {
-      leased: { run, items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items) },
-      more: run.count < max && (more || run.count === DELIVERY_ITEMS),
-    };
+    return leases && takenOf(leases, max);
   }
 
   private get inFront(): number {
@@ -336,6 +334,11 @@ export class ServedQueue {
     return this.requeueable(ItemBatch.single({ codecId: error.codecId, bytes: error.bytes }), 1);
   }
 }
+
+const takenOf = ({ run, items, more }: EncodedLeases, max: number): Taken => ({
+  leased: { run, items: 'data' in items ? ItemBatch.over(items.data, items.ends, items.codecs) : joined(items) },
+  more: run.count < max && (more || run.count === DELIVERY_ITEMS),
+});
 
 /** As one batch; what came over the wire together leaves as it is. */
 function joined(items: readonly (SealedItem | EncodedItem)[]): ItemBatch {

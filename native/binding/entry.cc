@@ -40,6 +40,12 @@ Napi::Value set_bell(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+/// setSchema(id): items with that id JavaScript can read.
+Napi::Value set_schema(const Napi::CallbackInfo& info) {
+  entry_of(info).schema = info[0].As<Napi::Number>().Uint32Value();
+  return info.Env().Undefined();
+}
+
 Napi::Value must_poll(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), entry_of(info).queue->must_poll());
 }
@@ -260,7 +266,7 @@ Napi::Array attached_list(Napi::Env env, const sage::Queue& queue) {
 
 void Entry::leave(uint32_t holder) {
   if (claims.has(holder)) queue->abort(claims.take(holder));
-  hands.remove_all_of(holder, [&](sage::Hand& hand) { hand.requeue_all(*queue); });
+  hands.remove_all_of(holder, [&](sage::Hand& hand) { hand.requeue_all(*queue, 1); });
   leases.remove_all_of(holder, [&](const sage::Item& item) { queue->release_lease(item); });
 }
 
@@ -304,6 +310,7 @@ void add_entry_calls(Napi::Object object, Environment& environment) {
                 {"setReceiveBuffer", cold_call<set_memory<&Entry::received>>},
                 {"setSendBuffer", cold_call<set_memory<&Entry::sent>>},
                 {"setEncoderMemory", cold_call<set_memory<&Entry::encoded>>},
+                {"setSchema", cold_call<set_schema>},
                 {"setBell", cold_call<set_bell>},
                 {"mustPoll", cold_call<must_poll>},
                 {"join", cold_call<join>},

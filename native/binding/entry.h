@@ -48,6 +48,9 @@ struct KnownMemory {
   uint32_t bytes = 0;
 };
 
+/// No id of a schema, which has 32 bits.
+constexpr uint64_t kNoSchema = ~uint64_t{0};
+
 struct Entry {
   std::unique_ptr<sage::Queue> queue;
   int32_t* registers = nullptr;  // the environment's
@@ -55,6 +58,7 @@ struct Entry {
   KnownMemory sent;              // a batch of small items lies in it
   KnownMemory encoded;           // of the encoder
   std::shared_ptr<ShownArea> shown;
+  uint64_t schema = kNoSchema;   // the id of the schema whose items JavaScript can read
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>

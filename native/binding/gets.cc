@@ -14,8 +14,8 @@ using sage::Piece;
 /// The hand whose number is an argument; null: it went back with its holder.
 Hand* hand_of(Entry& entry, uint32_t id) { return entry.hands.has(id) ? &entry.hands.at(id) : nullptr; }
 
-/// What does not fit into the receive buffer stays in that hand: copyFirst() has it, and ackFirst() or endHand()
-/// follows.
+/// What does not fit into the receive buffer, or may be unreadable here and readable elsewhere, stays in that hand:
+/// copyFirst() has it, and ackFirst() or endHand() follows.
 int32_t keep_large(Entry& entry, uint32_t hand, const Item& item) {
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
   entry.registers[kLength] = static_cast<int32_t>(item.length);
@@ -23,8 +23,15 @@ int32_t keep_large(Entry& entry, uint32_t hand, const Item& item) {
   return kLarge;
 }
 
-/// One try of get(): copies the next item into the receive buffer at `offset`. `holder()` is asked where it is too
-/// large for it.
+/// Whether JavaScript may be without the schema of the item, which then has to stay in the queue.
+bool may_be_foreign(const Entry& entry, const Item& item, const uint8_t* data) {
+  if (item.codec != kStructCodec || item.length < sizeof(uint32_t)) return false;
+  const uint32_t id = uint32_t{data[0]} | uint32_t{data[1]} << 8 | uint32_t{data[2]} << 16 | uint32_t{data[3]} << 24;
+  return id != entry.schema;
+}
+
+/// One try of get(): copies the next item into the receive buffer at `offset`. `holder()` is asked where it
+/// stays in a hand.
 template <class Holder>
 int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
   Item item;
@@ -33,7 +40,8 @@ int32_t get_once(Entry& entry, uint32_t offset, Holder holder) {
   if (outcome != Outcome::kOk) return status_of(outcome);
   entry.registers[kCodec] = static_cast<int32_t>(item.codec);
   const uint8_t* data = entry.queue->data(item);
-  if (offset > entry.received.bytes || item.length > entry.received.bytes - offset) {
+  const bool fits = offset <= entry.received.bytes && item.length <= entry.received.bytes - offset;
+  if (!fits || may_be_foreign(entry, item, data)) {
     const uint32_t id = entry.hands.add(holder());
     entry.hands.at(id).hold(item);
     return keep_large(entry, id, item);
@@ -202,20 +210,23 @@ napi_value ack_first(napi_env env, napi_callback_info info) {
   });
 }
 
-/// endHand(hand, done): the first `done` items are acked, the others go back, ahead of what was never taken.
+/// endHand(hand, done, unseen): the first `done` items are acked, the others go back, ahead of what was never taken;
+/// unseen: as if they had not been.
 napi_value end_hand(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
+  const Call<3> call(env, info);
   return guarded(env, call.entry, [&] {
     Entry& entry = *call.entry;
     const uint32_t id = call.number(env, 0);
     Hand* hand = hand_of(entry, id);
     if (hand == nullptr) return integer(env, 0);
+    bool unseen = false;
+    napi_get_value_bool(env, call.arguments[2], &unseen);
     const uint32_t done = call.number(env, 1);
     if (done >= hand->left()) {
       hand->ack_all(*entry.queue);
     } else {
       for (uint32_t index = 0; index < done; ++index) hand->ack_first(*entry.queue);
-      hand->requeue_all(*entry.queue);
+      hand->requeue_all(*entry.queue, unseen ? 0 : 1);
     }
     entry.hands.remove(id);
     return integer(env, 0);
@@ -355,23 +366,6 @@ napi_value copy_lease(napi_env env, napi_callback_info info) {
   });
 }
 
-/// endLease(id, ack)
-napi_value end_lease(napi_env env, napi_callback_info info) {
-  const Call<2> call(env, info);
-  return guarded(env, call.entry, [&] {
-    const uint32_t id = call.number(env, 0);
-    bool ack = false;
-    napi_get_value_bool(env, call.arguments[1], &ack);
-    const Item item = call.entry->leases.take(id);
-    if (ack) {
-      call.entry->queue->ack(item);
-    } else {
-      call.entry->queue->release_lease(item);
-    }
-    return integer(env, 0);
-  });
-}
-
 }  // namespace
 
 void add_gets(napi_env env, napi_value object, Environment& environment) {
@@ -388,7 +382,6 @@ void add_gets(napi_env env, napi_value object, Environment& environment) {
                 {"peek", peek},
                 {"lease", lease},
                 {"copyLease", copy_lease},
-                {"endLease", end_lease},
                 {"leaseMany", lease_many},
                 {"endLeases", end_leases},
                 {"setAside", set_aside},

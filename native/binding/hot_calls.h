@@ -8,8 +8,9 @@
 
 namespace sage_binding {
 
-constexpr uint32_t kRawCodec = 1;   // CODEC_RAW of lib/codec/registry.ts
-constexpr uint32_t kSliceMs = 100;  // a blocked call comes back this often, so that worker.terminate() gets through
+constexpr uint32_t kRawCodec = 1;     // CODEC_RAW of lib/codec/registry.ts
+constexpr uint32_t kStructCodec = 5;  // CODEC_STRUCT
+constexpr uint32_t kSliceMs = 100;    // a blocked call comes back this often, so that worker.terminate() gets through
 
 /// Functions by the names that lib/transports/shm/native-entry.ts calls them.
 using Calls = std::initializer_list<std::pair<const char*, napi_callback>>;

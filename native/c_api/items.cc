@@ -252,6 +252,11 @@ sq_status sq_release(sq_queue* handle, const sq_item* views, uint32_t count) {
                     [](Queue& queue, const Item* items, uint32_t some) { queue.release_lease(items, some); });
 }
 
+sq_status sq_undo(sq_queue* handle, const sq_item* views, uint32_t count) {
+  return end_leases(handle, views, count,
+                    [](Queue& queue, const Item* items, uint32_t some) { queue.requeue(items, some, 0); });
+}
+
 sq_status sq_peek(sq_queue* handle, void* buffer, size_t capacity, size_t* bytes, uint32_t* codec) {
   if (bytes == nullptr || (buffer == nullptr && capacity > 0)) return SQ_INVALID;
   return guarded(handle, [&](Queue& queue) {

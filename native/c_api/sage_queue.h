@@ -180,6 +180,8 @@ SQ_API sq_status sq_lease(sq_queue* queue, uint32_t max, uint64_t max_bytes, sq_
 SQ_API sq_status sq_ack(sq_queue* queue, const sq_item* items, uint32_t count);
 /** They come again in the order that they have here. */
 SQ_API sq_status sq_release(sq_queue* queue, const sq_item* items, uint32_t count);
+/** Nobody has seen them: leases, or all of one sq_take(), come again as if they had not been taken. */
+SQ_API sq_status sq_undo(sq_queue* queue, const sq_item* items, uint32_t count);
 /** Copies the next item without taking it; SQ_BUFFER_TOO_SMALL as sq_get(). */
 SQ_API sq_status sq_peek(sq_queue* queue, void* buffer, size_t capacity, size_t* bytes, uint32_t* codec);
 

@@ -187,6 +187,23 @@ static void leases_come_again_until_they_are_acked(void) {
   sq_free(queue);
 }
 
+static void what_nobody_has_seen_comes_again_as_if_it_had_not_been_taken(void) {
+  sq_queue* queue = make(__func__);
+  sq_item items[2];
+  uint32_t count = 0;
+  put_text(queue, "a");
+  put_text(queue, "b");
+  CHECK(sq_take(queue, 2, 0, items, &count, 0) == SQ_OK && count == 2);
+  CHECK(sq_undo(queue, items, count) == SQ_OK);
+  CHECK(sq_lease(queue, 2, 0, items, &count, 0) == SQ_OK && items[0].data[0] == 'a' && items[0].deliveries == 1);
+  CHECK(sq_undo(queue, items, count) == SQ_OK);
+  CHECK(sq_undo(queue, items, 0) == SQ_OK && sq_undo(queue, NULL, 1) == SQ_INVALID);
+  CHECK(sq_lease(queue, 1, 0, items, &count, 0) == SQ_OK && items[0].data[0] == 'a' && items[0].deliveries == 1);
+  CHECK(sq_ack(queue, items, count) == SQ_OK);
+  CHECK(next_is(queue, "b"));
+  sq_free(queue);
+}
+
 static void an_end_is_seen_by_everybody(void) {
   sq_queue* queue = make(__func__);
   const sq_options options = options_for(__func__);
@@ -281,6 +298,7 @@ int main(void) {
   a_list_goes_in_up_to_what_could_never_fit();
   claims_are_filled_in_place();
   leases_come_again_until_they_are_acked();
+  what_nobody_has_seen_comes_again_as_if_it_had_not_been_taken();
   an_end_is_seen_by_everybody();
   names_are_those_of_every_language();
   failures_have_the_codes_of_every_language();

@@ -1,5 +1,6 @@
 """Items with a schema: the bytes that every language agrees on, dataclasses and TypedDicts, versions that gain optional fields."""
 
+import asyncio
 import dataclasses
 import datetime
 import json
@@ -169,3 +170,55 @@ def test_a_schema_may_gain_optional_fields(name):
 def test_what_is_no_schema_is_refused(name, schema):
     with pytest.raises(InvalidDescriptorError):
         get_sage_queue(name, schema=schema)
+
+
+def first_of(queue):
+    for item in queue:
+        return item
+
+
+TAKES = {
+    "get": lambda queue: queue.get(timeout=5),
+    "get_many": lambda queue: queue.get_many(9),
+    "lease": lambda queue: queue.lease(),
+    "lease_many": lambda queue: queue.lease_many(9),
+    "iteration": first_of,
+    "aget": lambda queue: asyncio.run(queue.aget(timeout=5)),
+    "alease": lambda queue: asyncio.run(queue.alease(timeout=5)),
+}
+
+
+@pytest.mark.parametrize("take", TAKES.values(), ids=TAKES)
+def test_an_item_of_an_unknown_schema_stays_for_others(name, take):
+    foreign = bytes([9, 9, 9, 9, 1])
+    with get_sage_queue(name) as queue:
+        queue._handle.put(foreign, SCHEMA, None)
+        queue.put("behind")
+        for _ in range(3):
+            with pytest.raises(SerializationError, match=r"id 09090909\) is not known here.*It is still in the queue\.$") as refused:
+                take(queue)
+            assert refused.value.code == "ERR_ITEM_SERIALIZATION" and refused.value.bytes is None
+        assert queue.stats()["leased"] == 0
+        for expected in (True, False):  # what was given back comes one by one
+            (item,) = queue._handle.lease(1, 0.0)
+            assert (item.copy() == foreign, item.deliveries) == (expected, 1)
+            item.finish()
+
+
+def lease_and_ack(queue):
+    with queue.lease_many(9) as batch:
+        batch.ack()
+        return batch.items
+
+
+@pytest.mark.parametrize("take", [TAKES["get_many"], lease_and_ack], ids=["get_many", "lease_many"])
+def test_what_lies_in_front_of_one_of_an_unknown_schema_is_taken(name, take):
+    with get_sage_queue(name) as queue:
+        queue.put("front")
+        queue._handle.put(bytes([9, 9, 9, 9, 1]), SCHEMA, None)
+        queue.put("behind")
+        assert take(queue) == ["front"]
+        with pytest.raises(SerializationError):
+            take(queue)
+        assert queue.qsize() == 2
+        queue.unlink()

@@ -43,6 +43,18 @@ def test_items_of_every_language(vector):
         assert again == data
 
 
+@pytest.mark.parametrize("vector", vectors("msgpack-items.json", "refused"), ids=lambda vector: vector["name"])
+def test_items_that_every_language_refuses(vector):
+    with pytest.raises(SerializationError):
+        decode(bytes.fromhex(vector["hex"]), MSGPACK)
+
+
+@pytest.mark.parametrize("entries", [[1, "1", 2.5], [values.BigInt(1), 1, True, None, values.Undefined], [2.0**63, 2**63]])
+def test_what_only_python_holds_to_be_the_same_is_not_twice(entries):
+    found = through([values.JsSet(entries), values.JsMap((entry, 0) for entry in entries)])
+    assert len(list(found[0])) == len(entries) and len(found[1].entries) == len(entries)
+
+
 @pytest.mark.parametrize("vector", vectors("segment-names.json", "segments"), ids=lambda vector: vector["about"])
 def test_names_of_every_language(vector):
     expected = vector["name"].replace("{uid}", str(os.getuid()))

@@ -9,6 +9,7 @@ import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentia
 import { Interrupted, interruption } from '../io/interrupt';
 import { itemBytes } from '../io/item-text';
 import type { ItemFormat } from '../io/item-text';
+import { leaseItems, readBatch, readItem } from '../io/leased-items';
 import { Progress } from '../io/progress';
 import { naming, parseQueue } from '../queue-uri';
 import { ClosedPipeError, StandardOutput } from '../io/standard-output';
@@ -24,7 +25,8 @@ export const get: Command = {
   summary: 'Takes items out of a queue and writes them to stdout',
   usage: 'get QUEUE [options]',
   help: `Takes what is there and stops when the queue is empty. Text is written as a line, bytes as they are, everything else as a line of JSON.
-An item counts as taken once it is written; what could not be written goes back to the front of the queue.
+An item counts as taken once it is written; what could not be written goes back to the front of the queue. One that cannot be
+decoded here stays in front, with status 1: mv moves it elsewhere as it is.
 
   --follow             wait for more, until the queue is shut down and drained (status 0) or Ctrl-C (130); one that was
                        drained before this started is gone, and a new one is waited for
@@ -174,13 +176,17 @@ class Taking {
     const batches: LeaseBatch<unknown>[] = [];
     try {
       const pieces: Uint8Array[] = [];
+      let failure: { error: unknown } | undefined;
       const take = async (max: number, wait: number | undefined): Promise<void> => {
-        const batch = await this.queue.leaseMany(max, { timeoutMs: wait, signal: this.signal });
+        const batch = await leaseItems(this.queue, max, { timeoutMs: wait, signal: this.signal });
         batches.push(batch);
-        for (const item of batch.items) pieces.push(itemBytes(item, this.format));
+        const read = await readBatch(batch, (item) => itemBytes(readItem(item), this.format));
+        pieces.push(...read.found);
+        failure = read.failure;
       };
       try {
         await take(1, timeoutMs);
+        if (failure !== undefined) throw failure.error;
         // As many as fit into the write if they are as long as the first.
         const fitting = Math.floor(this.output.chunkBytes / Math.max(1, pieces[0]!.length));
         const more = this.output.careful ? 0 : Math.min(most, MOST_LEASES, fitting) - 1;
@@ -201,6 +207,8 @@ class Taking {
         this.done += write.length;
         this.progress.add(write.length);
       }
+      // It is the first now.
+      if (failure !== undefined) throw failure.error;
       return 'written';
     } finally {
       for (const batch of batches) await batch.release();

@@ -1,10 +1,14 @@
-import { QueueEmptyError, QueueShutDownError } from '../../errors';
+import { CODEC_STRUCT } from '../../codec/codec-ids';
+import { isSealed } from '../../codec/encoded-item';
+import { SerializationError } from '../../errors';
+import { isEncodedLender, isEncodedSource } from '../../queue/encoded-source';
 import type { LeaseBatch, Queue } from '../../queue/types';
 import { resolveDescriptor } from '../../resolve/registry';
 import { EXIT_OK, EXIT_TIMEOUT, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
 import { Interrupted, interruption } from '../io/interrupt';
+import { leaseThere, readBatch, readItem } from '../io/leased-items';
 import { count } from '../io/table';
 import { naming, parseQueue } from '../queue-uri';
 
@@ -15,7 +19,8 @@ export const mv: Command = {
   summary: 'Moves items from one queue to another',
   usage: 'mv FROM TO [--count N] [options]',
   help: `Moves what is there and stops when FROM is empty. TO is made if there is none. An item leaves FROM once TO has it: one that this command
-is killed over is in both, and none is in neither.
+is killed over is in both, and none is in neither. Items go as they are, whatever their codec, but into and out of queues with a schema and queues
+of other packages: one that cannot be decoded then stays in FROM with those behind it, with status 1.
 
   --count N        at most N items
   --timeout-ms N   wait at most N ms for room in TO; status 3 when that was too short
@@ -45,10 +50,13 @@ async function run(args: Arguments): Promise<number> {
     open.push(other);
     while (moved < limit) {
       current = from;
-      const batch = await leaseBatch(queue, Math.min(AT_ONCE, limit - moved));
+      const batch = await leaseThere(queue, Math.min(AT_ONCE, limit - moved));
       if (batch === undefined) break;
       current = to;
-      moved += await moveBatch(batch, other, timeoutMs, signal);
+      const outcome = await moveBatch(batch, other, timeoutMs, signal);
+      moved += outcome.moved;
+      current = from;
+      if (outcome.failure !== undefined) throw outcome.failure.error;
     }
   } catch (error) {
     const told = `${count(moved + acceptedBefore(error))} items were moved, the rest stays in ${from}.`;
@@ -57,7 +65,7 @@ async function run(args: Arguments): Promise<number> {
       process.stderr.write(`sage-queue: ${to} had no room within ${timeoutMs} ms; ${told}\n`);
       return EXIT_TIMEOUT;
     }
-    throw naming(current, error);
+    throw naming(current, error instanceof SerializationError ? adding(error, told) : error);
   } finally {
     for (const queue of open) await queue.close();
   }
@@ -65,32 +73,37 @@ async function run(args: Arguments): Promise<number> {
   return EXIT_OK;
 }
 
+const adding = (error: SerializationError, told: string): SerializationError =>
+  new SerializationError(`${error.message} ${told}`, { cause: error });
+
 const acceptedBefore = (error: unknown): number => (error as { accepted?: number } | null)?.accepted ?? 0;
 
-/** Undefined: there is nothing any more. */
-export async function leaseBatch(queue: Queue, most: number): Promise<LeaseBatch<unknown> | undefined> {
-  try {
-    return await queue.leaseMany(most, { block: false });
-  } catch (error) {
-    if (error instanceof QueueEmptyError || error instanceof QueueShutDownError) return undefined;
-    throw error;
-  }
+/**
+ * How an item gets into a queue: as it lies. Only what TO does not take so is read first: items of a schema, which are their own queue's,
+ * and all where TO has one or stands outside of this package.
+ */
+function passage(target: Queue): (item: unknown) => unknown {
+  const { schema } = target.descriptor.metadata;
+  const hasSchema = (schema ?? null) !== null || (isEncodedSource(target) && target.schemas().length > 0);
+  if (hasSchema || !isEncodedLender(target)) return readItem;
+  return (item) => (isSealed(item) && item.codec !== CODEC_STRUCT ? item : readItem(item));
 }
 
-/** What TO has taken leaves FROM, the rest goes back in its order. @returns how many */
+/** What TO has taken leaves FROM, the rest goes back in its order. @returns how many, and why not all */
 async function moveBatch(
   batch: LeaseBatch<unknown>,
   target: Queue,
   timeoutMs: number | undefined,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<{ moved: number; failure?: { error: unknown } }> {
+  const { found, failure } = await readBatch(batch, passage(target));
   try {
-    await target.putMany(batch.items, { timeoutMs, signal });
+    await target.putMany(found, { timeoutMs, signal });
   } catch (error) {
     for (const lease of batch.leases.slice(0, acceptedBefore(error))) await lease.ack();
     await batch.release();
     throw error;
   }
   await batch.ack();
-  return batch.items.length;
+  return { moved: found.length, failure };
 }

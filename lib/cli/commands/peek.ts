@@ -1,16 +1,17 @@
-import type { NativeQueue, Queue } from '../../queue/types';
+import type { LeaseBatch, NativeQueue, Queue } from '../../queue/types';
 import { resolveDescriptor } from '../../resolve/registry';
 import { EXIT_OK, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
 import { itemBytes } from '../io/item-text';
 import type { ItemFormat } from '../io/item-text';
+import { leaseThere, readBatch, readItem } from '../io/leased-items';
 import { naming, parseQueue } from '../queue-uri';
 
 export const peek: Command = {
   summary: 'Shows the next items of a queue and leaves them there',
   usage: 'peek QUEUE [--count N] [options]',
-  help: `Writes the next item as get does. An empty queue brings nothing, with status 0.
+  help: `Writes the next item as get does. An empty queue brings nothing, with status 0; one that cannot be decoded ends it, with status 1.
 
   --count N   up to N items (1). More than one, and every item of a queue beyond shared memory, is taken on lease and given back
               at once, in its order: that counts as a delivery
@@ -41,7 +42,9 @@ async function run(args: Arguments): Promise<number> {
       credentials: credentialsOf(args, descriptor),
     }) as Queue;
     try {
-      for (const item of await nextItems(queue, count)) process.stdout.write(itemBytes(item, format));
+      const { found, failure } = await nextItems(queue, count, (item) => itemBytes(item, format));
+      for (const bytes of found) process.stdout.write(bytes);
+      if (failure !== undefined) throw failure.error;
     } finally {
       await queue.close();
     }
@@ -51,15 +54,30 @@ async function run(args: Arguments): Promise<number> {
   return EXIT_OK;
 }
 
-async function nextItems(queue: Queue, count: number): Promise<unknown[]> {
+/** As they are shown, up to the first that cannot be read. */
+async function nextItems(
+  queue: Queue,
+  count: number,
+  show: (item: unknown) => Uint8Array,
+): Promise<{ found: Uint8Array[]; failure?: { error: unknown } }> {
   const { peekSync } = queue as Partial<NativeQueue>;
   if (count === 1 && peekSync !== undefined) {
     const next = peekSync.call(queue);
-    return next === undefined ? [] : [next.item];
+    return { found: next === undefined ? [] : [show(next.item)] };
   }
-  if (await queue.empty()) return [];
-  const batch = await queue.leaseMany(count, { block: false });
-  const items = [...batch.items];
-  await batch.release();
-  return items;
+  const found: Uint8Array[] = [];
+  const batches: LeaseBatch<unknown>[] = [];
+  try {
+    while (found.length < count && !(await queue.empty())) {
+      const batch = await leaseThere(queue, count - found.length);
+      if (batch === undefined) break;
+      batches.push(batch);
+      const read = await readBatch(batch, (item) => show(readItem(item)));
+      found.push(...read.found);
+      if (read.failure !== undefined) return { found, failure: read.failure };
+    }
+  } finally {
+    for (const batch of batches) await batch.release();
+  }
+  return { found };
 }

@@ -1,5 +1,6 @@
 import { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueError } from '../../errors';
+import { endLeases } from '../../queue/lease-batch';
 import type { Lease, Queue } from '../../queue/types';
 import { resolveDescriptor } from '../../resolve/registry';
 import { loadAddon } from '../../transports/shm/addon';
@@ -7,8 +8,8 @@ import { EXIT_FAILED, EXIT_OK } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
 import { interruption } from '../io/interrupt';
+import { leaseThere, readItem } from '../io/leased-items';
 import { count } from '../io/table';
-import { leaseBatch } from './mv';
 import { naming, parseQueue } from '../queue-uri';
 
 const AT_ONCE = 64;
@@ -39,20 +40,21 @@ async function run(args: Arguments): Promise<number> {
     target && (() => resolveDescriptor(target, { create: 'never', credentials: credentialsOf(args, target) }) as Queue),
     signal,
   );
-  const kept: Lease<unknown>[] = [];
+  const kept: (() => Promise<void>)[] = [];
   let queue: Queue | undefined;
   try {
     queue = resolveDescriptor(source, { create: 'never', credentials: credentialsOf(args, source) }) as Queue;
     while (redriving.moved + kept.length < limit) {
-      const batch = await leaseBatch(queue, Math.min(AT_ONCE, limit - redriving.moved - kept.length));
+      const batch = await leaseThere(queue, Math.min(AT_ONCE, limit - redriving.moved - kept.length));
       if (batch === undefined) break;
       // What stays is held until the end, so that the next look brings others.
-      for (const lease of batch.leases) if (!(await redriving.redrive(lease))) kept.push(lease);
+      for (const [index, lease] of batch.leases.entries())
+        if (!(await redriving.redrive(lease))) kept.push(() => endLeases(batch, index, index + 1, 'undo'));
     }
   } catch (error) {
     throw naming(dead, error);
   } finally {
-    for (const lease of kept.reverse()) await lease.release();
+    for (const giveBack of kept.reverse()) await giveBack();
     await redriving.close();
     await queue?.close();
   }
@@ -75,7 +77,12 @@ class Redriving {
 
   /** False: it stays on lease. */
   async redrive(lease: Lease<unknown>): Promise<boolean> {
-    const letter = lease.item as { item?: unknown; queue?: unknown; error?: unknown } | null;
+    let letter: { item?: unknown; queue?: unknown; error?: unknown } | null;
+    try {
+      letter = readItem(lease.item) as typeof letter;
+    } catch (error) {
+      return this.stays((error as Error).message);
+    }
     if (typeof letter !== 'object' || letter === null || !('item' in letter && 'queue' in letter && 'error' in letter))
       return this.stays('not every item is a dead letter');
     try {

@@ -28,8 +28,6 @@ import { DEEPEST_SHAPE, MOST_KEYS, ShapeTable, slotOf } from './shapes';
 import type { Shape } from './shapes';
 
 let depth = 0;
-/** How many keys that were no strings have been read. */
-let otherKeys = 0;
 
 /**
  * Everything is copied out: the bytes may be reused as soon as this returns.
@@ -195,25 +193,18 @@ function readAndLearn(
   length: number,
 ): Record<string, unknown> {
   readProperties(object, from, length);
-  if (readers.wants(slot)) {
-    const keys = Object.keys(object);
-    if (keys.length === length) readers.met(slot, keys);
-  }
+  if (readers.wants(slot)) readers.met(slot, Object.keys(object));
   return object;
 }
 
-/** Those of `length` that are not there yet. */
+/** Those of `length` that are not there yet. @throws Error where two of all are one: `1` and `"1"` are, too */
 function readProperties(object: Record<string, unknown>, from: number, length: number): Record<string, unknown> {
-  let others = 0;
   for (let i = from; i < length; i++) {
-    const before = otherKeys;
     const key = readKey();
-    others += otherKeys - before;
     if (key === '__proto__') setOwn(object, key, read());
     else object[key] = read();
   }
-  if (others > 0 && Object.keys(object).length !== length)
-    throw new Error('a map has two keys that are one as a string');
+  if (Object.keys(object).length !== length) throw new Error('a map has a key twice');
   return object;
 }
 
@@ -235,7 +226,6 @@ function readKey(): string {
   const key = read();
   if (typeof key === 'string') return key;
   // Other languages have maps with keys that are no strings; an object's keys are.
-  otherKeys++;
   if (typeof key === 'number' || typeof key === 'bigint' || typeof key === 'boolean' || key === null)
     return String(key);
   throw new Error('a map has a key that is neither a string nor a number');
@@ -260,6 +250,7 @@ function readExtension(length: number): unknown {
   const to = input.position;
   switch (type) {
     case EXT_UNDEFINED:
+      if (length !== 1 || input.bytes[from] !== 0) throw new Error('undefined is not one zero byte');
       return undefined;
     case EXT_MAP: {
       const flat = within(from, to, readList);
@@ -281,8 +272,10 @@ function readExtension(length: number): unknown {
     case EXT_ERROR:
       return restoreError(within(from, to, read));
     case EXT_UTF16:
+      if (length % 2 !== 0) throw new Error('an ill-formed string ends in the middle of a unit');
       return input.bytes.toString('utf16le', from, to);
     case EXT_INVALID_DATE:
+      if (length !== 0) throw new Error('an invalid Date has bytes');
       return new Date(NaN);
     case EXT_TIMESTAMP:
       return readTimestamp(from, length);

@@ -135,9 +135,18 @@ export const readerOf = ({ id }: StructCodec): StructCodec => readers.get(id) as
 
 const ofUnknownSchemas = new WeakSet<object>();
 
+/** Whether the bytes are those of a schema that nobody here knows. */
+export const isUnknown = (error: unknown): boolean => ofUnknownSchemas.has(error as object);
+
+/** What a program hears of such an item, and decodeItem() throws. */
+export const leftInQueue = (cause: unknown): SerializationError =>
+  new SerializationError(`The item cannot be decoded: ${(cause as Error).message}. It is still in the queue.`, {
+    cause,
+  });
+
 /** Whether an item cannot be decoded because nobody here knows its schema: others can, so it should stay in its queue. */
 export const isUnknownSchema = (error: unknown): error is SerializationError =>
-  error instanceof SerializationError && ofUnknownSchemas.has(error.cause as object);
+  error instanceof SerializationError && isUnknown(error.cause);
 
 /** @throws Error that says what is wrong with the bytes, or that nobody here knows their schema */
 export function decodeStruct(bytes: Uint8Array, start: number, end: number): unknown {

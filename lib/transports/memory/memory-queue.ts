@@ -7,6 +7,7 @@ import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { QueueClosedError, QueueEmptyError, QueueTimeoutError, SerializationError } from '../../errors';
 import { encodeItem } from '../../codec/registry';
 import type { EncodedItem } from '../../codec/registry';
+import { isUnknownSchema } from '../../codec/struct/codec';
 import type { StructCodec } from '../../codec/struct/codec';
 import { isSealed, SealedItem } from '../../codec/encoded-item';
 import type { Entry, MemoryStore } from './memory-store';
@@ -65,6 +66,27 @@ function refuseRevoked(item: unknown): void {
 }
 
 const opened = <T>(item: T): T => (isSealed(item) ? (item.open() as T) : item);
+
+/** An item that cannot be read is gone, unless others know its schema: then it stays for them. @returns the error */
+function unread<T>(store: MemoryStore<T>, entry: Entry<T>, error: unknown): unknown {
+  if (isUnknownSchema(error)) store.undo([entry]);
+  else store.ack(1);
+  return error;
+}
+
+/** The next item as a value. */
+function tryGet<T>(store: MemoryStore<T>): { value: T } | undefined {
+  const entry = store.tryLease();
+  if (entry === undefined) return undefined;
+  let value: T;
+  try {
+    value = opened(entry.item);
+  } catch (error) {
+    throw unread(store, entry, error);
+  }
+  store.ack(1);
+  return { value };
+}
 
 const forgotten = new FinalizationRegistry<Attachment>((attachment) => attachment.detach('lost'));
 
@@ -163,16 +185,16 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     const { store } = this;
-    const item = await this.consume(wait, () => store.tryTake());
+    const item = await this.consume(wait, () => tryGet(store));
     if (isTurnOver(1)) await nextTurn();
-    return opened(item);
+    return item;
   }
 
   override [takeAtHand](): IteratorYieldResult<T> | undefined {
     if (this.get !== ownGet) return undefined;
     const { store } = this;
-    const taken = store.consumers.isTaken ? undefined : store.change(() => store.tryTake());
-    return taken && { done: false, value: opened(taken.value) };
+    const taken = store.consumers.isTaken ? undefined : store.change(() => tryGet(store));
+    return taken && { done: false, value: taken.value };
   }
 
   override async getMany(max: number, options?: WaitOptions): Promise<T[]> {
@@ -203,11 +225,8 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
         items.push(opened(entry.item));
         entries.push(entry);
       } catch (error) {
-        if (items.length === 0) {
-          store.ack(1);
-          throw error;
-        }
-        store.requeue([entry]);
+        if (items.length === 0) throw unread(store, entry, error);
+        store.undo([entry]);
         break;
       }
     }
@@ -267,27 +286,44 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     const { store } = this;
-    if (store.size === 0) return undefined;
+    return store.size === 0 ? undefined : store.change(() => this.tryLendEncoded(store, max, maxBytes));
+  }
+
+  async leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
+    const wait = readWait(options);
+    const { store } = this;
+    const leases = await this.consume(wait, () => {
+      const value = this.tryLendEncoded(store, max, maxBytes);
+      return value && { value };
+    });
+    if (isTurnOver(leases.run.count)) await nextTurn();
+    // As in leaseMany.
+    if (this.closed) throw new QueueClosedError();
+    return leases;
+  }
+
+  /** Undefined: there is none yet. */
+  private tryLendEncoded(store: MemoryStore<T>, max: number, maxBytes: number): EncodedLeases | undefined {
     const entries: Entry<T>[] = [];
     const items: (SealedItem | EncodedItem)[] = [];
     let byteLength = 0;
-    return store.change(() => {
-      while (entries.length < max && byteLength < maxBytes && store.size > 0) {
-        const entry = store.tryLease()!;
-        try {
-          const { item } = entry;
-          const encoded = item instanceof SealedItem ? item : encodeItem(item);
-          byteLength += encoded instanceof SealedItem ? encoded.byteLength : encoded.bytes.byteLength;
-          items.push(encoded);
-          entries.push(entry);
-        } catch (error) {
-          store.requeue([entry]);
-          if (entries.length === 0) throw error;
-          break;
-        }
+    while (entries.length < max && byteLength < maxBytes && (entries.length === 0 || store.size > 0)) {
+      const entry = store.tryLease();
+      if (entry === undefined) break;
+      try {
+        const { item } = entry;
+        const encoded = item instanceof SealedItem ? item : encodeItem(item);
+        byteLength += encoded instanceof SealedItem ? encoded.byteLength : encoded.bytes.byteLength;
+        items.push(encoded);
+        entries.push(entry);
+      } catch (error) {
+        store.undo([entry]);
+        if (entries.length === 0) throw error;
+        break;
       }
-      return { run: this.lendEntries(entries), items, more: byteLength >= maxBytes };
-    });
+    }
+    if (entries.length === 0) return undefined;
+    return { run: this.lendEntries(entries), items, more: byteLength >= maxBytes };
   }
 
   // ── the handle ───────────────────────────────────────────────────────────

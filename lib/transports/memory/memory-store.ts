@@ -123,14 +123,6 @@ export class MemoryStore<T> {
     throw new QueueShutDownError('The queue was shut down and nothing is left in it.');
   }
 
-  /** The next item, done with. As tryLease(). */
-  tryTake(): { value: T } | undefined {
-    const entry = this.tryLease();
-    if (entry === undefined) return undefined;
-    this.ack(1);
-    return { value: entry.item };
-  }
-
   /** So many items were handled: their places are free. */
   ack(count: number): void {
     this.leased -= count;

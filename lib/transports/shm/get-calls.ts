@@ -240,7 +240,23 @@ export class GetCalls<T> {
 
   lendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     this.queue.check();
-    if (this.line.isTaken) return undefined;
+    return this.line.isTaken ? undefined : this.tryLendEncoded(max, maxBytes);
+  }
+
+  leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
+    try {
+      this.queue.check();
+      const attempt = (): { value: EncodedLeases } | undefined => {
+        const value = this.tryLendEncoded(max, maxBytes);
+        return value && { value };
+      };
+      return this.consume(readWait(options), attempt, ({ run }) => run.count);
+    } catch (error) {
+      return refused(error);
+    }
+  }
+
+  private tryLendEncoded(max: number, maxBytes: number): EncodedLeases | undefined {
     const leases = lendEncoded(this.queue, this.native, Math.min(max, MOST_LENT), maxBytes);
     return leases?.run.count === MOST_LENT ? { ...leases, more: true } : leases;
   }

@@ -57,7 +57,7 @@ function crossWith(
 }
 
 /** Those that go back come again in the order of their items. */
-const endLeases = (entry: NativeEntry, ids: readonly number[], from: number, to: number, how: LeaseEnd): void =>
+export const endLeases = (entry: NativeEntry, ids: readonly number[], from: number, to: number, how: LeaseEnd): void =>
   crossWith(entry, ids, [from, to], (count) => entry.endLeases(count, how === 'ack', how === 'undo'));
 
 /** Items on lease together, and what is known of each. Plain arrays: the memory of a typed one of this size is not the heap's. */

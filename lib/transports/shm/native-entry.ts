@@ -129,9 +129,9 @@ export class NativeEntry {
     this.calls.ackFirst();
   }
 
-  /** The first `done` items are done with, the others go back. */
-  endHand(hand: number, done: number): void {
-    this.calls.endHand(hand, done);
+  /** The first `done` items are done with, the others go back; unseen: as if they had not been taken. */
+  endHand(hand: number, done: number, unseen: boolean): void {
+    this.calls.endHand(hand, done, unseen);
   }
 
   peek(): Buffer | undefined {
@@ -145,10 +145,6 @@ export class NativeEntry {
 
   copyLease(id: number, into: Uint8Array): void {
     this.calls.copyLease(id, into);
-  }
-
-  endLease(id: number, ack: boolean): void {
-    this.calls.endLease(id, ack);
   }
 
   /**
@@ -209,6 +205,11 @@ export class NativeEntry {
 
   setEncoderMemory(buffer: Uint8Array): void {
     this.calls.setEncoderMemory(buffer);
+  }
+
+  /** Items of the schema with this id can be read here: get() takes any other to be unreadable perhaps, and leaves it in a hand as it does a large one. */
+  setSchema(id: number): void {
+    this.calls.setSchema(id);
   }
 
   /** Rings for this entry go to that doorbell, by that tag. */

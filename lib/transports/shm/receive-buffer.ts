@@ -6,6 +6,7 @@
  * afterwards it is looked whether the handle is open still. If it is not, what was in its hands has gone back.
  */
 import { CODEC_RAW, decodesByCopy, decodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
+import { isUnknownSchema } from '../../codec/struct/codec';
 import {
   EMPTY,
   LARGE,
@@ -22,6 +23,7 @@ import type { Holder } from './holder';
 import { viewOf } from '../../util/buffer-view';
 import { forbidTransfer } from '../../util/shared-memory';
 import { itemMemory } from './item-memory';
+import { endLeases } from './leases';
 import type { LeasedItems } from './leases';
 import { refuseGet } from './status-errors';
 
@@ -78,8 +80,11 @@ export class ReceiveBuffer {
     return decodeItem(codec, this.buffer.subarray(start, end)) as T;
   }
 
-  /** An item too large for it. Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
-  private fetchLarge<T>(queue: Holder, remove: boolean): { value: T } | undefined {
+  /**
+   * An item that is too large for it, or whose schema may be unknown here. Undefined: it cannot be decoded, the error is not for this call
+   * to say (`tell`), and it went back.
+   */
+  private fetchLarge<T>(queue: Holder, tell: boolean): { value: T } | undefined {
     const { entry } = this;
     const { registers } = entry;
     const codec = registers[REGISTER_CODEC]!;
@@ -89,12 +94,12 @@ export class ReceiveBuffer {
     try {
       const value = decodeItem(codec, bytes) as T;
       queue.check();
-      native(() => entry.endHand(hand, 1));
+      native(() => entry.endHand(hand, 1, true));
       return { value };
     } catch (error) {
       queue.check();
-      native(() => entry.endHand(hand, remove ? 1 : 0));
-      if (remove) throw error;
+      native(() => entry.endHand(hand, tell ? removedBy(error) : 0, true));
+      if (tell) throw error;
       return undefined;
     }
   }
@@ -188,11 +193,12 @@ export class ReceiveBuffer {
     } catch (error) {
       queue.check();
       // As in decodeMany.
-      const removed = before + done === 0 ? 1 : 0;
-      if (removed === 1) native(() => entry.endLease(registers[REGISTER_LEASE_IDS]!, true));
-      for (let index = count - 1; index >= done + removed; index--)
-        native(() => entry.endLease(registers[REGISTER_LEASE_IDS + index]!, false));
-      if (removed === 1) throw error;
+      const isFirst = before + done === 0;
+      const removed = isFirst ? removedBy(error) : 0;
+      const ids = Array.from(registers.subarray(REGISTER_LEASE_IDS, REGISTER_LEASE_IDS + count));
+      endLeases(entry, ids, 0, removed, 'ack');
+      endLeases(entry, ids, done + removed, count, 'undo');
+      if (isFirst) throw error;
       if (done === 0) return EMPTY;
     }
     held.add(registers, done);
@@ -245,16 +251,19 @@ export class ReceiveBuffer {
     } catch (error) {
       // Only the first of a call is removed and reported: what was taken before it must not be lost to its error.
       if (before + done === 0 && queue.attachment.isOpen) {
-        native(() => entry.endHand(hand, 1));
+        native(() => entry.endHand(hand, removedBy(error), true));
         throw error;
       }
     }
     if (!queue.attachment.isOpen) items.length = before;
     queue.check();
-    native(() => entry.endHand(hand, done));
+    native(() => entry.endHand(hand, done, true));
     return done;
   }
 }
+
+/** How many items are gone by an item that cannot be decoded: one of a schema that others know stays for them. */
+const removedBy = (error: unknown): number => (isUnknownSchema(error) ? 0 : 1);
 
 function decodeIn<T>(buffer: Buffer, memory: ArrayBufferLike, start: number, length: number, codec: number): T {
   if (codec === CODEC_RAW) return viewOf(memory, start, length) as T;

@@ -271,7 +271,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
         this.consuming = false;
       } catch (error) {
         this.consuming = false;
-        if (!this.closed) native(() => entry.endHand(hand, 0));
+        if (!this.closed) native(() => entry.endHand(hand, 0, false));
         throw error;
       }
       // The handler closed the queue: this item went back, too.

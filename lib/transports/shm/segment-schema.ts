@@ -18,6 +18,13 @@ export function schemaBytes({ metadata: { schema } }: QueueDescriptor): Buffer |
  * @throws ConfigMismatchError where the queue has another schema than is asked for, or none; SegmentError
  */
 export function attachSchema(entry: NativeEntry, descriptor: QueueDescriptor): ItemCodec {
+  const codec = codecOf(entry, descriptor);
+  // All versions of a schema have one id.
+  if (typeof codec === 'object') native(() => entry.setSchema(codec.id));
+  return codec;
+}
+
+function codecOf(entry: NativeEntry, descriptor: QueueDescriptor): ItemCodec {
   const { metadata, queueId } = descriptor;
   const stored = entry.configuration.hasSchema ? readSchemas(entry) : [];
   const { schema, codec } = metadata;

@@ -146,6 +146,10 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     return this.gets.lendEncoded(max, maxBytes);
   }
 
+  leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
+    return this.gets.leaseEncoded(max, maxBytes, options);
+  }
+
   schemas(): readonly Uint8Array[] {
     this.check();
     return native(() => this.native.schemas()).filter(({ length }) => length > 0);

@@ -28,12 +28,12 @@ class RequeuedItems {
     }
   }
 
-  /// Requeues the items of a batch.
-  void requeue(const Item* items, uint32_t count) {
+  /// Requeues the items of a batch. `deliveries` as below.
+  void requeue(const Item* items, uint32_t count, uint32_t deliveries) {
     for (uint32_t index = count; index-- > 0;) {
       const Item& item = items[index];
       state_.slot(item.number)
-          .word.store(SlotWord::again(item.number, SlotWord::kRequeued, 0, item.deliveries + 1, item.crashes),
+          .word.store(SlotWord::again(item.number, SlotWord::kRequeued, 0, item.deliveries + deliveries, item.crashes),
                       state_.order(Site::kRequeue, std::memory_order_release));
       Memory::point(Point::kRequeueHalf);
     }

@@ -225,9 +225,9 @@ class SageQueue {
   }
 
   /// Requeues the items of a batch: they are taken again before everything that was never taken.
-  void requeue(Handle& handle, const Item* items, uint32_t count) {
+  void requeue(Handle& handle, const Item* items, uint32_t count, uint32_t deliveries = 1) {
     handle.last_head = 0;
-    requeued_.requeue(items, count);
+    requeued_.requeue(items, count, deliveries);
   }
   void requeue_lease(const Item& item, uint32_t deliveries = 1) { requeued_.requeue_lease(item, deliveries); }
 

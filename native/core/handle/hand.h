@@ -42,8 +42,8 @@ class Hand {
     if (!empty()) queue.ack(items(), left());
     next_ = count_;
   }
-  void requeue_all(Queue& queue) {
-    if (!empty()) queue.requeue(items(), left());
+  void requeue_all(Queue& queue, uint32_t deliveries) {
+    if (!empty()) queue.requeue(items(), left(), deliveries);
     next_ = count_;
   }
 

@@ -102,14 +102,14 @@ class ItemPath {
     waking_.items_taken(1);
   }
 
-  /// `deliveries`: 1, or 0 for items on lease that nobody has seen.
+  /// `deliveries`: 1, or 0 for items that nobody has seen.
   void requeue(const Item* items, uint32_t count, uint32_t deliveries = 1) {
     if (items[0].lease >= 0) {
       held_ -= count;
       for (uint32_t index = 0; index < count; ++index) algorithm_.requeue_lease(items[index], deliveries);
     } else {
       --held_;
-      algorithm_.requeue(handle_, items, count);
+      algorithm_.requeue(handle_, items, count, deliveries);
     }
     items_appeared();
   }

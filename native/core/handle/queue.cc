@@ -78,7 +78,7 @@ Outcome Queue::gather_many(uint32_t max, Item* items, uint32_t* taken, uint64_t 
 }
 void Queue::ack(const Item* items, uint32_t count) { path_.ack(items, count); }
 void Queue::ack_first(const Item* items, uint32_t left) { path_.ack_first(items, left); }
-void Queue::requeue(const Item* items, uint32_t count) { path_.requeue(items, count); }
+void Queue::requeue(const Item* items, uint32_t count, uint32_t deliveries) { path_.requeue(items, count, deliveries); }
 
 Outcome Queue::lease(Item* item) {
   current();

@@ -78,7 +78,8 @@ class Queue final : public Watcher::Client {
   void ack(const Item* items, uint32_t count);
   /// Acks the first of the `left` items that remain of a batch.
   void ack_first(const Item* items, uint32_t left);
-  void requeue(const Item* items, uint32_t count);
+  /// `deliveries`: 1, or 0 for items that nobody has seen.
+  void requeue(const Item* items, uint32_t count, uint32_t deliveries = 1);
   /// Takes one item on lease.
   Outcome lease(Item* item);
   /// Takes up to `max` items on lease, each of which ends alone or with any others.

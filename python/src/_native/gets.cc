@@ -27,6 +27,11 @@ PyObject* read_item(const sq_item& item, PyObject* decode) {
 /// is wrong with the item.
 bool is_unreadable(PyObject* self) { return PyErr_ExceptionMatches(state_of(Py_TYPE(self))->cannot_decode) != 0; }
 
+/// Whether it is gone by that: of a schema that nobody here knows, it stays for those who do.
+bool is_removed(PyObject* self) {
+  return is_unreadable(self) && PyErr_ExceptionMatches(state_of(Py_TYPE(self))->unknown) == 0;
+}
+
 /// The items of a get_many, in the pieces in which they were taken. They are the queue's until finish(), and go back
 /// without it.
 class Taken {
@@ -65,7 +70,11 @@ class Taken {
       const Piece& piece = pieces_.back();
       before -= piece.count;
       const size_t here = std::clamp<size_t>(done, before, before + piece.count) - before;
-      sq_finish(queue_of(handle_), piece.items, piece.count, static_cast<uint32_t>(here));
+      if (here == 0) {
+        sq_undo(queue_of(handle_), piece.items, piece.count);
+      } else {
+        sq_finish(queue_of(handle_), piece.items, piece.count, static_cast<uint32_t>(here));
+      }
     }
   }
 
@@ -105,7 +114,7 @@ PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   uint32_t taken = 0;
   sq_status status = SQ_OK;
   const auto call = [&](uint32_t wait_ms) { return sq_take(queue_of(self), 1, 0, &item, &taken, wait_ms); };
-  const auto undo = [&] { sq_finish(queue_of(self), &item, 1, 0); };
+  const auto undo = [&] { sq_undo(queue_of(self), &item, 1); };
   if (!wait_for(deadline, &status, call, undo)) return nullptr;
   if (status != SQ_OK) return raise_from(self, status);
   PyObject* const result = read_item(item, arguments[1]);
@@ -114,7 +123,11 @@ PyObject* get(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     Py_DECREF(result);
     return nullptr;
   }
-  sq_finish(queue_of(self), &item, 1, result != nullptr || is_unreadable(self) ? 1 : 0);
+  if (result != nullptr || is_removed(self)) {
+    sq_finish(queue_of(self), &item, 1, 1);
+  } else {
+    undo();
+  }
   return result;
 }
 
@@ -136,7 +149,7 @@ PyObject* get_many(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
   PyObject* const list = PyList_New(0);
   if (list == nullptr) return nullptr;
   if (!read_all(self, &taken, list, max, arguments[2]) || PyErr_CheckSignals() != 0) {
-    if (PyList_Size(list) == 0 && is_unreadable(self)) taken.finish(1);  // it is removed
+    if (PyList_Size(list) == 0 && is_removed(self)) taken.finish(1);  // it is removed
     Py_DECREF(list);
     return nullptr;
   }

@@ -27,6 +27,10 @@ sq_status release_one(sq_queue* queue, const sq_item* item) {
   const sq_status status = sq_release(queue, item, 1);
   return status == SQ_CLOSED ? SQ_OK : status;  // it went back when the handle was closed
 }
+sq_status undo_one(sq_queue* queue, const sq_item* item) {
+  const sq_status status = sq_undo(queue, item, 1);
+  return status == SQ_CLOSED ? SQ_OK : status;
+}
 sq_status abort_one(sq_queue* queue, const sq_item* item) {
   const sq_status status = sq_abort(queue, item);
   return status == SQ_CLOSED ? SQ_OK : status;
@@ -35,7 +39,11 @@ sq_status abort_one(sq_queue* queue, const sq_item* item) {
 /// ack() of a lease, commit of a claim.
 PyObject* finish(PyObject* self, PyObject*) { return end(self_of(self), self_of(self)->claim ? sq_commit : ack_one); }
 /// release() of a lease, abort of a claim.
-PyObject* undo(PyObject* self, PyObject*) { return end(self_of(self), self_of(self)->claim ? abort_one : release_one); }
+PyObject* release(PyObject* self, PyObject*) {
+  return end(self_of(self), self_of(self)->claim ? abort_one : release_one);
+}
+/// Of a lease that nobody has seen, abort of a claim.
+PyObject* undo(PyObject* self, PyObject*) { return end(self_of(self), self_of(self)->claim ? abort_one : undo_one); }
 
 PyObject* copy(PyObject* self, PyObject*) {
   const Item* const item = self_of(self);
@@ -84,7 +92,7 @@ PyObject* enter(PyObject* self, PyObject*) {
 }
 
 PyObject* leave(PyObject* self, PyObject*) {
-  PyObject* const undone = undo(self, nullptr);
+  PyObject* const undone = release(self, nullptr);
   Py_XDECREF(undone);
   if (undone == nullptr) return nullptr;
   Py_RETURN_NONE;
@@ -93,7 +101,7 @@ PyObject* leave(PyObject* self, PyObject*) {
 PyMethodDef methods[] = {
     {"finish", finish, METH_NOARGS, nullptr},
     {"ack", finish, METH_NOARGS, "Forgotten from now on. BufferError while views of its bytes are in use."},
-    {"release", undo, METH_NOARGS, "It comes again. BufferError while views of its bytes are in use."},
+    {"release", release, METH_NOARGS, "It comes again. BufferError while views of its bytes are in use."},
     {"__enter__", enter, METH_NOARGS, nullptr},
     {"__exit__", leave, METH_VARARGS, nullptr},
     {"undo", undo, METH_NOARGS, nullptr},

@@ -85,8 +85,9 @@ int execute(PyObject* module) {
   if (errors == nullptr) return -1;
   state->fail = PyObject_GetAttrString(errors, "fail");
   state->cannot_decode = PyObject_GetAttrString(errors, "SerializationError");
+  state->unknown = PyObject_GetAttrString(errors, "UnknownSchemaError");
   Py_DECREF(errors);
-  if (state->fail == nullptr || state->cannot_decode == nullptr) return -1;
+  if (state->fail == nullptr || state->cannot_decode == nullptr || state->unknown == nullptr) return -1;
   state->handle = add_type(module, &handle_spec, "Handle");
   state->item = add_type(module, &item_spec, "Item");
   state->bell = add_type(module, &bell_spec, "Bell");
@@ -104,6 +105,7 @@ int traverse(PyObject* module, visitproc visit, void* arg) {
   State* const state = state_of(module);
   Py_VISIT(state->fail);
   Py_VISIT(state->cannot_decode);
+  Py_VISIT(state->unknown);
   Py_VISIT(state->handle);
   Py_VISIT(state->item);
   Py_VISIT(state->bell);
@@ -115,6 +117,7 @@ int clear(PyObject* module) {
   State* const state = state_of(module);
   Py_CLEAR(state->fail);
   Py_CLEAR(state->cannot_decode);
+  Py_CLEAR(state->unknown);
   Py_CLEAR(state->handle);
   Py_CLEAR(state->item);
   Py_CLEAR(state->bell);

@@ -15,6 +15,7 @@ namespace sage_python {
 struct State {
   PyObject* fail;           // sage_queue.errors.fail(code, message): raises
   PyObject* cannot_decode;  // sage_queue.errors.SerializationError
+  PyObject* unknown;        // sage_queue.errors.UnknownSchemaError
   PyTypeObject* handle;
   PyTypeObject* item;
   PyTypeObject* bell;

@@ -12,7 +12,7 @@ import msgpack
 
 from . import msgpack_codec
 from .codec_ids import JSON, MSGPACK, RAW, SCHEMA, V8, plain_readers
-from .errors import QueueError, SerializationError, describe
+from .errors import QueueError, SerializationError, UnknownSchemaError, describe
 from .keys import check_keys
 
 #: What bytes that are no item raise. Not whatever is raised meanwhile: a handler of signals may raise anything, anywhere.
@@ -99,7 +99,7 @@ def _decode_by_schema(data: bytes) -> Any:
 
 
 def decode(data: bytes | memoryview, codec: int) -> Any:
-    """@raise SerializationError carrying the `bytes` and the `codec_id`"""
+    """@raise SerializationError carrying the `bytes` and the `codec_id`; UnknownSchemaError, with neither: the caller leaves the item to others"""
     try:
         if codec == MSGPACK:
             return msgpack_codec.decode(data)
@@ -110,6 +110,8 @@ def decode(data: bytes | memoryview, codec: int) -> Any:
         if codec == JSON:
             return json.loads(bytes(data), parse_constant=_refuse, parse_float=_finite)
         raise ValueError("'v8' is Node's own" if codec == V8 else f"no codec with id {codec} is known here")
+    except UnknownSchemaError:
+        raise
     except _WRONG_BYTES as error:
         failure = SerializationError(
             f"The item ({len(data)} bytes, codec {codec}) cannot be decoded: {error}. "

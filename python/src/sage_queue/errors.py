@@ -74,6 +74,10 @@ class SerializationError(QueueError):
     codec_id: int | None = None
 
 
+class UnknownSchemaError(SerializationError):
+    """Nobody here knows the schema of the item. Others may: it is still in the queue, and no bytes of it are here."""
+
+
 class ItemTooLargeError(QueueError):
     code = "ERR_ITEM_TOO_LARGE"
 

@@ -15,6 +15,7 @@ from ._native import text_keys
 from .descriptor import QueueDescriptor
 from .errors import SerializationError, describe
 from .keys import check_each, check_keys
+from .schema_node import MAX_SAFE
 from .values import ArrayBuffer, BigInt, ClampedArray, DataView, JsDate, JsError, JsMap, JsSet, Undefined
 
 MAX_DEPTH = 1000
@@ -206,11 +207,14 @@ def decode(data: bytes | memoryview) -> Any:
 
 def _hook(kind: int, payload: bytes) -> Any:
     if kind == UNDEFINED:
+        if payload != b"\0":
+            raise ValueError("undefined is not one zero byte")
         return Undefined
     if kind == MAP:
         flat = _list(payload)
         if len(flat) % 2 != 0:
             raise ValueError("a Map has a key without a value")
+        _refuse_twice(flat[::2], "a Map has a key twice")
         return JsMap(zip(flat[::2], flat[1::2], strict=True))
     if kind == SET:
         return _set(_list(payload))
@@ -231,6 +235,8 @@ def _hook(kind: int, payload: bytes) -> Any:
     if kind == UTF16:
         return payload.decode("utf-16-le", "surrogatepass")
     if kind == INVALID_DATE:
+        if payload:
+            raise ValueError("an invalid Date has bytes")
         return JsDate(None)
     raise ValueError(f"extension {kind} is not one this version knows")
 
@@ -242,8 +248,27 @@ def _list(payload: bytes) -> list[Any]:
     return value
 
 
+#: What JavaScript compares by value: integers and floats are one kind there, and BigInt another.
+_COMPARED = frozenset((str, bool, int, float, BigInt, type(None), type(Undefined)))
+
+
+def _identity(value: Any) -> tuple[type, Any]:
+    """Equal where JavaScript holds the values to be the same: integers and floats are one kind there, and what it has as BigInt another."""
+    kind = type(value)
+    if kind is int:
+        return (float if abs(value) <= MAX_SAFE else BigInt, value)
+    return (kind, value if value == value else "NaN")
+
+
+def _refuse_twice(values: list[Any], why: str) -> None:
+    found = [_identity(value) for value in values if type(value) in _COMPARED]
+    if len(set(found)) != len(found):
+        raise ValueError(why)
+
+
 def _set(elements: list[Any]) -> set[Any] | JsSet:
     """A `set` where Python sees the same elements as JavaScript does: 1 and True, or 1 and 1n, are one here."""
+    _refuse_twice(elements, "a Set has an entry twice")
     try:
         found = set(elements)
     except TypeError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _native
 from .codec_ids import SCHEMA, plain_readers
-from .errors import ConfigMismatchError, InvalidDescriptorError, SegmentError, SerializationError
+from .errors import ConfigMismatchError, InvalidDescriptorError, SegmentError, SerializationError, UnknownSchemaError
 from .schema_node import SCALARS, Node, difference, hash_of, merged, parse_schema, schema_of, text_of, write_text
 from .struct_read import reader
 from .struct_write import LENGTH, Misfit, writer
@@ -91,18 +91,17 @@ def codec_of_schema(schema: Any) -> StructCodec:
     return codec
 
 
-class UnknownSchema(ValueError):
-    """Others may read the item."""
-
-
 def decode_item(data: bytes) -> Any:
-    """@raise ValueError that says what is wrong with the bytes, or that nobody here knows their schema"""
+    """@raise ValueError that says what is wrong with the bytes; UnknownSchemaError"""
     if len(data) < 4:
         raise ValueError("an item with a schema begins with its id")
     number = LENGTH.unpack_from(data)[0]
     reader = _readers.get(number)
     if reader is None:
-        raise UnknownSchema(f"its schema (id {number:08x}) is not known here: attach to its queue, or resolve it with the schema")
+        raise UnknownSchemaError(
+            f"The item cannot be decoded: its schema (id {number:08x}) is not known here: attach to its queue, or resolve it with the "
+            "schema. It is still in the queue."
+        )
     return reader.decode(data)
 
 

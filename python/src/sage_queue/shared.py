@@ -28,6 +28,7 @@ from .errors import (
     QueueShutDownError,
     SegmentError,
     SerializationError,
+    UnknownSchemaError,
 )
 from .msgpack_codec import encode as encode_msgpack
 from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
@@ -216,11 +217,14 @@ class SharedQueue(Queue[T]):
     def _decoded(self, item: _native.Item) -> T:
         try:
             return cast(T, decode(item.copy(), item.codec))
+        except UnknownSchemaError:
+            item.undo()
+            raise
         except SerializationError:
             item.finish()  # as a get that cannot decode: it is removed
             raise
         except BaseException:  # of a signal's handler
-            item.undo()
+            item.release()
             raise
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
@@ -236,12 +240,16 @@ class SharedQueue(Queue[T]):
         leases: list[Lease[T]] = []
         for index, item in enumerate(held):
             if index == 0:
-                leases.append(self._lease_of(item))
+                try:
+                    leases.append(self._lease_of(item))
+                except SerializationError:
+                    _undo(held[1:])
+                    raise
                 continue
             try:
                 decoded = cast(T, decode(item.copy(), item.codec))
             except SerializationError:
-                self._handle.end_all(held[index:], False)  # the next call comes to it first
+                _undo(held[index:])  # the next call comes to it first
                 held = held[:index]
                 break
             leases.append(Lease(decoded, item.deliveries, item.crashes, lambda ack, item=item: _end(item, ack)))  # type: ignore[misc]
@@ -359,11 +367,17 @@ class SharedQueue(Queue[T]):
         return self._lease_of(await self._alease(timeout))
 
 
+def _undo(items: list[_native.Item]) -> None:
+    """Nobody has seen them."""
+    for item in items:
+        item.undo()
+
+
 def _end(item: _native.Item, ack: bool) -> None:
     if ack:
         item.finish()
     else:
-        item.undo()
+        item.release()
 
 
 class Claim:

@@ -7,7 +7,6 @@ import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import type { ItemBatch } from '../wire/item-batch';
 import type { PendingGets } from './pending-gets';
 import type { Held, ShownItems } from './shown-items';
-import { leftInQueue } from './unread-item';
 
 const DONE = { done: true, value: undefined } as const;
 
@@ -81,7 +80,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     } catch (error) {
       if (isUnknownSchema(error)) this.reading.gets.shown.comeAgain(items.slice(index, index + 1));
       this.reading.leave();
-      throw leftInQueue(error);
+      throw error;
     }
   }
 }
@@ -156,7 +155,7 @@ export class AheadLeases<T> implements ItemSource<T> {
       return held;
     } catch (error) {
       shown.endHeld(held, isUnknownSchema(error));
-      throw leftInQueue(error);
+      throw error;
     }
   }
 }

@@ -7,6 +7,7 @@ import { isUnknownSchema } from '../../../codec/struct/codec';
 import type { QueueDescriptor } from '../../../descriptor/descriptor';
 import { describeValue } from '../../../util/describe-value';
 import { QueueClosedError, QueueShutDownError } from '../../../errors';
+import type { EncodedLeases, EncodedLender } from '../../../queue/encoded-source';
 import { interruptible } from '../../../queue/interruptible-source';
 import { isIterable } from '../../../queue/item-feed';
 import { batchOf, HeldBatch } from '../../../queue/lease-batch';
@@ -16,11 +17,11 @@ import type { Lease, LeaseBatch, QueueStats, ResolveOptions, WaitOptions } from 
 import { watched } from '../../../wait/wait-channel';
 import type { WaitingCall } from '../../../wait/wait-channel';
 import { JOIN_OPTIONS, readMax, readPositiveMilliseconds, readShutdown, readWait } from '../../../wait/options';
+import type { Wait } from '../../../wait/options';
 import { toNumber } from '../wire/protocol';
-import { ItemBatch } from '../wire/item-batch';
+import { ItemBatch, sealedOf } from '../wire/item-batch';
 import { asyncBatchesOf, batchesOf } from './batch-source';
 import { RpcClient } from './client';
-import { leftInQueue } from './unread-item';
 import type { Part } from './get-call';
 import { AheadIterator, AheadLeases } from './loop';
 import { PutManyCall } from './put-many';
@@ -40,7 +41,7 @@ const streams = (): typeof import('../../../queue/streams') =>
  * A put that resolved is in the queue. While the server lives no put is applied twice and no get loses or repeats an item, however often the
  * connection breaks; docs/rpc.md has the whole table. Bytes given to put are copied before it returns.
  */
-export class RpcQueue<T = unknown> extends BaseQueue<T> {
+export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender {
   private readonly client: RpcClient;
   private readonly codec: ItemCodec;
 
@@ -76,9 +77,8 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     try {
       return part!.items.open(0) as T;
     } catch (error) {
-      if (!isUnknownSchema(error)) throw error;
-      this.client.gets.shown.comeAgain(part!.items);
-      throw leftInQueue(error);
+      if (isUnknownSchema(error)) this.client.gets.shown.comeAgain(part!.items);
+      throw error;
     }
   }
 
@@ -127,7 +127,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
     for (const [tag, count] of back) gets.requeue(tag, count);
-    if (bad !== undefined && values.length === 0) throw leftInQueue(bad.error);
+    if (bad !== undefined && values.length === 0) throw bad.error;
     return values;
   }
 
@@ -141,18 +141,29 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
     const none = readMax(max, 'leaseMany') === 0;
     this.client.checkOpen();
     if (none) return batchOf<T>([]);
-    const { gets } = this.client;
-    const [part] = await this.watched('get', gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait));
-    const run = this.client.leased.lend(part!);
+    const { part, run } = await this.leasePart(max, wait);
     const values: T[] = [];
-    const bad = decodeAll([part!], values);
+    const bad = decodeAll([part], values);
     if (bad === undefined) return this.lent(values, run);
     // As in getMany.
     const removed = Math.max(isUnknownSchema(bad.error) ? 0 : 1, values.length);
     await run.undo(removed, run.count);
     if (values.length > 0) return this.lent(values, run);
     await run.end(0, removed, true);
-    throw leftInQueue(bad.error);
+    throw bad.error;
+  }
+
+  async leaseEncoded(max: number, _maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
+    const wait = readWait(options);
+    this.client.checkOpen();
+    const { part, run } = await this.leasePart(max, wait);
+    return { run, items: sealedOf(part.items), more: false };
+  }
+
+  private async leasePart(max: number, wait: Wait): Promise<{ part: Part; run: LeaseRun }> {
+    const { gets, leased } = this.client;
+    const [part] = await this.watched('get', gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait));
+    return { part: part!, run: leased.lend(part!) };
   }
 
   private lent(values: T[], run: LeaseRun): LeaseBatch<T> {

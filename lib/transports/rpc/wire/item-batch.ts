@@ -6,6 +6,8 @@ import { asBuffer, viewOf } from '../../../util/buffer-view';
 import { forbidTransfer } from '../../../util/shared-memory';
 import { CODEC_RAW, decodeItem, decodesByCopy, FIRST_CUSTOM_ID } from '../../../codec/registry';
 import type { EncodedItem } from '../../../codec/registry';
+import type { EncodedLeases } from '../../../queue/encoded-source';
+import { SealedItem } from '../../../codec/encoded-item';
 import type { Sealing } from '../../../codec/encoded-item';
 import type { Items } from './generated/types';
 
@@ -257,3 +259,12 @@ export class ItemBatch implements Sealing {
     return typeof codecs === 'number' ? codecs : (Array.prototype.slice.call(codecs, first, first + count) as number[]);
   }
 }
+
+/** Lent items, each to be put elsewhere as it is. */
+export function sealedItems(items: EncodedLeases['items']): SealedItem[] {
+  if ('data' in items) return sealedOf(ItemBatch.over(items.data, items.ends, items.codecs));
+  return items.map((item) => (item instanceof SealedItem ? item : new SealedItem(ItemBatch.single(item), 0)));
+}
+
+export const sealedOf = (batch: ItemBatch): SealedItem[] =>
+  Array.from({ length: batch.count }, (_, index) => new SealedItem(batch, index));

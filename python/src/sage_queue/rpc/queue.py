@@ -10,9 +10,9 @@ from typing import Any, TypeVar, cast
 
 from ..codec import decode, encoder
 from ..descriptor import QueueDescriptor
-from ..errors import InvalidDescriptorError, QueueError, SerializationError
+from ..errors import InvalidDescriptorError, QueueError, SerializationError, UnknownSchemaError
 from ..queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
-from ..schema import UnknownSchema, codec_of_schema
+from ..schema import codec_of_schema
 from ..waker import LoopWaker, ThreadWaker, Waker
 from .client import RpcClient
 from .gets import GetCall
@@ -26,13 +26,7 @@ T = TypeVar("T")
 
 def _removed(error: SerializationError) -> int:
     """Whether the item that nobody here can read is removed (1), or stays for others, who can (0)."""
-    return 0 if isinstance(error.__cause__, UnknownSchema) else 1
-
-
-def _left_in_queue(error: SerializationError) -> SerializationError:
-    if _removed(error):
-        return error
-    return SerializationError(f"The item cannot be decoded: {error.__cause__}. It is still in the queue.")
+    return 0 if isinstance(error, UnknownSchemaError) else 1
 
 
 _open_queues: weakref.WeakSet[RpcQueue[Any]] = weakref.WeakSet()
@@ -164,7 +158,7 @@ class RpcQueue(Queue[T]):
         with client.lock:
             client.gets.take(call, None if bad is None else len(values) or _removed(bad))
         if bad is not None and not values:
-            raise _left_in_queue(bad)
+            raise bad
         return values
 
     def get(self, block: bool = True, timeout: float | None = None) -> T:
@@ -210,7 +204,7 @@ class RpcQueue(Queue[T]):
                     break
                 if kept > 0:
                     client.leases.end(epoch, tag, 1, True)
-                raise _left_in_queue(error) from error
+                raise
             leases.append(RpcLease(self, item, part.deliveries[index], part.crashes[index], tag, epoch))
         return leases
 
