@@ -22,7 +22,7 @@ import { deadOnArrival } from './dead-letter';
 import { FailureReports } from './failure-reports';
 import { HandlerRuns } from './handler-runs';
 import type { Run } from './handler-runs';
-import { holdItems, putAside } from './held-items';
+import { holdItems, isFresh, putAside } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import { Pauses } from './pauses';
@@ -284,7 +284,6 @@ export class QueueConsumer<T> implements Consumer {
 
   /** False: it went back to the queue, its time has not come. */
   private admit(held: HeldItem<T>): boolean {
-    if (this.isDead(held)) return true;
     if (this.mode !== 'open') {
       this.settlements.giveBack([held]);
       return false;
@@ -293,7 +292,7 @@ export class QueueConsumer<T> implements Consumer {
       this.ready.push(held);
       return true;
     }
-    const pauseMs = this.pauses.before(held);
+    const pauseMs = this.pauseOf(held);
     if (pauseMs > 0 && this.waiting.size >= this.places.count()) {
       this.settlements.moveBack(held, pauseMs);
       return false;
@@ -301,6 +300,11 @@ export class QueueConsumer<T> implements Consumer {
     if (pauseMs > 0) this.waiting.add(held, pauseMs);
     else this.due(held);
     return true;
+  }
+
+  /** What is left of it. One that only waits for its burial pauses in any case: what did not take it a moment ago may not do so now. */
+  private pauseOf(held: HeldItem<T>): number {
+    return this.pauses.before(held, this.hadItsAttempts(held) ? REST_MS : 0);
   }
 
   /** True: it has had its attempts, and is buried. */
@@ -453,9 +457,9 @@ export class QueueConsumer<T> implements Consumer {
     try {
       const batch = await this.queue.leaseMany(LOOKED_THROUGH, { ...options, signal: this.takes.signal });
       for (const held of this.hold(batch)) {
-        if (this.isDead(held)) continue;
-        if (suspect === undefined && held.crashes > 0 && this.pauses.before(held) === 0) suspect = held;
-        else others.push(held);
+        const isWanted = this.hadItsAttempts(held) || (suspect === undefined && held.crashes > 0);
+        if (!isWanted || this.pauseOf(held) > 0) others.push(held);
+        else if (!this.isDead(held)) suspect = held;
       }
     } catch (error) {
       if ((error as { code?: unknown } | null)?.code !== 'ERR_QUEUE_EMPTY') this.cannotTake(error);
@@ -476,5 +480,3 @@ function takesUntilAborted(): AbortController {
   onAbort(takes.signal, () => {});
   return takes;
 }
-
-const isFresh = ({ deliveries, crashes }: HeldItem<unknown>): boolean => deliveries === 1 && crashes === 0;

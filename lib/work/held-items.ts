@@ -27,6 +27,8 @@ export interface HeldItem<T> {
   aside: boolean;
 }
 
+export const isFresh = ({ deliveries, crashes }: HeldItem<unknown>): boolean => deliveries === 1 && crashes === 0;
+
 export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
   const origin: Origin = { batch, count: batch.items.length, finished: [] };
   return batch.leases.map((lease, index) => {

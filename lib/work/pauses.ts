@@ -11,9 +11,10 @@ export class Pauses<T> {
     private readonly reports: FailureReports<T>,
   ) {}
 
-  /** What is left of it; of an item that came before. */
-  before(held: HeldItem<T>): number {
-    return held.dueAtMs === undefined ? this.whole(held, held.deliveries - 1) : Math.max(0, held.dueAtMs - Date.now());
+  /** What is left of it; of an item that came before. @param leastMs of a whole one */
+  before(held: HeldItem<T>, leastMs = 0): number {
+    if (held.dueAtMs !== undefined) return Math.max(0, held.dueAtMs - Date.now());
+    return Math.max(leastMs, this.whole(held, held.deliveries - 1));
   }
 
   /** All of it; of an item whose attempt has just failed. */

@@ -59,8 +59,10 @@ export class Settlements<T> {
   }
 
   private comeAgain(held: HeldItem<T>): Promise<void> {
-    if (canUndo(held.origin.batch)) return held.lease.release();
-    return this.enclose(held, held.deliveries, this.pauses.after(held));
+    if (!canUndo(held.origin.batch)) return this.enclose(held, held.deliveries, this.pauses.after(held));
+    // One that paused and could not be buried: what is aside would not be counted.
+    beginWith(held);
+    return held.lease.release();
   }
 
   /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
