@@ -169,9 +169,10 @@ export class Settlements<T> {
     }
   }
 
-  /** Whoever closed the queue knows that its leases went back. */
+  /** Whoever closed the queue knows that its leases went back, where they do. */
   private tell(error: unknown, held: HeldItem<unknown>): void {
-    if (error === CALLED_OFF || (this.owner.isEnding() && error instanceof QueueClosedError)) return;
+    const wentBack = this.owner.isEnding() && error instanceof QueueClosedError && canUndo(held.origin.batch);
+    if (error === CALLED_OFF || wentBack) return;
     this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
   }
 }
