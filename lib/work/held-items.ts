@@ -102,9 +102,18 @@ export class Acknowledgements {
     for (const origin of this.origins) {
       const { finished } = origin;
       origin.finished = [];
-      if (finished.length === origin.count) this.ended(origin.batch.ack(), finished);
-      else for (const held of finished) this.ended(held.lease.ack(), [held]);
+      if (finished.length === origin.count) this.ended(acknowledge(origin.batch), finished);
+      else for (const held of finished) this.ended(acknowledge(held.lease), [held]);
     }
     this.origins = [];
   };
+}
+
+/** One of somebody's own may throw at once. */
+function acknowledge(lent: Lease<unknown> | LeaseBatch<unknown>): Promise<void> {
+  try {
+    return lent.ack();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
 }

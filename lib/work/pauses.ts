@@ -3,6 +3,7 @@ import { describeValue } from '../util/describe-value';
 import type { FailureReports } from './failure-reports';
 import type { HeldItem } from './held-items';
 import { defaultBackoffMs } from './options';
+import { LONGEST_PAUSE_MS } from './retry-record';
 import { RunningJob } from './running-job';
 
 export class Pauses<T> {
@@ -32,6 +33,6 @@ export class Pauses<T> {
       this.reports.tell(error, held.item, new RunningJob(held.deliveries, held.crashes));
       pauseMs = defaultBackoffMs(attempts);
     }
-    return pauseMs > 0 ? pauseMs : 0;
+    return pauseMs > 0 ? Math.min(pauseMs, LONGEST_PAUSE_MS) : 0;
   }
 }

@@ -1,4 +1,4 @@
-/** How a server begins and ends: with what it is given, and with its queue, as a consumer does. */
+/** How servers and consumers begin and end: with what they are given, with their queue, and with their process. */
 import { QueueDescriptor } from '../../lib';
 import { consume, serve } from '../../lib/work';
 import type { Consumer } from '../../lib/work';
@@ -37,4 +37,16 @@ describe.each<[string, (queue: never, handler: () => void) => Consumer]>([
     `;
     expect(await run(program, describeQueue('sage_queue'), [isHandled])).toEqual(heard);
   });
+});
+
+test('a process whose queue keeps it no longer ends once nothing runs, long before the timeout of its handlers', async () => {
+  const program = `
+    const { getLocalQueue } = require('sage-queue');
+    const { consume } = require('sage-queue/work');
+    const queue = getLocalQueue('ends');
+    queue.unref();
+    consume(queue, async (item) => say(item), { timeoutMs: 3_600_000, concurrency: 2 });
+    void queue.putMany([1, 2, 3]);
+  `;
+  expect(await run(program, null)).toEqual([1, 2, 3]);
 });
