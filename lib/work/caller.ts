@@ -17,6 +17,7 @@ import { asyncDispose } from '../util/dispose';
 import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
 import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { readSignal, readTimeout } from '../wait/options';
+import { requireQueue } from './options';
 import { readReply, writeRequest } from './request';
 
 const DEFAULT_CAPACITY_BYTES = 1024 * 1024;
@@ -57,10 +58,7 @@ export interface Caller<Req, Res> extends AsyncDisposable {
  * const thumbnail = await resizing.call({ file, width: 200 });
  */
 export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<Req, Res> {
-  if (typeof (queue as Partial<Queue> | null | undefined)?.descriptor !== 'object')
-    throw new TypeError(
-      `caller(queue, options?) takes a queue as resolveDescriptor gives it, found ${describeValue(queue)}.`,
-    );
+  requireQueue(queue, 'caller(queue, options?)');
   refuseUnknown(options ?? {}, ['timeoutMs', 'capacityBytes']);
   return new QueueCaller<Req, Res>(queue, options ?? {});
 }

@@ -1,8 +1,7 @@
 import type { Awaitable, Queue } from '../queue/types';
-import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';
 import { deadLetterOf } from './dead-letter';
-import { readWorkOptions } from './options';
+import { readWorkOptions, requireHandler, requireQueue } from './options';
 import type { ConsumeOptions, Consumer, Job } from './types';
 
 /**
@@ -34,10 +33,8 @@ export function consume<T>(
   handler: (given: any, job: Job) => Awaitable<void>,
   options?: ConsumeOptions<T>,
 ): Consumer {
-  if (typeof (queue as Partial<Queue<T>> | null | undefined)?.leaseMany !== 'function')
-    throw new TypeError(`consume takes a queue as resolveDescriptor gives it, found ${describeValue(queue)}.`);
-  if (typeof handler !== 'function')
-    throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
+  requireQueue(queue, 'consume');
+  requireHandler(handler);
   const { deadLetter } = options ?? {};
   return new QueueConsumer(queue, handler, {
     ...readWorkOptions(options),

@@ -11,23 +11,22 @@ import { refuseUnknown } from '../util/known-options';
 import { asyncDispose } from '../util/dispose';
 import { onHandleEnd, onLeasesLost } from '../queue/handle-end';
 import type { EndingHandle } from '../queue/handle-end';
-import { canUndo } from '../queue/lease-batch';
 import { QueueClosedError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
 import type { Awaitable, LeaseBatch, Queue, WaitOptions } from '../queue/types';
 import { onAbort } from '../wait/abort-listeners';
 import { Alarm } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import { readMilliseconds } from '../wait/options';
-import { deadOnArrival } from './dead-letter';
 import { FailureReports } from './failure-reports';
 import { HandlerRuns } from './handler-runs';
 import type { Run } from './handler-runs';
-import { holdItems, putAside } from './held-items';
+import { goesBack, holdItems, isFresh, putAside } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import { Pauses } from './pauses';
 import { RunningJob } from './running-job';
-import { CALLED_OFF, Settlements } from './settlements';
+import { Settlements } from './settlements';
+import { CALLED_OFF, Takes } from './takes';
 import { TurnsAlone } from './turns-alone';
 import type { Consumer, ConsumerStats, Job } from './types';
 import { WaitingPlaces } from './waiting-places';
@@ -67,7 +66,7 @@ export class QueueConsumer<T> implements Consumer {
   /** alone: a suspect runs, or is about to once everything else has ended. */
   private mode: 'open' | 'emptying' | 'alone' = 'open';
   private taking = false;
-  private takes = takesUntilAborted();
+  private readonly takes = new Takes();
   private readonly rest = new Alarm(Infinity, () => this.advance(), true);
   private wake = Infinity;
   private restUntil = 0;
@@ -205,6 +204,7 @@ export class QueueConsumer<T> implements Consumer {
     this.over = true;
     for (const alarm of [this.rest, this.running, this.grace]) alarm.cancel();
     for (const forget of this.listened) forget();
+    this.options.ended?.();
     if (this.failure === undefined) this.resolveDone();
     else this.rejectDone(this.failure.error);
   }
@@ -266,15 +266,16 @@ export class QueueConsumer<T> implements Consumer {
   /** All that was on lease has gone back: what runs is told, what waits comes again. */
   private breakOff(reason: Error): void {
     this.giveBackWaiting();
-    this.settlements.giveBack(this.ready.filter(({ origin }) => canUndo(origin.batch)));
-    this.ready = this.ready.filter(({ origin }) => !canUndo(origin.batch));
+    this.settlements.giveBack(this.ready.filter(goesBack));
+    this.ready = this.ready.filter((held) => !goesBack(held));
     this.running.breakAll(reason);
+    this.settlements.burials.callOff(goesBack);
   }
 
   /** No more items; those that wait go back. What runs goes on. */
   private endTaking(): void {
     this.ending = true;
-    this.takes.abort(CALLED_OFF);
+    this.takes.callOff();
     this.giveBackWaiting();
   }
 
@@ -284,7 +285,6 @@ export class QueueConsumer<T> implements Consumer {
 
   /** False: it went back to the queue, its time has not come. */
   private admit(held: HeldItem<T>): boolean {
-    if (this.isDead(held)) return true;
     if (this.mode !== 'open') {
       this.settlements.giveBack([held]);
       return false;
@@ -293,7 +293,7 @@ export class QueueConsumer<T> implements Consumer {
       this.ready.push(held);
       return true;
     }
-    const pauseMs = this.pauses.before(held);
+    const pauseMs = this.pauseOf(held);
     if (pauseMs > 0 && this.waiting.size >= this.places.count()) {
       this.settlements.moveBack(held, pauseMs);
       return false;
@@ -303,15 +303,20 @@ export class QueueConsumer<T> implements Consumer {
     return true;
   }
 
+  /** What is left of it. One that only waits for its burial pauses in any case: what did not take it a moment ago may not do so now. */
+  private pauseOf(held: HeldItem<T>): number {
+    return this.pauses.before(held, this.hadItsAttempts(held) ? REST_MS : 0);
+  }
+
   /** True: it has had its attempts, and is buried. */
   private isDead(held: HeldItem<T>): boolean {
     if (!this.hadItsAttempts(held)) return false;
-    this.settlements.bury(held, deadOnArrival(held), held.deliveries - 1);
+    this.settlements.buryOnArrival(held);
     return true;
   }
 
-  private hadItsAttempts({ deliveries }: HeldItem<T>): boolean {
-    return deliveries > this.options.maxDeliveries;
+  private hadItsAttempts({ deliveries, origin }: HeldItem<T>): boolean {
+    return deliveries > this.options.maxDeliveries || origin.undecodable !== undefined;
   }
 
   private due(held: HeldItem<T>): void {
@@ -334,15 +339,15 @@ export class QueueConsumer<T> implements Consumer {
     else this.settlements.giveBack([held]);
   }
 
-  private mayKeep({ origin }: HeldItem<T>): boolean {
-    return !this.ending || (this.draining && !canUndo(origin.batch));
+  private mayKeep(held: HeldItem<T>): boolean {
+    return !this.ending || (this.draining && !goesBack(held));
   }
 
   /** An item that its queue does not take. One that could not be buried either is tried again, as all that fails, after a pause. */
   private keep(held: HeldItem<T>, pauseMs: number): void {
     if (pauseMs > 0 || this.hadItsAttempts(held)) this.waiting.add(held, Math.max(pauseMs, REST_MS));
     else if (held.crashes === 0) this.ready.push(held);
-    else if (this.mode === 'open' || !canUndo(held.origin.batch)) this.suspect(held);
+    else if (this.mode === 'open' || !goesBack(held)) this.suspect(held);
     else this.settlements.giveBack([held]);
     this.advance();
   }
@@ -371,7 +376,9 @@ export class QueueConsumer<T> implements Consumer {
   private endGrace(): void {
     const error = new QueueTimeoutError('The consumer was stopped, and the grace for its handlers is over.');
     this.running.breakAll(error);
-    this.settlements.callOffBurials();
+    this.settlements.burials.end();
+    // A get of somebody's own that heeds no signal: what it brings goes back.
+    this.taking = false;
     this.advance();
   }
 
@@ -394,7 +401,7 @@ export class QueueConsumer<T> implements Consumer {
     this.mode = 'emptying';
     const began = performance.now();
     const latestMs = this.alone.begins();
-    this.takes.abort(CALLED_OFF);
+    this.takes.callOff();
     for (const held of this.ready.splice(0))
       if (isFresh(held)) this.settlements.giveBack([held]);
       else this.settlements.moveBack(held, 0);
@@ -409,7 +416,7 @@ export class QueueConsumer<T> implements Consumer {
       else this.suspect(suspect);
     }
     this.alone.ended(began);
-    if (!this.ending) this.takes = takesUntilAborted();
+    if (!this.ending) this.takes.goOn();
     this.advance();
   }
 
@@ -421,14 +428,14 @@ export class QueueConsumer<T> implements Consumer {
   }
 
   private async runSuspects(first: HeldItem<T>, forMs: number): Promise<void> {
-    if (!this.ending) this.takes = takesUntilAborted();
+    if (!this.ending) this.takes.goOn();
     const until = performance.now() + forMs;
     for (let held: HeldItem<T> | undefined = first; held !== undefined; held = await this.nextAlone(until)) {
       if (!this.mayKeep(held)) this.settlements.giveBack([held]);
       else this.running.start([held]);
       await this.becomesQuiet();
       // A look that leaves traces would take the items out of their order.
-      if (!canUndo(held.origin.batch)) return;
+      if (!goesBack(held)) return;
     }
   }
 
@@ -453,9 +460,9 @@ export class QueueConsumer<T> implements Consumer {
     try {
       const batch = await this.queue.leaseMany(LOOKED_THROUGH, { ...options, signal: this.takes.signal });
       for (const held of this.hold(batch)) {
-        if (this.isDead(held)) continue;
-        if (suspect === undefined && held.crashes > 0 && this.pauses.before(held) === 0) suspect = held;
-        else others.push(held);
+        const isWanted = this.hadItsAttempts(held) || (suspect === undefined && held.crashes > 0);
+        if (!isWanted || this.pauseOf(held) > 0) others.push(held);
+        else if (!this.isDead(held)) suspect = held;
       }
     } catch (error) {
       if ((error as { code?: unknown } | null)?.code !== 'ERR_QUEUE_EMPTY') this.cannotTake(error);
@@ -469,12 +476,3 @@ export class QueueConsumer<T> implements Consumer {
 
 /** 0 is always past, and costs no look at the clock: most items come while nothing is to be waited for. */
 const isPast = (pointMs: number): boolean => pointMs === 0 || performance.now() >= pointMs;
-
-/** With a listener for as long as it lasts: otherwise each call would put one on the signal and take it off again. */
-function takesUntilAborted(): AbortController {
-  const takes = new AbortController();
-  onAbort(takes.signal, () => {});
-  return takes;
-}
-
-const isFresh = ({ deliveries, crashes }: HeldItem<unknown>): boolean => deliveries === 1 && crashes === 0;

@@ -108,6 +108,8 @@ export class HandlerRuns<T> {
     if (run.over) return false;
     run.over = true;
     this.runs.delete(run);
+    // It would keep the process alive with nothing to wait for.
+    if (this.runs.size === 0) this.timeouts.cancel();
     return true;
   }
 

@@ -1,5 +1,7 @@
 /** Items that a consumer has on lease, and the end of those leases: as few calls as the moment allows. */
-import { setAside } from '../queue/lease-batch';
+import type { SerializationError } from '../errors';
+import { canUndo, HeldBatch, setAside } from '../queue/lease-batch';
+import { LeaseRun } from '../queue/lease-table';
 import type { Lease, LeaseBatch } from '../queue/types';
 import { dueAtMsOf, readRecord } from './retry-record';
 import type { RetryRecord } from './retry-record';
@@ -10,6 +12,8 @@ interface Origin {
   readonly count: number;
   /** Acknowledged in this turn and not yet told to the queue. */
   finished: HeldItem<unknown>[];
+  /** Why the item is bytes that nobody can handle; undefined: it is one. */
+  readonly undecodable?: SerializationError;
 }
 
 export interface HeldItem<T> {
@@ -27,6 +31,8 @@ export interface HeldItem<T> {
   aside: boolean;
 }
 
+export const isFresh = ({ deliveries, crashes }: HeldItem<unknown>): boolean => deliveries === 1 && crashes === 0;
+
 export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
   const origin: Origin = { batch, count: batch.items.length, finished: [] };
   return batch.leases.map((lease, index) => {
@@ -43,6 +49,16 @@ export function holdItems<T>(batch: LeaseBatch<unknown>): HeldItem<T>[] {
     };
   });
 }
+
+/** What is left of an item that could not be decoded: it is out of its queue, which does not take it back. */
+export function holdBytes<T>(undecodable: SerializationError, bytes: Uint8Array): HeldItem<T> {
+  const nowhere = new LeaseRun(1, { end: () => undefined, deliveries: () => 1, crashes: () => 0 });
+  const [held] = holdItems<T>(new HeldBatch([bytes], nowhere)) as [HeldItem<T>];
+  return { ...held, origin: { ...held.origin, undecodable } };
+}
+
+/** Whether it is in its queue once its lease has ended, as if it had not been taken, or is put there anew. */
+export const goesBack = ({ origin }: HeldItem<unknown>): boolean => canUndo(origin.batch);
 
 /** What whoever took the record would hold, for an item whose queue did not take it. */
 export const asItComesAgain = <T>(held: HeldItem<T>, { deliveries, dueAtMs }: RetryRecord): HeldItem<T> => ({
@@ -86,9 +102,18 @@ export class Acknowledgements {
     for (const origin of this.origins) {
       const { finished } = origin;
       origin.finished = [];
-      if (finished.length === origin.count) this.ended(origin.batch.ack(), finished);
-      else for (const held of finished) this.ended(held.lease.ack(), [held]);
+      if (finished.length === origin.count) this.ended(acknowledge(origin.batch), finished);
+      else for (const held of finished) this.ended(acknowledge(held.lease), [held]);
     }
     this.origins = [];
   };
+}
+
+/** One of somebody's own may throw at once. */
+function acknowledge(lent: Lease<unknown> | LeaseBatch<unknown>): Promise<void> {
+  try {
+    return lent.ack();
+  } catch (error) {
+    return Promise.reject(error as Error);
+  }
 }

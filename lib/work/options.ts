@@ -3,7 +3,7 @@ import { describeValue } from '../util/describe-value';
 import { refuseUnknown } from '../util/known-options';
 import { readPositiveMilliseconds, readSignal } from '../wait/options';
 import type { ConsumeOptions } from './types';
-import type { Awaitable, QueueLike } from '../queue/types';
+import type { Awaitable, Queue, QueueLike } from '../queue/types';
 
 const FIRST_PAUSE_MS = 100;
 /** With the jitter on top: 30 s. */
@@ -38,6 +38,21 @@ export interface WorkOptions<T> {
   timeoutMs: number;
   onError: ConsumeOptions<T>['onError'];
   signal: AbortSignal | undefined;
+  /** Called at the end, however it came. */
+  ended?: () => void;
+}
+
+/** @throws TypeError where it is none */
+export function requireQueue(queue: unknown, call: string): void {
+  const { leaseMany, descriptor } = (queue ?? {}) as Partial<Queue>;
+  if (typeof leaseMany !== 'function' || typeof descriptor !== 'object')
+    throw new TypeError(`${call} takes a queue as resolveDescriptor gives it, found ${describeValue(queue)}.`);
+}
+
+/** @throws TypeError where it is none */
+export function requireHandler(handler: unknown): void {
+  if (typeof handler !== 'function')
+    throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
 }
 
 /** Of `consume`. @throws RangeError, TypeError */

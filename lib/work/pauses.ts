@@ -3,6 +3,7 @@ import { describeValue } from '../util/describe-value';
 import type { FailureReports } from './failure-reports';
 import type { HeldItem } from './held-items';
 import { defaultBackoffMs } from './options';
+import { LONGEST_PAUSE_MS } from './retry-record';
 import { RunningJob } from './running-job';
 
 export class Pauses<T> {
@@ -11,9 +12,10 @@ export class Pauses<T> {
     private readonly reports: FailureReports<T>,
   ) {}
 
-  /** What is left of it; of an item that came before. */
-  before(held: HeldItem<T>): number {
-    return held.dueAtMs === undefined ? this.whole(held, held.deliveries - 1) : Math.max(0, held.dueAtMs - Date.now());
+  /** What is left of it; of an item that came before. @param leastMs of a whole one */
+  before(held: HeldItem<T>, leastMs = 0): number {
+    if (held.dueAtMs !== undefined) return Math.max(0, held.dueAtMs - Date.now());
+    return Math.max(leastMs, this.whole(held, held.deliveries - 1));
   }
 
   /** All of it; of an item whose attempt has just failed. */
@@ -31,6 +33,6 @@ export class Pauses<T> {
       this.reports.tell(error, held.item, new RunningJob(held.deliveries, held.crashes));
       pauseMs = defaultBackoffMs(attempts);
     }
-    return pauseMs > 0 ? pauseMs : 0;
+    return pauseMs > 0 ? Math.min(pauseMs, LONGEST_PAUSE_MS) : 0;
   }
 }

@@ -1,19 +1,20 @@
 /** The reply queues of the callers that a server answers: attached while they are used, and cleared away where their caller is gone. */
 import { replyDescriptor } from '../descriptor/reply-descriptor';
-import { QueueNotFoundError, QueueShutDownError } from '../errors';
+import { QueueFullError, QueueNotFoundError, QueueShutDownError } from '../errors';
 import type { Queue } from '../queue/types';
 import { clearAbandonedReplies } from '../resolve/abandoned-replies';
 import { resolveBeside } from '../resolve/registry';
+import type { Request } from './request';
 
 const LOOK_MS = 1000;
 /** A port that was not used at so many looks in a row is let go of. */
 const IDLE_LOOKS = 2;
 /** At every so many-th look the queues of callers that died while no server held them are cleared away. */
 const LOOKS_BETWEEN_CLEARINGS = 5;
-/** A caller that does not read its replies holds up a server no longer than this. */
+/** A caller that does not read its replies holds up a place of a server no longer than this. */
 const LONGEST_PUT_MS = 10_000;
 
-/** For a caller that waits for ever. */
+const NO_ROOM = `The caller left no room for its reply for ${LONGEST_PUT_MS / 1000} s: it does not read, or its capacityBytes are too few.`;
 const LONGEST_WAIT = { timeoutMs: LONGEST_PUT_MS };
 
 /** The way to one caller. */
@@ -30,11 +31,12 @@ interface Port {
 
 export class ReplyPorts {
   private readonly ports = new Map<string, Port>();
-  private readonly sweeper = setInterval(() => void this.sweep(), LOOK_MS).unref();
+  private readonly sweeper: NodeJS.Timeout;
   private looks = 0;
 
   constructor(private readonly requests: Queue) {
     clearAbandonedReplies(requests.descriptor);
+    this.sweeper = setInterval(() => void this.sweep(), LOOK_MS).unref();
   }
 
   /** In use from here on, so that the sweeper does not take it away. Ended by `leave`. */
@@ -49,13 +51,19 @@ export class ReplyPorts {
     port.inUse--;
   }
 
-  /** Waits for room as long as the caller waits for the reply. A caller that is gone needs none. */
-  send(queue: Queue, reply: unknown, expiresAtMs: number | undefined): Promise<void> {
+  /**
+   * Waits for room as long as the caller waits for the reply, and no longer than `LONGEST_PUT_MS`. A caller that is gone, or waits no longer,
+   * needs none. @throws QueueFullError when one that still waits leaves no room
+   */
+  send(to: Queue, { pid, expiresAtMs = Infinity }: Request, reply: unknown, signal?: AbortSignal): Promise<void> {
+    const leftMs = Math.max(0, expiresAtMs - Date.now());
+    const isPatient = leftMs > LONGEST_PUT_MS;
     const wait =
-      expiresAtMs === undefined
-        ? LONGEST_WAIT
-        : { timeoutMs: Math.max(0, Math.min(LONGEST_PUT_MS, expiresAtMs - Date.now())) };
-    return queue.put(reply, wait).catch((error: unknown) => throwUnlessUnneeded(queue, error));
+      isPatient && signal === undefined ? LONGEST_WAIT : { timeoutMs: Math.min(LONGEST_PUT_MS, leftMs), signal };
+    return to.put(reply, wait).catch(async (error: unknown) => {
+      if (await isUnneeded(error, to, isPatient ? pid : undefined)) return;
+      throw error instanceof QueueFullError ? new QueueFullError(NO_ROOM, { cause: error }) : error;
+    });
   }
 
   async close(): Promise<void> {
@@ -103,12 +111,20 @@ export class ReplyPorts {
   }
 }
 
-async function throwUnlessUnneeded(queue: Queue, error: unknown): Promise<void> {
+/** @param pid of a caller that waits longer than was waited for room */
+async function isUnneeded(error: unknown, queue: Queue, pid: number | undefined): Promise<boolean> {
+  if (isGone(error)) return true;
   const { code } = error as { code?: unknown };
-  if (code === 'ERR_QUEUE_FULL' || code === 'ERR_QUEUE_CLOSED' || isGone(error)) return;
+  if (error instanceof QueueFullError) return pid === undefined || !(await isThere(queue, pid));
   // Where the queue went with its caller, it says so when it is asked once more.
-  if (code === 'ERR_QUEUE_CONNECTION' && isGone(await queue.qsize().catch((again: unknown) => again))) return;
-  throw error;
+  return code === 'ERR_QUEUE_CONNECTION' && isGone(await queue.qsize().catch((again: unknown) => again));
+}
+
+/** The caller, as far as its reply queue knows. */
+async function isThere(queue: Queue, pid: number): Promise<boolean> {
+  if (pid === 0 || pid === process.pid) return true;
+  const { attached } = await queue.stats().catch(() => ({ attached: undefined }));
+  return attached?.some((entry) => entry.alive && entry.pid === pid) ?? true;
 }
 
 const isGone = (error: unknown): boolean => error instanceof QueueNotFoundError || error instanceof QueueShutDownError;
@@ -118,10 +134,6 @@ async function letGo(port: Port): Promise<void> {
   await port.opening?.catch(() => {});
   const { queue, pid } = port;
   if (queue === undefined) return;
-  if (pid !== 0 && pid !== process.pid) {
-    const { attached } = await queue.stats().catch(() => ({ attached: undefined }));
-    const isThere = attached?.some((entry) => entry.alive && entry.pid === pid) ?? true;
-    if (!isThere) await queue.shutdown({ immediate: true }).catch(() => {});
-  }
+  if (!(await isThere(queue, pid))) await queue.shutdown({ immediate: true }).catch(() => {});
   await queue.close();
 }

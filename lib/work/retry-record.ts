@@ -14,13 +14,20 @@ export interface RetryRecord {
   putAtMs?: number;
 }
 
-/** Of an item that waits for so long from now. */
+/** A century. A longer one, or an endless one, would be no time that a reader takes. */
+export const LONGEST_PAUSE_MS = 100 * 365 * 24 * 3_600_000;
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+/** Leases of somebody's own may say anything. */
+const countOf = (value: number): number => (isCount(value) ? value : 0);
+
+/** Of an item that waits for so long from now, at most `LONGEST_PAUSE_MS`. */
 export function recordIn(
   pauseMs: number,
   { deliveries, crashes }: Pick<RetryRecord, 'deliveries' | 'crashes'>,
 ): RetryRecord {
   const putAtMs = Date.now();
-  return { deliveries, crashes, dueAtMs: putAtMs + pauseMs, putAtMs };
+  return { deliveries: countOf(deliveries), crashes: countOf(crashes), dueAtMs: putAtMs + pauseMs, putAtMs };
 }
 
 /** When it is due by the clock as it goes now: a pause is never longer than it was. */
@@ -38,6 +45,6 @@ export function readRecord(value: unknown): { item: unknown; record: RetryRecord
   const { [KEY]: record, item } = value as { [KEY]: unknown; item: unknown };
   if (typeof record !== 'object' || record === null) return undefined;
   const { deliveries, crashes, dueAtMs } = record as Partial<RetryRecord>;
-  const whole = [deliveries, crashes].every((count) => Number.isSafeInteger(count) && (count as number) >= 0);
-  return whole && Number.isFinite(dueAtMs) ? { item, record: record as RetryRecord } : undefined;
+  const isRecord = isCount(deliveries) && isCount(crashes) && Number.isFinite(dueAtMs);
+  return isRecord ? { item, record: record as RetryRecord } : undefined;
 }

@@ -3,7 +3,7 @@ import { isThenable } from '../util/thenable';
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
 import { QueueConsumer } from './consumer';
-import { readServeOptions } from './options';
+import { readServeOptions, requireHandler, requireQueue } from './options';
 import { plainThrownReply, readRequest, refusedReply, thrownReply, valueReply } from './request';
 import type { Request } from './request';
 import { ReplyPorts } from './reply-ports';
@@ -26,12 +26,12 @@ export function serve<Req, Res>(
   handler: (request: Req, job: Job) => Awaitable<Res>,
   options?: ServeOptions<Req>,
 ): Consumer {
-  if (typeof handler !== 'function')
-    throw new TypeError(`The handler must be a function, found ${describeValue(handler)}.`);
+  requireQueue(queue, 'serve');
+  requireHandler(handler);
   const given = readServeOptions(options as ConsumeOptions<unknown>);
   const ports = new ReplyPorts(queue);
   const { onError } = options ?? {};
-  const consumer = new QueueConsumer<unknown>(
+  return new QueueConsumer<unknown>(
     queue,
     (item, job) => answer(ports, readOrRefuse(item), handler as (body: unknown, job: Job) => unknown, job),
     {
@@ -40,15 +40,13 @@ export function serve<Req, Res>(
         onError === undefined
           ? () => {}
           : (error, item, job) => onError(error, (readRequest(item)?.body ?? item) as Req, job),
-      bury: async (item, error) => {
+      bury: async (item, error, { signal }) => {
         const request = readRequest(item);
-        if (request !== undefined) await tellCaller(ports, request, error);
+        if (request !== undefined) await tellCaller(ports, request, error, signal);
       },
+      ended: () => void ports.close().catch(() => {}),
     },
   );
-  const close = (): Promise<void> => ports.close();
-  consumer.done.then(close, close).catch(() => {});
-  return consumer;
 }
 
 function readOrRefuse(item: unknown): Request {
@@ -61,10 +59,11 @@ function readOrRefuse(item: unknown): Request {
 /** Runs the handler, unless the caller waits no longer, or is gone. */
 async function answer(
   ports: ReplyPorts,
-  { id, token, pid, expiresAtMs, body }: Request,
+  request: Request,
   handler: (body: unknown, job: Job) => unknown,
   job: Job,
 ): Promise<void> {
+  const { id, token, pid, expiresAtMs, body } = request;
   if (expiresAtMs !== undefined && Date.now() >= expiresAtMs) return;
   const port = ports.enter(token, pid);
   try {
@@ -73,28 +72,28 @@ async function answer(
     const given = handler(body, job);
     const value: unknown = isThenable(given) ? await given : given;
     try {
-      await ports.send(replies, valueReply(id, value), expiresAtMs);
+      await ports.send(replies, request, valueReply(id, value));
     } catch (error) {
       if (!isUnsendable(error)) throw error;
-      await ports.send(replies, refusedReply(id, error), expiresAtMs);
+      await ports.send(replies, request, refusedReply(id, error));
     }
   } finally {
     ports.leave(port);
   }
 }
 
-async function tellCaller(ports: ReplyPorts, request: Request, error: unknown): Promise<void> {
-  const { id, token, pid, expiresAtMs } = request;
+async function tellCaller(ports: ReplyPorts, request: Request, error: unknown, signal: AbortSignal): Promise<void> {
+  const { id, token, pid } = request;
   const port = ports.enter(token, pid);
   try {
     const replies = port.queue ?? (await port.opening);
     if (replies === undefined) return;
     try {
-      await ports.send(replies, thrownReply(id, error), expiresAtMs);
+      await ports.send(replies, request, thrownReply(id, error), signal);
     } catch (unsendable) {
       if (!isUnsendable(unsendable)) throw unsendable;
       // A cause that no codec takes, or one too long.
-      await ports.send(replies, plainThrownReply(id, error), expiresAtMs);
+      await ports.send(replies, request, plainThrownReply(id, error), signal);
     }
   } finally {
     ports.leave(port);

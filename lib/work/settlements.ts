@@ -1,18 +1,18 @@
 /** How leases end: acknowledged, given back, buried as dead letters, or moved to the back of the queue. */
-import { QueueClosedError, QueueFullError, QueueShutDownError, SerializationError } from '../errors';
-import { canUndo, endLeases } from '../queue/lease-batch';
+import { QueueClosedError, QueueFullError, QueueShutDownError, QueueTimeoutError, SerializationError } from '../errors';
+import { endLeases } from '../queue/lease-batch';
 import type { Queue } from '../queue/types';
+import { Burials } from './burials';
+import { deadOnArrival } from './dead-letter';
 import type { FailureReports } from './failure-reports';
-import { Acknowledgements, asItComesAgain, beginWith } from './held-items';
+import { Acknowledgements, asItComesAgain, beginWith, goesBack, holdBytes } from './held-items';
 import type { HeldItem } from './held-items';
 import type { WorkOptions } from './options';
 import type { Pauses } from './pauses';
 import { recordIn, recordOf } from './retry-record';
 import type { RetryRecord } from './retry-record';
 import { RunningJob } from './running-job';
-
-/** Not an error: the reason of a call that the consumer itself calls off. */
-export const CALLED_OFF = Symbol('called off');
+import { CALLED_OFF } from './takes';
 
 export interface SettlementOwner<T> {
   /** Nothing more is taken. */
@@ -30,8 +30,7 @@ export class Settlements<T> {
   private underWay = 0;
   /** The last of the moves to the back of the queue: they go one after the other. */
   private moves: Promise<unknown> = Promise.resolve();
-  /** Puts of dead letters, which may have to wait for room. */
-  private readonly burials = new AbortController();
+  readonly burials: Burials<T>;
   private readonly acknowledgements = new Acknowledgements(
     (call, items) => void this.settle(call, items, items.length),
   );
@@ -42,7 +41,9 @@ export class Settlements<T> {
     private readonly reports: FailureReports<T>,
     private readonly pauses: Pauses<T>,
     private readonly owner: SettlementOwner<T>,
-  ) {}
+  ) {
+    this.burials = new Burials(options.bury);
+  }
 
   /** No end of a lease is under way or kept back. */
   get isQuiet(): boolean {
@@ -59,14 +60,17 @@ export class Settlements<T> {
   }
 
   private comeAgain(held: HeldItem<T>): Promise<void> {
-    if (canUndo(held.origin.batch)) return held.lease.release();
-    return this.enclose(held, held.deliveries, this.pauses.after(held));
+    if (!goesBack(held)) return this.enclose(held, held.deliveries, this.pauses.after(held));
+    // One that paused and could not be buried: what is aside would not be counted.
+    beginWith(held);
+    return held.lease.release();
   }
 
   /** Back as if they had not been taken: no handler has seen them. In the order they are in. */
   giveBack(items: readonly HeldItem<T>[]): void {
     for (const held of items)
-      if (canUndo(held.origin.batch)) void this.settle(undo(held), [held]);
+      if (goesBack(held)) void this.settle(undo(held), [held]);
+      else if (held.origin.undecodable !== undefined) this.buryOnArrival(held);
       else {
         const pauseMs = held.deliveries > 1 ? this.pauses.before(held) : 0;
         void this.settle(this.enclose(held, held.deliveries - 1, pauseMs), [held]);
@@ -83,30 +87,31 @@ export class Settlements<T> {
   bury(held: HeldItem<T>, error: unknown, deliveries: number): void {
     const put = async (): Promise<void> => {
       try {
-        await this.options.bury?.(held.item, error, { deliveries, crashes: held.crashes, signal: this.burials.signal });
+        await this.burials.put(held, error, deliveries);
       } catch (failure) {
         // What could not be put comes again, and is tried again after its pause.
-        this.tell(failure, held);
+        this.tell(failure === CALLED_OFF ? lostWith(held) : failure, held);
         return this.comeAgain(held);
       }
       try {
         await held.lease.ack();
       } finally {
-        if (this.options.retries) this.dead++;
+        if (this.options.retries || held.origin.undecodable !== undefined) this.dead++;
       }
     };
     void this.settle(put(), [held]);
   }
 
-  /** Nothing is on lease: the queue has removed the item, and gave its bytes with the error. */
+  /** What no handler gets. */
+  buryOnArrival(held: HeldItem<T>): void {
+    const { undecodable } = held.origin;
+    if (undecodable === undefined) this.bury(held, deadOnArrival(held), held.deliveries - 1);
+    else this.bury(held, undecodable, 1);
+  }
+
+  /** The queue has removed the item, and gave its bytes with the error. */
   buryUndecodable(error: SerializationError, bytes: Uint8Array): void {
-    const { bury } = this.options;
-    if (bury === undefined) return;
-    const put = async (): Promise<void> => {
-      await bury(bytes as T, error, { deliveries: 1, crashes: 0, signal: this.burials.signal });
-      this.dead++;
-    };
-    void this.settle(put(), []);
+    if (this.options.bury !== undefined) this.buryOnArrival(holdBytes(error, bytes));
   }
 
   /**
@@ -121,7 +126,7 @@ export class Settlements<T> {
 
   /** An item is in the queue or here: a lease whose release is another put would lose what the queue does not take. @param kept how it stays */
   private async moveOrKeep(held: HeldItem<T>, record: RetryRecord, kept: HeldItem<T>, pauseMs: number): Promise<void> {
-    const refusal = await this.move(held, record);
+    const refusal = held.origin.undecodable === undefined ? await this.move(held, record) : { error: CALLED_OFF };
     if (refusal === undefined) return;
     const isTold = !isNoRoom(refusal.error);
     if (isTold) this.tell(refusal.error, held);
@@ -148,11 +153,6 @@ export class Settlements<T> {
     return inItsTurn;
   }
 
-  /** Dead letters that still wait for room come again instead. */
-  callOffBurials(): void {
-    this.burials.abort(CALLED_OFF);
-  }
-
   /** @param done so many have been handled once the call is over */
   private async settle(call: Promise<void>, items: readonly HeldItem<unknown>[], done = 0): Promise<void> {
     this.underWay++;
@@ -167,15 +167,25 @@ export class Settlements<T> {
     }
   }
 
-  /** Whoever closed the queue knows that its leases went back. */
+  /** Whoever closed the queue knows that its leases went back, where they do. */
   private tell(error: unknown, held: HeldItem<unknown>): void {
-    if (error === CALLED_OFF || (this.owner.isEnding() && error instanceof QueueClosedError)) return;
+    const wentBack = this.owner.isEnding() && error instanceof QueueClosedError && goesBack(held);
+    if (error === CALLED_OFF || wentBack) return;
     this.reports.tell(error, held.item as T, new RunningJob(held.deliveries, held.crashes));
   }
 }
 
 /** As if it had not been taken, where its queue knows of that. */
 const undo = ({ origin, index }: HeldItem<unknown>): Promise<void> => endLeases(origin.batch, index, index + 1, 'undo');
+
+/** Of a burial that was called off: nobody else has the bytes. */
+const lostWith = ({ origin: { undecodable } }: HeldItem<unknown>): unknown =>
+  undecodable === undefined
+    ? CALLED_OFF
+    : new QueueTimeoutError(
+        'The consumer was stopped before its dead letters took the bytes of an item that cannot be decoded: they are lost.',
+        { cause: undecodable },
+      );
 
 /** The queue does not take the record: full, shut down, or not made for such an item. */
 const isNoRoom = (error: unknown): boolean =>

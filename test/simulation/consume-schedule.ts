@@ -4,11 +4,12 @@ import { getEventListeners } from 'node:events';
 import { QueueConnectionError, QueueDescriptor } from '../../lib';
 import { StubQueue } from '../../lib/testing';
 import { consume } from '../../lib/work';
-import type { ConsumeOptions, DeadLetter, Job } from '../../lib/work';
+import type { ConsumeOptions, Job } from '../../lib/work';
 import { readRecord } from '../../lib/work/retry-record';
 import type { Random } from '../random';
 import { drawKinds, drawSteps } from './kinds';
 import { ForgetfulQueue } from './forgetful-queue';
+import { Graves } from './graves';
 import { MortalStore } from './mortal-store';
 import type { VirtualLoop } from './virtual-clock';
 import { checkDelivery, checkItems, freshItem } from './worked-items';
@@ -18,7 +19,7 @@ const OFTEN = {
   put: 96,
   hire: 24,
   bury: 24,
-  'graves fail': 8,
+  'graves change': 16,
   stop: 6,
   'queue fails': 3,
   die: 6,
@@ -31,8 +32,9 @@ const TIMEOUT_MS = 30;
 /** In which everything that is left is done, once handlers do what they should. */
 const REST_MS = 60_000;
 const backoffMs = (attempts: number): number => 10 * attempts;
-/** What settles after the grace of a stop is over. */
+/** What settles after the grace of a stop is over; graves that do not answer have a second for it. */
 const REST_MS_OF_STOP = 10;
+const REST_MS_OF_GRAVES = 1000;
 
 const ignore = (): void => {};
 const complain = (): void => {
@@ -45,7 +47,7 @@ export class Schedule {
   private readonly descriptor: QueueDescriptor;
   private readonly store: MortalStore;
   private readonly keeper: StubQueue<number>;
-  private readonly deadLetters: StubQueue<DeadLetter<number>>;
+  private readonly deadLetters: Graves;
   private readonly workers: Worker[] = [];
   private readonly items: Item[] = [];
   private readonly puts: Promise<void>[] = [];
@@ -68,11 +70,10 @@ export class Schedule {
     const { below, pick } = random;
     this.isForgetful = below(6) === 0;
     const maxsize = below(3) === 0 && !this.isForgetful ? 6 : 0;
-    this.descriptor = QueueDescriptor.createLocalQueue(`consumed-${schedules}`, { maxsize });
+    this.descriptor = QueueDescriptor.createLocalQueue(`consumed-${schedules++}`, { maxsize });
     this.store = new MortalStore(maxsize);
     this.keeper = new StubQueue<number>(this.descriptor, undefined, this.store);
-    const graves = QueueDescriptor.createLocalQueue(`dead-${schedules++}`, { maxsize: below(2) });
-    this.deadLetters = new StubQueue<DeadLetter<number>>(graves);
+    this.deadLetters = new Graves(below(2), this.items, backoffMs, (check) => this.noting(check));
     this.mode = pick(['for ever', 'letters', 'letters', 'drop'] as const);
     this.maxDeliveries = 2 + below(3);
     this.drawKind = drawKinds(random, OFTEN);
@@ -114,8 +115,9 @@ export class Schedule {
         return;
       case 'bury':
         return void this.bury().catch(() => {});
-      case 'graves fail':
-        return this.deadLetters.failNext(new QueueConnectionError('no way there'));
+      case 'graves change':
+        this.deadLetters.state = pick(['there', 'there', 'away', 'deaf'] as const);
+        return;
       case 'stop':
         return this.stop(worker, below(2) === 0 ? below(100) : 0);
       case 'queue fails':
@@ -180,7 +182,7 @@ export class Schedule {
   private forgot(put: unknown): void {
     const item = this.items[readRecord(put)!.item as number]!;
     item.forgotten++;
-    item.pausesUntilMs = 0;
+    item.pausesUntilMs = item.unburiedUntilMs = 0;
   }
 
   private hire(): void {
@@ -223,7 +225,8 @@ export class Schedule {
     const began = this.loop.now;
     const stopped = (): void => {
       const late = this.loop.now - began - graceMs - 4 * this.lateMs;
-      assert(worker.isDead || late <= REST_MS_OF_STOP, `stop() takes ${late} ms longer than its grace`);
+      const mostMs = REST_MS_OF_STOP + (this.mode === 'letters' ? REST_MS_OF_GRAVES : 0);
+      assert(worker.isDead || late <= mostMs, `stop() takes ${late} ms longer than its grace`);
       assert.equal(worker.consumer.stats().active, 0, 'nothing runs after a stop');
     };
     worker.consumer
@@ -251,14 +254,11 @@ export class Schedule {
     this.store.isDeath = false;
   }
 
-  /** Its handle is closed under it: what it had went back, but for a letter that is being written. */
+  /** Its handle is closed under it: what it had went back, also what was to be buried. */
   private close(worker: Worker): void {
     if (worker.isDead || worker.isOver) return;
     worker.isStopped = worker.isClosed = true;
-    for (const item of this.items) {
-      item.closes++;
-      if (this.mode === 'letters') item.deaths++;
-    }
+    for (const item of this.items) item.closes++;
     void worker.queue.close();
   }
 
@@ -359,6 +359,7 @@ export class Schedule {
   private async end(): Promise<void> {
     const { loop } = this;
     this.isCalm = true;
+    this.deadLetters.state = 'there';
     // Who hangs without a timeout would do so for ever.
     for (const worker of this.workers) this.stop(worker, 0);
     const reading = setInterval(() => void this.bury().catch(() => {}), 50);

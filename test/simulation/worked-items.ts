@@ -29,6 +29,8 @@ export interface Item {
   isDiscarded: boolean;
   /** Nobody may have it before. */
   pausesUntilMs: number;
+  /** Its letter could not be put, and is not tried again before. */
+  unburiedUntilMs: number;
   holder: Run | undefined;
 }
 
@@ -44,6 +46,7 @@ export const freshItem = (): Item => ({
   isRefused: false,
   isDiscarded: false,
   pausesUntilMs: 0,
+  unburiedUntilMs: 0,
   holder: undefined,
 });
 

@@ -2,7 +2,7 @@
  * Types of somebody's own of whose items nobody knows how often they came, or that count each return: what BaseQueue makes of four methods,
  * and batches that are not this package's. What consumers know of an item goes along with it.
  */
-import { QueueConnectionError, QueueDescriptor, QueueFullError } from '../../lib';
+import { QueueClosedError, QueueConnectionError, QueueDescriptor, QueueFullError } from '../../lib';
 import type { LeaseBatch, WaitOptions } from '../../lib';
 import { StubQueue } from '../../lib/testing';
 import { consume } from '../../lib/work';
@@ -242,6 +242,25 @@ test('what a consumer had to keep goes back when it stops, if its queue takes it
   await second.stop();
   expect(seen).toEqual([1, 2]);
   expect(told.slice(4)).toEqual(['still away']);
+});
+
+test('what does not go back through a handle that was closed is lost, and told of', async () => {
+  const queue = new Refuses(fresh());
+  const told: unknown[] = [];
+  const onError = (error: unknown, item: string): void => void told.push([item, (error as Error).name]);
+  const handler = (item: string): Promise<never> | undefined => {
+    if (item === 'fails') throw new Error('once');
+    return new Promise(() => {});
+  };
+  const consumer = track(consume<string>(queue, handler, { concurrency: 3, backoffMs: () => 3_600_000, onError }));
+  await queue.putMany(['first', 'second', 'fails']);
+  const isBusy = (): boolean => consumer.stats().active === 2 && consumer.stats().waitingRetry === 1;
+  await until('two run and one pauses', isBusy);
+  const { done } = consumer;
+  queue.refusal = new QueueClosedError();
+  await queue.close();
+  await expect(done).rejects.toThrow(QueueClosedError);
+  expect(told.sort()).toEqual([['fails', 'Error'], ['fails', 'QueueClosedError'], ['first', 'QueueClosedError'], ['second', 'QueueClosedError']]); // prettier-ignore
 });
 
 test('a stop that a shutdown follows is a stop: nothing is tried any more', async () => {

@@ -1,8 +1,11 @@
 /** Handlers, and what consumers are given beside them, that do what no such function should: nothing is lost to it, and nothing ends by it. */
 import { setTimeout as delay } from 'node:timers/promises';
-import { getLocalQueue } from '../../lib';
+import { getLocalQueue, QueueDescriptor } from '../../lib';
+import type { LeaseBatch, WaitOptions } from '../../lib';
+import { StubQueue } from '../../lib/testing';
 import { consume, serve } from '../../lib/work';
 import type { ConsumeOptions, DeadLetter } from '../../lib/work';
+import { LONGEST_PAUSE_MS, readRecord, recordIn, recordOf } from '../../lib/work/retry-record';
 import { deadLetters } from './consume-contract';
 import { queueTypes, track, until } from './queues';
 import { calling, errorOf } from './serve-contract';
@@ -143,6 +146,58 @@ test.each([['500'], [5n], [undefined]])(
     expect(errors).toContainEqual(expect.objectContaining({ name: 'TypeError' }));
   },
 );
+
+test.each([Infinity, Number.MAX_VALUE])(
+  'a pause of %p is a long one, and its item goes back as it was',
+  async (pauseMs) => {
+    const queue = await queueTypes.sage_queue!();
+    await queue.put({ a: 1 });
+    const seen: unknown[] = [];
+    const fail = (item: unknown): never => {
+      seen.push(item);
+      throw new Error('again');
+    };
+    const options: ConsumeOptions<unknown> = { backoffMs: () => pauseMs, maxWaiting: 0, onError: ignore };
+    const consumer = track(consume(queue, fail, options));
+    // It is put behind others, as often as it comes.
+    await until('it has moved', async () => (await queue.stats()).putTotal > 2);
+    await consumer.stop();
+    const waiting = track(consume(queue, fail, { ...options, maxWaiting: 1 }));
+    await until('it pauses', () => waiting.stats().waitingRetry === 1);
+    await waiting.stop();
+    expect(seen).toEqual([{ a: 1 }]);
+    expect(await queue.get({ block: false })).toMatchObject({ 'sage-queue:retry': { deliveries: 1 }, item: { a: 1 } });
+  },
+);
+
+test.each([-1, NaN, 0.5, Infinity, undefined, 3])('of %p deliveries a consumer writes what it reads', (deliveries) => {
+  const record = recordIn(LONGEST_PAUSE_MS, { deliveries: deliveries as number, crashes: 0 });
+  expect(readRecord(recordOf('item', record))).toEqual({ item: 'item', record });
+  expect(record.deliveries).toBe(deliveries === 3 ? 3 : 0);
+});
+
+test('leases whose acks throw at once are told of, and the consumer goes on', async () => {
+  class Throws extends StubQueue {
+    override async leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<unknown>> {
+      const batch = await super.leaseMany(max, options);
+      const end = (): never => {
+        throw new Error('no end');
+      };
+      const leases = batch.leases.map((lease) => ({ ...lease, ack: end, release: end }));
+      return { items: batch.items, leases, ack: end, release: end, [Symbol.asyncDispose]: end };
+    }
+  }
+  const queue = new Throws(QueueDescriptor.createLocalQueue('throws'));
+  const told: unknown[] = [];
+  const onError = (error: unknown, item: unknown): void => void told.push([(error as Error).message, item]);
+  const consumer = track(consume(queue, ignore, { concurrency: 4, onError }));
+  await queue.putMany([1, 2]);
+  await until('it is told', () => told.length === 2);
+  await queue.put(3);
+  await until('of the next one, too', () => told.length === 3);
+  await consumer.stop();
+  expect(told).toEqual([1, 2, 3].map((item) => ['no end', item]));
+});
 
 test('a clock that is set back makes no pause longer', async () => {
   const queue = await queueTypes.sage_queue!();
