@@ -13,7 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from sage_queue import QueueDescriptor, QueueProducerLostError, QueueShutDownError, get_sage_queue, resolve_descriptor
+from sage_queue import (
+    QueueDescriptor,
+    QueueNotFoundError,
+    QueueProducerLostError,
+    QueueShutDownError,
+    get_sage_queue,
+    resolve_descriptor,
+)
 
 
 def double(descriptor, results):
@@ -87,6 +94,28 @@ def test_a_forked_child_goes_on_with_the_handle(name):
     for child in range(4):
         numbers = [entry[1] for entry in [*([woke] if woke[0] == child else []), *got] if entry[0] == child]
         assert numbers == list(range(100))
+
+
+def lease_and_leave(jobs, emptied):
+    global held
+    queue = resolve_descriptor(jobs)
+    held = [queue, queue.lease(timeout=30), resolve_descriptor(emptied)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_that_ends_is_no_crash(name, method):
+    """With what it did not close: its lease goes back as of one that lives, and an empty queue leaves nothing behind."""
+    emptied = QueueDescriptor.create_sage_queue(f"{name}-e")
+    with get_sage_queue(name) as queue:
+        queue.put("item")
+        child = multiprocessing.get_context(method).Process(target=lease_and_leave, args=(queue.descriptor, emptied))
+        child.start()
+        child.join(60)
+        with queue.lease(timeout=30) as lease:
+            assert (lease.item, lease.deliveries, lease.crashes) == ("item", 2, 0)
+            lease.ack()
+    with pytest.raises(QueueNotFoundError):
+        resolve_descriptor(emptied, create="never")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns from 3.12 on")
