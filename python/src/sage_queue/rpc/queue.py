@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -33,16 +32,6 @@ def _left_in_queue(error: SerializationError) -> SerializationError:
     if _removed(error):
         return error
     return SerializationError(f"The item cannot be decoded: {error.__cause__}. It is still in the queue.")
-
-
-_open_queues: weakref.WeakSet[RpcQueue[Any]] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """At the end of the interpreter: what is under way is told, and no thread is left inside gRPC."""
-    for queue in list(_open_queues):
-        queue.close()
 
 
 class RpcLease(Lease[T]):
@@ -85,7 +74,6 @@ class RpcQueue(Queue[T]):
         maxsize = descriptor.metadata.get("maxsize")
         self._client = client = RpcClient(remote, maxsize=maxsize, exclusive=create == "exclusive")
         weakref.finalize(self, client.abandon).atexit = False
-        _open_queues.add(self)
 
     def _encode(self, item: Any) -> Encoded:
         data, codec = self._encode_any(item)
