@@ -161,11 +161,12 @@ class RpcClient:
             error = QueueClosedError(CLOSED)
             self.puts.give_up_all()
             self.gets.fail_all(error)
+            self.gets.give_up_held()
             self.queries.fail_all(error)
             self.connection.leave(_CLOSE_WITHIN)
         self.connection.join(_CLOSE_WITHIN)
         with self.lock:
-            lost = self.puts.going_back
+            lost = self.puts.going_back + self.gets.give_up_going_back()
             self.puts.fail_all()
         if lost > 0:
             what = "An item" if lost == 1 else f"{lost} items"
