@@ -89,3 +89,44 @@ def test_what_has_arrived_when_its_handle_is_closed_goes_back(through):
     asyncio.run(main())
     with owner.lease_many(10) as batch:
         assert [(lease.item, lease.deliveries) for lease in batch.leases] == [(0, 1), (1, 1)]
+
+
+class Raised(BaseException):
+    """As KeyboardInterrupt is."""
+
+
+#: Several deliveries bring them.
+LARGE = [bytes([number]) * 100_000 for number in range(8)]
+CALLS = {
+    "get": lambda queue: queue.get(),
+    "get_many": lambda queue: queue.get_many(8),
+    "aget": lambda queue: asyncio.run(queue.aget()),
+    "lease": lambda queue: queue.lease(),
+    "lease_many": lambda queue: queue.lease_many(8),
+    "alease": lambda queue: asyncio.run(queue.alease()),
+}
+
+
+@pytest.mark.parametrize("at", [1, 2, 8])
+@pytest.mark.parametrize("call", CALLS)
+def test_while_items_are_decoded(server, name, monkeypatch, call, at):
+    if at > 1 and not call.endswith("many"):
+        pytest.skip("one item")
+    left = at
+
+    def interrupted(data, codec):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            raise Raised
+        return data
+
+    with owned(name) as owner, resolve_descriptor(server.queue(name)) as remote:
+        owner.put_many(LARGE)
+        monkeypatch.setattr("sage_queue.rpc.queue.decode", interrupted)
+        with pytest.raises(Raised):
+            CALLS[call](remote)
+        until(lambda: owner.stats()["leased"] == 0)
+        with owner.lease_many(8) as batch:
+            assert batch.items == LARGE
+            assert {lease.deliveries for lease in batch.leases} == {1}

@@ -21,6 +21,7 @@ from .remote import read_remote
 from .wire import MOST_ASKED, Encoded
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _removed(error: SerializationError) -> int:
@@ -135,22 +136,29 @@ class RpcQueue(Queue[T]):
     def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], GetCall]:
         return lambda waker: GetCall(self._client.gets, min(most, MOST_ASKED), lease, timeout, waker)
 
-    def _taken(self, call: GetCall) -> list[T]:
-        """The values, up to the first that cannot be read; that one is removed and reported by the get that meets it first."""
+    def _read(self, call: GetCall, then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
+        """What `then` makes of the values, up to the first that cannot be read. Whatever is raised before that has taken them gives them back."""
         values: list[T] = []
         bad: SerializationError | None = None
-        client = self._client
         try:
-            for part in call.parts:
-                for data, codec in part.items:
-                    values.append(cast(T, decode(data, codec)))
-        except SerializationError as error:
-            bad = error
+            try:
+                for part in call.parts:
+                    for data, codec in part.items:
+                        values.append(cast(T, decode(data, codec)))
+            except SerializationError as error:
+                bad = error
+            return then(call, values, bad)
         except BaseException:
-            client.abort(call)
+            self._client.abort(call)
             raise
-        with client.lock:
-            client.gets.take(call, None if bad is None else len(values) or _removed(bad))
+
+    def _taken(self, call: GetCall) -> list[T]:
+        return self._read(call, self._take)
+
+    def _take(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[T]:
+        """One that cannot be read is removed and reported by the call that meets it first."""
+        with self._client.lock:
+            self._client.gets.take(call, None if bad is None else len(values) or _removed(bad))
         if bad is not None and not values:
             raise _left_in_queue(bad)
         return values
@@ -180,29 +188,26 @@ class RpcQueue(Queue[T]):
     # ── leases ───────────────────────────────────────────────────────────────
 
     def _lent(self, call: GetCall) -> list[RpcLease[T]]:
+        return self._read(call, self._lend)
+
+    def _lend(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[RpcLease[T]]:
+        """The same of leases."""
         client, (part,) = self._client, call.parts
+        told = zip(values, part.deliveries, part.crashes)
+        leases = [RpcLease(self, *one, part.tag + index, call.epoch) for index, one in enumerate(told)]
         with client.lock:
             client.gets.lend(call)
-        leases: list[RpcLease[T]] = []
-        epoch, count = call.epoch, len(part.items)
-        for index, (data, codec) in enumerate(part.items):
-            tag = part.tag + index
-            try:
-                item = cast(T, decode(data, codec))
-            except SerializationError as error:
-                # One that cannot be read is removed and reported by the call that meets it first.
-                kept = index or _removed(error)
-                if kept < count:
-                    client.leases.end(epoch, part.tag + kept, count - kept, False, unseen=True)
-                if index > 0:
-                    break
+        if bad is not None:
+            kept, count = len(leases) or _removed(bad), len(part.items)
+            if kept < count:
+                client.leases.end(call.epoch, part.tag + kept, count - kept, False, unseen=True)
+            if not leases:
                 if kept > 0:
-                    client.leases.end(epoch, tag, 1, True)
-                raise _left_in_queue(error) from error
-            leases.append(RpcLease(self, item, part.deliveries[index], part.crashes[index], tag, epoch))
+                    client.leases.end(call.epoch, part.tag, 1, True)
+                raise _left_in_queue(bad) from bad
         return leases
 
-    def end_leases(self, leases: list[RpcLease[T]], ack: bool) -> None:
+    def end_leases(self, leases: list[RpcLease[T]], ack: bool, *, unseen: bool = False) -> None:
         """Those that are open in as few words as possible: neighbours go together."""
         runs: list[tuple[int, int, int]] = []
         for lease in leases:
@@ -214,7 +219,7 @@ class RpcQueue(Queue[T]):
             else:
                 runs.append((lease.epoch, lease.tag, 1))
         for epoch, first, count in runs if ack else reversed(runs):
-            self._client.leases.end(epoch, first, count, ack)
+            self._client.leases.end(epoch, first, count, ack, unseen=unseen)
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         return self._lent(self._got(self._getting(1, timeout_of(block, timeout), lease=True)))[0]
@@ -223,15 +228,17 @@ class RpcQueue(Queue[T]):
         leases: list[RpcLease[T]] = []
         wait = timeout_of(block, timeout)
         more = check_max(max) > 0
-        while more and len(leases) < max:
-            try:
+        try:
+            while more and len(leases) < max:
                 call = self._got(self._getting(max - len(leases), wait, lease=True))
                 leases += self._lent(call)
-            except QueueError:
-                if not leases:
-                    raise
-                break  # the next call says it
-            more, wait = call.more, 0.0
+                more, wait = call.more, 0.0
+        except QueueError:
+            if not leases:
+                raise  # else the next call says it
+        except BaseException:  # of a signal's handler
+            self.end_leases(leases, False, unseen=True)
+            raise
         return LeaseBatch([lease.item for lease in leases], [*leases], lambda ack: self.end_leases(leases, ack))
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
