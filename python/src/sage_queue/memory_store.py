@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from .errors import QueueClosedError, QueueShutDownError
@@ -133,7 +134,7 @@ class MemoryStore:
         self.lock = threading.RLock()
         self.fresh: deque[Entry] = deque()
         #: Those that came back, in the order of their puts; they go before anything fresh.
-        self.requeued: list[Entry] = []
+        self.requeued: deque[Entry] = deque()
         #: On lease: an entry begins and ends to be among them in one step, between whose halves no signal's handler comes.
         self.leases: set[Entry] = set()
         self.shut = False
@@ -225,20 +226,17 @@ class MemoryStore:
         if self.dropped:
             self._discarded += 1
             return
-        if self._lies_ready(entry):
-            return
+        line = self.requeued
+        is_last = bool(line) and line[-1].sequence < entry.sequence
+        # Nearly always 0: what goes back together goes last first.
+        at = len(line) if is_last else sum(1 for _ in takewhile(lambda other: other.sequence < entry.sequence, line))
+        if (self.fresh and self.fresh[0] is entry) or (at < len(line) and line[at] is entry):
+            return  # its lease had only begun
         if seen:
             self.redelivered += 1
         else:
             entry.deliveries -= 1
-        at = len(self.requeued)
-        while at > 0 and self.requeued[at - 1].sequence > entry.sequence:
-            at -= 1
-        self.requeued.insert(at, entry)
-
-    def _lies_ready(self, entry: Entry) -> bool:
-        """Its lease had only begun."""
-        return bool(self.fresh) and self.fresh[0] is entry or entry in self.requeued
+        line.insert(at, entry)
 
     def serve(self) -> None:
         """After each change: whoever can go on does, in order."""
