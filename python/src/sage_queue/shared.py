@@ -335,7 +335,7 @@ class SharedQueue(Queue[T]):
                     raise
         kept = data if type(data) is bytes else bytes(data)
         late = cast("Callable[[], Exception]", lambda: QueueFullError("The queue has no room for the item (items or bytes)."))
-        await waiting.wait(lambda: self._handle.put(kept, codec, 0.0), timeout, late, lambda _: None)
+        await waiting.wait(lambda: self._handle.put(kept, codec, 0.0), timeout, late, None)
 
     async def _alease(self, timeout: float | None) -> _native.Item:
         timeout_of(True, timeout)
