@@ -131,6 +131,8 @@ class WaitList:
         self._pending: deque[_Call] = deque()
         #: The first of them, while it is its turn to try by itself.
         self._trying: _Call | None = None
+        #: Somebody rang meanwhile.
+        self._rung = False
         self._bell = _bell_for(loop, audience)
         self._tag = self._bell.add(self)
         self._waiter: _native.Waiter | None = None
@@ -196,12 +198,15 @@ class WaitList:
 
     def _tried(self, step: int | None) -> None:
         self._trying = None
+        rung, self._rung = self._rung, False
         try:
-            self._drive(step)
+            self._drive(_TRY if rung else step)
         except Exception as error:
             self.fail(error)
 
     def rung(self) -> None:
+        if self._trying is not None:
+            self._rung = True
         if self._waiter is None or self._driving or self._trying is not None:
             return
         try:
