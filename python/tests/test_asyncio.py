@@ -207,7 +207,7 @@ def test_a_fork_beside_a_waiting_loop(name):
     os.waitpid(holder, 0)
 
 
-@pytest.mark.parametrize("kind", ["sage_queue"])
+@pytest.mark.parametrize("kind", ["local", "sage_queue"])
 def test_a_cancelled_put_has_put_nothing(name, run, kind):
     """Also where room comes in the turn in which it is cancelled; those behind it go on."""
     make = get_local_queue if kind == "local" else get_sage_queue

@@ -323,6 +323,24 @@ def test_a_cancelled_get_gives_back_what_it_had_got_already(name):
     queue.close()
 
 
+def test_a_put_whose_task_does_not_go_on_holds_nobody_up(name, monkeypatch):
+    monkeypatch.setattr(memory_store, "SILENT", 0.01)
+    queue = get_local_queue(name, maxsize=1)
+
+    async def main():
+        queue.put("first")
+        task = asyncio.create_task(queue.aput("of the task"))
+        await asyncio.sleep(0)
+        assert queue.get() == "first"
+        queue.put("of its thread", timeout=20)  # the task is to put, and cannot meanwhile
+        assert queue.get() == "of its thread"
+        await task
+        assert queue.get() == "of the task"
+
+    asyncio.run(main())
+    queue.close()
+
+
 @pytest.mark.parametrize("end", ["close", "shutdown"])
 def test_the_end_of_put_many_says_how_much_went_in(make, end):
     queue = make(2)
