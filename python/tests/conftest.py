@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import sage_queue
+from remote import Proxy, owned
 
 _numbers = itertools.count()
 ROOT = Path(__file__).parent.parent.parent
@@ -120,6 +121,21 @@ def server():
     _servers.append(one.process.pid)
     yield one
     one.stop()
+
+
+@pytest.fixture
+def proxy(server):
+    one = Proxy(server.port)
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def through(proxy, name):
+    """The owner's handle, and one that goes through the proxy."""
+    with owned(name) as owner:
+        with sage_queue.resolve_descriptor(sage_queue.QueueDescriptor.create_rpc_queue("127.0.0.1", proxy.port, name)) as remote:
+            yield owner, remote
 
 
 #: What a remote handle cannot do, or says with its first call.

@@ -4,11 +4,12 @@ import asyncio
 import os
 import resource
 import threading
+import time
 from contextlib import contextmanager, suppress
 
 import pytest
 
-from sage_queue import QueueClosedError, QueueEmptyError, QueueFullError, SegmentError, get_sage_queue
+from sage_queue import QueueClosedError, QueueEmptyError, QueueFullError, SegmentError, get_local_queue, get_sage_queue
 
 uvloop = pytest.importorskip("uvloop")
 
@@ -239,3 +240,48 @@ def test_a_fork_beside_a_waiting_loop(name):
 
     asyncio.run(main())
     os.waitpid(holder, 0)
+
+
+@pytest.mark.parametrize("kind", ["local", "sage_queue"])
+def test_a_cancelled_put_has_put_nothing(name, run, kind):
+    """Also where room comes in the turn in which it is cancelled; those behind it go on."""
+    make = get_local_queue if kind == "local" else get_sage_queue
+
+    async def main():
+        queue, other = make(name, maxsize=1), make(name, maxsize=1)
+        queue.put("first")
+
+        async def bounded(item):
+            async with asyncio.timeout(0.02):
+                await queue.aput(item)
+
+        cancelled, behind = asyncio.create_task(bounded("cancelled")), asyncio.create_task(queue.aput("behind"))
+        while queue.stats()["waiting_putters"] == 0:
+            await asyncio.sleep(0)
+        assert other.get() == "first"
+        time.sleep(0.03)  # the loop is busy: room and the end of the time come together
+        with suppress(TimeoutError):
+            await cancelled
+            assert other.get() == "cancelled"  # it had got in before
+        async with asyncio.timeout(20):
+            await behind
+        assert other.get_many(5) == ["behind"] and other.empty()
+        # Cancelled in each of the turns in which it goes in.
+        for turns in range(6):
+            queue.put("first")
+            task = asyncio.create_task(queue.aput(turns))
+            await asyncio.sleep(0.002)
+            assert other.get() == "first"
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            went_in = (await asyncio.gather(task, return_exceptions=True)) == [None]
+            assert (other.qsize() == 1) == went_in
+            if went_in:
+                assert other.get() == turns
+        queue.close()
+        if kind == "sage_queue":
+            other.unlink()
+        other.close()
+
+    run(main())

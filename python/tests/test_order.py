@@ -323,6 +323,24 @@ def test_a_cancelled_get_gives_back_what_it_had_got_already(name):
     queue.close()
 
 
+def test_a_put_whose_task_does_not_go_on_holds_nobody_up(name, monkeypatch):
+    monkeypatch.setattr(memory_store, "SILENT", 0.01)
+    queue = get_local_queue(name, maxsize=1)
+
+    async def main():
+        queue.put("first")
+        task = asyncio.create_task(queue.aput("of the task"))
+        await asyncio.sleep(0)
+        assert queue.get() == "first"
+        queue.put("of its thread", timeout=20)  # the task is to put, and cannot meanwhile
+        assert queue.get() == "of its thread"
+        await task
+        assert queue.get() == "of the task"
+
+    asyncio.run(main())
+    queue.close()
+
+
 @pytest.mark.parametrize("end", ["close", "shutdown"])
 def test_the_end_of_put_many_says_how_much_went_in(make, end):
     queue = make(2)
@@ -343,3 +361,15 @@ def test_the_end_of_put_many_says_how_much_went_in(make, end):
             queue.get_many(4, timeout=1) if queue.qsize() else time.sleep(0.001)
         others.join()
         assert others.results["many"] == 5
+
+
+def test_what_goes_back_together_costs_each_the_same():
+    """Not as much as all that went back before it: with those before it, 50 000 took minutes."""
+    queue = get_local_queue("many-go-back")
+    queue.put_many(range(50_000))
+    batch = queue.lease_many(50_000)
+    began = time.process_time()
+    batch.release()
+    assert queue.get_many(50_000) == list(range(50_000))
+    assert time.process_time() - began < 5
+    queue.close()

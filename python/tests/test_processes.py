@@ -13,7 +13,14 @@ from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from sage_queue import QueueDescriptor, QueueProducerLostError, QueueShutDownError, get_sage_queue, resolve_descriptor
+from sage_queue import (
+    QueueDescriptor,
+    QueueNotFoundError,
+    QueueProducerLostError,
+    QueueShutDownError,
+    get_sage_queue,
+    resolve_descriptor,
+)
 
 
 def double(descriptor, results):
@@ -109,6 +116,28 @@ def test_a_forked_child_ends_nothing_that_its_parent_holds(name):
         batch.release()
         assert [queue.get(timeout=0), queue.get(timeout=0)] == ["two", b"x"]
         lease.ack()
+
+
+def lease_and_leave(jobs, emptied):
+    global held
+    queue = resolve_descriptor(jobs)
+    held = [queue, queue.lease(timeout=30), resolve_descriptor(emptied)]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_a_child_that_ends_is_no_crash(name, method):
+    """With what it did not close: its lease goes back as of one that lives, and an empty queue leaves nothing behind."""
+    emptied = QueueDescriptor.create_sage_queue(f"{name}-e")
+    with get_sage_queue(name) as queue:
+        queue.put("item")
+        child = multiprocessing.get_context(method).Process(target=lease_and_leave, args=(queue.descriptor, emptied))
+        child.start()
+        child.join(60)
+        with queue.lease(timeout=30) as lease:
+            assert (lease.item, lease.deliveries, lease.crashes) == ("item", 2, 0)
+            lease.ack()
+    with pytest.raises(QueueNotFoundError):
+        resolve_descriptor(emptied, create="never")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="Python warns from 3.12 on")

@@ -1,7 +1,5 @@
 """One descriptor, one queue protocol, every way for processes to talk: the queues of the Node package of the same name, in Python."""
 
-import atexit as _atexit
-
 from . import values
 from .descriptor import QueueDescriptor
 from .errors import (
@@ -34,8 +32,6 @@ from .registry import (
     unregister_queue_implementation,
 )
 from .shared import Claim, LeasedBytes, SharedQueue, close_all
-
-_atexit.register(close_all)
 
 __version__ = "0.1.0"
 __all__ = [

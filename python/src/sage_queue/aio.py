@@ -100,6 +100,26 @@ def _after_fork_in_parent() -> None:
 os.register_at_fork(after_in_parent=_after_fork_in_parent, after_in_child=_bells.clear)
 
 
+#: What a call gets whose task is to try by itself.
+_TURN: Any = object()
+
+
+class _Call:
+    __slots__ = ("future", "attempt", "by_task", "ended")
+
+    def __init__(self, future: asyncio.Future[Any], attempt: Callable[[], Any], by_task: bool) -> None:
+        self.future = future
+        self.attempt = attempt
+        #: Nobody but its task tries, when that goes on: it may be cancelled until then.
+        self.by_task = by_task
+        self.ended: Exception | None = None
+
+    def fail(self, error: Exception) -> None:
+        self.ended = error
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
 class WaitList:
     """The calls of one loop that wait on one side of one handle, served in order."""
 
@@ -108,7 +128,11 @@ class WaitList:
         self._loop = weakref.ref(loop)
         self._side = side
         self._audience = audience
-        self._pending: deque[tuple[asyncio.Future[Any], Callable[[], Any]]] = deque()
+        self._pending: deque[_Call] = deque()
+        #: The first of them, while it is its turn to try by itself.
+        self._trying: _Call | None = None
+        #: Somebody rang meanwhile.
+        self._rung = False
         self._bell = _bell_for(loop, audience)
         self._tag = self._bell.add(self)
         self._waiter: _native.Waiter | None = None
@@ -125,33 +149,44 @@ class WaitList:
         attempt: Callable[[], Any],
         timeout: float | None,
         late: Callable[[], Exception],
-        undo: Callable[[Any], None],
+        undo: Callable[[Any], None] | None,
     ) -> Any:
-        """What `attempt` brings, which raises QueueEmptyError or QueueFullError until it does. `undo` gets what came too late."""
+        """What `attempt` brings, which raises QueueEmptyError or QueueFullError until it does. `undo` gets what came too late; None: nothing
+        can be undone, and only the task itself tries."""
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        entry = (future, attempt)
-        self._pending.append(entry)
-        timer = None if timeout is None else loop.call_later(timeout, _expire, future, late)
+        call = _Call(loop.create_future(), attempt, undo is None)
+        self._pending.append(call)
+        timer = None if timeout is None else loop.call_later(timeout, lambda: call.fail(late()))
         try:
             if self._waiter is None:
                 self._begin()
-            return await future
+            while (found := await call.future) is _TURN:
+                call.future = loop.create_future()
+                try:
+                    return attempt()
+                except (QueueEmptyError, QueueFullError):
+                    if call.ended is not None:
+                        raise call.ended from None
+                    self._tried(_SLEEP)
+            return found
         except asyncio.CancelledError:
-            if future.done() and not future.cancelled() and future.exception() is None:
+            future = call.future
+            if undo is not None and future.done() and not future.cancelled() and future.exception() is None:
                 undo(future.result())
             raise
         finally:
             if timer is not None:
                 timer.cancel()
-            self._leave(entry)
+            self._leave(call)
 
-    def _leave(self, entry: tuple[asyncio.Future[Any], Callable[[], Any]]) -> None:
+    def _leave(self, call: _Call) -> None:
         try:
-            self._pending.remove(entry)
+            self._pending.remove(call)
         except ValueError:
             return  # it was served
-        if not self._pending:
+        if self._trying is call:
+            self._tried(None)  # the next one may
+        elif not self._pending:
             self._end()
 
     def _begin(self) -> None:
@@ -161,22 +196,37 @@ class WaitList:
         except Exception as error:
             self.fail(error)
 
+    def _tried(self, step: int | None) -> None:
+        self._trying = None
+        rung, self._rung = self._rung, False
+        try:
+            self._drive(_TRY if rung else step)
+        except Exception as error:
+            self.fail(error)
+
     def rung(self) -> None:
-        if self._waiter is None or self._driving:
+        if self._trying is not None:
+            self._rung = True
+        if self._waiter is None or self._driving or self._trying is not None:
             return
         try:
             self._drive(_TRY)
         except Exception as error:
             self.fail(error)
 
-    def _drive(self, step: int) -> None:
+    def _drive(self, step: int | None) -> None:
+        """None: those who wait are served first."""
         self._stop_polling()
         self._driving = True
         try:
             while self._waiter is not None:
+                if step is None:
+                    step = self._serve()
+                    if step is None:
+                        return
                 step, polls = self._waiter.next(step)
                 if step == _TRY:
-                    step = _DONE if self._serve() else _SLEEP
+                    step = None
                     continue
                 if step == _DONE:
                     self._end()
@@ -188,29 +238,32 @@ class WaitList:
         finally:
             self._driving = False
 
-    def _serve(self) -> bool:
-        """Whether nobody waits any more."""
+    def _serve(self) -> int | None:
+        """_DONE: nobody waits any more. None: the task of the first one tries."""
         pending = self._pending
         while pending:
-            future, attempt = pending[0]
-            if not future.done():
+            call = pending[0]
+            if not call.future.done():
+                if call.by_task:
+                    self._trying = call
+                    call.future.set_result(_TURN)
+                    return None
                 try:
-                    outcome = attempt()
+                    outcome = call.attempt()
                 except (QueueEmptyError, QueueFullError):
-                    return False
+                    return _SLEEP
                 except Exception as error:
-                    future.set_exception(error)
+                    call.fail(error)
                 else:
-                    future.set_result(outcome)
+                    call.future.set_result(outcome)
             pending.popleft()
-        return True
+        return _DONE
 
     def fail(self, error: Exception) -> None:
         self._end()
+        self._trying = None
         while self._pending:
-            future, _ = self._pending.popleft()
-            if not future.done():
-                future.set_exception(error)
+            self._pending.popleft().fail(error)
 
     def _stop_polling(self) -> None:
         if self._poll is not None:
@@ -240,7 +293,3 @@ class WaitList:
         if self._bell.remove(self._tag) and loop is not None:
             _bells.get(loop, {}).pop(self._audience, None)
 
-
-def _expire(future: asyncio.Future[Any], late: Callable[[], Exception]) -> None:
-    if not future.done():
-        future.set_exception(late())

@@ -22,7 +22,7 @@ from .errors import (
     QueueShutDownError,
     QueueTimeoutError,
 )
-from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall
+from .memory_store import CLOSED, PENDING, Call, Entry, MemoryStore, PutManyCall, TaskCall
 from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 from .waker import LoopWaker, ThreadWaker
 
@@ -155,11 +155,12 @@ class LocalQueue(Queue[T]):
     ) -> Any:
         end = None if timeout is None else time.monotonic() + timeout
         waker = LoopWaker(lambda: self._withdraw(line, call, undo))
-        call = Call(self, attempt, waker)
+        call = TaskCall(self, attempt, waker, self._store, by_task=line is self._store.putters)
         try:
             self._enter(line, call, timeout, late)
-            while not call.done and (limit := self._limit(line, end)) != 0:
+            while call.sleeps() and (limit := self._limit(line, end)) != 0:
                 await waker.wait(limit)
+                call.runs = True
                 self._serve(call)
             return self._outcome(line, call, late)
         except BaseException:
@@ -221,7 +222,7 @@ class LocalQueue(Queue[T]):
                 store.putters.insert(0 if left == 0 else len(store.putters), call)
             while source.more:
                 with store.lock:
-                    store.begin_reading(call)
+                    store.hold_up(call)
                 piece = source.read()
                 with store.lock:
                     call.feed(piece)

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any
 
 from .errors import QueueClosedError, QueueShutDownError
@@ -38,7 +39,7 @@ class Entry:
 class Call:
     """A call that waits in a line. Whoever changes the queue tries on its behalf, under the lock."""
 
-    __slots__ = ("owner", "attempt", "waker", "done", "outcome", "error")
+    __slots__ = ("owner", "attempt", "waker", "done", "outcome", "error", "since")
 
     def __init__(self, owner: object, attempt: Callable[[], Any], waker: Waker) -> None:
         self.owner = owner
@@ -47,6 +48,8 @@ class Call:
         self.done = False
         self.outcome: Any = PENDING
         self.error: Exception | None = None
+        #: When it began to do what those behind it wait for, and nobody can do on its behalf.
+        self.since: float | None = None
 
     def settle(self) -> bool:
         """Whether it is done."""
@@ -74,13 +77,42 @@ class Call:
 
     @property
     def may_be_passed(self) -> bool:
+        return self.since is not None and time.monotonic() - self.since >= SILENT
+
+
+class TaskCall(Call):
+    """Of a task, which may be cancelled until it goes on. A put cannot be undone: with `by_task` it is woken once there is room, and tries when
+    it goes on. Its place is kept meanwhile, though not for longer than that of a silent source."""
+
+    __slots__ = ("runs", "by_task", "_store")
+
+    def __init__(self, owner: object, attempt: Callable[[], Any], waker: Waker, store: MemoryStore, *, by_task: bool) -> None:
+        super().__init__(owner, attempt, waker)
+        #: Its task does, and is not cancelled before it sleeps again.
+        self.runs = True
+        self.by_task = by_task
+        self._store = store
+
+    def settle(self) -> bool:
+        if self.runs or not self.by_task:
+            self.since = None
+            return super().settle()
+        if self.since is None and not self._store.full():
+            self._store.hold_up(self)
+            self.waker.wake()
         return False
+
+    def sleeps(self) -> bool:
+        """Whether its task does from here on. Without the lock."""
+        with self._store.lock:
+            self.runs = self.done
+        return not self.done
 
 
 class PutManyCall(Call):
     """Holds one place for all its items. They come in pieces, which the caller's thread reads from their source without the lock."""
 
-    __slots__ = ("items", "accepted", "_put", "_reader", "_since")
+    __slots__ = ("items", "accepted", "_put", "_reader")
 
     def __init__(self, owner: object, put: Callable[[Any], bool], waker: ThreadWaker) -> None:
         super().__init__(owner, self._go_on, waker)
@@ -88,23 +120,14 @@ class PutManyCall(Call):
         self.accepted = 0
         self._put = put
         self._reader = threading.get_ident()
-        #: When it began to read.
-        self._since: float | None = None
 
     @property
     def drained(self) -> bool:
         """It failed, or wants the next piece."""
         return self.done or not self.items
 
-    @property
-    def reads(self) -> bool:
-        return self._since is not None
-
-    def read(self) -> None:
-        self._since = time.monotonic()
-
     def feed(self, items: list[Any]) -> None:
-        self._since = None
+        self.since = None
         self.items.extend(items)
 
     def _go_on(self) -> Any:
@@ -121,8 +144,7 @@ class PutManyCall(Call):
     @property
     def may_be_passed(self) -> bool:
         """By its own source, which may use the queue, and by everybody once that is silent."""
-        since = self._since
-        return since is not None and (threading.get_ident() == self._reader or time.monotonic() - since >= SILENT)
+        return super().may_be_passed or (self.since is not None and threading.get_ident() == self._reader)
 
 
 class MemoryStore:
@@ -133,7 +155,7 @@ class MemoryStore:
         self.lock = threading.RLock()
         self.fresh: deque[Entry] = deque()
         #: Those that came back, in the order of their puts; they go before anything fresh.
-        self.requeued: list[Entry] = []
+        self.requeued: deque[Entry] = deque()
         #: On lease: an entry begins and ends to be among them in one step, between whose halves no signal's handler comes.
         self.leases: set[Entry] = set()
         self.shut = False
@@ -225,20 +247,17 @@ class MemoryStore:
         if self.dropped:
             self._discarded += 1
             return
-        if self._lies_ready(entry):
-            return
+        line = self.requeued
+        is_last = bool(line) and line[-1].sequence < entry.sequence
+        # Nearly always 0: what goes back together goes last first.
+        at = len(line) if is_last else sum(1 for _ in takewhile(lambda other: other.sequence < entry.sequence, line))
+        if (self.fresh and self.fresh[0] is entry) or (at < len(line) and line[at] is entry):
+            return  # its lease had only begun
         if seen:
             self.redelivered += 1
         else:
             entry.deliveries -= 1
-        at = len(self.requeued)
-        while at > 0 and self.requeued[at - 1].sequence > entry.sequence:
-            at -= 1
-        self.requeued.insert(at, entry)
-
-    def _lies_ready(self, entry: Entry) -> bool:
-        """Its lease had only begun."""
-        return bool(self.fresh) and self.fresh[0] is entry or entry in self.requeued
+        line.insert(at, entry)
 
     def serve(self) -> None:
         """After each change: whoever can go on does, in order."""
@@ -269,17 +288,16 @@ class MemoryStore:
             else:
                 return
 
-    def begin_reading(self, call: PutManyCall) -> None:
-        """Those behind it look again by themselves, since a source that is silent too long tells nobody."""
-        call.read()
-        for other in self.putters:
-            if other is not call:
+    def hold_up(self, call: Call) -> None:
+        """Those behind it look again by themselves, since a source that is silent too long, or a loop that is busy, tells nobody."""
+        call.since = time.monotonic()
+        for other in list(self.putters):
+            if other is not call and (other.waker.loop is None or other.waker.loop is not call.waker.loop):
                 other.waker.wake()
 
     def look_again(self, line: deque[Call]) -> float | None:
         """After how many seconds whoever waits in the line has to."""
-        reads = line is self.putters and any(isinstance(call, PutManyCall) and call.reads for call in line)
-        return SILENT if reads else None
+        return SILENT if any(call.since is not None for call in line) else None
 
     def give_up(self, owner: object) -> None:
         """The calls of a handle that was closed."""

@@ -259,7 +259,8 @@ class Queue(Generic[T]):
         self.close()
 
     async def aput(self, item: T, timeout: float | None = None) -> None:
-        """A call that is cancelled while it waits has put nothing."""
+        """A call that is cancelled while it waits has put nothing, but where the queue lives elsewhere, in a server or an actor, that had been
+        asked: room may come before it hears of the end."""
         raise NotImplementedError
 
     async def aget(self, timeout: float | None = None) -> T:

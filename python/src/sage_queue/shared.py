@@ -31,6 +31,7 @@ from .errors import (
     UnknownSchemaError,
 )
 from .msgpack_codec import encode as encode_msgpack
+from .process_end import at_process_end, attend_process_end
 from .queue import Lease, LeaseBatch, Pieces, Queue, check_max, expected_producers, timeout_of
 
 T = TypeVar("T")
@@ -114,6 +115,7 @@ class SharedQueue(Queue[T]):
         # Looked up once: each is a call of every item.
         self._put, self._get = self._handle.put, self._handle.get
         _open_queues.add(self)
+        attend_process_end()
 
     def _open(self, descriptor: QueueDescriptor, create: str) -> _native.Handle:
         metadata = descriptor.metadata
@@ -341,7 +343,7 @@ class SharedQueue(Queue[T]):
                     raise
         kept = data if type(data) is bytes else bytes(data)
         late = cast("Callable[[], Exception]", lambda: QueueFullError("The queue has no room for the item (items or bytes)."))
-        await waiting.wait(lambda: self._handle.put(kept, codec, 0.0), timeout, late, lambda _: None)
+        await waiting.wait(lambda: self._handle.put(kept, codec, 0.0), timeout, late, None)
 
     async def _alease(self, timeout: float | None) -> _native.Item:
         timeout_of(True, timeout)
@@ -421,9 +423,10 @@ class Claim:
 LeasedBytes = _native.Item
 
 
+@at_process_end
 def close_all() -> None:
     """
-    At the end of the interpreter: whoever waits in a daemon thread is woken, and empty queues leave nothing behind. Producers that did
+    At the end of the process: whoever waits in a daemon thread is woken, and empty queues leave nothing behind. Producers that did
     not close are lost.
     """
     for queue in list(_open_queues):

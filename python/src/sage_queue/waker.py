@@ -15,6 +15,8 @@ SLICE = 0.1
 class ThreadWaker:
     """Wakes a thread, also for a look around: who wakes looks whether its call is done. A signal's handler may raise in `wait`."""
 
+    loop = None
+
     def __init__(self) -> None:
         self._event = threading.Event()
 
@@ -31,14 +33,14 @@ class LoopWaker:
     """The same for a task of the running loop. `lost` is called where that was closed."""
 
     def __init__(self, lost: Callable[[], None]) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._woken = False
         self._future: asyncio.Future[None] | None = None
         self._lost = lost
 
     def wake(self) -> None:
         try:
-            self._loop.call_soon_threadsafe(self._ring)
+            self.loop.call_soon_threadsafe(self._ring)
         except RuntimeError:
             self._lost()
 
@@ -49,8 +51,8 @@ class LoopWaker:
 
     async def wait(self, seconds: float | None) -> None:
         if not self._woken:
-            self._future = self._loop.create_future()
-            timer = None if seconds is None else self._loop.call_later(seconds, self._ring)
+            self._future = self.loop.create_future()
+            timer = None if seconds is None else self.loop.call_later(seconds, self._ring)
             try:
                 await self._future
             finally:

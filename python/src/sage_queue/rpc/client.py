@@ -9,10 +9,12 @@ import secrets
 import threading
 import time
 import warnings
+import weakref
 from typing import Any
 
 from ..errors import QueueClosedError, QueueConnectionError, QueueError
 from ..memory_store import CLOSED
+from ..process_end import at_process_end, attend_process_end
 from ..schema import codec_of_schema
 from ..waker import LoopWaker, ThreadWaker
 from .connection import Connection
@@ -25,8 +27,18 @@ from .remote import Remote
 from .settles import Leases, Settles
 from .wire import PROTOCOL_VERSION, load
 
-#: How long close() waits for what is under way, and as long again for the server to let go.
+#: How long the end of a handle waits for what is under way, and as long again for the server to let go.
 _CLOSE_WITHIN = 2.0
+
+#: Those with a handle, and those whose connection has not ended.
+_clients: weakref.WeakSet[RpcClient] = weakref.WeakSet()
+
+
+@at_process_end
+def _close_all() -> None:
+    """What is under way is told, and no thread is left inside gRPC."""
+    for client in list(_clients):
+        client.close()
 
 
 def _learn_schema(text: bytes) -> None:
@@ -63,7 +75,8 @@ class RpcClient:
         self._next_request = 0
         #: By the program, for good.
         self.closing = False
-        self._quiet: ThreadWaker | None = None
+        _clients.add(self)
+        attend_process_end()
 
     def next_request(self) -> int:
         self._next_request += 1
@@ -139,49 +152,48 @@ class RpcClient:
     # ── the end ──────────────────────────────────────────────────────────────
 
     def close(self) -> None:
-        """Idempotent. What was about to be handed over still is; what waits fails with QueueClosedError."""
+        """Idempotent; one that a signal's handler has ended goes on with the next. What was about to be handed over still is; what waits
+        fails with QueueClosedError."""
         if self._pid != os.getpid():
             return
         with self.lock:
-            if self.closing:
-                return
             self.closing = True
             error = QueueClosedError(CLOSED)
             self.puts.give_up_all()
             self.gets.fail_all(error)
+            self.gets.give_up_held()
             self.queries.fail_all(error)
-            self._quiet = ThreadWaker()
-        end = time.monotonic() + _CLOSE_WITHIN
-        while self._is_awaited() and time.monotonic() < end:
-            self._quiet.wait(end - time.monotonic())
+            self.connection.leave(_CLOSE_WITHIN)
+        self.connection.join(_CLOSE_WITHIN)
         with self.lock:
-            lost = self.puts.going_back
+            lost = self.puts.going_back + self.gets.give_up_going_back()
             self.puts.fail_all()
-            self.connection.leave()
         if lost > 0:
             what = "An item" if lost == 1 else f"{lost} items"
             told = f"{what} of the queue '{self._remote.queue_id}' could not be put back before its handle was closed."
             warnings.warn(told, RuntimeWarning, stacklevel=3)
-        self.connection.join(_CLOSE_WITHIN)
 
     def abandon(self) -> None:
-        """Nobody can reach the handle any more: waits for nothing."""
+        """Nobody can reach the handle any more. Its thread tells what is to be told, and nobody waits for that but the end of the process."""
         if self._pid == os.getpid():
             with self.lock:
                 self.closing = True
-                self.connection.leave()
-
-    def _is_awaited(self) -> bool:
-        """Where nobody listens, only by what is nowhere else: for a server that comes in time."""
-        with self.lock:
-            return self.has_pending() if self.connection.is_open else self.puts.going_back > 0
+                self.connection.leave(_CLOSE_WITHIN)
 
     def has_pending(self) -> bool:
-        return self.puts.busy or self.gets.busy or self.settles.busy or self.queries.busy
+        return self._has_calls() or self.settles.busy
+
+    def is_awaited(self) -> bool:
+        """The server is told what the program has of its items as long as there may be one: where nobody listens, what was on lease has ended
+        with whoever lent it."""
+        return self._has_calls() or (self.settles.busy and not self.connection.is_deserted)
+
+    def _has_calls(self) -> bool:
+        return self.puts.busy or self.gets.busy or self.queries.busy
 
     def _settled(self) -> None:
-        if self._quiet is not None and not self.has_pending():
-            self._quiet.wake()
+        if self.closing:
+            self.connection.look_again()
 
     # ── what the connection asks ─────────────────────────────────────────────
 

@@ -16,6 +16,7 @@ from .failures import Failure, describe_stream_end, says_nothing, unexpected
 from .probe import why_refused
 from .remote import Endpoint, Remote
 from .wire import METHOD, PROTOCOL_VERSION, load
+from ..waker import SLICE
 
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.025, 1.0
 
@@ -36,6 +37,10 @@ class Events(Protocol):
 
     def has_pending(self) -> bool:
         """Whether anything waits for the server."""
+        ...
+
+    def is_awaited(self) -> bool:
+        """Whether that is worth to be waited for by who is leaving."""
         ...
 
     def wake_at(self) -> float | None:
@@ -64,11 +69,17 @@ class Connection:
         self._lock = lock
         self._changed = threading.Condition(lock)  # type: ignore[arg-type, unused-ignore]
         self._thread: threading.Thread | None = None
+        #: That thread has. A join() that a signal interrupts takes it for ended in Python 3.11.
+        self._ended = threading.Event()
         self._stream: _Stream | None = None
         #: Of the endpoint that is tried now, or serves.
         self._current = 0
         self._dirty = False
-        self._leaving = False
+        #: When it leaves at the latest, and when it did.
+        self._leave_by: float | None = None
+        self._left_at: float | None = None
+        #: Attempts in a row that brought no stream.
+        self._refusals = 0
         #: Why there is no stream at present, as far as known.
         self.last_failure: Failure | None = None
 
@@ -84,10 +95,15 @@ class Connection:
     def is_open(self) -> bool:
         return self._stream is not None and self._stream.opened and not self._stream.over
 
+    @property
+    def is_deserted(self) -> bool:
+        """Nobody listens, as far as is known."""
+        return self._refusals >= len(self._remote.endpoints)
+
     def flush(self) -> None:
         """Something is to be sent: connects if need be. What comes while another frame is on its way travels in one."""
         self._dirty = True
-        if self._thread is None and not self._leaving:
+        if self._thread is None and self._leave_by is None:
             self._thread = threading.Thread(target=self._run, name=f"sage-queue {self.where}", daemon=True)
             self._thread.start()
         self._changed.notify_all()
@@ -105,26 +121,47 @@ class Connection:
             self._drop(stream)
             self._down(Failure(error, False), False)
 
-    def leave(self) -> None:
-        """For good: says good-bye if there is anybody to say it to."""
-        self._leaving = True
+    def leave(self, within: float) -> None:
+        """For good, once nobody has to be waited for, or after so many seconds: then it says good-bye if there is anybody to say it to."""
+        if self._leave_by is None:
+            self._leave_by = time.monotonic() + within
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Something that a thread of it waits for may have come."""
         self._changed.notify_all()
 
-    def join(self, seconds: float) -> None:
-        """Without the lock: until the server has let go."""
+    def join(self, within: float) -> None:
+        """Without the lock: until it has left and the server has let go, which may take so many seconds. A signal's handler may raise."""
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(seconds)
-            with self._lock:  # type: ignore[attr-defined, unused-ignore]
-                if self._stream is not None:
-                    self._drop(self._stream)
+        if thread is None or thread is threading.current_thread():
+            return
+        while not self._ended.is_set():
+            by = self._left_at or self._leave_by
+            left = SLICE if by is None else by + within - time.monotonic()
+            if left <= 0:
+                break
+            self._ended.wait(min(SLICE, left))
+        with self._lock:  # type: ignore[attr-defined, unused-ignore]
+            if self._stream is not None:
+                self._drop(self._stream)
 
     # ── the thread ───────────────────────────────────────────────────────────
 
+    @property
+    def _leaving(self) -> bool:
+        """There is no way back."""
+        if self._left_at is None and self._leave_by is not None:
+            now = time.monotonic()
+            if now >= self._leave_by or not self._events.is_awaited():
+                self._left_at = now
+        return self._left_at is not None
+
     def _run(self) -> None:
-        while True:
+        while not self._ended.is_set():
             try:
-                return self._serve()
+                self._serve()
+                self._ended.set()
             except Exception as error:  # else everybody would wait for a thread that is no more
                 with self._lock:  # type: ignore[attr-defined, unused-ignore]
                     if self._stream is not None:
@@ -152,10 +189,14 @@ class Connection:
 
     def _sleep(self, end: float | None) -> None:
         alarm = self._events.wake_at()
-        ends = [one for one in (end, alarm) if one is not None]
-        self._changed.wait(max(0.0, min(ends) - time.monotonic()) if ends else None)
+        self._wait_until(end, alarm)
         if alarm is not None and time.monotonic() >= alarm:
             self._events.on_time()
+
+    def _wait_until(self, *ends: float | None) -> bool:
+        """Whether something changed before the first of them."""
+        known = [end for end in (*ends, self._leave_by) if end is not None]
+        return self._changed.wait(max(0.0, min(known) - time.monotonic()) if known else None)
 
     def _attempt(self, stream: _Stream) -> bool:
         """One stream from its begin to its end. Whether it carried anything: that it opened is no progress."""
@@ -190,7 +231,7 @@ class Connection:
             ended = stream.failed or ended
             why = None if stream.over or stream.opened or not says_nothing(ended, grpc) else why_refused(endpoint, self._remote.tls)
             with self._lock:  # type: ignore[attr-defined, unused-ignore]
-                self._ended(stream, ended, why)
+                self._stream_ended(stream, ended, why)
             channel.close()
         return carried
 
@@ -221,8 +262,9 @@ class Connection:
         again: float | None = None
         while True:
             with self._lock:  # type: ignore[attr-defined, unused-ignore]
+                end = None if again is None else time.monotonic() + again
                 while not stream.over and not self._leaving and not (stream.opened and self._dirty):
-                    if not self._changed.wait(again) and stream.opened:
+                    if not self._wait_until(end) and stream.opened:
                         break
                 if stream.over:
                     return
@@ -256,10 +298,11 @@ class Connection:
             return
         stream.opened = True
         self.last_failure = None
+        self._refusals = 0
         self._events.on_opened(frame.opened)
         self.flush()
 
-    def _ended(self, stream: _Stream, ended: Any, why: str | None) -> None:
+    def _stream_ended(self, stream: _Stream, ended: Any, why: str | None) -> None:
         if stream is not self._stream:
             return
         was_open = stream.opened
@@ -269,6 +312,7 @@ class Connection:
         self._drop(stream)
         if not was_open:  # one that does not serve gives way to the next
             self._current = (self._current + 1) % len(self._remote.endpoints)
+            self._refusals += 1
         if not self._leaving:
             self._down(failure, was_open)
 

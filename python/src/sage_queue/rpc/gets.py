@@ -5,23 +5,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import QueueConnectionError, QueueEmptyError, QueueError
+from ..errors import QueueClosedError, QueueConnectionError, QueueEmptyError, QueueError
+from ..memory_store import CLOSED
 from ..waker import Waker
 from .failures import Failure, from_wire
 from .pending import PendingCall, unreachable
+from .settles import LOST
 from .wire import Encoded, unpack
 
 
 class Part:
     """Items that were delivered together."""
 
-    __slots__ = ("tag", "items", "deliveries", "crashes")
+    __slots__ = ("tag", "items", "deliveries", "crashes", "lost")
 
     def __init__(self, tag: int, items: list[Encoded], deliveries: list[int], crashes: list[int]) -> None:
         self.tag = tag
         self.items = items
         self.deliveries = deliveries or [1] * len(items)
         self.crashes = crashes or [0] * len(items)
+        #: The server had given them back before it heard that they are ours.
+        self.lost = False
 
 
 class GetCall(PendingCall):
@@ -34,6 +38,10 @@ class GetCall(PendingCall):
         self.parts: list[Part] = []
         #: The server was told that they are ours, since the stream broke before the program had taken them.
         self.ours = False
+        #: Parts of which it has not said whether they are.
+        self.claims = 0
+        #: Of those that are ours, what the program does not want: each part from an item of it on.
+        self.unwanted: list[tuple[Part, int]] = []
         #: Of the stream that brought it.
         self.epoch = 0
         #: There was more than one delivery of a lease may bring.
@@ -56,13 +64,20 @@ class Gets:
         self._calls: list[GetCall] = []
         self._sent: dict[int, GetCall] = {}
         #: Done, and not taken by their programs.
-        self._held: set[GetCall] = set()
+        self._held: dict[GetCall, None] = {}
+        #: With unwanted items that wait for the server to say whose they are.
+        self._going_back: list[GetCall] = []
         self._window = 1
         self._cancels: list[int] = []
 
     @property
     def busy(self) -> bool:
-        return bool(self._calls)
+        return bool(self._calls or self._going_back)
+
+    def give_up_going_back(self) -> int:
+        """How many items were to be put in front, and are in no queue as far as is known."""
+        calls, self._going_back = self._going_back, []
+        return sum(len(part.items) - at for call in calls for part, at in call.unwanted)
 
     def add(self, call: GetCall) -> None:
         self._calls.append(call)
@@ -70,8 +85,8 @@ class Gets:
 
     def take(self, call: GetCall, count: int | None = None) -> None:
         """The program has the first `count` items; the others go back."""
-        self._held.discard(call)
-        back: list[tuple[int, list[Encoded]]] = []
+        self._leave_held(call)
+        back: list[tuple[Part, int]] = []
         for part in call.parts:
             mine = len(part.items) if count is None else min(count, len(part.items))
             if count is not None:
@@ -79,21 +94,49 @@ class Gets:
             if mine > 0 and not call.ours:
                 self._client.settles.settle(part.tag, mine, False)
             if mine < len(part.items):
-                back.append((part.tag + mine, part.items[mine:]))
-        self._give_back(back, call.ours)
+                back.append((part, mine))
+        self._give_back(call, back)
 
     def lend(self, call: GetCall) -> None:
         """The program has the lease."""
-        self._held.discard(call)
+        self._leave_held(call)
         self._client.leases.open += sum(len(part.items) for part in call.parts)
 
-    def _give_back(self, parts: list[tuple[int, list[Encoded]]], ours: bool) -> None:
-        for tag, items in reversed(parts):
-            if ours:  # nobody could tell whether the program had it: it is put again, ahead of everything
-                puts = self._client.puts
-                puts.add(puts.call(items, None, None, front=True))
-            else:
-                self._client.settles.settle(tag, len(items), True)
+    def _leave_held(self, call: GetCall) -> None:
+        """@raise QueueClosedError when it went back with its handle"""
+        if call not in self._held:
+            raise QueueClosedError(CLOSED)
+        del self._held[call]
+
+    def _give_back(self, call: GetCall, parts: list[tuple[Part, int]]) -> None:
+        """Nobody saw what each part has from an item of it on."""
+        if call.ours:
+            call.unwanted = parts
+            self._going_back.append(call)
+            self._put_back(call)
+        else:
+            for part, at in reversed(parts):
+                self._client.settles.settle(part.tag + at, len(part.items) - at, True, unseen=True)
+
+    def _put_back(self, call: GetCall) -> None:
+        """What is ours goes in front of everything, once the server has said what is."""
+        if call.claims > 0 or call not in self._going_back:
+            return
+        self._going_back.remove(call)
+        puts = self._client.puts
+        for part, at in reversed(call.unwanted):
+            if not part.lost:
+                puts.add(puts.call(part.items[at:], None, None, front=True))
+
+    def _claim(self, call: GetCall, part: Part) -> None:
+        call.claims += 1
+
+        def answered(result: str) -> None:
+            part.lost = result == LOST
+            call.claims -= 1
+            self._put_back(call)
+
+        self._client.settles.settle(part.tag, len(part.items), False, answered)
 
     def collect(self, frame: Any) -> None:
         for request in self._cancels:
@@ -116,7 +159,7 @@ class Gets:
         call = self._sent.get(delivery.request)
         if call is None:
             if part.items:
-                self._client.settles.settle(part.tag, len(part.items), True)
+                self._client.settles.settle(part.tag, len(part.items), True, unseen=True)
             return
         call.more = delivery.more
         if part.items:
@@ -125,7 +168,7 @@ class Gets:
             self._complete(call)
 
     def _complete(self, call: GetCall) -> None:
-        self._held.add(call)
+        self._held[call] = None
         call.epoch = self._client.leases.epoch
         self._finish(call, None)
 
@@ -154,11 +197,16 @@ class Gets:
             if not call.ours and not call.lease:
                 call.ours = True
                 for part in call.parts:
-                    self._client.settles.settle(part.tag, len(part.items), False)
+                    self._claim(call, part)
 
     def fail_all(self, error: QueueError) -> None:
         for call in list(self._calls):
             self._fail(call, error)
+
+    def give_up_held(self) -> None:
+        """The handle is closed: what its programs have not taken goes back, the last first."""
+        for call in reversed(list(self._held)):
+            self.abort(call)
 
     def _fail(self, call: GetCall, error: QueueError) -> None:
         """One that has a part of what it asked for ends well."""
@@ -186,10 +234,10 @@ class Gets:
             return  # taken, or it had failed
         self._cancel(call)
         if call in self._held:
-            self._held.discard(call)
+            del self._held[call]
             if call.lease and call.epoch != self._client.leases.epoch:
                 return  # it went back with its stream
-        self._give_back([(part.tag, part.items) for part in call.parts], call.ours)
+        self._give_back(call, [(part, 0) for part in call.parts])
         self._finish(call, QueueEmptyError("get: given up"))
 
     def expire(self, call: GetCall) -> None:

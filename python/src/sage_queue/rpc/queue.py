@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -22,21 +21,12 @@ from .remote import read_remote
 from .wire import MOST_ASKED, Encoded
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 def _removed(error: SerializationError) -> int:
     """Whether the item that nobody here can read is removed (1), or stays for others, who can (0)."""
     return 0 if isinstance(error, UnknownSchemaError) else 1
-
-
-_open_queues: weakref.WeakSet[RpcQueue[Any]] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_all() -> None:
-    """At the end of the interpreter: what is under way is told, and no thread is left inside gRPC."""
-    for queue in list(_open_queues):
-        queue.close()
 
 
 class RpcLease(Lease[T]):
@@ -79,7 +69,6 @@ class RpcQueue(Queue[T]):
         maxsize = descriptor.metadata.get("maxsize")
         self._client = client = RpcClient(remote, maxsize=maxsize, exclusive=create == "exclusive")
         weakref.finalize(self, client.abandon).atexit = False
-        _open_queues.add(self)
 
     def _encode(self, item: Any) -> Encoded:
         data, codec = self._encode_any(item)
@@ -141,22 +130,29 @@ class RpcQueue(Queue[T]):
     def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], GetCall]:
         return lambda waker: GetCall(self._client.gets, min(most, MOST_ASKED), lease, timeout, waker)
 
-    def _taken(self, call: GetCall) -> list[T]:
-        """The values, up to the first that cannot be read; that one is removed and reported by the get that meets it first."""
+    def _read(self, call: GetCall, then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
+        """What `then` makes of the values, up to the first that cannot be read. Whatever is raised before that has taken them gives them back."""
         values: list[T] = []
         bad: SerializationError | None = None
-        client = self._client
         try:
-            for part in call.parts:
-                for data, codec in part.items:
-                    values.append(cast(T, decode(data, codec)))
-        except SerializationError as error:
-            bad = error
+            try:
+                for part in call.parts:
+                    for data, codec in part.items:
+                        values.append(cast(T, decode(data, codec)))
+            except SerializationError as error:
+                bad = error
+            return then(call, values, bad)
         except BaseException:
-            client.abort(call)
+            self._client.abort(call)
             raise
-        with client.lock:
-            client.gets.take(call, None if bad is None else len(values) or _removed(bad))
+
+    def _taken(self, call: GetCall) -> list[T]:
+        return self._read(call, self._take)
+
+    def _take(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[T]:
+        """One that cannot be read is removed and reported by the call that meets it first."""
+        with self._client.lock:
+            self._client.gets.take(call, None if bad is None else len(values) or _removed(bad))
         if bad is not None and not values:
             raise bad
         return values
@@ -186,29 +182,26 @@ class RpcQueue(Queue[T]):
     # ── leases ───────────────────────────────────────────────────────────────
 
     def _lent(self, call: GetCall) -> list[RpcLease[T]]:
+        return self._read(call, self._lend)
+
+    def _lend(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[RpcLease[T]]:
+        """The same of leases."""
         client, (part,) = self._client, call.parts
+        told = zip(values, part.deliveries, part.crashes)
+        leases = [RpcLease(self, *one, part.tag + index, call.epoch) for index, one in enumerate(told)]
         with client.lock:
             client.gets.lend(call)
-        leases: list[RpcLease[T]] = []
-        epoch, count = call.epoch, len(part.items)
-        for index, (data, codec) in enumerate(part.items):
-            tag = part.tag + index
-            try:
-                item = cast(T, decode(data, codec))
-            except SerializationError as error:
-                # One that cannot be read is removed and reported by the call that meets it first.
-                kept = index or _removed(error)
-                if kept < count:
-                    client.leases.end(epoch, part.tag + kept, count - kept, False, unseen=True)
-                if index > 0:
-                    break
+        if bad is not None:
+            kept, count = len(leases) or _removed(bad), len(part.items)
+            if kept < count:
+                client.leases.end(call.epoch, part.tag + kept, count - kept, False, unseen=True)
+            if not leases:
                 if kept > 0:
-                    client.leases.end(epoch, tag, 1, True)
-                raise
-            leases.append(RpcLease(self, item, part.deliveries[index], part.crashes[index], tag, epoch))
+                    client.leases.end(call.epoch, part.tag, 1, True)
+                raise bad
         return leases
 
-    def end_leases(self, leases: list[RpcLease[T]], ack: bool) -> None:
+    def end_leases(self, leases: list[RpcLease[T]], ack: bool, *, unseen: bool = False) -> None:
         """Those that are open in as few words as possible: neighbours go together."""
         runs: list[tuple[int, int, int]] = []
         for lease in leases:
@@ -220,7 +213,7 @@ class RpcQueue(Queue[T]):
             else:
                 runs.append((lease.epoch, lease.tag, 1))
         for epoch, first, count in runs if ack else reversed(runs):
-            self._client.leases.end(epoch, first, count, ack)
+            self._client.leases.end(epoch, first, count, ack, unseen=unseen)
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
         return self._lent(self._got(self._getting(1, timeout_of(block, timeout), lease=True)))[0]
@@ -229,15 +222,17 @@ class RpcQueue(Queue[T]):
         leases: list[RpcLease[T]] = []
         wait = timeout_of(block, timeout)
         more = check_max(max) > 0
-        while more and len(leases) < max:
-            try:
+        try:
+            while more and len(leases) < max:
                 call = self._got(self._getting(max - len(leases), wait, lease=True))
                 leases += self._lent(call)
-            except QueueError:
-                if not leases:
-                    raise
-                break  # the next call says it
-            more, wait = call.more, 0.0
+                more, wait = call.more, 0.0
+        except QueueError:
+            if not leases:
+                raise  # else the next call says it
+        except BaseException:  # of a signal's handler
+            self.end_leases(leases, False, unseen=True)
+            raise
         return LeaseBatch([lease.item for lease in leases], [*leases], lambda ack: self.end_leases(leases, ack))
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:

@@ -61,7 +61,7 @@ class Settles:
         self._unsent = []
         took_effect = set(opened.settled)
         known = same_instance and opened.remembered
-        for number in list(self._open):
+        for number in reversed(list(self._open)):  # of what goes in front the last one first
             self._answer(number, (DONE if number in took_effect else LOST) if known else UNKNOWN)
 
     def _answer(self, number: int, result: str) -> None:
