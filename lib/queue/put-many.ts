@@ -89,7 +89,7 @@ export async function putManyInLine(wait: Wait, target: PutManyTarget, enter: En
 
 /** What a queue says of a putMany that goes item by item. */
 export interface ItemPuts<T> extends Pick<PutManyTarget, 'full' | 'serve' | 'own'> {
-  /** @throws when the call is over: its source may have closed the handle, or aborted the call */
+  /** @throws when the call is over: its source may have closed the handle, shut the queue down or aborted the call */
   check(): void;
   /** Whether the item went in; it is asked again for the same one. */
   tryPut(item: T): boolean;
@@ -136,8 +136,9 @@ class ItemSteps<T> implements PutManyTarget {
     const { feed, puts } = this;
     for (let left = ITEMS_PER_STEP; left > 0; left--) {
       const state = feed.look();
-      if (state !== 'item') return state;
+      if (state === 'done') return state;
       puts.check();
+      if (state !== 'item') return state;
       if (!puts.tryPut(feed.item)) return 'full';
       feed.take();
       this.count++;

@@ -100,9 +100,14 @@ export class MemoryStore<T> {
     return new QueueFullError(`The queue holds its maxsize of ${this.maxsize} items (items on lease included).`);
   }
 
+  /** @throws QueueShutDownError where it takes no more items */
+  checkOpen(): void {
+    if (this.shutdownMode !== 'open') throw takesNoMore();
+  }
+
   /** Whether the item went in. @throws QueueShutDownError */
   tryPut(item: T): boolean {
-    if (this.shutdownMode !== 'open') throw takesNoMore();
+    this.checkOpen();
     if (this.isFull) return false;
     this.putTotal++;
     this.fresh.push({ item, sequence: this.sequence++, deliveries: 0, crashes: 0 });

@@ -187,6 +187,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     native(() => this.native.shutDown(readShutdown(options)));
     const { entry } = this.attachment;
+    entry.isShutDown = true;
     // Those of other handles, and those whose source is silent, included.
     entry.producers.failAll(takesNoMore);
     entry.rung();
