@@ -80,6 +80,11 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
         if (wait.timeoutMs === 0 || !isEmpty(error)) throw error;
       }
     }
+    if (this.closed && answer === undefined) {
+      // By what was asked. Nobody has seen what came.
+      if (first !== undefined) this.putBack(first);
+      throw new QueueClosedError();
+    }
     if (first !== undefined && 'error' in first) throw first.error;
     if (first !== undefined && (max === 1 || !isAlone)) return bring([first]);
     return new Promise((resolve, reject) => {
@@ -90,6 +95,7 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
       else if (answer !== undefined) this.follow(answer, call, call.deadline);
       else if (this.detached.size > 0) this.reattach(call);
       else this.mayWait(call, true);
+      if (this.closed) call.fail(new QueueClosedError());
     });
   }
 

@@ -61,9 +61,12 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
     return new Promise((resolve, reject) => {
       const put = new SinglePut(item, wait, this, resolve, reject);
       this.enter(put);
+      if (!refused && answer === undefined) return put.ask();
       if (answer !== undefined) put.started(answer);
-      else if (refused) this.poller.refused(put, false);
-      else put.ask();
+      else this.poller.refused(put, false);
+      // What was asked may have closed the handle.
+      const { refusal } = this;
+      if (refusal !== undefined) put.giveUp(refusal);
     });
   }
 

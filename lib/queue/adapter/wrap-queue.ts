@@ -167,6 +167,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     const wait = readOwnWait(options);
     this.checkOpen();
     if (this.shutDown !== 'not' && (await this.isDrained())) throw new QueueShutDownError();
+    wait.signal?.throwIfAborted();
     this.checkOpen();
     let count = 0;
     const brought = (deliveries: Delivery<T>[]): R => {
