@@ -333,7 +333,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     this.tellEnd(new QueueClosedError());
     await this.leases.lose();
     // What this handle still holds belongs to the queue.
-    for (const item of this.gets.takeReturned()) await this.gets.requeueInner(item);
+    await this.gets.restore(this.gets.takeReturned());
     await this.inner.close?.();
   }
 }
