@@ -105,6 +105,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
       { isKnownInside: () => this.innerKnowsRoom, left: () => this.roomLeft() },
       () => this.itemCame(),
       () => (this.closed ? new QueueClosedError() : this.shutDown !== 'not' ? takesNoMore() : undefined),
+      this,
     );
     this.gets = new GetScheduler(inner, () => this.finishSoon());
   }

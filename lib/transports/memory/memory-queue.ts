@@ -159,7 +159,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       this.check(wait);
       return store.tryPut(item);
     };
-    return putItemsInLine(wait, items, { check, tryPut, full, serve }, (request) =>
+    return putItemsInLine(wait, items, { handle: this, check, tryPut, full, serve }, (request) =>
       this.enter(store.producers, request),
     );
   }

@@ -232,7 +232,8 @@ export class PutCalls<T> {
     const own = (): void => {
       if (span !== undefined) span = this.ownSpan(span);
     };
-    return putItemsInLine(wait, items, { check, tryPut, full: fullError, serve, own }, enter);
+    const handle = this.queue;
+    return putItemsInLine(wait, items, { handle, check, tryPut, full: fullError, serve, own }, enter);
   }
 }
 
