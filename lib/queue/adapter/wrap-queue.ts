@@ -329,6 +329,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.tellClosing();
     this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
     this.tellEnd(new QueueClosedError());

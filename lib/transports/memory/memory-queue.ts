@@ -327,6 +327,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (this.closed) return;
     this.closed = true;
     forgotten.unregister(this);
+    this.tellClosing();
     this.attachment.detach('closed');
     this.tellEnd(new QueueClosedError());
   }

@@ -108,6 +108,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   closeSync(): void {
     if (this.closed) return;
+    this.tellClosing();
     closeNow(this);
     this.tellEnd(new QueueClosedError());
   }

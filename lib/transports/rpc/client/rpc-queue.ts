@@ -171,7 +171,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
 
   override readable(): Readable {
     const leases = new AheadLeases<T>(this.client.gets, () => this.client.checkOpen());
-    return new (streams().QueueReadable)<T>(leases);
+    return new (streams().QueueReadable)<T>(leases, this);
   }
 
   /** Whether there is no item now. */
@@ -223,6 +223,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override close(): Promise<void> {
+    this.tellClosing();
     const closing = this.client.close();
     this.tellEnd(new QueueClosedError());
     return closing;
