@@ -62,6 +62,8 @@ export class MemoryStore<T> {
   readonly producers = new CallLine('put', () => this.serve());
   readonly joiners = new CallLine('join', () => {});
   private serving = false;
+  /** A call that is being served ran code of the program's, which changed the queue. */
+  private changed = false;
   /** Handles of producers: those open now, those that came in all and were lost, and as many as must have come before the queue ends with the last of them. */
   private readonly roles = { open: 0, came: 0, lost: 0, expected: 1 };
   private endUnseen = false;
@@ -164,7 +166,10 @@ export class MemoryStore<T> {
 
   /** Does what changes the queue, then serves those who wait: they see all of it or nothing. */
   change<R>(what: () => R): R {
-    if (this.serving) return what();
+    if (this.serving) {
+      this.changed = true;
+      return what();
+    }
     this.serving = true;
     try {
       return what();
@@ -183,9 +188,10 @@ export class MemoryStore<T> {
       // What consumers took makes room, and what came in for it serves consumers.
       do {
         before = this.putTotal;
+        this.changed = false;
         this.consumers.serve();
         this.producers.serve();
-      } while (this.putTotal > before);
+      } while (this.changed || this.putTotal > before);
     } finally {
       this.serving = false;
     }
@@ -210,16 +216,17 @@ export class MemoryStore<T> {
   }
 
   shutdown(immediate: boolean): void {
-    if (immediate) {
-      this.shutdownMode = 'immediate';
-      this.fresh.clear();
-      this.requeued.length = 0;
-    } else if (this.shutdownMode === 'open') {
-      this.shutdownMode = 'draining';
-    }
-    // Nobody puts any more, those included whose source is silent.
-    this.producers.giveUp(takesNoMore);
-    this.serve();
+    this.change(() => {
+      if (immediate) {
+        this.shutdownMode = 'immediate';
+        this.fresh.clear();
+        this.requeued.length = 0;
+      } else if (this.shutdownMode === 'open') {
+        this.shutdownMode = 'draining';
+      }
+      // Nobody puts any more, those included whose source is silent.
+      this.producers.giveUp(takesNoMore);
+    });
   }
 
   private get isFinished(): boolean {
