@@ -22,8 +22,8 @@ export interface Entry<T> {
 
 /** First in, first out, in constant time: the head moves, and the array is cut when half of it is behind. */
 class Fifo<E> {
-  private entries: (E | undefined)[] = [];
-  private head = 0;
+  protected entries: (E | undefined)[] = [];
+  protected head = 0;
 
   get length(): number {
     return this.entries.length - this.head;
@@ -50,13 +50,43 @@ class Fifo<E> {
   }
 }
 
+/** In the order of their puts. A run of them that goes in behind all others, or in front of them, costs no look at any but the first and the last. */
+class Requeued<T> extends Fifo<Entry<T>> {
+  add(run: readonly Entry<T>[]): void {
+    const isForward = this.length === 0 || run.length === 0 || run[0]!.sequence > this.entries[this.head]!.sequence;
+    for (const entry of isForward ? run : run.toReversed()) this.insert(entry);
+  }
+
+  private insert(entry: Entry<T>): void {
+    const { sequence } = entry;
+    if (this.length === 0 || this.entries.at(-1)!.sequence < sequence) return this.push(entry);
+    if (sequence < this.entries[this.head]!.sequence) return this.unshift(entry);
+    let [from, to] = [this.head, this.entries.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.entries[middle]!.sequence < sequence) from = middle + 1;
+      else to = middle;
+    }
+    this.entries.splice(from, 0, entry);
+  }
+
+  private unshift(entry: Entry<T>): void {
+    if (this.head === 0) {
+      // For half as many as there are: shift() cuts it off only after as many again.
+      this.head = Math.max(32, this.length >> 1);
+      this.entries = new Array<undefined>(this.head).fill(undefined).concat(this.entries as undefined[]);
+    }
+    this.entries[--this.head] = entry;
+  }
+}
+
 const takesNoMore = (): QueueShutDownError =>
   new QueueShutDownError('The queue was shut down and takes no more items.');
 
 export class MemoryStore<T> {
   private readonly fresh = new Fifo<Entry<T>>();
-  /** Those that came back from a lease, in the order of their puts; all of them go before anything fresh. */
-  private readonly requeued: Entry<T>[] = [];
+  /** Those that came back from a lease; all of them go before anything fresh. */
+  private readonly requeued = new Requeued<T>();
   private leased = 0;
   readonly consumers = new CallLine('get', () => this.serve());
   readonly producers = new CallLine('put', () => this.serve());
@@ -118,7 +148,7 @@ export class MemoryStore<T> {
 
   /** The next item, on lease until `ack` or `requeue`. Undefined: there is none yet. @throws QueueShutDownError when none will come */
   tryLease(): Entry<T> | undefined {
-    const entry = this.requeued.length > 0 ? this.requeued.shift() : this.fresh.shift();
+    const entry = this.requeued.shift() ?? this.fresh.shift();
     if (entry !== undefined) {
       entry.deliveries++;
       this.leased++;
@@ -153,9 +183,8 @@ export class MemoryStore<T> {
         entry.aside = false;
         entry.deliveries--;
       } else this.redelivered++;
-      const at = this.requeued.findLastIndex((other) => other.sequence < entry.sequence) + 1;
-      this.requeued.splice(at, 0, entry);
     }
+    this.requeued.add(entries);
   }
 
   /** The same as if they had not been leased: nobody has seen them. */
@@ -220,7 +249,7 @@ export class MemoryStore<T> {
       if (immediate) {
         this.shutdownMode = 'immediate';
         this.fresh.clear();
-        this.requeued.length = 0;
+        this.requeued.clear();
       } else if (this.shutdownMode === 'open') {
         this.shutdownMode = 'draining';
       }
