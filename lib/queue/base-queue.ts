@@ -3,7 +3,7 @@ import { asyncDispose } from '../util/dispose';
 import type { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueClosedError, QueueError } from '../errors';
 import { innerOptions, readOwnWait } from './own-wait';
-import { Listeners, onHandleEnd, onLeasesLost } from './handle-end';
+import { Listeners, onHandleClosing, onHandleEnd, onLeasesLost } from './handle-end';
 import type { HandleEnded } from './handle-end';
 import { interruptible } from './interruptible-source';
 import { describeValue } from '../util/describe-value';
@@ -140,8 +140,13 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
     if (owed !== undefined) throw owed.error;
   }
 
+  private closeListeners: Listeners | undefined;
   private ended: Listeners | undefined;
   private lost: Listeners | undefined;
+
+  [onHandleClosing](closing: HandleEnded): () => void {
+    return (this.closeListeners ??= new Listeners()).add(closing);
+  }
 
   [onHandleEnd](ended: HandleEnded): () => void {
     return (this.ended ??= new Listeners()).add(ended);
@@ -149,6 +154,11 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   [onLeasesLost](lost: HandleEnded): () => void {
     return (this.lost ??= new Listeners()).add(lost);
+  }
+
+  /** For types that override close(), before what the handle has on lease goes back: streams acknowledge what they have shown, and show no more. */
+  protected tellClosing(): void {
+    this.closeListeners?.tell(new QueueClosedError());
   }
 
   /**
@@ -178,7 +188,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
 
   readable(): Readable {
     // One at a time where a batch is one that was leased so: what goes back may go to the end.
-    if (this.leaseMany === BaseQueue.prototype.leaseMany) return new (streams().QueueReadable)(this);
+    if (this.leaseMany === BaseQueue.prototype.leaseMany) return new (streams().QueueReadable)(this, this);
     return new (batchReadable().BatchReadable)(this);
   }
 
@@ -231,6 +241,7 @@ export abstract class BaseQueue<T = unknown> implements Queue<T> {
   }
 
   async close(): Promise<void> {
+    this.tellClosing();
     this.tellEnd(new QueueClosedError());
   }
 

@@ -1,4 +1,5 @@
 /** A readable stream over a queue whose leases come by the batch in one crossing. */
+import type { ClosingHandle } from './handle-end';
 import { endLeases } from './lease-batch';
 import { LoopReadable } from './loop-readable';
 import type { LeaseBatch, Queue } from './types';
@@ -27,8 +28,8 @@ export class BatchReadable<T> extends LoopReadable<T, LeaseBatch<T>> {
   private takenAt = 0;
   private settling = false;
 
-  constructor(private readonly queue: Pick<Queue<T>, 'leaseMany'>) {
-    super();
+  constructor(private readonly queue: Pick<Queue<T>, 'leaseMany'> & ClosingHandle) {
+    super(queue);
   }
 
   protected lease(): Promise<LeaseBatch<T>> {
@@ -75,6 +76,10 @@ export class BatchReadable<T> extends LoopReadable<T, LeaseBatch<T>> {
     return item;
   }
 
+  protected get isHolding(): boolean {
+    return this.inside > 0;
+  }
+
   /** Items that were not shown. */
   private get inside(): number {
     return this.readableLength + this.hand.length - this.next;
@@ -89,8 +94,7 @@ export class BatchReadable<T> extends LoopReadable<T, LeaseBatch<T>> {
     });
   }
 
-  /** Acknowledges what has left the stream. */
-  private settle(): void {
+  protected settle(): void {
     const failed = (error: Error): unknown => this.destroy(error);
     for (let left = this.open - this.inside; left > 0;) {
       const first = this.held[0]!;

@@ -4,6 +4,7 @@ import { onAbort } from '../wait/abort-listeners';
 import { Alarm, remainingMs } from '../wait/deadline';
 import { onHandleEnd } from './handle-end';
 import type { EndingHandle } from './handle-end';
+import { readStep } from './item-feed';
 
 /** The time of a putMany is over, and its source silent. What is at hand by then still goes in, as far as there is room. */
 export const sourceIsSilent = (): QueueTimeoutError =>
@@ -55,6 +56,13 @@ class Interruption {
     });
   }
 
+  /** What the source does that was left. */
+  async untilLeft(left: Promise<unknown>): Promise<void> {
+    // A generator begins with it in the next microtask: what it does in this turn of the event loop is waited for in any case.
+    await new Promise<void>((resolve) => process.nextTick(resolve));
+    await this.ask(() => left);
+  }
+
   private interrupt(error: unknown): void {
     this.reason ??= { error };
     this.reject?.(this.reason.error);
@@ -79,7 +87,7 @@ class Interruption {
 /**
  * The items of `source`, until the signal fires, the handle is closed or shut down through itself, or the time is over: then throws the
  * signal's reason, QueueClosedError, QueueShutDownError or QueueTimeoutError, even while the source is silent, and the last only then.
- * What its next() brings after that is lost; its return() is called, and waited for only where the source is not silent. The source is
+ * What its next() brings after that is lost; its return() is called, and waited for until then, where the source is not silent. The source is
  * asked for nothing before `ready` has come; the handle is watched from this call on, so that it has to be iterated.
  *
  * @example
@@ -106,18 +114,37 @@ async function* itemsUntil<T>(
     if (ready !== undefined) await interruption.bound(ready);
     const asked = (iterator = source[Symbol.asyncIterator]());
     for (;;) {
-      const result = await interruption.ask(() => asked.next());
-      if (result.done === true) return;
+      const step = readStep(await interruption.ask(() => asked.next()));
+      if (step.done === true) return;
       mayReturn = true;
-      yield result.value;
+      yield step.value;
       mayReturn = false;
     }
   } finally {
-    interruption.dispose();
     const leave = async (): Promise<unknown> => iterator?.return?.();
+    // Whoever leaves has an error already.
+    const left = mayReturn || interruption.reason !== undefined ? leave().catch(() => {}) : undefined;
     // A generator that is silent answers return() only when it speaks again.
-    if (interruption.reason !== undefined) leave().catch(() => {});
-    else if (mayReturn) await leave();
+    if (interruption.reason === undefined && left !== undefined) await interruption.untilLeft(left).catch(() => {});
+    interruption.dispose();
+  }
+}
+
+/** What a source does that was left, until the call it was of would have ended anyhow. @param check throws where it has */
+export async function untilLeft(
+  left: Promise<unknown>,
+  handle: EndingHandle,
+  end: Omit<SourceEnd, 'isReferenced'>,
+  check: () => void,
+): Promise<void> {
+  const interruption = new Interruption(handle, { ...end, isReferenced: true });
+  try {
+    check();
+    await interruption.untilLeft(left);
+  } catch {
+    // The call has an error already.
+  } finally {
+    interruption.dispose();
   }
 }
 

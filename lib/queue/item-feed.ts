@@ -16,6 +16,12 @@ export const isIterable = <T>(items: Iterable<T> | AsyncIterable<T>): items is I
 const isPlainArray = <T>(items: Iterable<T> | AsyncIterable<T>): items is T[] =>
   Array.isArray(items) && items[Symbol.iterator] === Array.prototype[Symbol.iterator];
 
+/** What an iterator gave, as loops take it. @throws TypeError for what is no object */
+export function readStep<T>(step: IteratorResult<T>): IteratorResult<T> {
+  if (typeof step === 'object' ? step !== null : typeof step === 'function') return step;
+  throw new TypeError(`The iterator of a putMany's source gives { done, value }, found ${describeValue(step)}.`);
+}
+
 export abstract class ItemFeed<T> {
   /** The next item, while the state is `item`. */
   item!: T;
@@ -26,8 +32,8 @@ export abstract class ItemFeed<T> {
   /** The item was used. */
   abstract take(): void;
 
-  /** No more items are wanted. Resolves when the source has been told, but waits for none that is silent. */
-  abstract leave(): Promise<void>;
+  /** No more items are wanted, since the call has failed: no error of the source counts any more. @returns what one that is not silent does then */
+  abstract leave(): Promise<unknown> | undefined;
 
   /** @param spoke called when an asynchronous source that was waited for has spoken, or counts as silent */
   static of<T>(items: Iterable<T> | AsyncIterable<T>, spoke: () => void): ItemFeed<T> {
@@ -58,9 +64,14 @@ abstract class SyncFeed<T> extends ItemFeed<T> {
     this.state = 'none';
   }
 
-  async leave(): Promise<void> {
-    if (this.state !== 'done') this.end();
+  leave(): undefined {
+    if (this.state === 'done') return;
     this.state = 'done';
+    try {
+      this.end();
+    } catch {
+      // See above.
+    }
   }
 
   /** Sets `item`, if there is another. @throws what the source throws */
@@ -98,9 +109,9 @@ class IteratorFeed<T> extends SyncFeed<T> {
 
   protected override read(): boolean {
     this.iterator ??= this.source[Symbol.iterator]();
-    const result = this.iterator.next();
-    if (result.done === true) return false;
-    this.item = result.value;
+    const step = readStep(this.iterator.next());
+    if (step.done === true) return false;
+    this.item = step.value;
     return true;
   }
 
@@ -135,18 +146,28 @@ class AsyncFeed<T> extends ItemFeed<T> {
     this.state = 'soon';
     this.silence = setImmediate(() => this.heard('silent'));
     Promise.resolve(asked).then(
-      async ({ done, value }) => {
-        // A source that always has an item at hand would never let the event loop go on.
-        clearImmediate(this.silence);
-        if (isTurnOver(1)) await nextTurn();
-        this.item = value as T;
-        this.heard(done === true ? 'done' : 'item');
-      },
-      (error: unknown) => {
-        this.failure = { error };
-        this.heard('done');
-      },
+      (step) => this.answered(step),
+      (error: unknown) => this.failed(error),
     );
+  }
+
+  private async answered(step: IteratorResult<T>): Promise<void> {
+    let isDone: boolean;
+    try {
+      isDone = readStep(step).done === true;
+      // A source that always has an item at hand would never let the event loop go on.
+      clearImmediate(this.silence);
+      if (isTurnOver(1)) await nextTurn();
+      if (!isDone) this.item = step.value as T;
+    } catch (error) {
+      return this.failed(error);
+    }
+    this.heard(isDone ? 'done' : 'item');
+  }
+
+  private failed(error: unknown): void {
+    this.failure = { error };
+    this.heard('done');
   }
 
   private heard(state: FeedState): void {
@@ -159,13 +180,12 @@ class AsyncFeed<T> extends ItemFeed<T> {
     this.state = 'none';
   }
 
-  async leave(): Promise<void> {
+  leave(): Promise<unknown> | undefined {
     const { state } = this;
     clearImmediate(this.silence);
-    if (state === 'done') return;
-    const left = (async (): Promise<unknown> => this.iterator?.return?.())();
+    if (state === 'done') return undefined;
+    const left = (async (): Promise<unknown> => this.iterator?.return?.())().catch(() => {});
     // A generator that is silent answers return() only when it speaks again.
-    if (state === 'soon' || state === 'silent') left.catch(() => {});
-    else await left;
+    return state === 'soon' || state === 'silent' ? undefined : left;
   }
 }

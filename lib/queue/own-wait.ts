@@ -18,5 +18,5 @@ export function readOwnWait(options: WaitOptions | undefined): OwnWait {
 }
 
 /** For one of the questions that the call becomes. The signal is heeded here: what it calls off may have been answered. */
-export const innerOptions = ({ others }: OwnWait, timeoutMs: number): WaitOptions =>
+export const innerOptions = ({ others }: Pick<OwnWait, 'others'>, timeoutMs: number): WaitOptions =>
   timeoutMs === 0 ? { ...others, block: false } : { ...others, timeoutMs };

@@ -8,7 +8,8 @@ import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { isTurnOver, nextTurn } from '../wait/fairness';
 import type { Wait } from '../wait/options';
 import { withAccepted } from './base-queue';
-import { sourceIsSilent } from './interruptible-source';
+import type { EndingHandle } from './handle-end';
+import { sourceIsSilent, untilLeft } from './interruptible-source';
 import { ItemFeed } from './item-feed';
 
 /** Why a step put no more: `full`: there is no room. `more`: it has put enough for one step. The others as a feed says them. */
@@ -89,7 +90,8 @@ export async function putManyInLine(wait: Wait, target: PutManyTarget, enter: En
 
 /** What a queue says of a putMany that goes item by item. */
 export interface ItemPuts<T> extends Pick<PutManyTarget, 'full' | 'serve' | 'own'> {
-  /** @throws when the call is over: its source may have closed the handle, or aborted the call */
+  readonly handle: EndingHandle;
+  /** @throws when the call is over: its source may have closed the handle, shut the queue down or aborted the call */
   check(): void;
   /** Whether the item went in; it is asked again for the same one. */
   tryPut(item: T): boolean;
@@ -102,11 +104,14 @@ export async function putItemsInLine<T>(
   puts: ItemPuts<T>,
   enter: EnterLine,
 ): Promise<number> {
+  const deadline = deadlineOf(wait);
   const steps = new ItemSteps(items, puts);
   try {
     return await putManyInLine(wait, steps, enter);
-  } finally {
-    await steps.feed.leave();
+  } catch (error) {
+    const left = steps.feed.leave();
+    if (left !== undefined) await untilLeft(left, puts.handle, { signal: wait.signal, deadline }, () => puts.check());
+    throw error;
   }
 }
 
@@ -136,8 +141,9 @@ class ItemSteps<T> implements PutManyTarget {
     const { feed, puts } = this;
     for (let left = ITEMS_PER_STEP; left > 0; left--) {
       const state = feed.look();
-      if (state !== 'item') return state;
+      if (state === 'done') return state;
       puts.check();
+      if (state !== 'item') return state;
       if (!puts.tryPut(feed.item)) return 'full';
       feed.take();
       this.count++;

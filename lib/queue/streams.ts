@@ -1,5 +1,6 @@
 /** Object-mode streams over any queue. */
 import { Writable } from 'node:stream';
+import type { ClosingHandle } from './handle-end';
 import { LoopReadable } from './loop-readable';
 import type { Queue } from './types';
 
@@ -25,8 +26,11 @@ export class QueueReadable<T> extends LoopReadable<T, HeldItem<T>> {
   /** The next one, at hand. */
   private hand: HeldItem<T> | undefined;
 
-  constructor(private readonly queue: ItemSource<T>) {
-    super();
+  constructor(
+    private readonly queue: ItemSource<T>,
+    handle: ClosingHandle,
+  ) {
+    super(handle);
   }
 
   protected lease(): Promise<HeldItem<T>> {
@@ -38,7 +42,7 @@ export class QueueReadable<T> extends LoopReadable<T, HeldItem<T>> {
   }
 
   protected isAtHand(): boolean {
-    if (this.destroyed) return false;
+    if (this.destroyed || this.closing !== undefined) return false;
     try {
       this.hand ??= this.queue.leaseNow?.(this.waiting);
     } catch (error) {
@@ -72,7 +76,11 @@ export class QueueReadable<T> extends LoopReadable<T, HeldItem<T>> {
     return item;
   }
 
-  private settle(): void {
+  protected get isHolding(): boolean {
+    return this.held.length > 0 || this.hand !== undefined;
+  }
+
+  protected settle(): void {
     while (this.held.length > this.readableLength) this.acknowledge(this.held.shift()!);
   }
 

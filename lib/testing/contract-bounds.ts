@@ -49,6 +49,23 @@ const four: Tests<QueueLike> = {
   },
 };
 
+/** What the iterator of a source may do that a putMany leaves. */
+const leaving: (() => Promise<never>)[] = [
+  () => {
+    throw new Error('left');
+  },
+  () => Promise.reject(new Error('left')),
+  () => new Promise(() => {}),
+];
+
+/** Numbers without an end. */
+const endless = (leave: () => Promise<never>): AsyncIterable<number> => ({
+  [Symbol.asyncIterator]: () => {
+    let next = 0;
+    return { next: () => Promise.resolve({ done: false, value: next++ }), return: leave };
+  },
+});
+
 const whole: Tests<Queue> = {
   'says when it is full': async (queue) => {
     assert.equal(await queue.full(), false);
@@ -71,6 +88,20 @@ const whole: Tests<Queue> = {
     const putting = queue.putMany(numbers(count * 2, count), { timeoutMs: 10_000 });
     assert.deepEqual(await take(queue, count * 3), numbers(count * 3));
     assert.equal(await putting, count * 2);
+  },
+
+  'putMany keeps its error and its time, whatever its source does when it is left': async (queue) => {
+    const count = await fill(queue);
+    for (const leave of leaving) {
+      for (const wait of [{ timeoutMs: 40 }, { block: false }])
+        assert.equal((await fails(() => queue.putMany(endless(leave), wait), 'ERR_QUEUE_FULL')).accepted, 0);
+      const controller = new AbortController();
+      const called = failure(() => queue.putMany(endless(leave), { signal: controller.signal }));
+      await turn();
+      controller.abort(new Error('enough'));
+      assert.equal(((await called) as Error).message, 'enough');
+    }
+    assert.deepEqual(await take(queue, count), numbers(count));
   },
 
   'putMany that runs into its timeout says how many went in': async (queue) => {

@@ -51,6 +51,19 @@ export const streamTests: Tests<Queue> = {
     assert.deepEqual(await take(queue, 1), ['in']);
   },
 
+  'putMany ends with a TypeError where the iterator of its source gives no object': async (queue) => {
+    for (const given of [undefined, 5]) {
+      for (const symbol of [Symbol.iterator, Symbol.asyncIterator]) {
+        let asked = 0;
+        const next = (): unknown => (asked++ === 0 ? { done: false, value: 'in' } : given);
+        const error = (await failure(() => queue.putMany({ [symbol]: () => ({ next }) } as never))) as Error;
+        assert.equal(error.name, 'TypeError', `expected a TypeError, found ${String(error)}`);
+        assert.equal((error as { accepted?: number }).accepted, 1);
+        assert.deepEqual(await take(queue, 1), ['in']);
+      }
+    }
+  },
+
   'putMany ends at its timeout while its source is silent, and says how many went in': async (queue) => {
     for (const wait of [{ timeoutMs: 60 }, { block: false }]) {
       const source = new OneThenSilence();

@@ -17,7 +17,7 @@ class SharedListener {
 
 const shared = new WeakMap<AbortSignal, SharedListener>();
 
-/** `listener.handleEvent` is called when the signal fires, in the order of these calls. */
+/** `listener.handleEvent` is called when the signal fires, in the order of these calls; soon where it has fired already, which it does once. */
 export function listenForAbort(signal: AbortSignal, listener: AbortListener): void {
   let one = shared.get(signal);
   if (one === undefined) {
@@ -26,6 +26,14 @@ export function listenForAbort(signal: AbortSignal, listener: AbortListener): vo
     signal.addEventListener('abort', one, { once: true });
   }
   one.listeners.add(listener);
+  if (signal.aborted) tellSoon(one, listener);
+}
+
+/** Not at once: who listens may still be in the making. */
+function tellSoon({ listeners }: SharedListener, listener: AbortListener): void {
+  queueMicrotask(() => {
+    if (listeners.has(listener)) listener.handleEvent();
+  });
 }
 
 /** The last one to leave takes the shared listener off. */

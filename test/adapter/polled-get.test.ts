@@ -48,6 +48,23 @@ describe.each(['impatient', 'impatient_later'])('a get from an empty %s, which n
     await second.ack();
   });
 
+  it.each<[string, (signal: AbortSignal) => Promise<unknown>]>([
+    ['get', (signal) => queue.get({ signal })],
+    ['getMany', (signal) => queue.getMany(2, { signal })],
+    ['lease', (signal) => queue.lease({ signal })],
+    ['leaseMany', (signal) => queue.leaseMany(2, { signal })],
+  ])('is called off while it looks whether the queue, which was shut down, is drained: %s', async (_call, take) => {
+    await queue.put(1);
+    const held = await queue.lease();
+    await queue.shutdown();
+    const ending = new AbortController();
+    const waiting = take(ending.signal);
+    ending.abort(new Error('enough'));
+    await expect(waiting).rejects.toThrow('enough');
+    await held.release();
+    expect(await queue.get()).toBe(1);
+  });
+
   it('is how an iteration waits, which ends once the queue is shut down and drained', async () => {
     const seen: number[] = [];
     const loops = [1, 2].map(async () => {

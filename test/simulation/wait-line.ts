@@ -1,7 +1,7 @@
 /**
  * Random schedules of a line of waiting calls on a clock of the test's own: items that come with and without a word, some of them bad, calls
- * that keep their place, step aside and may pass, tries that end themselves or others, timeouts, signals, handles that close, in a loop that
- * is late by any time.
+ * that keep their place, step aside and may pass, tries that end themselves or others, timeouts, signals (of which some have fired before
+ * their call stands in line), handles that close, in a loop that is late by any time.
  */
 import assert from 'node:assert/strict';
 import { ASIDE, CallGroup, CallLine, HOLDS } from '../../lib/wait/call-line';
@@ -58,6 +58,8 @@ class Schedule {
   async run(): Promise<void> {
     for (let steps = drawSteps(this.random); steps > 0; steps--) {
       this.step();
+      // A signal that had fired before its call stood in line ends it as soon as this.
+      await Promise.resolve();
       const waiting = this.open.filter(({ state }) => state === undefined);
       assert.equal(this.line.waiting, waiting.length, 'those that wait are those that have not ended');
       assert.equal(this.line.isTaken, this.first !== undefined);
@@ -146,6 +148,10 @@ class Schedule {
     const attempt = (): { value: string } | LineState => this.attempt(call);
     const mayPass = wish === undefined ? undefined : (): boolean => call.wish === 'done';
     const { group } = call;
+    if (controller !== undefined && below(8) === 0) {
+      controller.abort(new Error('aborted'));
+      call.ended = 'aborted';
+    }
     const wait = { timeoutMs, signal: controller?.signal };
     const request = { wait, attempt, late, group, ...(mayPass === undefined ? {} : { mayPass }) };
     this.line.add(request, call.state).then(

@@ -1,6 +1,6 @@
 /** What calls that wait share: one listener for each signal, and one timer that keeps the process. */
 import { getEventListeners } from 'node:events';
-import { CallEnd, ignoreAbort, onAbort, untilAborted } from '../../lib/wait/abort-listeners';
+import { CallEnd, ignoreAbort, listenForAbort, onAbort, untilAborted } from '../../lib/wait/abort-listeners';
 import type { keepAlive } from '../../lib/wait/keep-alive';
 import { aborting } from './aborting';
 
@@ -83,6 +83,22 @@ describe('a signal', () => {
     ignoreAbort(fired, { handleEvent: aborted });
     onAbort(undefined, aborted)();
     expect(aborted).toHaveBeenCalledTimes(1);
+  });
+
+  test('that has fired tells who listens to it then, soon, once, and unless they have left', async () => {
+    const fired = AbortSignal.abort();
+    const { signal } = aborting();
+    const listeners = ['stays', 'leaves', 'waits'].map(() => ({ handleEvent: jest.fn() }));
+    const [stays, leaves, waits] = listeners as [{ handleEvent: jest.Mock }, { handleEvent: jest.Mock }, { handleEvent: jest.Mock }]; // prettier-ignore
+    listenForAbort(fired, stays);
+    listenForAbort(fired, leaves);
+    listenForAbort(signal, waits);
+    ignoreAbort(fired, leaves);
+    expect(stays.handleEvent).not.toHaveBeenCalled();
+    await Promise.resolve();
+    expect(listeners.map(({ handleEvent }) => handleEvent.mock.calls.length)).toEqual([1, 0, 0]);
+    for (const [at, listener] of [[fired, stays], [signal, waits]] as const) ignoreAbort(at, listener); // prettier-ignore
+    for (const at of [fired, signal]) expect(getEventListeners(at, 'abort')).toHaveLength(0);
   });
 
   test('ends a call that works ahead, with its reason, and is left when that is over', () => {

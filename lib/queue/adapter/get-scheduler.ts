@@ -1,21 +1,27 @@
 /** The gets of one handle out of an inner queue that may know nothing of waiting, timeouts, signals, shutdown and closing. */
 import { QueueClosedError, QueueEmptyError } from '../../errors';
 import type { QueueLike, WaitOptions } from '../types';
-import { remainingMs } from '../../wait/deadline';
+import { answerWithin, remainingMs } from '../../wait/deadline';
 import { PendingGet } from './pending-get';
 import type { Delivery, GetsOfHandle, InnerRequest, Outcome } from './pending-get';
 import { innerOptions } from '../own-wait';
 import type { OwnWait } from '../own-wait';
 import { Poller } from './poller';
 import { isPersistent } from '../owed-error';
-import { isDecodeError, isEmpty, isFull } from './timing';
+import { ANSWER_MS, isDecodeError, isEmpty, isFull } from './timing';
 import { isThenable } from '../../util/thenable';
 
-/** How long the inner queue of a closed handle is asked to take back what that still had. */
+/** How long the inner queue of a closed handle is asked to take back all that this still had. */
 const RESTORE_WITHIN_MS = 2000;
 const RESTORE_PAUSE_MS = 10;
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+const settlesWithin = (ms: number, promise: Promise<void>): Promise<boolean> =>
+  answerWithin(ms, promise, () => new Error('late')).then(
+    () => true,
+    () => false,
+  );
 
 export interface TakeRequest<T, R> {
   readonly max: number;
@@ -80,6 +86,11 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
         if (wait.timeoutMs === 0 || !isEmpty(error)) throw error;
       }
     }
+    if (this.closed && answer === undefined) {
+      // By what was asked. Nobody has seen what came.
+      if (first !== undefined) this.putBack(first);
+      throw new QueueClosedError();
+    }
     if (first !== undefined && 'error' in first) throw first.error;
     if (first !== undefined && (max === 1 || !isAlone)) return bring([first]);
     return new Promise((resolve, reject) => {
@@ -90,6 +101,7 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
       else if (answer !== undefined) this.follow(answer, call, call.deadline);
       else if (this.detached.size > 0) this.reattach(call);
       else this.mayWait(call, true);
+      if (this.closed) call.fail(new QueueClosedError());
     });
   }
 
@@ -234,16 +246,30 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
   }
 
   private putBack(outcome: Outcome<T>): void {
-    if (!('error' in outcome)) return void this.requeueInner(outcome.item);
+    if (!('error' in outcome)) return void this.restore([outcome.item]);
     process.emitWarning(`An item that came after its handle was closed cannot be read: ${String(outcome.error)}`);
   }
 
-  /** What all handles still had: the inner queue takes it back, as soon as it has room. */
-  async requeueInner(item: T): Promise<void> {
+  /** What a closed handle still had: the inner queue takes it back, as far as it has room in time. */
+  async restore(items: readonly T[]): Promise<void> {
     const deadline = performance.now() + RESTORE_WITHIN_MS;
+    let inDoubt = 0;
+    for (const item of items) {
+      const restored = this.restoreOne(item, deadline);
+      if (inDoubt > 0) inDoubt++;
+      // One that takes no notice of its options may wait for room for ever.
+      else if (!(await settlesWithin(remainingMs(deadline) + ANSWER_MS, restored))) inDoubt = 1;
+    }
+    if (inDoubt === 0) return;
+    process.emitWarning(
+      `${inDoubt} items of a closed handle were put back, and not answered: the queue may still take them.`,
+    );
+  }
+
+  private async restoreOne(item: T, deadline: number): Promise<void> {
     for (;;) {
       try {
-        return await this.inner.put(item);
+        return await this.inner.put(item, innerOptions({ others: {} }, remainingMs(deadline)));
       } catch (error) {
         if (isFull(error) && remainingMs(deadline) > 0) await pause(RESTORE_PAUSE_MS);
         else return process.emitWarning(`An item of a closed handle could not be put back: ${String(error)}`);

@@ -1,6 +1,8 @@
 /** The puts of one handle into an inner queue that may know nothing of waiting, timeouts, signals, shutdown and closing. */
 import { QueueFullError } from '../../errors';
 import type { QueueError } from '../../errors';
+import type { EndingHandle } from '../handle-end';
+import { untilLeft } from '../interruptible-source';
 import { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
 import { innerOptions } from '../own-wait';
@@ -9,6 +11,7 @@ import { BatchPut, SinglePut } from './pending-put';
 import type { PendingPut, PutsOfHandle, Room } from './pending-put';
 import { Poller } from './poller';
 import { isFull } from './timing';
+import { deadlineOf } from '../../wait/deadline';
 import { isThenable } from '../../util/thenable';
 
 export class PutScheduler<T> implements PutsOfHandle<T> {
@@ -28,6 +31,7 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
     readonly room: Room,
     readonly accepted: () => void,
     private readonly refuse: () => QueueError | undefined,
+    private readonly handle: EndingHandle,
   ) {}
 
   get mustWait(): boolean {
@@ -61,13 +65,17 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
     return new Promise((resolve, reject) => {
       const put = new SinglePut(item, wait, this, resolve, reject);
       this.enter(put);
+      if (!refused && answer === undefined) return put.ask();
       if (answer !== undefined) put.started(answer);
-      else if (refused) this.poller.refused(put, false);
-      else put.ask();
+      else this.poller.refused(put, false);
+      // What was asked may have closed the handle.
+      const { refusal } = this;
+      if (refusal !== undefined) put.giveUp(refusal);
     });
   }
 
   async putMany(items: Iterable<T> | AsyncIterable<T>, wait: OwnWait): Promise<number> {
+    const deadline = deadlineOf(wait);
     let spoke = (): void => {};
     const feed = ItemFeed.of(items, () => spoke());
     try {
@@ -77,8 +85,14 @@ export class PutScheduler<T> implements PutsOfHandle<T> {
         this.enter(batch);
         batch.ask();
       });
-    } finally {
-      await feed.leave();
+    } catch (error) {
+      const left = feed.leave();
+      const check = (): void => {
+        wait.signal?.throwIfAborted();
+        if (this.refusal !== undefined) throw this.refusal;
+      };
+      if (left !== undefined) await untilLeft(left, this.handle, { signal: wait.signal, deadline }, check);
+      throw error;
     }
   }
 

@@ -105,6 +105,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
       { isKnownInside: () => this.innerKnowsRoom, left: () => this.roomLeft() },
       () => this.itemCame(),
       () => (this.closed ? new QueueClosedError() : this.shutDown !== 'not' ? takesNoMore() : undefined),
+      this,
     );
     this.gets = new GetScheduler(inner, () => this.finishSoon());
   }
@@ -167,6 +168,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     const wait = readOwnWait(options);
     this.checkOpen();
     if (this.shutDown !== 'not' && (await this.isDrained())) throw new QueueShutDownError();
+    wait.signal?.throwIfAborted();
     this.checkOpen();
     let count = 0;
     const brought = (deliveries: Delivery<T>[]): R => {
@@ -327,12 +329,13 @@ class WrappedQueue<T> extends BaseQueue<T> {
   override async close(): Promise<void> {
     if (this.closed) return;
     this.closed = true;
+    this.tellClosing();
     this.puts.failAll(() => new QueueClosedError());
     this.gets.close();
     this.tellEnd(new QueueClosedError());
     await this.leases.lose();
     // What this handle still holds belongs to the queue.
-    for (const item of this.gets.takeReturned()) await this.gets.requeueInner(item);
+    await this.gets.restore(this.gets.takeReturned());
     await this.inner.close?.();
   }
 }

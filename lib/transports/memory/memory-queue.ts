@@ -117,6 +117,12 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     return this.attachment.store as MemoryStore<T>;
   }
 
+  /** What ran was the program's own (getters, sources, calls of others that were served), and may have ended this call. */
+  private check({ signal }: Wait): void {
+    signal?.throwIfAborted();
+    if (this.closed) throw new QueueClosedError();
+  }
+
   protected override get maxsize(): number {
     return this.attachment.store.maxsize;
   }
@@ -134,6 +140,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
       const outcome = store.change(attempt);
       if (typeof outcome === 'object') return outcome.value;
       if (wait.timeoutMs === 0) return refused(late());
+      this.check(wait);
       state = outcome;
     }
     // Named one by one: the copy of an object that gets one property more has a map of its own, and each look at it is V8's first (2 µs a call).
@@ -148,6 +155,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   override async put(item: T, options?: WaitOptions): Promise<void> {
     const wait = readWait(options);
     this.refuse(item);
+    this.check(wait);
     const { store } = this;
     const attempt = (): { value: void } | undefined => (store.tryPut(item) ? { value: undefined } : undefined);
     await this.call(store.producers, wait, () => store.full(), attempt);
@@ -161,17 +169,19 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     const serve = (): void => store.serve();
     const full = (): Error => store.full();
     const check = (): void => {
-      wait.signal?.throwIfAborted();
-      if (this.closed) throw new QueueClosedError();
+      this.check(wait);
+      store.checkOpen();
     };
     const tryPut = (item: T): boolean => {
       this.refuse(item);
+      this.check(wait);
       if (store.tryPut(item)) return true;
       // Those who wait for items make room.
       store.consumers.serve();
+      this.check(wait);
       return store.tryPut(item);
     };
-    return putItemsInLine(wait, items, { check, tryPut, full, serve }, (request) =>
+    return putItemsInLine(wait, items, { handle: this, check, tryPut, full, serve }, (request) =>
       this.enter(store.producers, request),
     );
   }
@@ -353,6 +363,7 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
     if (this.closed) return;
     this.closed = true;
     forgotten.unregister(this);
+    this.tellClosing();
     this.attachment.detach('closed');
     this.tellEnd(new QueueClosedError());
   }

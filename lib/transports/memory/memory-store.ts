@@ -22,8 +22,8 @@ export interface Entry<T> {
 
 /** First in, first out, in constant time: the head moves, and the array is cut when half of it is behind. */
 class Fifo<E> {
-  private entries: (E | undefined)[] = [];
-  private head = 0;
+  protected entries: (E | undefined)[] = [];
+  protected head = 0;
 
   get length(): number {
     return this.entries.length - this.head;
@@ -50,18 +50,50 @@ class Fifo<E> {
   }
 }
 
+/** In the order of their puts. A run of them that goes in behind all others, or in front of them, costs no look at any but the first and the last. */
+class Requeued<T> extends Fifo<Entry<T>> {
+  add(run: readonly Entry<T>[]): void {
+    const isForward = this.length === 0 || run.length === 0 || run[0]!.sequence > this.entries[this.head]!.sequence;
+    for (const entry of isForward ? run : run.toReversed()) this.insert(entry);
+  }
+
+  private insert(entry: Entry<T>): void {
+    const { sequence } = entry;
+    if (this.length === 0 || this.entries.at(-1)!.sequence < sequence) return this.push(entry);
+    if (sequence < this.entries[this.head]!.sequence) return this.unshift(entry);
+    let [from, to] = [this.head, this.entries.length];
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.entries[middle]!.sequence < sequence) from = middle + 1;
+      else to = middle;
+    }
+    this.entries.splice(from, 0, entry);
+  }
+
+  private unshift(entry: Entry<T>): void {
+    if (this.head === 0) {
+      // For half as many as there are: shift() cuts it off only after as many again.
+      this.head = Math.max(32, this.length >> 1);
+      this.entries = new Array<undefined>(this.head).fill(undefined).concat(this.entries as undefined[]);
+    }
+    this.entries[--this.head] = entry;
+  }
+}
+
 const takesNoMore = (): QueueShutDownError =>
   new QueueShutDownError('The queue was shut down and takes no more items.');
 
 export class MemoryStore<T> {
   private readonly fresh = new Fifo<Entry<T>>();
-  /** Those that came back from a lease, in the order of their puts; all of them go before anything fresh. */
-  private readonly requeued: Entry<T>[] = [];
+  /** Those that came back from a lease; all of them go before anything fresh. */
+  private readonly requeued = new Requeued<T>();
   private leased = 0;
   readonly consumers = new CallLine('get', () => this.serve());
   readonly producers = new CallLine('put', () => this.serve());
   readonly joiners = new CallLine('join', () => {});
   private serving = false;
+  /** A call that is being served ran code of the program's, which changed the queue. */
+  private changed = false;
   /** Handles of producers: those open now, those that came in all and were lost, and as many as must have come before the queue ends with the last of them. */
   private readonly roles = { open: 0, came: 0, lost: 0, expected: 1 };
   private endUnseen = false;
@@ -100,9 +132,14 @@ export class MemoryStore<T> {
     return new QueueFullError(`The queue holds its maxsize of ${this.maxsize} items (items on lease included).`);
   }
 
+  /** @throws QueueShutDownError where it takes no more items */
+  checkOpen(): void {
+    if (this.shutdownMode !== 'open') throw takesNoMore();
+  }
+
   /** Whether the item went in. @throws QueueShutDownError */
   tryPut(item: T): boolean {
-    if (this.shutdownMode !== 'open') throw takesNoMore();
+    this.checkOpen();
     if (this.isFull) return false;
     this.putTotal++;
     this.fresh.push({ item, sequence: this.sequence++, deliveries: 0, crashes: 0 });
@@ -111,7 +148,7 @@ export class MemoryStore<T> {
 
   /** The next item, on lease until `ack` or `requeue`. Undefined: there is none yet. @throws QueueShutDownError when none will come */
   tryLease(): Entry<T> | undefined {
-    const entry = this.requeued.length > 0 ? this.requeued.shift() : this.fresh.shift();
+    const entry = this.requeued.shift() ?? this.fresh.shift();
     if (entry !== undefined) {
       entry.deliveries++;
       this.leased++;
@@ -138,9 +175,8 @@ export class MemoryStore<T> {
         entry.aside = false;
         entry.deliveries--;
       } else this.redelivered++;
-      const at = this.requeued.findLastIndex((other) => other.sequence < entry.sequence) + 1;
-      this.requeued.splice(at, 0, entry);
     }
+    this.requeued.add(entries);
   }
 
   /** The same as if they had not been leased: nobody has seen them. */
@@ -151,7 +187,10 @@ export class MemoryStore<T> {
 
   /** Does what changes the queue, then serves those who wait: they see all of it or nothing. */
   change<R>(what: () => R): R {
-    if (this.serving) return what();
+    if (this.serving) {
+      this.changed = true;
+      return what();
+    }
     this.serving = true;
     try {
       return what();
@@ -170,9 +209,10 @@ export class MemoryStore<T> {
       // What consumers took makes room, and what came in for it serves consumers.
       do {
         before = this.putTotal;
+        this.changed = false;
         this.consumers.serve();
         this.producers.serve();
-      } while (this.putTotal > before);
+      } while (this.changed || this.putTotal > before);
     } finally {
       this.serving = false;
     }
@@ -197,16 +237,17 @@ export class MemoryStore<T> {
   }
 
   shutdown(immediate: boolean): void {
-    if (immediate) {
-      this.shutdownMode = 'immediate';
-      this.fresh.clear();
-      this.requeued.length = 0;
-    } else if (this.shutdownMode === 'open') {
-      this.shutdownMode = 'draining';
-    }
-    // Nobody puts any more, those included whose source is silent.
-    this.producers.giveUp(takesNoMore);
-    this.serve();
+    this.change(() => {
+      if (immediate) {
+        this.shutdownMode = 'immediate';
+        this.fresh.clear();
+        this.requeued.clear();
+      } else if (this.shutdownMode === 'open') {
+        this.shutdownMode = 'draining';
+      }
+      // Nobody puts any more, those included whose source is silent.
+      this.producers.giveUp(takesNoMore);
+    });
   }
 
   private get isFinished(): boolean {

@@ -250,6 +250,7 @@ abstract class QueueOnRay<T> extends BaseQueue<T> {
 
   /** Returns also when the cluster or the actor is silent. */
   override close(): Promise<void> {
+    this.tellClosing();
     this.closing ??= (async () => {
       this.attachment.leave();
       this.putLine.close();

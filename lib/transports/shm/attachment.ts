@@ -4,6 +4,7 @@ import { CallGroup } from '../../wait/call-line';
 import { native } from './addon';
 import type { NativeOpenOptions } from './addon';
 import { entryFor } from './entry';
+import type { EndingHandle } from '../../queue/handle-end';
 import type { ProducerEnd } from '../../queue/producer-role';
 import type { SegmentEntry } from './entry';
 import type { Holder } from './holder';
@@ -46,7 +47,7 @@ export class Attachment {
 }
 
 /** A handle, to what also asks its entry. */
-export interface AttachedQueue extends Holder {
+export interface AttachedQueue extends Holder, EndingHandle {
   readonly descriptor: QueueDescriptor;
   readonly attachment: Attachment;
 }

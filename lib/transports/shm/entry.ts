@@ -38,6 +38,8 @@ export class SegmentEntry {
   readonly joiners: WaitList;
   private readonly lists: readonly WaitList[];
   private readonly bell: EntryDoorbell;
+  /** Its queue, through one of its handles. */
+  isShutDown = false;
   private handles = 0;
   private knowsSendBuffer = false;
   private encoderMemory: Uint8Array | undefined;

@@ -27,7 +27,7 @@ import { blockUntil } from './blocking';
 import type { SegmentEntry } from './entry';
 import { ArrayPut, BatchPacker } from './put-batch';
 import { owned } from './send-buffer';
-import { fullError, refusePut } from './status-errors';
+import { fullError, refusePut, takesNoMore } from './status-errors';
 import type { WaitList } from './wait-list';
 
 /** Larger items are not worth the copy. */
@@ -198,6 +198,7 @@ export class PutCalls<T> {
     const check = (): void => {
       wait.signal?.throwIfAborted();
       this.queue.check();
+      if (this.entry.isShutDown) throw takesNoMore();
     };
     const enter: EnterLine = ({ wait: ownWait, attempt, late, mayPass }) => {
       // Named one by one, as in MemoryQueue.enter().
@@ -232,7 +233,8 @@ export class PutCalls<T> {
     const own = (): void => {
       if (span !== undefined) span = this.ownSpan(span);
     };
-    return putItemsInLine(wait, items, { check, tryPut, full: fullError, serve, own }, enter);
+    const handle = this.queue;
+    return putItemsInLine(wait, items, { handle, check, tryPut, full: fullError, serve, own }, enter);
   }
 }
 

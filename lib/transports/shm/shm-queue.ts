@@ -108,6 +108,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   closeSync(): void {
     if (this.closed) return;
+    this.tellClosing();
     closeNow(this);
     this.tellEnd(new QueueClosedError());
   }
@@ -191,6 +192,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
     this.check();
     native(() => this.native.shutDown(readShutdown(options)));
     const { entry } = this.attachment;
+    entry.isShutDown = true;
     // Those of other handles, and those whose source is silent, included.
     entry.producers.failAll(takesNoMore);
     entry.rung();

@@ -7,6 +7,7 @@ import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
 import { BATCH_ITEMS } from '../wire/protocol';
 import { settlesSoon } from '../../../queue/interruptible-source';
+import { readStep } from '../../../queue/item-feed';
 
 /** From a source that does not tell how many it has. */
 const EXPECTED_ITEMS = 64;
@@ -53,6 +54,15 @@ class BatchEncoder<T> {
   }
 }
 
+/** Its putMany has failed, and has an error already. */
+function leave(source: Iterator<unknown>): void {
+  try {
+    source.return?.();
+  } catch {
+    // See above.
+  }
+}
+
 /** @param maxItemBytes asked for every item: it is known once there is a connection */
 export function* batchesOf<T>(
   items: Iterable<T>,
@@ -76,8 +86,8 @@ export function* batchesOf<T>(
     try {
       while (!over && encoder.bad === undefined) {
         try {
-          let step = source.next();
-          while (step.done !== true && !encoder.add(step.value)) step = source.next();
+          let step = readStep(source.next());
+          while (step.done !== true && !encoder.add(step.value)) step = readStep(source.next());
           over = step.done === true;
         } catch (error) {
           over = true;
@@ -86,7 +96,7 @@ export function* batchesOf<T>(
         if (!encoder.isEmpty) yield encoder.take();
       }
     } finally {
-      if (!over) source.return?.();
+      if (!over) leave(source);
     }
   }
   if (encoder.bad !== undefined) throw encoder.bad.error;
@@ -125,10 +135,9 @@ export async function* asyncBatchesOf<T>(
       if (!encoder.isEmpty) yield encoder.take();
     }
   } finally {
-    const left = over ? undefined : source.return();
+    const left = over ? undefined : source.return().catch(() => {});
     // One that is silent leaves only when it speaks again.
     if (next === undefined) await left;
-    else left?.catch(() => {});
   }
   if (!encoder.isEmpty) yield encoder.take();
   if (encoder.bad !== undefined) throw encoder.bad.error;

@@ -182,7 +182,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
 
   override readable(): Readable {
     const leases = new AheadLeases<T>(this.client.gets, () => this.client.checkOpen());
-    return new (streams().QueueReadable)<T>(leases);
+    return new (streams().QueueReadable)<T>(leases, this);
   }
 
   /** Whether there is no item now. */
@@ -234,6 +234,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
   }
 
   override close(): Promise<void> {
+    this.tellClosing();
     const closing = this.client.close();
     this.tellEnd(new QueueClosedError());
     return closing;
