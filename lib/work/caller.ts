@@ -8,8 +8,9 @@ import {
   QueueNotFoundError,
   QueueShutDownError,
   QueueTimeoutError,
+  SerializationError,
 } from '../errors';
-import { describeValue } from '../util/describe-value';
+import { describeThrown, describeValue } from '../util/describe-value';
 import type { NativeQueue, Queue } from '../queue/types';
 import { clearAbandonedRepliesAtTimes } from '../resolve/abandoned-replies';
 import { resolveBeside } from '../resolve/registry';
@@ -122,6 +123,8 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   private readonly timeoutMs: number;
   private readonly capacityBytes: number;
   private calls = 0;
+  /** Of those. */
+  private answered = 0;
   private closed: { reason: () => Error } | undefined;
 
   constructor(
@@ -239,7 +242,10 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
         items = await replies.getMany(REPLIES_AT_ONCE);
       } catch (error) {
         if (this.closed !== undefined) return;
-        if ((error as { code?: unknown }).code === 'ERR_ITEM_SERIALIZATION') continue;
+        if (error instanceof SerializationError) {
+          this.cannotRead(error);
+          continue;
+        }
         await replies.close().catch(() => {});
         if (this.openAnew(error)) return;
         // Nothing will come any more: what waits hears of it, and so does every later call.
@@ -257,12 +263,27 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     }
   }
 
+  /** A reply that does not say whose it is: known only where every other call had its own. */
+  private cannotRead(error: SerializationError): void {
+    const [call] = this.pending.values();
+    if (call !== undefined && this.calls === this.answered + 1) {
+      this.forget(call.id);
+      this.answered++;
+      call.fail(error);
+    } else
+      process.emitWarning(
+        `A reply could not be decoded, and one of the calls under way gets none: ${describeThrown(error)}`,
+        { code: 'SAGE_QUEUE_REPLY_UNREADABLE' },
+      );
+  }
+
   private settle(item: unknown): void {
     const reply = readReply(item);
     // A second reply, by a server whose process was thought dead, or one that came too late.
     const call = reply && this.pending.get(reply.id);
     if (reply === undefined || call === undefined) return;
     this.forget(reply.id);
+    this.answered++;
     if ('error' in reply) call.fail(reply.error);
     else call.fulfil(reply.value);
   }
