@@ -27,7 +27,7 @@ class Watched {
 
   rest(): number[] {
     const items: number[] = [];
-    while (this.store.size > 0) items.push(this.store.tryTake()!.value);
+    while (this.store.size > 0) items.push(this.store.tryLease()!.item);
     return items;
   }
 }
