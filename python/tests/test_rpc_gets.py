@@ -91,6 +91,24 @@ def test_what_has_arrived_when_its_handle_is_closed_goes_back(through):
         assert [(lease.item, lease.deliveries) for lease in batch.leases] == [(0, 1), (1, 1)]
 
 
+def test_what_is_taken_after_its_connection_broke_holds_up_no_close(through, proxy):
+    owner, remote = through
+
+    async def main():
+        tasks = await arrived(owner, remote, 1)
+        proxy.refuses = True
+        proxy.cut()
+        until(lambda: not remote._client.connection.is_open)
+        assert await tasks[0] == 0
+        assert not remote._client.gets.busy
+
+    asyncio.run(main())
+    until(lambda: remote._client.connection.is_deserted)
+    assert not remote._client.is_awaited()
+    proxy.refuses = False
+    until(lambda: drained(owner))
+
+
 class Raised(BaseException):
     """As KeyboardInterrupt is."""
 

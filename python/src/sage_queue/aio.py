@@ -207,7 +207,8 @@ class WaitList:
     def rung(self) -> None:
         if self._trying is not None:
             self._rung = True
-        if self._waiter is None or self._driving or self._trying is not None:
+            return
+        if self._waiter is None or self._driving:
             return
         try:
             self._drive(_TRY)
@@ -292,4 +293,3 @@ class WaitList:
             self.fail(error)
         if self._bell.remove(self._tag) and loop is not None:
             _bells.get(loop, {}).pop(self._audience, None)
-

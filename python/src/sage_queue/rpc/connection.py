@@ -12,11 +12,11 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 from ..errors import QueueConnectionError
+from ..waker import SLICE
 from .failures import Failure, describe_stream_end, says_nothing, unexpected
 from .probe import why_refused
 from .remote import Endpoint, Remote
 from .wire import METHOD, PROTOCOL_VERSION, load
-from ..waker import SLICE
 
 _FIRST_BACKOFF, _LAST_BACKOFF = 0.025, 1.0
 

@@ -110,13 +110,13 @@ class Gets:
 
     def _give_back(self, call: GetCall, parts: list[tuple[Part, int]]) -> None:
         """Nobody saw what each part has from an item of it on."""
-        if call.ours:
+        if not call.ours:
+            for part, at in reversed(parts):
+                self._client.settles.settle(part.tag + at, len(part.items) - at, True, unseen=True)
+        elif parts:
             call.unwanted = parts
             self._going_back.append(call)
             self._put_back(call)
-        else:
-            for part, at in reversed(parts):
-                self._client.settles.settle(part.tag + at, len(part.items) - at, True, unseen=True)
 
     def _put_back(self, call: GetCall) -> None:
         """What is ours goes in front of everything, once the server has said what is."""
