@@ -297,19 +297,23 @@ function anotherOf(error: QueueError): QueueError {
   return Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
 }
 
+/** Errors that say how many items of some call went in. */
+const counted = new WeakSet<object>();
+
 /**
  * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for
- * the reason of the signal: the call rejects with that and nothing else. Without `wait` it stays as it is.
+ * the reason of the signal: the call rejects with that and nothing else. One that ends several calls says no number, unless it is the same for
+ * all: it would be another call's. Without `wait` it stays as it is.
  */
 export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
   try {
-    const isTaken =
-      error instanceof QueueError &&
-      error.accepted !== undefined &&
-      error.accepted !== accepted &&
-      error !== wait?.signal?.reason;
-    const value = { value: accepted, enumerable: true, configurable: true, writable: true };
-    return Object.defineProperty(isTaken ? anotherOf(error) : error, 'accepted', value);
+    const isReason = wait?.signal?.aborted === true && error === wait.signal.reason;
+    const isOthers = counted.has(error as object) && (error as QueueError).accepted !== accepted;
+    const told = isOthers && !isReason && error instanceof QueueError ? anotherOf(error) : error;
+    const value = isOthers && isReason ? undefined : accepted;
+    Object.defineProperty(told, 'accepted', { value, enumerable: true, configurable: true, writable: true });
+    counted.add(told as object);
+    return told;
   } catch {
     if (wait === undefined || (wait.signal?.aborted && error === wait.signal.reason)) return error;
     return new QueueError(

@@ -202,7 +202,7 @@ export const openHandles = (): Queue[] => [...handles].flatMap((handle) => handl
 export async function closeAllQueues(): Promise<void> {
   const open = openHandles();
   handles.clear();
-  const outcomes = await Promise.allSettled(open.map((queue) => queue.close()));
+  const outcomes = await Promise.allSettled(open.map(async (queue) => queue.close()));
   const failed = outcomes.find((outcome) => outcome.status === 'rejected');
   if (failed !== undefined) throw failed.reason;
 }

@@ -9,10 +9,11 @@ async function* silentAfter(count: number): AsyncGenerator<number> {
   await new Promise(() => {});
 }
 
-const descriptor = QueueDescriptor.createLocalQueue('accepted-of-each');
+let count = 0;
+const descriptor = (): QueueDescriptor => QueueDescriptor.createLocalQueue(`accepted-of-each-${count++}`);
 const types: [string, () => Queue<number>][] = [
-  ['local', () => resolveDescriptor<number>(descriptor)],
-  ["a type of one's own", () => new FourOverridden<number>(descriptor)],
+  ['local', () => resolveDescriptor<number>(descriptor())],
+  ["a type of one's own", () => new FourOverridden<number>(descriptor())],
 ];
 
 test.each(types)('of %s', async (_type, open) => {
@@ -36,6 +37,20 @@ test.each(types)(
     while ((await queue.qsize()) < 4) await new Promise(setImmediate);
     ending.abort(reason);
     for (const error of await Promise.all(puts)) expect(error).toBe(reason);
+    // It would be the other's.
+    expect(reason.accepted).toBeUndefined();
     await queue.close();
   },
 );
+
+test.each(types)('of %s, which a signal ends: with the number where it is the same', async (_type, open) => {
+  const queue = open();
+  const ending = new AbortController();
+  const puts = [2, 2].map((count) =>
+    queue.putMany(silentAfter(count), { signal: ending.signal }).catch((error: unknown) => error),
+  );
+  while ((await queue.qsize()) < 4) await new Promise(setImmediate);
+  ending.abort();
+  for (const error of await Promise.all(puts)) expect(error).toMatchObject({ name: 'AbortError', accepted: 2 });
+  await queue.close();
+});

@@ -143,6 +143,20 @@ test('closeAllQueues closes what was resolved', async () => {
   await expect(one.qsize()).rejects.toThrow(QueueClosedError);
 });
 
+test('… all of it, where one of them throws as it is closed', async () => {
+  class Unruly extends StubQueue {
+    override close(): Promise<void> {
+      throw new Error('unruly');
+    }
+  }
+  registerQueueImplementation('unruly', Unruly);
+  resolveDescriptor(new QueueDescriptor({ queueId: 'unruly', queueType: 'unruly' }));
+  const one = getLocalQueue('close-all');
+  await expect(closeAllQueues()).rejects.toThrow('unruly');
+  await expect(one.qsize()).rejects.toThrow(QueueClosedError);
+  unregisterQueueImplementation('unruly');
+});
+
 test('a fault of the stub strikes whatever call is next, a batch and a stream too', async () => {
   const calls: Record<string, (queue: StubQueue) => Promise<unknown>> = {
     putMany: (queue) => queue.putMany([1, 2]),
