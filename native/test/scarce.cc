@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,6 +20,7 @@
 #include "core/handle/queue.h"
 #include "here.h"
 #include "loop_bell.h"
+#include "no_descriptors.h"
 #include "one_item.h"
 
 using namespace sage;
@@ -55,25 +55,6 @@ bool ends_well(pid_t child) {
   int status = 0;
   return waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
-
-/// Takes every descriptor of this process while it stands. UBSan needs one to look at an object's type, and complains.
-class NoDescriptors {
- public:
-  NoDescriptors() {
-    rlimit limit;
-    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
-    limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, 256);
-    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
-    for (int fd = open("/dev/null", O_RDONLY); fd >= 0; fd = open("/dev/null", O_RDONLY)) taken_.push_back(fd);
-    CHECK(errno == EMFILE);
-  }
-  ~NoDescriptors() {
-    for (const int fd : taken_) close(fd);
-  }
-
- private:
-  std::vector<int> taken_;
-};
 
 /// A client of the watcher that nobody's death matters to, and that keeps it until it may go on.
 struct Onlooker : Watcher::Client {
@@ -203,6 +184,20 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
     CHECK(shut || take(*queue));
     for (const int end : {word[0], word[1], answer[0], answer[1]}) close(end);
   }
+}
+
+TEST(a_bell_that_not_everybody_can_ring_says_so_and_is_hung_up_whole_once_there_are_descriptors) {
+  const pid_t child = in_child([] {
+    auto queue = Queue::open(options_for("nudges"), Create::kIfMissing);
+    const LoopBell bell;
+    {
+      const NoDescriptors none;
+      CHECK(!bell.hang_up(*queue));
+    }
+    CHECK(bell.hang_up(*queue));
+    queue->close();
+  });
+  CHECK(ends_well(child));
 }
 
 TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {
