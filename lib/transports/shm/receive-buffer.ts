@@ -78,14 +78,22 @@ export class ReceiveBuffer {
     return decodeItem(codec, this.buffer.subarray(start, end)) as T;
   }
 
-  /** An item too large for it. Undefined: it cannot be decoded, `remove` was not asked for, and it went back. */
+  /** An item too large for it. Undefined: it cannot be had or decoded, `remove` was not asked for, and it went back. */
   private fetchLarge<T>(queue: Holder, remove: boolean): { value: T } | undefined {
     const { entry } = this;
     const { registers } = entry;
     const codec = registers[REGISTER_CODEC]!;
     const hand = registers[REGISTER_HELD]!;
-    const bytes = itemMemory(registers[REGISTER_LENGTH]!);
-    native(() => entry.copyFirst(hand, bytes));
+    let bytes: Buffer;
+    try {
+      bytes = itemMemory(registers[REGISTER_LENGTH]!);
+      native(() => entry.copyFirst(hand, bytes));
+    } catch (error) {
+      // There is no memory for it here: another one may have some.
+      native(() => entry.endHand(hand, 0));
+      if (remove) throw error;
+      return undefined;
+    }
     try {
       const value = decodeItem(codec, bytes) as T;
       queue.check();
@@ -150,7 +158,7 @@ export class ReceiveBuffer {
     const { registers } = entry;
     const { holder } = queue.attachment;
     const count = native(() => entry.leaseMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs, holder));
-    if (count === LARGE) return this.decodeLeased(queue, items, held, 1, this.copyLeased());
+    if (count === LARGE) return this.leaseLarge(queue, items, held);
     if (count <= 0) return count;
     if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(queue, items, held, count);
     held.add(registers, count);
@@ -158,11 +166,20 @@ export class ReceiveBuffer {
     return count;
   }
 
-  /** The bytes of a lease that did not fit into the receive buffer. */
-  private copyLeased(): Buffer {
-    const bytes = itemMemory(this.entry.registers[REGISTER_LENGTH]!);
-    native(() => this.entry.copyLease(this.entry.registers[REGISTER_LEASE_IDS]!, bytes));
-    return bytes;
+  /** Adds a lease that did not fit into the receive buffer. As fetchLarge(). */
+  private leaseLarge<T>(queue: Holder, items: T[], held: LeasedItems): number {
+    const { entry } = this;
+    const { registers } = entry;
+    let bytes: Buffer;
+    try {
+      bytes = itemMemory(registers[REGISTER_LENGTH]!);
+      native(() => entry.copyLease(registers[REGISTER_LEASE_IDS]!, bytes));
+    } catch (error) {
+      native(() => entry.endLeases(1, false, true));
+      if (items.length === 0) throw error;
+      return EMPTY;
+    }
+    return this.decodeLeased(queue, items, held, 1, bytes);
   }
 
   /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in it. */
