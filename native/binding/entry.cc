@@ -32,12 +32,14 @@ Napi::Value set_memory(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/// setBell(number, tag): this entry is rung at that doorbell, by that tag.
+/// setBell(number, tag): this entry is rung at that doorbell, by that tag. False: not by everybody, for want of
+/// descriptors.
 Napi::Value set_bell(const Napi::CallbackInfo& info) {
   const Doorbells& bells = environment_of(info.Env())->bells;
   const auto bell = bells.open.find(info[0].As<Napi::Number>().Uint32Value());
-  if (bell != bells.open.end()) entry_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
-  return info.Env().Undefined();
+  const bool whole = bell != bells.open.end() &&
+                     entry_of(info).queue->set_bell(*bell->second, info[1].As<Napi::Number>().Uint32Value());
+  return Napi::Boolean::New(info.Env(), whole);
 }
 
 /// setSchema(id): items with that id JavaScript can read.

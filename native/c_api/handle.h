@@ -72,6 +72,7 @@ struct sq_queue {
   std::condition_variable_any left;
   const sq_bell* bell = nullptr;  // the one that rings reach, and …
   uint32_t tag = 0;               // … by what
+  bool all_ring = false;          // nobody is without a descriptor to ring it by
 };
 
 struct sq_bell {

@@ -13,11 +13,12 @@ sq_step step_of(sage::Step step) {
   return step == sage::Step::kTry ? SQ_TRY : step == sage::Step::kSleep ? SQ_SLEEP : SQ_DONE;
 }
 
-/// Rings reach the handle at one bell: that of this waiter from here on.
+/// Rings reach the handle at one bell: that of this waiter from here on. It is asked for again where not all do, for
+/// want of descriptors.
 void take_bell(const sq_waiter& waiter, Queue& queue) {
   sq_queue& handle = *waiter.handle;
-  if (handle.bell == waiter.bell && handle.tag == waiter.tag) return;
-  queue.set_bell(*waiter.bell->doorbell, waiter.tag);
+  if (handle.bell == waiter.bell && handle.tag == waiter.tag && handle.all_ring) return;
+  handle.all_ring = queue.set_bell(*waiter.bell->doorbell, waiter.tag);
   handle.bell = waiter.bell;
   handle.tag = waiter.tag;
 }
@@ -238,7 +239,7 @@ sq_status sq_wait_next(sq_waiter* waiter, sq_step* step, int* polls) {
       return SQ_OK;
     }
     *step = step_of(*step == SQ_TRY ? go_on(waiter, queue) : tried(waiter, queue, *step == SQ_DONE));
-    *polls = queue.must_poll() ? 1 : 0;
+    *polls = queue.must_poll() || !waiter->handle->all_ring ? 1 : 0;
     return SQ_OK;
   });
 }

@@ -1,5 +1,6 @@
 // Several threads, and event loops, on one handle of the C layer.
 #include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <thread>
 
 #include "check.h"
+#include "no_descriptors.h"
 #include "sage_queue.hpp"
 
 using namespace sage_queue;
@@ -195,6 +197,37 @@ TEST(an_event_loop_is_rung) {
   putter.join();
   CHECK(got.size() == 1000);
   for (uint32_t number = 0; number < 1000; ++number) CHECK(got[number] == number);
+}
+
+TEST(an_event_loop_looks_by_itself_while_not_everybody_can_ring_it) {
+  // A process of its own, which is without descriptors for a moment.
+  const pid_t child = fork();
+  if (child == 0) {
+    Queue queue(options_for("scarce_loops"));
+    sq_bell* bell = nullptr;
+    sq_waiter* waiter = nullptr;
+    sage_queue::check(sq_bell_open(0600, 0, &bell));
+    sage_queue::check(sq_wait_begin(queue.handle(), SQ_GETTERS, bell, 1, &waiter));
+    const auto polls = [&] {
+      int asked = 0;
+      sq_step step = SQ_TRY;
+      sage_queue::check(sq_wait_next(waiter, &step, &asked));
+      CHECK(step == SQ_TRY);
+      return asked == 1;
+    };
+    {
+      const NoDescriptors none;
+      CHECK(polls() && polls());
+    }
+    CHECK(!polls());
+    sq_wait_end(waiter);
+    sq_bell_close(bell);
+    queue.unlink();
+    queue.close();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 TEST(threads_and_event_loops_stand_in_one_line) {

@@ -18,7 +18,7 @@ using Tags = std::vector<uint32_t>;
 struct LoopBell {
   std::unique_ptr<Doorbell> bell = Doorbell::make(Segment::directory(), {0600, getegid()});
   ~LoopBell() { close(bell->read_end()); }
-  void hang_up(Queue& queue, uint32_t tag = 1) const { queue.set_bell(*bell, tag); }
+  bool hang_up(Queue& queue, uint32_t tag = 1) const { return queue.set_bell(*bell, tag); }
   /// Whether it rings within so long.
   bool rings(int milliseconds) const {
     pollfd asked{bell->read_end(), POLLIN, 0};

@@ -1,4 +1,4 @@
-// A process without a descriptor left.
+// A process out of descriptors.
 #pragma once
 
 #include <fcntl.h>

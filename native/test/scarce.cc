@@ -198,6 +198,20 @@ TEST(a_ring_that_lacked_a_descriptor_is_sent_once_there_is_one) {
   }
 }
 
+TEST(a_bell_that_not_everybody_can_ring_says_so_and_is_hung_up_whole_once_there_are_descriptors) {
+  const pid_t child = in_child([] {
+    auto queue = Queue::open(options_for("nudges"), Create::kIfMissing);
+    const LoopBell bell;
+    {
+      const NoDescriptors none;
+      CHECK(!bell.hang_up(*queue));
+    }
+    CHECK(bell.hang_up(*queue));
+    queue->close();
+  });
+  CHECK(ends_well(child));
+}
+
 TEST(a_handle_works_without_a_watcher_and_tries_again_at_the_next_wait) {
   const pid_t child = in_child([] {
     auto queue = Queue::open(options_for("threads"), Create::kIfMissing);

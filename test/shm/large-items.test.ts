@@ -1,5 +1,7 @@
 import { ItemTooLargeError } from '../../lib';
-import { attach, describeQueue, types } from './child';
+import type { NativeQueue } from '../../lib';
+import { NativeEntry } from '../../lib/transports/shm/native-entry';
+import { attach, attachSage, describeQueue, errorOf, types } from './child';
 
 const MEBIBYTE = 2 ** 20;
 /** The system gives no memory for it before somebody reads or writes it. */
@@ -64,4 +66,95 @@ describe.each(types)('%s: more bytes than 32 bits count', (type) => {
     expect(process.resourceUsage().maxRSS - maxRSS).toBeLessThan(MEBIBYTE); // KiB
     await queue.close();
   });
+});
+
+/** What a call ends with while there is no memory for items larger than the receive buffer. */
+async function withoutMemory<R>(call: () => R | Promise<R>): Promise<R> {
+  const { allocUnsafeSlow, alloc } = Buffer;
+  const fails =
+    (make: (bytes: number) => Buffer<ArrayBuffer>) =>
+    (bytes: number): Buffer<ArrayBuffer> => {
+      if (bytes > MEBIBYTE) throw new RangeError('Array buffer allocation failed');
+      return make.call(Buffer, bytes);
+    };
+  const replaced = [
+    jest.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation(fails(allocUnsafeSlow)),
+    jest.spyOn(Buffer, 'alloc').mockImplementation(fails(alloc)),
+  ];
+  try {
+    return await call();
+  } finally {
+    for (const one of replaced) one.mockRestore();
+  }
+}
+
+const LARGE = Buffer.alloc(2 * MEBIBYTE, 7);
+const NO_MEMORY = 'RangeError: Array buffer allocation failed';
+
+describe.each(types)('%s: a large item for which there is no memory', (type) => {
+  const make = (): [NativeQueue<Buffer>, NativeQueue<Buffer>] => {
+    const descriptor = describeQueue(type, { capacityBytes: 8 * MEBIBYTE });
+    return [attach<Buffer>(descriptor), attach<Buffer>(descriptor)];
+  };
+
+  test.each<[string, (queue: NativeQueue<Buffer>) => unknown]>([
+    ['getSync', (queue) => queue.getSync({ block: false })],
+    ['get', (queue) => queue.get()],
+    ['the iterator', (queue) => queue[Symbol.asyncIterator]().next()],
+    ['getManySync', (queue) => queue.getManySync(2, { block: false })],
+    ['getMany', (queue) => queue.getMany(2)],
+    ['leaseSync', (queue) => queue.leaseSync({ block: false })],
+    ['lease', (queue) => queue.lease()],
+    ['leaseMany', (queue) => queue.leaseMany(2)],
+  ])('goes back, and %s says so', async (name, take) => {
+    const [queue, other] = make();
+    queue.putManySync([LARGE, Buffer.from('behind')]);
+    for (let count = 0; count < 3; count++) expect(String(await withoutMemory(() => errorOf(() => take(queue))))).toBe(NO_MEMORY); // prettier-ignore
+    expect(await queue.stats()).toMatchObject({ qsize: 2, leased: 0 });
+    const lease = other.leaseSync({ block: false });
+    expect([lease.item.equals(LARGE), String(other.getSync())]).toEqual([true, 'behind']);
+    if (name.startsWith('lease')) expect(lease.deliveries).toBe(1);
+    lease.ackSync();
+    await queue.join({ timeoutMs: 5000 });
+    queue.closeSync();
+    other.closeSync();
+  });
+
+  test.each<[string, (queue: NativeQueue<Buffer>) => Buffer[] | Promise<Buffer[]>]>([
+    ['getManySync', (queue) => queue.getManySync(9)],
+    ['getMany', (queue) => queue.getMany(9)],
+    [
+      'leaseMany',
+      async (queue) => {
+        const batch = await queue.leaseMany(9);
+        await batch.ack();
+        return [...batch.items];
+      },
+    ],
+  ])('goes back behind others, which %s brings', async (_name, take) => {
+    const [queue, other] = make();
+    queue.putManySync([Buffer.from('before'), LARGE, Buffer.from('behind')]);
+    expect((await withoutMemory(() => take(queue))).map(String)).toEqual(['before']);
+    expect(other.getManySync(9, { block: false }).map(({ length }) => length)).toEqual([LARGE.length, 6]);
+    await queue.join({ timeoutMs: 5000 });
+    queue.closeSync();
+    other.closeSync();
+  });
+});
+
+test('room that was claimed, and items in place, go back where a runtime without views has no memory for their bytes', async () => {
+  const mapping = jest.spyOn(NativeEntry.prototype, 'mapping').mockReturnValue(undefined);
+  const queue = attachSage(describeQueue('sage_queue', { capacityBytes: 4 * MEBIBYTE }));
+  const claim = queue.claimSync(1); // which asks for the mapping
+  claim.abort();
+  expect(String(await withoutMemory(() => errorOf(() => queue.claimSync(LARGE.length))))).toBe(NO_MEMORY);
+  expect((await queue.stats()).usedBytes).toBe(0);
+  queue.putManySync([Buffer.from('first'), LARGE], { block: false });
+  const seen: number[] = [];
+  const consume = (): number => queue.consumeSync(({ length }) => seen.push(length));
+  expect(String(await withoutMemory(() => errorOf(consume)))).toBe(NO_MEMORY);
+  expect([seen, queue.qsizeSync()]).toEqual([[5], 1]);
+  expect([consume(), seen]).toEqual([1, [5, LARGE.length]]);
+  mapping.mockRestore();
+  queue.closeSync();
 });

@@ -2,6 +2,7 @@
  * What runs while an item is encoded or decoded is the program's own (a codec, a getter), and may use the very handle: take, put, lease,
  * close it, shut the queue down. Each item still comes out once, and each call ends with what is true.
  */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { SerializationError } from '../../lib';
 import type { NativeQueue, SageOptions } from '../../lib';
 import { attach, describeQueue, drain, errorOf, types } from './child';
@@ -254,3 +255,20 @@ describe.each(types)('%s', (type) => {
     make();
   });
 });
+
+test.each(types)(
+  '%s: a blocking call whose end the program hears of, and closes the handle, ends as it was told',
+  async (type) => {
+    const queue = attach(describeQueue(type));
+    const close = (): void => queue.closeSync();
+    const watch = (): void => {};
+    subscribe('sage-queue:recovered', watch);
+    const watched = attach(queue.descriptor);
+    watched.closeSync();
+    subscribe('sage-queue:wait', close);
+    const error = await errorOf(() => queue.getSync({ timeoutMs: 1 }));
+    unsubscribe('sage-queue:wait', close);
+    unsubscribe('sage-queue:recovered', watch);
+    expect(error.code).toBe('ERR_QUEUE_EMPTY');
+  },
+);

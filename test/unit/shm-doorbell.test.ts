@@ -37,12 +37,15 @@ class FakeSocket {
 
 let sockets: FakeSocket[] = [];
 let bells = 0;
+/** Why there is none to be had. */
+let refusal: Error | undefined;
 
 jest.mock('../../lib/util/lazy-node', () => ({ nodeNet: () => ({ Socket: FakeSocket }) }));
 jest.mock('../../lib/transports/shm/addon', () => ({
   loadAddon: () => ({
     createBell: (permissions: number, group: number) => {
       steps.push(`create ${permissions.toString(8)} ${group}`);
+      if (refusal !== undefined) throw refusal;
       return { number: ++bells, readFd: 100 + bells };
     },
     closeBell: (number: number) => steps.push(`close ${number}`),
@@ -55,15 +58,27 @@ class Place {
   tag = 0;
   bell = 0;
   mustPoll = false;
+  isWhole = true;
   readonly pull: EntryDoorbell;
 
   constructor(permissions = 0o600, group = 7) {
     const entry = {
-      setBell: (bell: number, tag: number) => ([this.bell, this.tag] = [bell, tag]),
+      setBell: (bell: number, tag: number) => {
+        [this.bell, this.tag] = [bell, tag];
+        return this.isWhole;
+      },
       mustPoll: () => this.mustPoll,
     } as unknown as NativeEntry;
-    this.pull = new EntryDoorbell(entry, { permissions, group }, { rung: () => this.rung++ });
+    this.pull = new EntryDoorbell(entry, { permissions, group }, { rung: () => this.looks() });
     places.push(this);
+  }
+
+  /** What waits on its behalf, and is told so. */
+  waits = (): void => {};
+
+  private looks(): void {
+    this.rung++;
+    this.waits();
   }
 }
 
@@ -73,7 +88,7 @@ const tags = (...all: number[]): Buffer => Buffer.from(Uint32Array.from(all).buf
 
 beforeEach(() => {
   jest.useFakeTimers();
-  [sockets, places, bells] = [[], [], 0];
+  [sockets, places, bells, refusal] = [[], [], 0, undefined];
   steps.length = 0;
 });
 afterEach(() => {
@@ -192,6 +207,72 @@ test('who is not watched for looks every 10 ms while it waits, however many wait
   one.pull.rest(second);
   jest.advanceTimersByTime(100);
   expect(one.rung).toBe(30);
+});
+
+test('where no bell can be had who waits looks by itself, and asks for one before each look, until there is one', () => {
+  const one = new Place();
+  one.waits = () => {
+    steps.push(`look at ${one.bell}`);
+    one.pull.attach();
+    one.pull.watch(one);
+  };
+  refusal = new Error('no descriptors');
+  one.pull.attach();
+  one.pull.attach();
+  one.pull.watch(one);
+  expect(since()).toEqual(['create 0 0']);
+  jest.advanceTimersByTime(20);
+  expect(since()).toEqual(['create 0 0', 'look at 0', 'create 0 0', 'look at 0']);
+  refusal = undefined;
+  jest.advanceTimersByTime(10);
+  expect(since()).toEqual(['create 0 0', 'resume', 'unref', 'look at 1']);
+  expect(jest.getTimerCount()).toBe(0);
+  sockets[0]!.read(tags(one.tag));
+  expect(since()).toEqual(['look at 1']);
+});
+
+test('a bell that another one had made is there at the next look; one that is hung is not hung again', () => {
+  const [one, other] = [new Place(), new Place()];
+  refusal = new Error('no descriptors');
+  one.pull.attach();
+  one.pull.watch(one);
+  refusal = undefined;
+  other.pull.attach();
+  expect([one.bell, other.bell]).toEqual([0, 1]);
+  one.mustPoll = true;
+  jest.advanceTimersByTime(10);
+  expect([one.bell, one.tag !== other.tag]).toEqual([1, true]);
+  one.bell = 7;
+  jest.advanceTimersByTime(10);
+  expect([one.bell, one.rung]).toEqual([7, 2]);
+  expect(since().filter((step) => String(step).startsWith('create'))).toHaveLength(2);
+});
+
+test('a bell that not everybody can ring is hung again before each look', () => {
+  const one = new Place();
+  one.isWhole = false;
+  one.pull.attach();
+  one.pull.watch(one);
+  one.bell = 0;
+  jest.advanceTimersByTime(10);
+  expect([one.bell, one.rung]).toEqual([1, 1]);
+  one.isWhole = true;
+  jest.advanceTimersByTime(10);
+  one.pull.watch(one);
+  expect(jest.getTimerCount()).toBe(0);
+});
+
+test('who has gone hears nothing of the bell it had, where there is no other', () => {
+  const one = new Place();
+  one.pull.attach();
+  one.pull.detach();
+  refusal = new Error('no descriptors');
+  one.pull.attach();
+  one.pull.watch(one);
+  jest.advanceTimersByTime(10);
+  expect(one.rung).toBe(1);
+  one.pull.detach();
+  expect(since().slice(-1)).toEqual(['create 0 0']);
 });
 
 test('who goes looks no more, and is forgotten by those it waited for', () => {

@@ -268,6 +268,22 @@ describe('items as they lie', () => {
     expect(lend(1).items.data.buffer.byteLength).toBe(10);
   });
 
+  test('go back as if they had never been lent where there is no memory for them; those before them do not', () => {
+    const real = Buffer.allocUnsafeSlow.bind(Buffer);
+    const memory = jest.spyOn(Buffer, 'allocUnsafeSlow').mockImplementation((bytes) => {
+      if (bytes > 5000) throw new RangeError('no memory');
+      return real(bytes);
+    });
+    offers = raw(10, 6000, 1);
+    const { items, more } = lend(10);
+    expect([items.ends, items.codecs, more]).toEqual([[10], [40], false]);
+    expect(since()).toEqual(['lease 0', 'lease 0', ['undo', 1]]);
+    offers = raw(6000);
+    expect(() => lend(10)).toThrow('no memory');
+    expect(since()).toEqual(['lease 0', ['undo', 2]]);
+    memory.mockRestore();
+  });
+
   test('there are none, or the queue is shut down', () => {
     expect(lendEncoded(queue(), entry, 4, 1e6)).toBeUndefined();
     end = SHUT;

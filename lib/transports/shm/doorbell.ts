@@ -8,7 +8,7 @@ import type { NativeConfiguration } from './addon';
 import type { NativeEntry } from './native-entry';
 import { nodeNet } from '../../util/lazy-node';
 
-/** As often does an entry look by itself that nobody rings: in a runtime without pipes, or where there is no thread to watch its peers. */
+/** As often does an entry look by itself that nobody rings: without a pipe, or where there is no thread to watch its peers. */
 const POLL_MS = 10;
 const TAG_BYTES = 4;
 const BUFFER_BYTES = 64 * 1024;
@@ -28,8 +28,7 @@ type Audience = Pick<NativeConfiguration, 'permissions' | 'group'>;
 class Doorbell {
   private readonly listeners = new Map<number, Ringable>();
   private nextTag = 1;
-  private bell: { number: number; readFd: number } | undefined;
-  private socket: Socket | undefined;
+  private bell: { number: number; socket: Socket } | undefined;
   private rest = Buffer.alloc(0);
 
   constructor(
@@ -37,11 +36,9 @@ class Doorbell {
     private readonly ended: () => void,
   ) {}
 
-  add(entry: NativeEntry, listener: Ringable): number {
-    this.open();
+  add(listener: Ringable): number {
     const tag = this.nextTag++;
     this.listeners.set(tag, listener);
-    if (this.bell !== undefined) entry.setBell(this.bell.number, tag);
     return tag;
   }
 
@@ -50,18 +47,28 @@ class Doorbell {
     if (this.listeners.size === 0) this.close();
   }
 
-  /** Whether rings reach this thread at all. */
-  get works(): boolean {
-    return this.bell !== undefined;
+  /** Has the entry rung here, by that tag. False: no ring reaches this thread, or not each. */
+  hang(entry: NativeEntry, tag: number): boolean {
+    this.bell ??= this.open();
+    return this.bell !== undefined && entry.setBell(this.bell.number, tag);
   }
 
-  private open(): void {
-    if (this.bell !== undefined || process.versions.bun !== undefined || 'Deno' in globalThis) return;
-    const bell = loadAddon().createBell(this.audience.permissions, this.audience.group);
+  /** Undefined: there are no pipes in this runtime, or no descriptors at the moment. */
+  private open(): Doorbell['bell'] {
+    if (process.versions.bun !== undefined || 'Deno' in globalThis) return undefined;
+    try {
+      return this.listen();
+    } catch {
+      return undefined; // who waits looks by itself, and asks again
+    }
+  }
+
+  private listen(): Doorbell['bell'] {
     const buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
+    const { number, readFd } = loadAddon().createBell(this.audience.permissions, this.audience.group);
     // The types know `onread` for connecting sockets only; the constructor takes it too.
     const options = {
-      fd: bell.readFd,
+      fd: readFd,
       readable: true,
       writable: false,
       onread: {
@@ -77,14 +84,15 @@ class Doorbell {
     socket.on('error', () => this.ringAll());
     socket.resume();
     socket.unref();
-    this.bell = bell;
-    this.socket = socket;
+    return { number, socket };
   }
 
   /** For good: the next one who comes has a new one. */
   private close(): void {
-    this.socket?.destroy();
-    if (this.bell !== undefined) loadAddon().closeBell(this.bell.number);
+    if (this.bell !== undefined) {
+      this.bell.socket.destroy();
+      loadAddon().closeBell(this.bell.number);
+    }
     this.ended();
   }
 
@@ -122,6 +130,8 @@ function doorbellFor({ permissions, group }: Audience): Doorbell {
 export class EntryDoorbell {
   private doorbell: Doorbell | undefined;
   private tag = 0;
+  /** Whether all that rings it reaches this thread. */
+  private hears = false;
   private poll: NodeJS.Timeout | undefined;
   /** Those on whose behalf something waits. */
   private readonly watchers = new Set<object>();
@@ -132,19 +142,30 @@ export class EntryDoorbell {
     private readonly listener: Ringable,
   ) {}
 
-  /** Before the entry parks for the first time. */
+  /** Before the entry parks for the first time. Where there is no bell then, the looks ask for it. */
   attach(): void {
     if (this.doorbell !== undefined) return;
     this.doorbell = doorbellFor(this.audience);
-    this.tag = this.doorbell.add(this.entry, this.listener);
+    this.tag = this.doorbell.add(this.listener);
+    this.hang(this.doorbell);
+  }
+
+  private hang(doorbell: Doorbell): void {
+    this.hears = doorbell.hang(this.entry, this.tag);
   }
 
   /** While something waits, which says so each time before it sleeps. */
   watch(watcher: object): void {
     this.watchers.add(watcher);
-    const polls = this.doorbell?.works !== true || this.entry.mustPoll();
-    if (polls) this.poll ??= setInterval(() => this.listener.rung(), POLL_MS).unref();
+    const polls = !this.hears || this.entry.mustPoll();
+    if (polls) this.poll ??= setInterval(() => this.look(), POLL_MS).unref();
     else this.stopPolling();
+  }
+
+  /** Without a bell it asks for one first: whoever was rung before it came is among those who look then. */
+  private look(): void {
+    if (!this.hears && this.doorbell !== undefined) this.hang(this.doorbell);
+    this.listener.rung();
   }
 
   /** Nothing waits on its behalf any more. */

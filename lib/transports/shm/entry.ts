@@ -116,6 +116,7 @@ export class SegmentEntry {
   private close(): void {
     if (entries.get(this.configuration.file) === this) entries.delete(this.configuration.file);
     this.recoveries?.end();
+    this.recoveries = undefined;
     for (const list of this.lists) list.close();
     this.bell.detach();
     this.native.close();

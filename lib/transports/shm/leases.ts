@@ -122,6 +122,21 @@ export function lendEncoded(
   const crashes: number[] = [];
   let data = Buffer.alloc(0);
   let used = 0;
+  const add = (id: number): void => {
+    const length = registers[REGISTER_LENGTH]!;
+    if (used + length > data.length) {
+      const larger = itemMemory(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
+      larger.set(data.subarray(0, used));
+      data = larger;
+    }
+    entry.copyLease(id, data.subarray(used, used + length));
+    used += length;
+    ids.push(id);
+    ends.push(used);
+    codecs.push(registers[REGISTER_CODEC]!);
+    deliveries.push(registers[REGISTER_DELIVERIES]!);
+    crashes.push(registers[REGISTER_CRASHES]!);
+  };
   native(() => {
     while (ids.length < max && used < maxBytes) {
       const id = entry.lease(0, holder);
@@ -129,19 +144,14 @@ export function lendEncoded(
         if (ids.length === 0) refuseGet(id);
         break;
       }
-      const length = registers[REGISTER_LENGTH]!;
-      codecs.push(registers[REGISTER_CODEC]!);
-      deliveries.push(registers[REGISTER_DELIVERIES]!);
-      crashes.push(registers[REGISTER_CRASHES]!);
-      if (used + length > data.length) {
-        const larger = itemMemory(max === 1 ? length : Math.max(used + length, 2 * data.length, 4096));
-        larger.set(data.subarray(0, used));
-        data = larger;
+      try {
+        add(id);
+      } catch (error) {
+        // There is no memory for it: as if it had not been seen. Those before it go out.
+        endLeases(entry, [id], 0, 1, 'undo');
+        if (ids.length === 0) throw error;
+        break;
       }
-      entry.copyLease(id, data.subarray(used, used + length));
-      used += length;
-      ids.push(id);
-      ends.push(used);
     }
   });
   if (ids.length === 0) return undefined;

@@ -212,9 +212,9 @@ export class NativeEntry {
     this.calls.setSchema(id);
   }
 
-  /** Rings for this entry go to that doorbell, by that tag. */
-  setBell(bell: number, tag: number): void {
-    this.calls.setBell(bell, tag);
+  /** Rings for this entry go to that doorbell, by that tag. False: not all, for want of descriptors. */
+  setBell(bell: number, tag: number): boolean {
+    return this.calls.setBell(bell, tag);
   }
 
   /** Nobody else looks after its peers. */

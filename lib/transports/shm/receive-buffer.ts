@@ -81,16 +81,24 @@ export class ReceiveBuffer {
   }
 
   /**
-   * An item that is too large for it, or whose schema may be unknown here. Undefined: it cannot be decoded, the error is not for this call
-   * to say (`tell`), and it went back.
+   * An item that is too large for it, or whose schema may be unknown here. Undefined: it cannot be had or decoded, the error is not for this
+   * call to say (`tell`), and it went back.
    */
   private fetchLarge<T>(queue: Holder, tell: boolean): { value: T } | undefined {
     const { entry } = this;
     const { registers } = entry;
     const codec = registers[REGISTER_CODEC]!;
     const hand = registers[REGISTER_HELD]!;
-    const bytes = itemMemory(registers[REGISTER_LENGTH]!);
-    native(() => entry.copyFirst(hand, bytes));
+    let bytes: Buffer;
+    try {
+      bytes = itemMemory(registers[REGISTER_LENGTH]!);
+      native(() => entry.copyFirst(hand, bytes));
+    } catch (error) {
+      // There is no memory for it here: another one may have some.
+      native(() => entry.endHand(hand, 0, true));
+      if (tell) throw error;
+      return undefined;
+    }
     try {
       const value = decodeItem(codec, bytes) as T;
       queue.check();
@@ -155,7 +163,7 @@ export class ReceiveBuffer {
     const { registers } = entry;
     const { holder } = queue.attachment;
     const count = native(() => entry.leaseMany(this.offset, Math.min(MAX_BATCH, max - items.length), waitMs, holder));
-    if (count === LARGE) return this.decodeLeased(queue, items, held, 1, this.copyLeased());
+    if (count === LARGE) return this.leaseLarge(queue, items, held);
     if (count <= 0) return count;
     if (registers[REGISTER_CODEC] !== CODEC_RAW) return this.decodeLeased(queue, items, held, count);
     held.add(registers, count);
@@ -163,11 +171,20 @@ export class ReceiveBuffer {
     return count;
   }
 
-  /** The bytes of a lease that did not fit into the receive buffer. */
-  private copyLeased(): Buffer {
-    const bytes = itemMemory(this.entry.registers[REGISTER_LENGTH]!);
-    native(() => this.entry.copyLease(this.entry.registers[REGISTER_LEASE_IDS]!, bytes));
-    return bytes;
+  /** Adds a lease that did not fit into the receive buffer. As fetchLarge(). */
+  private leaseLarge<T>(queue: Holder, items: T[], held: LeasedItems): number {
+    const { entry } = this;
+    const { registers } = entry;
+    let bytes: Buffer;
+    try {
+      bytes = itemMemory(registers[REGISTER_LENGTH]!);
+      native(() => entry.copyLease(registers[REGISTER_LEASE_IDS]!, bytes));
+    } catch (error) {
+      native(() => entry.endLeases(1, false, true));
+      if (items.length === 0) throw error;
+      return EMPTY;
+    }
+    return this.decodeLeased(queue, items, held, 1, bytes);
   }
 
   /** Adds leased items; from the first on that cannot be decoded they go back. `large`: the one there is does not lie in it. */

@@ -86,13 +86,22 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       throw new TypeError('One claim per handle may be open at a time: commit() or abort() the one before.');
     }
     this.check();
+    const memory = this.bytesInPlace();
     // The way of most calls, without a closure: there is room.
     const isRoom = options === undefined && bytes <= LARGEST_WORD && this.claimNow(bytes) === undefined;
     const offset = isRoom ? this.native.registers[REGISTER_OFFSET]! : this.awaitRoom(bytes, options);
     this.claimOpen = true;
-    const memory = this.bytesInPlace();
-    // Where the runtime forbids views of foreign memory, the bytes are copied at commit.
-    return new OpenClaim(this, memory === undefined ? Buffer.alloc(bytes) : viewOf(memory, offset, bytes));
+    return new OpenClaim(this, memory === undefined ? this.bytesApart(bytes) : viewOf(memory, offset, bytes));
+  }
+
+  /** Where the runtime forbids views of foreign memory, the bytes are copied at commit. */
+  private bytesApart(bytes: number): Buffer {
+    try {
+      return Buffer.alloc(bytes);
+    } catch (error) {
+      this.abortClaim();
+      throw error;
+    }
   }
 
   /** A status, where there is no room now. */
@@ -183,6 +192,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     }
     if (this.consuming) throw new TypeError('The handler of consumeSync may not consume from the same handle.');
     this.check();
+    this.bytesInPlace();
     // Without a limit: what is there now, not what a fast producer adds meanwhile.
     const limit = max ?? Math.max(1, this.qsizeSync());
     let handled = 0;
@@ -246,6 +256,12 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
     return count;
   }
 
+  private copyOfFirst(length: number): Buffer {
+    const bytes = Buffer.alloc(length);
+    native(() => this.native.copyFirst(this.hand, bytes));
+    return bytes;
+  }
+
   /**
    * Hands each item of the run to the handler; if one is refused, it and those behind it go back. Returns how many were handled; the last of
    * the run is in the hand still.
@@ -257,9 +273,9 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
       const offset = table[2 * index]!;
       const length = table[2 * index + 1]!;
       // Outside the try block, as in block().
-      const view = memory === undefined ? Buffer.alloc(length) : viewOf(memory, offset, length);
+      const inPlace = memory === undefined ? undefined : viewOf(memory, offset, length);
       try {
-        if (memory === undefined) entry.copyFirst(hand, view);
+        const view = inPlace ?? this.copyOfFirst(length);
         this.consuming = true;
         const returned: unknown = handler(view);
         // The look at it may run a getter of the handler's.

@@ -115,8 +115,9 @@ class Queue final : public Watcher::Client {
   void stop_waiting(Direction direction);
   /// What the bell says: Bell::kAwake, that it is up, or how it was rung.
   uint32_t bell(Direction direction) const { return self().bell[direction].load(std::memory_order_acquire); }
-  /// How rings reach this handle's event loop: `tag`, which is not 0, is written into its doorbell.
-  void set_bell(const Doorbell& bell, uint32_t tag);
+  /// How rings reach this handle's event loop: `tag`, which is not 0, is written into its doorbell. False: no
+  /// descriptor was left for the nudges of those who cannot open that.
+  bool set_bell(const Doorbell& bell, uint32_t tag);
   /// Whether nobody else looks after this handle's peers, so that it has to look by itself now and then.
   bool must_poll() const { return !watched_; }
 

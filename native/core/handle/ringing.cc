@@ -34,19 +34,22 @@ void Queue::announce() {
   if (!path_.waking().announce()) Watcher::instance().schedule(this, kAnnouncement);
 }
 
-void Queue::set_bell(const Doorbell& bell, uint32_t tag) {
+bool Queue::set_bell(const Doorbell& bell, uint32_t tag) {
   current();
+  bool whole = false;
   {
     const std::lock_guard<std::mutex> lock(bells_->mutex);
     if (bells_->own >= 0) ::close(bells_->own);
     bells_->own = fcntl(bell.write_end(), F_DUPFD_CLOEXEC, 0);
     bells_->tag = tag;
+    whole = bells_->own >= 0;
   }
   Participant<StdMemory>& entry = self();
   entry.uid.store(geteuid(), std::memory_order_relaxed);  // the doorbell's, should that have changed since
   entry.bell_id.store(bell.id(), std::memory_order_relaxed);
   entry.bell_tag.store(tag, std::memory_order_relaxed);
   entry.bell_inode.store(bell.inode(), std::memory_order_release);
+  return whole;
 }
 
 void Queue::nudged(bool told) {
