@@ -72,3 +72,23 @@ test('a put of its own that fails ends it', async () => {
   expect(await putting).toBeInstanceOf(QueueShutDownError);
   expect(source.returned).toBe(1);
 });
+
+test('a source that is never silent lets the event loop go on', async () => {
+  const { port } = await fixture.serve({ maxsize: 4 });
+  const queue = fixture.client<number>(port);
+  await queue.qsize();
+  let [asked, turns] = [0, 0];
+  const source: AsyncIterable<number> = {
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve({ done: false, value: asked++ }) }),
+  };
+  const counting = (): void => {
+    turns++;
+    if (!over) setImmediate(counting);
+  };
+  let over = false;
+  setImmediate(counting);
+  const error = await errorOf(queue.putMany(source, { block: false }));
+  over = true;
+  expect(error).toMatchObject({ code: 'ERR_QUEUE_FULL', accepted: 4 });
+  expect(turns).toBeGreaterThanOrEqual(asked / 1000);
+});

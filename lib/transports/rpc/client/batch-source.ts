@@ -7,6 +7,7 @@ import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
 import { BATCH_ITEMS } from '../wire/protocol';
 import { settlesSoon } from '../../../queue/interruptible-source';
+import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import { readStep } from '../../../queue/item-feed';
 
 /** From a source that does not tell how many it has. */
@@ -125,6 +126,8 @@ export async function* asyncBatchesOf<T>(
         }
         const step = await next;
         silent(false);
+        // A source that always has an item at hand would never let the event loop go on, and no answer come.
+        if (isTurnOver(1)) await nextTurn();
         next = undefined;
         over = step.done === true;
         if (step.done === true || !encoder.add(step.value)) continue;
