@@ -297,22 +297,28 @@ function anotherOf(error: QueueError): QueueError {
   return Object.defineProperties(copy, Object.getOwnPropertyDescriptors(error));
 }
 
-/** Errors that say how many items of some call went in. */
+/** Reasons of signals that say, in this turn of the event loop, how many items of some call went in. */
 const counted = new WeakSet<object>();
+
+function countsFor(reason: object): void {
+  counted.add(reason);
+  setImmediate(() => counted.delete(reason));
+}
 
 /**
  * The error itself where it can carry the count. What cannot (a primitive, or frozen) becomes the cause of one that does, except for
- * the reason of the signal: the call rejects with that and nothing else. One that ends several calls says no number, unless it is the same for
- * all: it would be another call's. Without `wait` it stays as it is.
+ * the reason of the signal: the call rejects with that and nothing else. One that ends several calls at a time says no number, unless it is the
+ * same for all: it would be another call's. Without `wait` it stays as it is.
  */
 export function withAccepted(error: unknown, accepted: number, wait?: Wait): unknown {
   try {
     const isReason = wait?.signal?.aborted === true && error === wait.signal.reason;
-    const isOthers = counted.has(error as object) && (error as QueueError).accepted !== accepted;
-    const told = isOthers && !isReason && error instanceof QueueError ? anotherOf(error) : error;
-    const value = isOthers && isReason ? undefined : accepted;
-    Object.defineProperty(told, 'accepted', { value, enumerable: true, configurable: true, writable: true });
-    counted.add(told as object);
+    const before = (error as QueueError).accepted;
+    const isTaken = !isReason && error instanceof QueueError && before !== undefined && before !== accepted;
+    const value = isReason && counted.has(error as object) && before !== accepted ? undefined : accepted;
+    const property = { value, enumerable: true, configurable: true, writable: true };
+    const told: unknown = Object.defineProperty(isTaken ? anotherOf(error) : error, 'accepted', property);
+    if (isReason) countsFor(error as object);
     return told;
   } catch {
     if (wait === undefined || (wait.signal?.aborted && error === wait.signal.reason)) return error;

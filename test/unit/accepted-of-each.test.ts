@@ -54,3 +54,17 @@ test.each(types)('of %s, which a signal ends: with the number where it is the sa
   for (const error of await Promise.all(puts)) expect(error).toMatchObject({ name: 'AbortError', accepted: 2 });
   await queue.close();
 });
+
+test.each(types)('of %s, which signals end one after the other: of the last', async (_type, open) => {
+  const reason = new Error('enough');
+  for (const count of [2, 1]) {
+    const queue = open();
+    const ending = new AbortController();
+    const put = queue.putMany(silentAfter(count), { signal: ending.signal }).catch((error: unknown) => error);
+    while ((await queue.qsize()) < count) await new Promise(setImmediate);
+    ending.abort(reason);
+    expect(await put).toBe(reason);
+    expect(reason).toMatchObject({ accepted: count });
+    await queue.close();
+  }
+});

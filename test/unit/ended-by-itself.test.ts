@@ -21,11 +21,9 @@ const makers: Record<string, () => Queue> = {
   derived: () => new FourOverridden(custom),
 };
 
-const reason = new Error('enough');
-
 /** What ends a call, and what the call then says. */
 const ends: [string, (queue: Queue, ending: AbortController) => unknown, object][] = [
-  ['fires its signal', (_queue, ending) => ending.abort(reason), { message: 'enough' }],
+  ['fires its signal', (_queue, ending) => ending.abort(new Error('enough')), { message: 'enough' }],
   ['closes its handle', (queue) => queue.close(), { code: 'ERR_QUEUE_CLOSED' }],
 ];
 const shutsDown: (typeof ends)[number] = [
