@@ -204,7 +204,7 @@ export class QueueConsumer<T> implements Consumer {
     this.over = true;
     for (const alarm of [this.rest, this.running, this.grace]) alarm.cancel();
     for (const forget of this.listened) forget();
-    this.options.ended?.();
+    this.options.ended?.(this.failure);
     if (this.failure === undefined) this.resolveDone();
     else this.rejectDone(this.failure.error);
   }

@@ -39,7 +39,7 @@ export interface WorkOptions<T> {
   onError: ConsumeOptions<T>['onError'];
   signal: AbortSignal | undefined;
   /** Called at the end, however it came. */
-  ended?: () => void;
+  ended?: (failure: { readonly error: unknown } | undefined) => void;
 }
 
 /** @throws TypeError where it is none */

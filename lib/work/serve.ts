@@ -1,4 +1,4 @@
-import { QueueError } from '../errors';
+import { QueueClosedError, QueueError } from '../errors';
 import { isThenable } from '../util/thenable';
 import type { Awaitable, Queue } from '../queue/types';
 import { describeValue } from '../util/describe-value';
@@ -31,7 +31,7 @@ export function serve<Req, Res>(
   const given = readServeOptions(options as ConsumeOptions<unknown>);
   const ports = new ReplyPorts(queue);
   const { onError } = options ?? {};
-  return new QueueConsumer<unknown>(
+  const server = new QueueConsumer<unknown>(
     queue,
     (item, job) => answer(ports, readOrRefuse(item), handler as (body: unknown, job: Job) => unknown, job),
     {
@@ -44,9 +44,14 @@ export function serve<Req, Res>(
         const request = readRequest(item);
         if (request !== undefined) await tellCaller(ports, request, error, signal);
       },
-      ended: () => void ports.close().catch(() => {}),
+      ended: (failure) => {
+        ports.close().catch(() => {});
+        // Whoever has closed the queue knows.
+        if (failure?.error instanceof QueueClosedError) server.done.catch(() => {});
+      },
     },
   );
+  return server;
 }
 
 function readOrRefuse(item: unknown): Request {

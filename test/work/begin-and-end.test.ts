@@ -24,19 +24,31 @@ describe.each<[string, (queue: never, handler: () => void) => Consumer]>([
 
   // A rejection of `done` that nobody handles ends the process, as any; what somebody handles does not.
   test.each([
-    ['nobody handles', false, ['ERR_QUEUE_CLOSED']],
+    ['nobody handles', false, ['OUT_OF_ORDER']],
     ['somebody handles', true, []],
   ])('a queue that fails is a rejection that %s', async (_who, isHandled, heard) => {
     const program = `
       const { ${name} } = require('sage-queue/work');
       process.on('unhandledRejection', ({ code }) => say(code));
       const queue = open();
+      queue.leaseMany = () => Promise.reject(Object.assign(new Error(), { code: 'OUT_OF_ORDER' }));
       const { done } = ${name}(queue, () => {});
       if (given[0]) done.catch(() => {});
-      queue.close();
+      setTimeout(() => queue.close(), 100);
     `;
     expect(await run(program, describeQueue('sage_queue'), [isHandled])).toEqual(heard);
   });
+});
+
+test('a server whose queue was closed ends without a word', async () => {
+  const program = `
+    const { serve } = require('sage-queue/work');
+    process.on('unhandledRejection', ({ code }) => say(code));
+    const queue = open();
+    serve(queue, () => {});
+    queue.close();
+  `;
+  expect(await run(program, describeQueue('sage_queue'))).toEqual([]);
 });
 
 test('a process whose queue keeps it no longer ends once nothing runs, long before the timeout of its handlers', async () => {
