@@ -15,7 +15,8 @@ import type { Delivery } from './delivery-table';
 import type { FrameWriter } from './frame-writer';
 import { countsOf } from './leased-batch';
 import { RequestDeadline } from './request-deadline';
-import type { Holder, ServedQueue, Taken } from './served-queue';
+import type { Holder, ServedQueue } from './served-queue';
+import type { Taken } from './taken';
 
 /** A client has no more gets waiting than this. */
 const MOST_WAITING = 16_384;
