@@ -8,6 +8,7 @@ import { ItemBatchBuilder } from '../wire/item-batch-builder';
 import { BATCH_ITEMS } from '../wire/protocol';
 import { settlesSoon } from '../../../queue/interruptible-source';
 import { readStep } from '../../../queue/item-feed';
+import { isTurnOver, nextTurn } from '../../../wait/fairness';
 
 /** From a source that does not tell how many it has. */
 const EXPECTED_ITEMS = 64;
@@ -124,6 +125,8 @@ export async function* asyncBatchesOf<T>(
           silent(true);
         }
         const step = await next;
+        // A source that always has an item at hand would never let the event loop go on.
+        if (isTurnOver(1)) await nextTurn();
         silent(false);
         next = undefined;
         over = step.done === true;
