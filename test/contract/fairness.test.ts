@@ -228,6 +228,19 @@ describe.each(Object.entries(types))('%s', (type, make) => {
     expect(hasTurned).toBe(true);
   });
 
+  test('the source of a putMany, which always has an item', async () => {
+    const { queue } = await make();
+    let hasTurned = false;
+    let turnedBefore: boolean | undefined;
+    const always = async function* (): AsyncGenerator<number> {
+      setImmediate(() => (hasTurned = true));
+      for (let item = 0; item < IN_A_ROW; item++) yield item;
+      turnedBefore = hasTurned;
+    };
+    await queue.putMany(always());
+    expect(turnedBefore).toBe(true);
+  });
+
   test('the iterator', async () => {
     const { queue, fill } = await full();
     const iterator = queue[Symbol.asyncIterator]();

@@ -9,6 +9,7 @@ import { BATCH_ITEMS } from '../wire/protocol';
 import { settlesSoon } from '../../../queue/interruptible-source';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import { readStep } from '../../../queue/item-feed';
+import { isTurnOver, nextTurn } from '../../../wait/fairness';
 
 /** From a source that does not tell how many it has. */
 const EXPECTED_ITEMS = 64;
@@ -125,6 +126,8 @@ export async function* asyncBatchesOf<T>(
           silent(true);
         }
         const step = await next;
+        // A source that always has an item at hand would never let the event loop go on.
+        if (isTurnOver(1)) await nextTurn();
         silent(false);
         // A source that always has an item at hand would never let the event loop go on, and no answer come.
         if (isTurnOver(1)) await nextTurn();
