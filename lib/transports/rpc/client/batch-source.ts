@@ -7,7 +7,6 @@ import type { ItemBatch } from '../wire/item-batch';
 import { ItemBatchBuilder } from '../wire/item-batch-builder';
 import { BATCH_ITEMS } from '../wire/protocol';
 import { settlesSoon } from '../../../queue/interruptible-source';
-import { isTurnOver, nextTurn } from '../../../wait/fairness';
 import { readStep } from '../../../queue/item-feed';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
 
@@ -126,8 +125,6 @@ export async function* asyncBatchesOf<T>(
           silent(true);
         }
         const step = await next;
-        // A source that always has an item at hand would never let the event loop go on.
-        if (isTurnOver(1)) await nextTurn();
         silent(false);
         // A source that always has an item at hand would never let the event loop go on, and no answer come.
         if (isTurnOver(1)) await nextTurn();
