@@ -58,7 +58,7 @@ struct Entry {
   KnownMemory sent;              // a batch of small items lies in it
   KnownMemory encoded;           // of the encoder
   std::shared_ptr<ShownArea> shown;
-  uint64_t schema = kNoSchema;   // the id of the schema whose items JavaScript can read
+  uint64_t schema = kNoSchema;  // the id of the schema whose items JavaScript can read
 
   OneEach<sage::Item> claims;  // to be filled
   OwnedTable<sage::Hand>
