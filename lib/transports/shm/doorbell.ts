@@ -164,7 +164,7 @@ export class EntryDoorbell {
 
   /** Without a bell it asks for one first: whoever was rung before it came is among those who look then. */
   private look(): void {
-    if (!this.hears && this.doorbell !== undefined) this.hang(this.doorbell);
+    if (!this.hears) this.hang(this.doorbell!);
     this.listener.rung();
   }
 
