@@ -242,12 +242,12 @@ export class GetCalls<T> {
 
   leaseEncoded(max: number, maxBytes: number, options?: WaitOptions): Promise<EncodedLeases> {
     try {
-      this.queue.check();
+      const wait = waitOf(this.queue, options);
       const attempt = (): { value: EncodedLeases } | undefined => {
         const value = this.tryLendEncoded(max, maxBytes);
         return value && { value };
       };
-      return this.consume(readWait(options), attempt, ({ run }) => run.count);
+      return this.consume(wait, attempt, ({ run }) => run.count);
     } catch (error) {
       return refused(error);
     }
