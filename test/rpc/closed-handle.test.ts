@@ -1,7 +1,8 @@
 /** A handle that was closed says so, whatever it is asked. */
 import { QueueClosedError } from '../../lib';
 import type { Queue } from '../../lib';
-import { errorOf, Fixture } from './support/fixture';
+import { errorOf, Fixture, until } from './support/fixture';
+import { awaited, closing } from '../closing-options';
 
 const fixture = new Fixture();
 afterEach(() => fixture.end());
@@ -39,4 +40,22 @@ test('a lease: ack() fails, since the item went back, and release() does nothing
   expect(await errorOf(acked.ack())).toBeInstanceOf(QueueClosedError);
   await released.release();
   expect(await backing.getMany(5)).toEqual([1, 2, 3]);
+});
+
+test.each(awaited)('%s with options that close the handle', async (_name, call) => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client(port);
+  await queue.putMany(['first', 'second']);
+  expect(await errorOf(call(queue, closing(queue, 'timeoutMs', 1000)))).toBeInstanceOf(QueueClosedError);
+  await until(async () => (await backing.stats()).leased === 0);
+  expect(await backing.qsize()).toBe(2);
+});
+
+test('a shutdown with options that close the handle', async () => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client(port);
+  await queue.put('first');
+  expect(await errorOf(queue.shutdown(closing(queue, 'immediate', true)))).toBeInstanceOf(QueueClosedError);
+  await backing.put('second');
+  expect(await backing.qsize()).toBe(2);
 });

@@ -310,7 +310,8 @@ export class StoreQueue<T = unknown> extends BaseQueue<T> implements EncodedSour
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
-    this.store.shutdown(readShutdown(options));
+    const immediate = readShutdown(options); // which may close the handle
+    this.store.shutdown(immediate);
   }
 
   override async close(): Promise<void> {

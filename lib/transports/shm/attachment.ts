@@ -1,6 +1,8 @@
 /** What one handle has of the entry that it shares, and when that ends. */
 import type { QueueDescriptor } from '../../descriptor/descriptor';
 import { CallGroup } from '../../wait/call-line';
+import { readWait } from '../../wait/options';
+import type { Wait, WaitOptions } from '../../wait/options';
 import { native } from './addon';
 import type { NativeOpenOptions } from './addon';
 import { entryFor } from './entry';
@@ -49,6 +51,14 @@ export class Attachment {
 export interface AttachedQueue extends Holder {
   readonly descriptor: QueueDescriptor;
   readonly attachment: Attachment;
+}
+
+/** How long a call of an open handle may wait. To read what it was given may close that. @throws QueueClosedError, and as readWait */
+export function waitOf(queue: Holder, options: WaitOptions | undefined, known?: readonly string[]): Wait {
+  queue.check();
+  const wait = readWait(options, known);
+  if (options !== undefined) queue.check();
+  return wait;
 }
 
 /** Handles that nobody can reach. There is nobody to tell either, should the segment be damaged. */

@@ -1,9 +1,10 @@
 /** Calls that block the thread, in slices that the addon keeps short: worker.terminate() and process.exit() get through. */
 import { deadlineOf, remainingMs } from '../../wait/deadline';
-import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
+import { SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions } from '../../wait/options';
 import { watchedSync } from '../../wait/wait-channel';
 import type { WaitingCall } from '../../wait/wait-channel';
+import { waitOf } from './attachment';
 import type { AttachedQueue } from './attachment';
 
 const LONGEST_SLICE_MS = 1000;
@@ -19,8 +20,7 @@ export function block<R>(
   late: () => Error,
   attempt: (waitMs: number) => R | undefined,
 ): R {
-  queue.check();
-  const wait = readWait(options, SYNC_WAIT_OPTIONS);
+  const wait = waitOf(queue, options, SYNC_WAIT_OPTIONS);
   const outcome = attempt(0) ?? blockUntil(queue, call, deadlineOf(wait), attempt);
   if (outcome === undefined) throw late();
   return outcome;

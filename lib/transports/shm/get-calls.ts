@@ -6,11 +6,12 @@ import { LeaseRun } from '../../queue/lease-table';
 import { tellRedelivered } from '../../queue/redelivered-channel';
 import type { LeaseBatch, NativeLease } from '../../queue/types';
 import { afterTurn, isTurnOver, refused } from '../../wait/fairness';
-import { readMax, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
+import { readMax, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
 import { EMPTY, REGISTER_CODEC, REGISTER_HOLDER, REGISTER_LENGTH, REGISTER_OFFSET, fromNative, native } from './addon';
 import type { NativeEntry } from './native-entry';
 import { block } from './blocking';
+import { waitOf } from './attachment';
 import type { AttachedQueue } from './attachment';
 import { LeasedItems, lendEncoded, ShmLease } from './leases';
 import type { ReceiveBuffer } from './receive-buffer';
@@ -92,7 +93,7 @@ export class GetCalls<T> {
   getManySync(max: number, options?: SyncWaitOptions): T[] {
     this.queue.check();
     if (readMax(max, 'getManySync') === 0) {
-      readWait(options, SYNC_WAIT_OPTIONS);
+      waitOf(this.queue, options, SYNC_WAIT_OPTIONS);
       return [];
     }
     return this.fillUp(
@@ -117,8 +118,7 @@ export class GetCalls<T> {
 
   get(options?: WaitOptions): Promise<T> {
     try {
-      this.queue.check();
-      const wait = readWait(options);
+      const wait = waitOf(this.queue, options);
       const status = this.line.isTaken ? EMPTY : this.getNow();
       if (status !== undefined) return this.getLater(status, wait);
       if (this.native.registers[REGISTER_CODEC] !== CODEC_RAW) return answered<T>(this.takeReceived(), 1);
@@ -168,8 +168,7 @@ export class GetCalls<T> {
 
   getMany(max: number, options?: WaitOptions): Promise<T[]> {
     try {
-      this.queue.check();
-      const wait = readWait(options);
+      const wait = waitOf(this.queue, options);
       if (readMax(max) === 0) return Promise.resolve([]);
       const attempt = (): { value: T[] } | undefined => {
         const items = this.tryGetMany(max, 0);
@@ -183,8 +182,7 @@ export class GetCalls<T> {
 
   lease(options?: WaitOptions): Promise<NativeLease<T>> {
     try {
-      this.queue.check();
-      const wait = readWait(options);
+      const wait = waitOf(this.queue, options);
       return this.consume(
         wait,
         () => this.tryLease(0),
@@ -206,8 +204,7 @@ export class GetCalls<T> {
 
   leaseMany(max: number, options?: WaitOptions): Promise<LeaseBatch<T>> {
     try {
-      this.queue.check();
-      const wait = readWait(options);
+      const wait = waitOf(this.queue, options);
       const items: T[] = [];
       const held = new LeasedItems(this.queue, this.native);
       const batch = (): LeaseBatch<T> => new HeldBatch(items, new LeaseRun(items.length, held));

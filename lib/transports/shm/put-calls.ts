@@ -9,8 +9,9 @@ import { describeValue } from '../../util/describe-value';
 import { deadlineOf } from '../../wait/deadline';
 import { isTurnOver, nextTurn, refused } from '../../wait/fairness';
 import { KEEP_BYTES } from '../../codec/msgpack/output';
-import { readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
+import { SYNC_WAIT_OPTIONS } from '../../wait/options';
 import type { SyncWaitOptions, Wait, WaitOptions } from '../../wait/options';
+import { waitOf } from './attachment';
 import type { AttachedQueue } from './attachment';
 import {
   REGISTER_CODEC,
@@ -120,8 +121,7 @@ export class PutCalls<T> {
   // ── synchronous ──────────────────────────────────────────────────────────
 
   putSync(item: T, options?: SyncWaitOptions): void {
-    this.queue.check();
-    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
+    const deadline = deadlineOf(waitOf(this.queue, options, SYNC_WAIT_OPTIONS));
     let span: ItemSpan | undefined;
     try {
       span = this.tryPut(item);
@@ -142,7 +142,7 @@ export class PutCalls<T> {
     if (!Array.isArray(items)) {
       throw new TypeError(`putManySync takes an array, found ${describeValue(items)}. putMany takes other iterables.`);
     }
-    const deadline = deadlineOf(readWait(options, SYNC_WAIT_OPTIONS));
+    const deadline = deadlineOf(waitOf(this.queue, options, SYNC_WAIT_OPTIONS));
     const put = new ArrayPut(this.packer, items);
     const attempt = (waitMs: number): number | undefined => put.step(waitMs) || undefined;
     try {
@@ -164,8 +164,7 @@ export class PutCalls<T> {
 
   put(item: T, options?: WaitOptions): Promise<void> {
     try {
-      this.queue.check();
-      const wait = readWait(options);
+      const wait = waitOf(this.queue, options);
       const { line } = this;
       if (line.isTaken && (wait.timeoutMs !== 0 || line.isWanted)) return this.putLater(item, wait);
       const span = this.tryPut(item);
@@ -189,8 +188,7 @@ export class PutCalls<T> {
   }
 
   async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
-    this.queue.check();
-    const wait = readWait(options);
+    const wait = waitOf(this.queue, options);
     const { line } = this;
     const group = this.queue.attachment.calls;
     const serve = (): void => line.rung();

@@ -14,10 +14,11 @@ import {
   fromNative,
   native,
 } from './addon';
+import { waitOf } from './attachment';
 import { block } from './blocking';
 import type { Holder } from './holder';
 import type { Claim, SageQueue as SageQueueInterface, SyncWaitOptions } from '../../queue/types';
-import { readMax, readWait, SYNC_WAIT_OPTIONS } from '../../wait/options';
+import { readMax, SYNC_WAIT_OPTIONS } from '../../wait/options';
 import { ShmQueue } from './shm-queue';
 import { emptyError, refuseGet, takesNoMore } from './status-errors';
 
@@ -179,7 +180,7 @@ export class SageQueue<T = unknown> extends ShmQueue<T> implements SageQueueInte
   consumeSync(handler: (view: Uint8Array) => void, max?: number, options?: SyncWaitOptions): number {
     if (typeof handler !== 'function') throw new TypeError('consumeSync takes a function as its first argument.');
     if (max !== undefined && readMax(max) === 0) {
-      readWait(options, SYNC_WAIT_OPTIONS);
+      waitOf(this, options, SYNC_WAIT_OPTIONS);
       return 0;
     }
     if (this.consuming) throw new TypeError('The handler of consumeSync may not consume from the same handle.');

@@ -19,8 +19,8 @@ import type {
   SyncWaitOptions,
   WaitOptions,
 } from '../../queue/types';
-import { JOIN_OPTIONS, readShutdown, readWait } from '../../wait/options';
-import { closeNow, closeWhenForgotten } from './attachment';
+import { JOIN_OPTIONS, readShutdown } from '../../wait/options';
+import { closeNow, closeWhenForgotten, waitOf } from './attachment';
 import type { AttachedQueue, Attachment } from './attachment';
 import { GetCalls } from './get-calls';
 import { PutCalls } from './put-calls';
@@ -152,8 +152,7 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
   }
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
-    this.check();
-    const wait = readWait(options, JOIN_OPTIONS);
+    const wait = waitOf(this, options, JOIN_OPTIONS);
     const attempt = (): { value: undefined } | undefined =>
       native(() => this.native.joined()) ? { value: undefined } : undefined;
     if (attempt() !== undefined) {
@@ -185,7 +184,9 @@ export class ShmQueue<T = unknown> extends BaseQueue<T> implements NativeQueue<T
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
     this.check();
-    native(() => this.native.shutDown(readShutdown(options)));
+    const immediate = readShutdown(options);
+    this.check();
+    native(() => this.native.shutDown(immediate));
     const { entry } = this.attachment;
     // Those of other handles, and those whose source is silent, included.
     entry.producers.failAll(takesNoMore);

@@ -217,8 +217,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> {
   }
 
   override async shutdown(options?: { immediate?: boolean }): Promise<void> {
+    const immediate = readShutdown(options);
     this.client.checkOpen();
-    await this.client.queries.shutdown(readShutdown(options));
+    await this.client.queries.shutdown(immediate);
     this.tellEnd(new QueueShutDownError('The queue was shut down and takes no more items.'));
   }
 
