@@ -1,6 +1,7 @@
 /** What no codec may send, because it could only arrive as something else, and how an error says where in the item it lies. */
 import { inspect, types } from 'node:util';
 import { SerializationError } from '../errors';
+import { trueEntriesOf, trueValuesOf } from '../util/built-ins';
 
 /** Thrown on the way down and turned into a SerializationError at the top, where the item is known. */
 export class Refusal {
@@ -27,6 +28,9 @@ export function refusalError(item: unknown, { what, culprit, step }: Refusal): S
 /** @param path empty for the item itself */
 export const refusalText = (path: string, what: string): string =>
   `The item ${path === '' ? 'is' : `has at ${path}`} ${what}, which cannot be sent. The queue is unchanged.`;
+
+/** Of a view that shows nothing any more. */
+export const cutOff = (what: string): string => `${what} whose memory was transferred away, or became too short for it`;
 
 const LONGEST_PATH = 200;
 
@@ -67,13 +71,13 @@ function pathTo(item: unknown, culprit: unknown): string | undefined {
 function* entriesOf(value: object): Generator<[string, unknown]> {
   if (types.isMap(value)) {
     let index = 0;
-    for (const [key, entry] of value) {
+    for (const [key, entry] of trueEntriesOf(value)) {
       yield [`<key ${index}>`, key];
       yield [`<value ${index++}>`, entry];
     }
   } else if (types.isSet(value)) {
     let index = 0;
-    for (const entry of value) yield [`<entry ${index++}>`, entry];
+    for (const entry of trueValuesOf(value)) yield [`<entry ${index++}>`, entry];
   } else if (!ArrayBuffer.isView(value)) {
     const list = Array.isArray(value);
     const keys = types.isNativeError(value) ? Object.getOwnPropertyNames(value) : Object.keys(value);

@@ -15,7 +15,8 @@ import { codecOfSchema, decodeStruct, isUnknown, leftInQueue } from './struct/co
 import type { StructCodec } from './struct/codec';
 import { describeValue } from '../util/describe-value';
 import { asBuffer } from '../util/buffer-view';
-import { isBytes, trueLengthOf } from '../util/built-ins';
+import { isBytes, isCutOff, trueLengthOf } from '../util/built-ins';
+import { cutOff, refusalText } from './refusals';
 import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
 
@@ -43,32 +44,16 @@ export interface EncodedItem {
 
 export { CODEC_JSON, CODEC_MSGPACK, CODEC_RAW, CODEC_STRUCT, CODEC_V8, FIRST_CUSTOM_ID };
 
-/**
- * A Uint8Array whose memory went to another thread shows no bytes: to send it as an empty item would be a silent loss.
- * @throws SerializationError
- */
-export function refuseDetached(bytes: Uint8Array): void {
-  if (bytes.length > 0) return;
-  try {
-    new Uint8Array(bytes.buffer, 0, 0);
-  } catch (error) {
-    throw new SerializationError(
-      'The item is a Uint8Array whose memory was transferred away. The queue is unchanged.',
-      {
-        cause: error,
-      },
-    );
-  }
+/** To send one that shows nothing any more as an empty item would be a silent loss. @throws SerializationError */
+export function refuseCutOff(bytes: Uint8Array): void {
+  if (isCutOff(bytes)) throw new SerializationError(refusalText('', cutOff('a Uint8Array')));
 }
 
 const raw: Codec = {
   name: 'raw',
   id: CODEC_RAW,
   encode: (value) => {
-    if (isBytes(value)) {
-      refuseDetached(value);
-      return value;
-    }
+    if (isBytes(value)) return value;
     throw new SerializationError(
       `The codec 'raw' takes a Uint8Array, found ${describeValue(value)}. Use 'auto' for other items.`,
     );
@@ -140,7 +125,10 @@ export function findCodec(name: CodecName): Codec {
 function encodeWith(codec: Codec, value: unknown): Uint8Array {
   try {
     const bytes: unknown = codec.encode(value);
-    if (isBytes(bytes)) return bytes;
+    if (isBytes(bytes)) {
+      refuseCutOff(bytes);
+      return bytes;
+    }
     throw new SerializationError(
       `encode() of codec '${codec.name}' must return a Uint8Array, found ${describeValue(bytes)}.`,
     );

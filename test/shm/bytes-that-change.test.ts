@@ -1,3 +1,6 @@
+import { registerCodec } from '../../lib';
+import type { NativeQueue } from '../../lib';
+import { NativeEntry } from '../../lib/transports/shm/native-entry';
 import { attach, describeQueue, types, until } from './child';
 
 describe.each(types)('%s', (type) => {
@@ -72,5 +75,67 @@ describe.each(types)('%s', (type) => {
     expect([own, any].map((bytes) => Buffer.from(bytes).toString('hex'))).toEqual(['07'.repeat(5), '07'.repeat(20)]);
     typed.unlinkSync();
     typed.closeSync();
+  });
+});
+
+registerCodec({
+  name: 'one-buffer',
+  id: 78,
+  encode: (value) => reused.fill(value as number),
+  decode: (bytes) => bytes[bytes.length - 1],
+});
+const reused = Buffer.alloc(3000);
+
+describe.each(types)('%s: bytes of a batch that the code of a later item changes arrive as they were put', (type) => {
+  const bytes = (length: number): Buffer => Buffer.from(new Uint8Array(length).fill(7).buffer);
+  const later = (run: () => void): object => ({
+    get x() {
+      run();
+      return 1;
+    },
+    y: 'z'.repeat(3000),
+  });
+
+  test.each<[string, (queue: NativeQueue, items: unknown[]) => unknown]>([
+    ['putManySync', (queue, items) => queue.putManySync(items)],
+    ['putMany', (queue, items) => queue.putMany(items)],
+    ['putMany of an iterable', (queue, items) => queue.putMany(new Set(items))],
+  ])('%s', async (_name, putAll) => {
+    const queue = attach(describeQueue(type));
+    for (const length of [100, 4000]) {
+      for (const meddle of [
+        (item: Buffer) => void item.fill(1),
+        (item: Buffer) => void structuredClone(item.buffer, { transfer: [item.buffer as ArrayBuffer] }),
+      ]) {
+        const [first, second] = [bytes(length), bytes(4000)];
+        await putAll(queue, [
+          first,
+          'between',
+          second,
+          later(() => [first, second].forEach(meddle)),
+          bytes(2000),
+          'end',
+        ]);
+        const items = queue.getManySync(9) as [Buffer, string, Buffer, object, Buffer, string];
+        expect(items.map((item) => (Buffer.isBuffer(item) ? item.equals(bytes(item.length)) && item.length : item))).toEqual([length, 'between', 4000, { x: 1, y: 'z'.repeat(3000) }, 2000, 'end']); // prettier-ignore
+      }
+    }
+    queue.closeSync();
+    const coded = attach<number>(describeQueue(type, { codec: 'one-buffer' }));
+    await putAll(coded, [1, 2, 3]);
+    expect(coded.getManySync(9)).toEqual([1, 2, 3]);
+    coded.closeSync();
+  });
+
+  test('an array of bytes alone goes in as before, in one batch', () => {
+    const queue = attach(describeQueue(type));
+    const puts = jest.spyOn(NativeEntry.prototype, 'putMany');
+    queue.putManySync(Array.from({ length: 64 }, () => bytes(2000)));
+    expect(puts).toHaveBeenCalledTimes(1);
+    queue.putManySync(Array.from({ length: 64 }, () => 'z'.repeat(3000)));
+    expect(puts).toHaveBeenCalledTimes(2);
+    puts.mockRestore();
+    expect(queue.getManySync(200)).toHaveLength(128);
+    queue.closeSync();
   });
 });

@@ -9,6 +9,7 @@ import { isDescriptor } from '../../descriptor/descriptor';
 import { ItemTooLargeError, SerializationError } from '../../errors';
 import { elementsOf, nothingToSend, Refusal, refusalError, refuseProperties } from '../refusals';
 import { errorFields } from './error-fields';
+import { primitiveOf, trueEntriesOf, trueSizeOf, trueValuesOf } from '../../util/built-ins';
 import { EXT_BINARY, EXT_DESCRIPTOR, EXT_ERROR, EXT_MAP, EXT_SET, MAX_DEPTH } from './extensions';
 import { closeExtension, MARGIN, openExtension, out, passOn, reserve, rewind, use, writeCount } from './output';
 import type { Target } from './output';
@@ -250,21 +251,22 @@ function writeInstance(value: object, keys: readonly string[], slot: number, dep
 }
 
 /** Built-in objects around one value. */
-function writeLeaf(value: Date | ArrayBufferLike | { valueOf(): unknown }, depth: number): void {
+function writeLeaf(value: object, depth: number): void {
   if (types.isSharedArrayBuffer(value)) throw new Refusal('a SharedArrayBuffer', value);
-  refuseProperties(value, types.isStringObject(value) ? String(value).length : 0);
+  const primitive = types.isBoxedPrimitive(value) ? primitiveOf(value) : undefined;
+  refuseProperties(value, typeof primitive === 'string' ? primitive.length : 0);
   if (types.isDate(value)) writeDate(value);
   else if (types.isArrayBuffer(value)) writeBytes(EXT_BINARY, 0, new Uint8Array(value));
-  else write(value.valueOf(), depth + 1);
+  else write(primitive, depth + 1);
 }
 
 function writeMap(map: Map<unknown, unknown>, depth: number): void {
   refuseProperties(map, 0);
   const at = openExtension(EXT_MAP);
-  const { size } = map;
+  const size = trueSizeOf(map);
   writeCount(size * 2, 0x90, 0xdc);
   let written = 0;
-  for (const [key, entry] of map) {
+  for (const [key, entry] of trueEntriesOf(map)) {
     // What a getter in an entry adds comes too late, as behind the end of an array.
     if (written === size) break;
     write(key, depth + 1);
@@ -278,10 +280,10 @@ function writeMap(map: Map<unknown, unknown>, depth: number): void {
 function writeSet(set: Set<unknown>, depth: number): void {
   refuseProperties(set, 0);
   const at = openExtension(EXT_SET);
-  const { size } = set;
+  const size = trueSizeOf(set);
   writeCount(size, 0x90, 0xdc);
   let written = 0;
-  for (const entry of set) {
+  for (const entry of trueValuesOf(set)) {
     if (written === size) break;
     write(entry, depth + 1);
     written++;

@@ -1,6 +1,7 @@
 /** Values that hold no others, as MessagePack. */
 import { types } from 'node:util';
-import { Refusal, refuseProperties } from '../refusals';
+import { trueBytesOf, trueLengthOf } from '../../util/built-ins';
+import { cutOff, Refusal, refuseProperties } from '../refusals';
 import { BINARY_KINDS, EXT_BIGINT, EXT_BINARY, EXT_INVALID_DATE, EXT_TIMESTAMP, EXT_UTF16 } from './extensions';
 import { out, reserve, writeExtensionHeader } from './output';
 import { writeAscii } from '../text';
@@ -114,8 +115,11 @@ export function writeString(value: string): void {
 
 const stringHeaderBytes = (bytes: number): number => (bytes < 0x20 ? 1 : bytes < 0x100 ? 2 : bytes < 0x10000 ? 3 : 5);
 
+/** Whatever a class of the program's says of its time. */
+const { getTime } = Date.prototype;
+
 export function writeDate(date: Date): void {
-  const ms = date.getTime();
+  const ms = getTime.call(date);
   if (Number.isNaN(ms)) return writeExtensionHeader(EXT_INVALID_DATE, 0);
   const seconds = Math.floor(ms / 1000);
   const nanoseconds = (ms - seconds * 1000) * 1_000_000;
@@ -148,11 +152,12 @@ export function writeBigInt(value: bigint): void {
 }
 
 export function writeView(value: ArrayBufferView): void {
-  const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = trueBytesOf(value);
+  if (bytes === undefined) throw new Refusal(cutOff('a view'), value);
   if (!Buffer.isBuffer(value)) {
     const kind = BINARY_KINDS.findIndex((type) => Object.prototype.toString.call(value) === `[object ${type.name}]`);
     if (kind === -1) throw new Refusal(`a ${value.constructor.name}`, value);
-    refuseProperties(value, types.isDataView(value) ? 0 : (value as Uint8Array).length);
+    refuseProperties(value, types.isDataView(value) ? 0 : trueLengthOf(value as Uint8Array));
     return writeBytes(EXT_BINARY, kind, bytes);
   }
   const { length } = bytes;

@@ -1,5 +1,5 @@
 /** Items on their way in, several at a time. */
-import { CODEC_RAW, encodeItem, FIRST_CUSTOM_ID } from '../../codec/registry';
+import { CODEC_RAW, encodeItem, FIRST_CUSTOM_ID, isPlainBytes, isSealed } from '../../codec/registry';
 import type { ItemCodec, EncodedItem } from '../../codec/registry';
 import { copyOf } from '../../util/buffer-view';
 import { MAX_BATCH, TOO_LARGE, native } from './addon';
@@ -16,6 +16,9 @@ interface Batch {
   /** Why the item behind them is not among them. */
   readonly failure?: { readonly error: unknown };
 }
+
+/** Whether bytes of this codec may lie in memory of the program's, which it may go on to use. */
+const isPrograms = (codecId: number): boolean => codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID;
 
 export class BatchPacker {
   private readonly capacityBytes: number;
@@ -37,17 +40,24 @@ export class BatchPacker {
     return packed.count > 0 || packed.failure !== undefined ? packed : this.encode(items, from, packed.next);
   }
 
-  /** Up to MAX_BATCH items, each as bytes outside of the send buffer. */
+  /**
+   * Up to MAX_BATCH items, each as bytes outside of the send buffer. Behind bytes that the program may change none is encoded by its code
+   * (a getter, a codec) before they are in.
+   */
   private encode(items: readonly unknown[], from: number, first: EncodedItem | undefined): Batch {
     const bytes: Uint8Array[] = [];
     const codecs = new Uint8Array(Math.min(MAX_BATCH, items.length - from));
     let failure: { error: unknown } | undefined;
+    let mayChange = false;
     try {
       for (let index = 0; index < codecs.length; index++) {
-        const encoded = (index === 0 ? first : undefined) ?? encodeItem(items[from + index], this.codec);
+        const item = items[from + index];
+        if (mayChange && !this.isRaw(item)) break;
+        const encoded = (index === 0 ? first : undefined) ?? encodeItem(item, this.codec);
         if (encoded.bytes.length > this.capacityBytes) refusePut(TOO_LARGE, encoded.bytes.length, this.capacityBytes);
         codecs[index] = encoded.codecId;
         bytes.push(encoded.bytes);
+        mayChange ||= isPrograms(encoded.codecId) && !isSealed(item);
       }
     } catch (error) {
       failure = { error };
@@ -55,14 +65,17 @@ export class BatchPacker {
     return { count: bytes.length, items: { bytes, codecs }, failure };
   }
 
+  /** Bytes that go in as they are. */
+  private isRaw(item: unknown): boolean {
+    return (this.codec === 'auto' || this.codec === 'raw') && isPlainBytes(item);
+  }
+
   /** What is left of the batch from `from` on, with bytes of its own: it has to wait, and their owner may go on to use them. */
   own(batch: Batch, from: number): Batch {
     const { count, items, next } = batch;
     // What is too large is not put, but refused.
     const keep = (bytes: Uint8Array, codecId: number): Uint8Array =>
-      bytes.length <= this.capacityBytes && (codecId === CODEC_RAW || codecId >= FIRST_CUSTOM_ID)
-        ? copyOf(bytes)
-        : bytes;
+      bytes.length <= this.capacityBytes && isPrograms(codecId) ? copyOf(bytes) : bytes;
     const left =
       items === undefined
         ? unpack(from, count)

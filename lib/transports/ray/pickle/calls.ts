@@ -1,5 +1,6 @@
 /** What Python makes by calling something: times and arrays. */
 import { elementBytes } from './numpy';
+import { bytesIn } from './refusals';
 import { asTuple, ndarrayInfo, PickleError, PyByteArray, PyGlobal, PyObject, PyTuple } from './types';
 import type { TypedArray } from './types';
 
@@ -10,7 +11,8 @@ export interface Call {
 }
 
 /** An aware `datetime` in UTC. @throws PickleError for one that Python does not have */
-export function dateCall(value: Date): Call {
+export function dateCall(given: Date): Call {
+  const value = new Date(given); // whatever a class of the program's says of its time
   const year = value.getUTCFullYear();
   if (Number.isNaN(value.getTime()) || year < 1 || year > 9999) {
     throw new PickleError('Python has no datetime for an invalid Date or a year outside 1 to 9999.');
@@ -54,7 +56,7 @@ export function arrayCall(value: ArrayBufferView): Call | undefined {
   }
   const codes = ARRAY_CODES[value.constructor.name];
   if (codes === undefined || codes[0] === 'B') return undefined;
-  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const bytes = bytesIn(value);
   return {
     module: 'array',
     name: '_array_reconstructor',

@@ -1,4 +1,5 @@
 /** NumPy's arrays and scalars, and the elements that they share with `array.array`, as typed arrays. */
+import { bytesIn } from './refusals';
 import { ndarray, PyByteArray, PyObject, PyTuple, type TypedArray } from './types';
 
 /** One element type: how its bytes become numbers of JavaScript. */
@@ -68,7 +69,7 @@ function roundToEven(value: number): number {
 
 /** The elements' bytes as NumPy wants them. */
 export function elementBytes(data: TypedArray, dtype: string): Buffer {
-  if (dtype !== 'float16') return Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+  if (dtype !== 'float16') return bytesIn(data);
   const halves = Uint16Array.from(data as Float32Array, toHalf);
   return Buffer.from(halves.buffer);
 }

@@ -1,5 +1,7 @@
 /** What could only arrive in Python in part: refused, as the codecs of the other types do. */
-import { Refusal, refuseProperties } from '../../../codec/refusals';
+import { cutOff, Refusal, refuseProperties } from '../../../codec/refusals';
+import { asBuffer } from '../../../util/buffer-view';
+import { trueBytesOf } from '../../../util/built-ins';
 import { PickleError } from './types';
 
 export const notSent = (what: string): PickleError =>
@@ -12,6 +14,13 @@ export function refuseOwn(value: object, elements: number): void {
   } catch (error) {
     throw error instanceof Refusal ? notSent(error.what) : error;
   }
+}
+
+/** @throws PickleError for a view that shows nothing any more */
+export function bytesIn(view: ArrayBufferView): Buffer {
+  const bytes = trueBytesOf(view);
+  if (bytes === undefined) throw notSent(cutOff('a view'));
+  return asBuffer(bytes);
 }
 
 /** @throws PickleError for a list of which something would not arrive, or arrive as None */

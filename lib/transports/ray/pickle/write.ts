@@ -4,10 +4,11 @@
  */
 import { types } from 'node:util';
 import { nothingToSend } from '../../../codec/refusals';
+import { primitiveOf, trueEntriesOf, trueValuesOf } from '../../../util/built-ins';
 import { arrayCall, dateCall } from './calls';
 import type { Call } from './calls';
 import { DEFAULT_LIMITS } from './limits';
-import { notSent, refuseLoss, refuseOwn } from './refusals';
+import { bytesIn, notSent, refuseLoss, refuseOwn } from './refusals';
 import type { WriteLimits } from './limits';
 import {
   isFrozenSet,
@@ -200,11 +201,15 @@ class Writer {
     if (value instanceof PyException) return this.write(PyException.rawOf(value));
     if (types.isMap(value) || types.isSet(value) || types.isDate(value) || types.isAnyArrayBuffer(value))
       refuseOwn(value, 0);
-    else if (types.isBoxedPrimitive(value)) refuseOwn(value, types.isStringObject(value) ? String(value).length : 0);
-    if (types.isMap(value)) return this.dict(value);
+    if (types.isMap(value)) return this.dict(trueEntriesOf(value));
     if (types.isSet(value)) return this.set(value);
     if (types.isDate(value)) return this.call(dateCall(value));
     if (types.isAnyArrayBuffer(value)) return this.binary(new Uint8Array(value));
+    if (types.isBoxedPrimitive(value)) {
+      const primitive = primitiveOf(value);
+      refuseOwn(value, typeof primitive === 'string' ? primitive.length : 0);
+      return this.write(primitive);
+    }
     const boxed = value.valueOf();
     if (typeof boxed !== 'object' && typeof boxed !== 'function') return this.write(boxed);
     const toJSON = (value as { toJSON?: unknown }).toJSON;
@@ -255,13 +260,13 @@ class Writer {
   private set(value: Set<unknown>, frozen = isFrozenSet(value)): void {
     if (!frozen) this.opcode(0x8f);
     this.opcode(0x28);
-    for (const item of value) this.hashable(item);
+    for (const item of trueValuesOf(value)) this.hashable(item);
     this.opcode(frozen ? 0x91 : 0x90);
   }
 
   private view(value: ArrayBufferView): void {
     const array = arrayCall(value);
-    if (array === undefined) return this.binary(Buffer.from(value.buffer, value.byteOffset, value.byteLength));
+    if (array === undefined) return this.binary(bytesIn(value));
     if (ndarrayInfo(value) === undefined) refuseOwn(value, (value as Uint8Array).length);
     this.call(array);
   }

@@ -1,5 +1,5 @@
 /** The items of one putMany, encoded, in batches that fit a frame. Whatever stops their source, what came before it goes in. */
-import { CODEC_RAW, encodeItem, isBytes, refuseDetached } from '../../../codec/registry';
+import { CODEC_RAW, encodeItem, isBytes, refuseCutOff } from '../../../codec/registry';
 import type { ItemCodec } from '../../../codec/registry';
 import { trueLengthOf } from '../../../util/built-ins';
 import { itemTooLarge } from '../wire/errors';
@@ -33,7 +33,7 @@ class BatchEncoder<T> {
     let bytes: Uint8Array;
     let codec = CODEC_RAW;
     try {
-      if (this.plain && isBytes(item)) refuseDetached((bytes = item));
+      if (this.plain && isBytes(item)) refuseCutOff((bytes = item));
       else ({ bytes, codecId: codec } = encodeItem(item, this.codec));
       const length = trueLengthOf(bytes);
       if (length > this.maxItemBytes()) throw itemTooLarge(length, this.maxItemBytes());

@@ -3,6 +3,7 @@
  * so that items pass through a server without becoming anything else.
  */
 import { asBuffer, viewOf } from '../../../util/buffer-view';
+import { trueLengthOf } from '../../../util/built-ins';
 import { forbidTransfer } from '../../../util/shared-memory';
 import { CODEC_RAW, decodeItem, decodesByCopy, FIRST_CUSTOM_ID } from '../../../codec/registry';
 import type { EncodedItem } from '../../../codec/registry';
@@ -59,7 +60,7 @@ export class ItemBatch implements Sealing {
   /** Of bytes that stay as they are: raw ones are the program's own, and those of a codec of its own may be, so they are copied. */
   static kept({ bytes, codecId }: EncodedItem): ItemBatch {
     if (codecId !== CODEC_RAW && codecId < FIRST_CUSTOM_ID) return ItemBatch.single({ bytes, codecId });
-    const copy = Buffer.allocUnsafe(bytes.byteLength);
+    const copy = Buffer.allocUnsafe(trueLengthOf(bytes));
     copy.set(bytes);
     return ItemBatch.single({ bytes: copy, codecId });
   }
