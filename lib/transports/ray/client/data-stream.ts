@@ -40,6 +40,8 @@ export interface DatapathOptions extends ChannelOptions {
   initTimeoutMs: number;
   /** Ends it while it is being opened. */
   signal?: AbortSignal;
+  /** There is a connection, and the server is asked to start a session. */
+  onInit: () => void;
 }
 
 /** The server answered Init with a refusal. */
@@ -87,6 +89,7 @@ export class Datapath {
     try {
       await ping(path.channel, options.clientId, PING, options.pingTimeoutMs, options.signal);
       path.start(false);
+      options.onInit();
       const answer = path.request('init', encodeInit(options.initArguments, Math.ceil(options.graceMs / 1000)));
       const late = new Promise<never>((_, reject) => {
         timer = setTimeout(() => reject(new InitRefusedError('Init was not answered in time.')), options.initTimeoutMs);

@@ -33,7 +33,7 @@ export const DEFAULT_NAMESPACE = 'sage_queue';
 const DEFAULT_PORT = 10001;
 const OLDEST_RAY = [2, 10] as const;
 const MAX_ATTEMPTS = 20;
-/** Between attempts: 0.2 s on average, then twice as long each time, up to this. */
+/** Between attempts: 0.2 s on average, and where a session was asked for twice as long each time, up to this. */
 const LONGEST_PAUSE_MS = 2000;
 /** How long the first attempt waits for its session to start, the second twice as long: a start that hangs does not take all the time. */
 const INIT_MS = 10_000;
@@ -139,6 +139,7 @@ export class Session {
     const grpc = loadGrpc();
     const timeoutMs = this.options.connectTimeoutMs ?? 30_000;
     const deadline = Date.now() + timeoutMs;
+    let asked = 0;
     for (let attempt = 1; ; attempt++) {
       const left = Math.max(1, deadline - Date.now());
       try {
@@ -152,6 +153,7 @@ export class Session {
           pingTimeoutMs: left,
           initTimeoutMs: Math.min(left, INIT_MS * attempt),
           signal: this.closing.signal,
+          onInit: () => asked++,
         });
         await this.check(datapath, left);
         return datapath;
@@ -159,8 +161,8 @@ export class Session {
         if (this.closing.signal.aborted) throw new QueueConnectionError('The Ray client was closed.', { cause: error });
         const final = this.explain(error as Error, timeoutMs);
         if (final !== undefined) throw final;
-        // Each attempt may leave a process that starts on the cluster.
-        const pause = Math.min(100 * 2 ** attempt, LONGEST_PAUSE_MS) * (0.5 + Math.random());
+        // Each session that was asked for may have left a process that starts on the cluster.
+        const pause = Math.min(100 * 2 ** Math.max(1, asked), LONGEST_PAUSE_MS) * (0.5 + Math.random());
         if (attempt >= MAX_ATTEMPTS || Date.now() + pause >= deadline) {
           throw new QueueConnectionError(
             `The Ray cluster at ${this.target} did not start a session in ${attempt} attempts within ${timeoutMs} ms: ${(error as Error).message}${this.tlsHint(error as Error)}`,
