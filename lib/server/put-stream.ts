@@ -15,7 +15,6 @@ interface PutBatch {
   sequence: number;
   items: ItemBatch;
   group: number;
-  front: boolean;
   deadline: RequestDeadline;
   cancelled: Set<number> | undefined;
 }
@@ -50,7 +49,6 @@ export class PutStream {
       sequence,
       items,
       group: toNumber(put.group),
-      front: put.front === true,
       deadline: new RequestDeadline(put.waitMs),
       cancelled: undefined,
     };
@@ -122,10 +120,6 @@ export class PutStream {
       return this.reject(batch, count, new QueueError(CANCELLED, 'the put was given up'));
     }
     if (this.client?.wasApplied(batch.sequence)) return this.accept(batch, 1);
-    if (batch.front) {
-      this.served.requeue(batch.items);
-      return this.accept(batch, batch.items.count);
-    }
     let count = batch.items.count;
     if (batch.cancelled !== undefined || (this.client !== undefined && batch.sequence <= this.client.appliedThrough)) {
       count = 1;

@@ -36,6 +36,14 @@ export interface SessionHost {
   ended(session: Session, served: ServedQueue | undefined): void;
 }
 
+/** The most of what is said in a header: 16 KiB of them are too many for some clients, and a character takes up to nine bytes there. */
+const MOST_IN_HEADER = 600;
+
+/** As much of a text as fits. It may name what a client has sent. */
+function inHeader(text: string): string {
+  return text.length > MOST_IN_HEADER ? `${text.slice(0, MOST_IN_HEADER)}…` : text;
+}
+
 /** What a function of the server's owner threw is for the eyes of whoever runs the server. */
 function keptFromClients(error: unknown): QueueConnectionError {
   process.emitWarning(`A queue could not be opened for a client: ${String(error)}`);
@@ -125,7 +133,7 @@ export class Session {
     this.finished = true;
     const metadata = new this.grpc.Metadata();
     metadata.set(CODE_HEADER, code);
-    this.call.emit('error', { code: status, details, metadata });
+    this.call.emit('error', { code: status, details: inHeader(details), metadata });
     void this.end();
   }
 

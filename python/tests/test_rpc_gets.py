@@ -71,9 +71,56 @@ def test_what_a_broken_connection_had_brought_comes_again_once(server, proxy, na
             remote.close()
         elif then == "is collected":
             del remote, main
-        until(lambda: other.qsize() == 3)  # the server keeps what was put in front
+        until(lambda: other.qsize() == 3)
         assert other.get_many(10) == [0, 1, 2]
         until(lambda: drained(owner) and other.qsize() == 0)
+
+
+def test_what_a_broken_connection_had_brought_stays_on_lease_until_it_is_taken(through, proxy):
+    owner, remote = through
+    connection = remote._client.connection
+
+    async def main():
+        tasks = await arrived(owner, remote, 3)
+        for _ in range(3):
+            stream = connection._stream
+            proxy.cut()
+            until(lambda: connection.is_open and connection._stream is not stream)
+            # Acknowledged, they would be in no queue should this process die.
+            assert owner.stats()["leased"] == 3 and owner.stats()["get_total"] == 0
+        await cancelled(tasks[1:2])
+        assert [await tasks[0], await tasks[2]] == [0, 2]
+
+    asyncio.run(main())
+    until(lambda: not remote._client.has_pending())
+    assert owner.get_many(10) == [1] and drained(owner)
+
+
+def test_what_is_taken_while_the_server_is_asked_for_it_is_told(through, proxy):
+    owner, remote = through
+    client = remote._client
+
+    async def main():
+        tasks = await arrived(owner, remote, 2)
+        stream = client.connection._stream
+        asked = client.open_frame
+
+        def taken_meanwhile():
+            frame = asked()
+            first = next(iter(client.gets._held))
+            client.gets.take(first)
+            client.open_frame = asked
+            return frame
+
+        client.open_frame = taken_meanwhile
+        proxy.cut()
+        until(lambda: client.connection.is_open and client.connection._stream is not stream)
+        until(lambda: owner.stats()["get_total"] == 1)
+        await cancelled(tasks[1:])
+
+    asyncio.run(main())
+    until(lambda: not client.has_pending())
+    assert owner.get_many(10) == [1] and drained(owner)
 
 
 def test_what_has_arrived_when_its_handle_is_closed_goes_back(through):

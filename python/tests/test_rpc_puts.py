@@ -62,19 +62,3 @@ def test_each_put_has_an_error_of_its_own():
     first, second = (call.error for call in calls)
     assert first is not second
     assert str(first) == str(second) == "the server is stopping"
-
-
-def test_what_goes_back_in_front_is_called_off_by_nobody():
-    stream = Stream()
-    back, behind = stream.puts.call([ITEM, ITEM], None, None, front=True), stream.put_many(1)
-    stream.puts.add(back)
-    stream.puts.give_up_all()
-    stream.puts.fail_unsent(QueueConnectionError("the server is stopping"))
-    assert behind.done and not back.done and stream.puts.going_back == 2
-    stream.open(same_instance=True)
-    stream.send()
-    assert stream.puts.going_back == 2
-    result = stream.messages.PutResult()
-    result.applied.add(first=1, count=2)
-    stream.puts.on_result(result)
-    assert back.done and back.error is None and stream.puts.going_back == 0

@@ -114,6 +114,13 @@ test('unknown queue id', async () => {
   }
 });
 
+test('an unknown queue id that is too long for a header', async () => {
+  const { port } = await fixture.serve();
+  const error = await errorOf(fixture.client(port, { queueId: 'ß'.repeat(100_000) }).put(1));
+  expect(error).toBeInstanceOf(QueueNotFoundError);
+  expect(error.message).toMatch(/ß…/);
+});
+
 test('exclusive creation of a queue that the server has; a maxsize it does not have', async () => {
   const { port } = await fixture.serve({ maxsize: 7 });
   expect(await errorOf(fixture.client(port, { create: 'exclusive' }).put(1))).toBeInstanceOf(QueueExistsError);

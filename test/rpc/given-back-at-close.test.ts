@@ -4,8 +4,6 @@ import type { Readable } from 'node:stream';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue, QueueLike, SageQueue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
-import { encodeItem } from '../../lib/codec/registry';
-import { ItemBatch } from '../../lib/transports/rpc/wire/item-batch';
 import { ServedQueue } from '../../lib/server/served-queue';
 import { freshName, run } from '../shm/child';
 import { errorOf, Fixture, until } from './support/fixture';
@@ -25,12 +23,12 @@ test.each([
     (backing as SageQueue).unlinkSync();
     await backing.close();
   });
-  const server = new QueueServer({ queues: { work: backing } });
+  const server = new QueueServer({ queues: { work: backing }, tokens: [{ token: 'reader', rights: ['get'] }] });
   const { port } = await server.start();
   fixture.later(() => server.stop({ graceMs: 200 }));
   await backing.putMany([{ id: 1 }, { id: 2 }]);
   const said = await run(
-    `const queue = open();
+    `const queue = open({ credentials: { token: 'reader' } });
     (async () => {
       try { ${take}; } catch ({ message }) { say(message); }
       await queue.close();
@@ -38,15 +36,15 @@ test.each([
     QueueDescriptor.createRpcQueue('127.0.0.1', port, 'work'),
   );
   expect(said).toEqual([expect.stringMatching(/It is still in the queue/)]);
-  await server.stop({ graceMs: 200 });
-  expect(await backing.getMany(10)).toEqual(expect.arrayContaining([{ id: 1 }, { id: 2 }]));
+  // It was never taken: no death of the server's would lose it.
+  expect(await backing.stats()).toMatchObject({ qsize: 2, getTotal: 0, redelivered: 0, leased: 0 });
+  expect(await backing.getMany(10)).toEqual([{ id: 1 }, { id: 2 }]);
 });
 
 describe('an item in a stream', () => {
   let server: QueueServer;
   let backing: Queue;
   let port: number;
-  /** What lies in front of the queue behind the server counts, too. */
   let other: Queue<string>;
   let proxy: CuttingProxy;
   let queue: Queue<string>;
@@ -150,7 +148,7 @@ describe('an item in a stream', () => {
     expect(await backing.stats()).toMatchObject({ qsize: 1, leased: 0, getTotal: 0 });
   });
 
-  // Acknowledged, and put in front by the client that does not want it, it would be in no queue should the server die.
+  // Acknowledged, and given back afterwards, it would be in no queue should the server die.
   test('stays on lease where the connection breaks and comes back, again and again', async () => {
     for (let breaks = 0; breaks < 3; breaks++) {
       await connections['was down']!();
@@ -184,15 +182,19 @@ describe('an item in a stream', () => {
   });
 });
 
-test('an item that goes back in front and cannot be: it is said that it is lost', async () => {
-  const warned = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
-  const { port } = await fixture.serve({ tokens: [{ token: 'reader', rights: ['get'] }] });
-  const reader = fixture.client(port, { credentials: { token: 'reader' } });
-  const { client } = reader as unknown as { client: { putBack(items: ItemBatch): Promise<void> } };
-  await client.putBack(ItemBatch.single(encodeItem('of an unknown schema')));
-  expect(warned).toHaveBeenCalledWith(
-    expect.stringMatching(/^An item of the queue 'q' could not be put back: .*'put'/),
-  );
+test.each([
+  ['gets of many', (queue: Queue) => queue.getMany(1)],
+  ['gets', async (queue: Queue) => [await queue.get()]],
+])("what arrives together is the program's, though it closes the handle with the first: %s", async (_name, get) => {
+  const { port, backing } = await fixture.serve();
+  const queue = fixture.client(port);
+  let closed: Promise<void> | undefined;
+  const gets = [1, 2, 3].map(() => get(queue).finally(() => (closed ??= queue.close())));
+  await until(async () => (await backing.stats()).waitingGetters! > 0);
+  await backing.putMany(['a', 'b', 'c']);
+  const got = (await Promise.allSettled(gets)).flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+  await closed;
+  expect([...got, ...(await backing.getMany(10, { block: false }).catch(() => []))]).toEqual(['a', 'b', 'c']);
 });
 
 test('a reader whose token may only get gives back what it has not read', async () => {

@@ -1,7 +1,9 @@
 import { QueueConnectionError, QueueDescriptor, QueueShutDownError } from '../../lib';
 import type { Queue } from '../../lib';
 import { QueueServer } from '../../lib/rpc';
+import { encodeItem } from '../../lib/codec/registry';
 import { StubQueue } from '../../lib/testing';
+import { ItemBatch } from '../../lib/transports/rpc/wire/item-batch';
 import { errorOf, Fixture, until } from './support/fixture';
 
 const fixture = new Fixture();
@@ -52,15 +54,12 @@ test('a waiting get fails; an item on lease may still be acknowledged within the
   expect(await backing.getMany(10)).toEqual(['a']);
 });
 
-describe('what a client gave back in front', () => {
-  const give = { sequence: 1, front: true, items: { data: Buffer.from('back'), count: 1 } };
-
+describe('what the server has in front of its queue', () => {
   async function withFront(): Promise<{ server: QueueServer; backing: Queue; warnings: jest.SpyInstance }> {
-    const { server, port, backing } = await fixture.serve({ maxsize: 1 });
+    const { server, backing } = await fixture.serve({ maxsize: 1 });
     await backing.put('first');
-    const stream = await fixture.stream(port);
-    stream.send({ puts: [give] });
-    await until(() => stream.frames.some(({ putResult }) => (putResult?.applied ?? []).length > 0));
+    const [served] = await Promise.all(server['served']['opened'].values());
+    served!.requeue(ItemBatch.single(encodeItem('back')));
     const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
     fixture.later(async () => warnings.mockRestore());
     return { server, backing, warnings };
@@ -72,7 +71,7 @@ describe('what a client gave back in front', () => {
     await until(async () => (await backing.stats()).waitingPutters === 1);
     expect(await backing.get()).toBe('first');
     await stopped;
-    expect(String(await backing.get())).toBe('back');
+    expect(await backing.get()).toBe('back');
   });
 
   test('and finds none: the server says so, and closes all the same', async () => {

@@ -3,9 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { codecOfSchema } from '../../../codec/struct/codec';
 import { QueueClosedError, QueueConnectionError } from '../../../errors';
 import { Alarm } from '../../../wait/deadline';
-import { FOR_EVER } from '../../../wait/options';
 import type { ConnectionFailure } from '../wire/errors';
-import type { ItemBatch } from '../wire/item-batch';
 import { PROTOCOL_VERSION, toNumber } from '../wire/protocol';
 import type { ClientFrame, Open, Opened, ServerFrame } from '../wire/protocol';
 import { ANSWER_WITHIN_MS } from './call-timeout';
@@ -72,13 +70,7 @@ export class RpcClient {
     this.settles = new PendingSettles(this.connection);
     this.leased = new LeasedItems(this.connection, this.settles);
     const ahead = new ReadAhead(wishes.prefetch);
-    this.gets = new PendingGets(
-      this.connection,
-      requestNumber,
-      this.settles,
-      ahead,
-      (items) => void this.putBack(items),
-    );
+    this.gets = new PendingGets(this.connection, requestNumber, this.settles, ahead);
     this.queries = new PendingQueries(this.connection, requestNumber);
     this.connection.listen({
       openFrame: () => this.openFrame(),
@@ -125,19 +117,6 @@ export class RpcClient {
     this.forgetting?.cancel();
     await this.connection.close(CLOSE_WITHIN_MS);
     this.settles.endAll();
-    // What nobody can say whose it is was about to be put back.
-    await Promise.resolve();
-    this.puts.failAll(() => new QueueClosedError());
-  }
-
-  /** Items that are ours, and that nobody has. */
-  private async putBack(items: ItemBatch): Promise<void> {
-    const { applied, failed } = await this.puts.put(items, FOR_EVER, { front: true });
-    if (failed === undefined) return;
-    const lost = items.count - applied;
-    process.emitWarning(
-      `${lost === 1 ? 'An item' : `${lost} items`} of the queue '${this.remote.queueId}' could not be put back: ${String(failed.error)}`,
-    );
   }
 
   private hasPending(): boolean {

@@ -14,15 +14,10 @@ export interface Part {
   ahead?: boolean;
 }
 
-/**
- * take: the program has the item as soon as it comes. hold: the same, but whoever asked confirms what came. lease: it goes back with the
- * stream.
- */
-export type GetKind = 'take' | 'hold' | 'lease';
-
 export interface GetOptions {
-  kind: GetKind;
   max: number;
+  /** What came goes back with the stream, unless it is settled before. */
+  lease?: boolean;
   /** More may be read ahead with it. */
   ahead?: boolean;
 }
@@ -39,21 +34,28 @@ export class GetCall {
   constructor(
     readonly options: GetOptions,
     readonly deadline: CallTimeout,
-    private readonly settle: { resolve(parts: Part[]): void; reject(error: unknown): void },
+    /** Has what came, and the say over it, at once: whatever happens next, the handle's end among it, finds that settled. */
+    private readonly receive: (parts: Part[]) => void,
+    private readonly fail: (error: unknown) => void,
   ) {}
 
   listen(signal: Wait['signal'], abort: (reason: unknown) => void): void {
     this.ignoreAbort = onAbort(signal, () => abort(signal?.reason));
   }
 
+  /** Hands over what came. */
   resolve(): void {
     this.end();
-    this.settle.resolve(this.parts);
+    try {
+      this.receive(this.parts);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   reject(error: unknown): void {
     this.end();
-    this.settle.reject(error);
+    this.fail(error);
   }
 
   private end(): void {

@@ -4,8 +4,8 @@ import { QueueClosedError, QueueShutDownError } from '../../../errors';
 import type { HeldItem, ItemSource } from '../../../queue/streams';
 import { onAbort } from '../../../wait/abort-listeners';
 import { isTurnOver, nextTurn } from '../../../wait/fairness';
-import type { ItemBatch } from '../wire/item-batch';
 import type { PendingGets } from './pending-gets';
+import type { ShownItem } from './read-ahead';
 import type { Held, ShownItems } from './shown-items';
 
 const DONE = { done: true, value: undefined } as const;
@@ -43,9 +43,7 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     const { gets } = this.reading;
     this.reading.enter();
     const shown = gets.takeAhead();
-    if (shown === undefined) return this.wait();
-    gets.shown.confirm(shown.tag);
-    return this.give(shown.items, shown.index);
+    return shown === undefined ? this.wait() : this.show(shown);
   }
 
   /** A get that still waits is called off, so that no item goes to a loop that has left. */
@@ -59,11 +57,10 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     const { signal } = this.leaving;
     try {
       this.checkOpen();
-      const [part] = await this.reading.gets.get(
-        { kind: 'take', max: 1, ahead: true },
-        { timeoutMs: Infinity, signal },
-      );
-      return await this.give(part!.items, 0);
+      const { gets } = this.reading;
+      const wait = { timeoutMs: Infinity, signal };
+      const value = await gets.get({ max: 1, ahead: true }, wait, ([part]) => gets.giveFirst<T>(part!));
+      return await inTurn(value);
     } catch (error) {
       // A loop that ends with an error is not told to return.
       this.reading.leave();
@@ -72,17 +69,20 @@ export class AheadIterator<T> implements AsyncIterator<T> {
     }
   }
 
-  private async give(items: ItemBatch, index: number): Promise<IteratorResult<T>> {
+  private async show(shown: ShownItem): Promise<IteratorResult<T>> {
     try {
-      const value = items.open(index) as T;
-      if (isTurnOver(1)) await nextTurn();
-      return { done: false, value };
+      return await inTurn(this.reading.gets.shown.give<T>(shown, true));
     } catch (error) {
-      if (isUnknownSchema(error)) this.reading.gets.shown.comeAgain(items.slice(index, index + 1));
       this.reading.leave();
       throw error;
     }
   }
+}
+
+/** The event loop goes on between many. */
+async function inTurn<T>(value: T): Promise<IteratorResult<T>> {
+  if (isTurnOver(1)) await nextTurn();
+  return { done: false, value };
 }
 
 /** An item in a stream. One small object, since there is one for each. */
@@ -127,9 +127,10 @@ export class AheadLeases<T> implements ItemSource<T> {
     const shown = this.leaseNow({ signal });
     if (shown !== undefined) return shown;
     try {
-      const get = { kind: 'hold', max: 1, ahead: true } as const;
-      const [part] = await this.reading.gets.get(get, { timeoutMs: Infinity, signal });
-      return this.held(part!.tag, part!.items, 0, part!.ahead === true);
+      const wait = { timeoutMs: Infinity, signal };
+      return await this.reading.gets.get({ max: 1, ahead: true }, wait, ([part]) =>
+        this.held({ tag: part!.tag, items: part!.items, index: 0 }, part!.ahead === true),
+      );
     } catch (error) {
       this.reading.leave();
       throw error;
@@ -142,11 +143,11 @@ export class AheadLeases<T> implements ItemSource<T> {
     const shown = this.reading.gets.takeAhead();
     if (shown === undefined) return undefined;
     isTurnOver(1);
-    return this.held(shown.tag, shown.items, shown.index, true);
+    return this.held(shown, true);
   }
 
   /** @throws what its codec says of it; then it is gone */
-  private held(tag: number, items: ItemBatch, index: number, ahead: boolean): HeldItem<T> {
+  private held({ tag, items, index }: ShownItem, ahead: boolean): HeldItem<T> {
     const { shown } = this.reading.gets;
     const held = new StreamItem<T>(shown, tag, ahead);
     shown.hold(held);

@@ -46,19 +46,19 @@ export class PendingGets {
     private readonly requestNumber: () => number,
     private readonly settles: PendingSettles,
     private readonly ahead: ReadAhead,
-    /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
-    requeue: (items: ItemBatch) => void,
   ) {
-    this.shown = new ShownItems(connection, settles, ahead, () => this.serveFromAhead(), requeue);
+    this.shown = new ShownItems(connection, settles, ahead, () => this.serveFromAhead());
   }
 
   get busy(): boolean {
     return this.calls.size > 0;
   }
 
-  get(options: GetOptions, wait: Wait): Promise<Part[]> {
+  /** @param receive what came, as soon as it does: it confirms what the program has of it, unless it is on lease */
+  get<R>(options: GetOptions, wait: Wait, receive: (parts: Part[]) => R): Promise<R> {
     return new Promise((resolve, reject) => {
-      const call = new GetCall(options, new CallTimeout(wait.timeoutMs, this.connection), { resolve, reject });
+      const timeout = new CallTimeout(wait.timeoutMs, this.connection);
+      const call = new GetCall(options, timeout, (parts) => resolve(receive(parts)), reject);
       call.listen(wait.signal, (reason) => this.abort(call, reason));
       if (call.state === 'done') return;
       call.deadline.arm(() => this.expire(call), false);
@@ -82,12 +82,17 @@ export class PendingGets {
     if (--this.readers === 0) this.returnAhead();
   }
 
-  /** An item that was read ahead, if nobody waits for it before and it may be shown. `shown.confirm` ends it. */
+  /** An item that was read ahead, if nobody waits for it before and it may be shown. `shown.give` ends it, or `shown.endHeld`. */
   takeAhead(): ShownItem | undefined {
     if (this.ahead.count === 0 || this.unsent.length > 0 || !this.ahead.mayShow) return undefined;
     const shown = this.ahead.show();
     this.refillIfLow();
     return shown;
+  }
+
+  /** What a call for one item was given. @throws what its codec says of it */
+  giveFirst<T>({ items, tag, ahead }: Part): T {
+    return this.shown.give<T>({ items, index: 0, tag }, ahead === true);
   }
 
   /** Of a delivery that no call wants, or of what was read ahead. */
@@ -99,11 +104,10 @@ export class PendingGets {
   private serveFromAhead(): void {
     while (this.unsent.length > 0 && this.ahead.count > 0) {
       const call = this.unsent[0]!;
-      if (call.options.max > 1 || call.options.kind === 'lease') return this.returnAhead();
+      if (call.options.max > 1 || call.options.lease === true) return this.returnAhead();
       if (!this.ahead.mayShow) return this.shown.widen();
       this.unsent.shift();
       const { items, index, tag } = this.ahead.show();
-      if (call.options.kind === 'take') this.shown.confirm(tag);
       call.parts.push({ tag, items: items.slice(index, index + 1), deliveries: undefined, ahead: true });
       this.finish(call, () => call.resolve());
     }
@@ -172,13 +176,13 @@ export class PendingGets {
   }
 
   private send(call: GetCall, gets: Get[]): void {
-    const { max, kind, ahead } = call.options;
+    const { max, lease, ahead } = call.options;
     call.state = 'sent';
     call.request = this.requestNumber();
     this.sent.set(call.request, call);
     const waitMs = call.deadline.remainingMs();
     const last = gets[gets.length - 1];
-    const given = kind !== 'lease';
+    const given = lease !== true;
     if (ahead === true && !this.ahead.isOff && this.sent.size === 1) {
       this.asked = { request: call.request, wanted: this.ahead.room, came: 0 };
       gets.push({ request: call.request, max, waitMs, given, ahead: this.asked.wanted });
@@ -215,7 +219,8 @@ export class PendingGets {
       }
     }
     // One that reads ahead has what it waits for; what it is answered beyond that is for others.
-    if (call !== undefined && (call.options.kind === 'lease' || !more || ahead !== undefined)) this.complete(call);
+    if (call !== undefined && (call.options.lease === true || !more || ahead !== undefined))
+      this.finish(call, () => call.resolve());
   }
 
   private readAhead(tag: number, items: ItemBatch): void {
@@ -224,17 +229,11 @@ export class PendingGets {
     else this.ahead.add(tag, items);
   }
 
-  /** The answer to as many calls as there are items. Runs of neighbours are confirmed together. */
+  /** The answer to as many calls as there are items. */
   private deliverEach(request: number, { tag, items, deliveries, crashes }: Part): void {
     const unwanted: number[] = [];
-    let from = 0;
     for (let index = 0; index < items.count; index++) {
       const call = this.sent.get(request + index);
-      const taken = call?.options.kind === 'take';
-      if (!taken) {
-        this.confirmAll(tag + from, index - from);
-        from = index + 1;
-      }
       if (call === undefined) unwanted.push(tag + index);
       else {
         const item = items.slice(index, index + 1);
@@ -243,19 +242,7 @@ export class PendingGets {
         this.finish(call, () => call.resolve());
       }
     }
-    this.confirmAll(tag + from, items.count - from);
     for (const back of unwanted) this.requeue(back, 1);
-  }
-
-  /** They are the program's. */
-  confirmAll(tag: number, count: number): void {
-    if (count > 0) this.settles.settle(tag, count, 'ack', () => {});
-  }
-
-  /** With what came. */
-  private complete(call: GetCall): void {
-    if (call.options.kind === 'take') for (const { tag, items } of call.parts) this.confirmAll(tag, items.count);
-    this.finish(call, () => call.resolve());
   }
 
   onFailure(failure: Failure): boolean {
@@ -286,7 +273,7 @@ export class PendingGets {
       if (failure.permanent || call.deadline.timeoutMs === 0) {
         this.failWith(call, failure.error);
       } else if (call.parts.length > 0) {
-        this.complete(call);
+        this.finish(call, () => call.resolve());
       } else {
         call.state = 'unsent';
         call.deadline.arm(() => this.expire(call), false);
@@ -317,8 +304,7 @@ export class PendingGets {
 
   /** A call that has a part of what it asked for ends well. */
   private failWith(call: GetCall, error: unknown): void {
-    if (call.parts.length > 0) this.complete(call);
-    else this.finish(call, () => call.reject(error));
+    this.finish(call, () => (call.parts.length > 0 ? call.resolve() : call.reject(error)));
   }
 
   private finish(call: GetCall, tell: () => void): void {

@@ -36,8 +36,6 @@ interface Chunk {
 export interface PutOptions {
   /** Calls of one nonzero group are applied in order up to the first that fails. */
   group?: number;
-  /** Ahead of everything, and without limit. */
-  front?: boolean;
   /** Where the items stand in line; default: behind everything. */
   place?: PutPlace | undefined;
 }
@@ -66,11 +64,11 @@ export class PendingPuts {
   }
 
   /** Never rejects. */
-  put(items: ItemBatch, wait: Wait, { group = 0, front = false, place }: PutOptions = {}): Promise<PutOutcome> {
+  put(items: ItemBatch, wait: Wait, { group = 0, place }: PutOptions = {}): Promise<PutOutcome> {
     if (place?.failed !== undefined) return Promise.resolve({ applied: 0, failed: place.failed });
     return new Promise((settle) => {
       const timeout = new CallTimeout(wait.timeoutMs, this.connection);
-      const call = new PutCall(items, timeout, group, front, wait.signal, settle);
+      const call = new PutCall(items, timeout, group, wait.signal, settle);
       call.listen((reason) => this.giveUp(call, reason));
       call.deadline.arm(() => this.expire(call), false);
       this.unsent.splice(place === undefined ? this.unsent.length : this.unsent.indexOf(place), 0, call);
@@ -215,7 +213,6 @@ export class PendingPuts {
     return {
       sequence,
       group: call.group,
-      front: call.front,
       items: call.items.slice(offset, offset + count).toWire(),
       waitMs: call.deadline.remainingMs(),
       knownPuts: this.known,
@@ -257,15 +254,14 @@ export class PendingPuts {
     for (const call of this.calls()) this.fail(call, reason());
   }
 
-  /** They end once the server has told what of them went in. What goes back in front is called off by nobody: it is nowhere else. */
+  /** They end once the server has told what of them went in. */
   giveUpAll(reason: () => unknown): void {
-    for (const call of this.calls()) if (!call.front) this.giveUp(call, reason());
+    for (const call of this.calls()) this.giveUp(call, reason());
   }
 
-  /** Calls whose items were not all sent when the server said that it is stopping; those in front are for the next one. */
+  /** Calls whose items were not all sent when the server said that it is stopping. */
   failUnsent(error: QueueError): void {
-    for (const call of this.unsent.filter((entry) => entry instanceof PutCall))
-      if (!call.front) this.failGroup(call, error);
+    for (const call of this.unsent.filter((entry) => entry instanceof PutCall)) this.failGroup(call, error);
   }
 
   setReferenced(referenced: boolean): void {

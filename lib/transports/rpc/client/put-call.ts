@@ -40,8 +40,6 @@ export class PutCall {
     readonly deadline: CallTimeout,
     /** Calls of one nonzero group are applied in order up to the first that fails. */
     readonly group: number,
-    /** Ahead of everything. */
-    readonly front: boolean,
     private readonly signal: AbortSignal | undefined,
     private readonly settle: (outcome: PutOutcome) => void,
   ) {}

@@ -23,11 +23,11 @@ export class PutFrameBuilder {
   /** Items of one call, which take the numbers from `sequence` on. */
   add(call: PutCall, items: ItemBatch, sequence: number): void {
     const { timeoutMs } = call.deadline;
-    // A group keeps to itself, and so does what comes first again.
-    const joinable = call.group === 0 && !call.front;
+    // A group keeps to itself.
+    const joinable = call.group === 0;
     if (this.last === undefined || !joinable || !this.last.joinable || this.last.timeoutMs !== timeoutMs) {
       this.endLast();
-      const put: Put = { sequence, group: call.group, front: call.front, waitMs: call.deadline.remainingMs() };
+      const put: Put = { sequence, group: call.group, waitMs: call.deadline.remainingMs() };
       this.puts.push(put);
       this.last = { put, parts: [], timeoutMs, joinable };
     }

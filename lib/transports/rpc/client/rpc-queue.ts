@@ -73,13 +73,9 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
   override async get(options?: WaitOptions): Promise<T> {
     const wait = readWait(options);
     this.client.checkOpen();
-    const [part] = await this.watched('get', this.client.gets.get({ kind: 'take', max: 1 }, wait));
-    try {
-      return part!.items.open(0) as T;
-    } catch (error) {
-      if (isUnknownSchema(error)) this.client.gets.shown.comeAgain(part!.items);
-      throw error;
-    }
+    const { gets } = this.client;
+    const getting = gets.get({ max: 1 }, wait, ([part]) => gets.giveFirst<T>(part!));
+    return this.watched('get', getting);
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -112,8 +108,13 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     const none = readMax(max) === 0;
     this.client.checkOpen();
     if (none) return [];
+    const getting = this.client.gets.get({ max: Math.min(max, MOST_ASKED) }, wait, (parts) => this.received(parts));
+    return this.watched('get', getting);
+  }
+
+  /** The values of what came, which are the program's from here on; what is behind one that cannot be decoded goes back. */
+  private received(parts: readonly Part[]): T[] {
     const { gets } = this.client;
-    const parts = await this.watched('get', gets.get({ kind: 'hold', max: Math.min(max, MOST_ASKED) }, wait));
     const values: T[] = [];
     const bad = decodeAll(parts, values);
     // One that cannot be decoded is removed and reported by the get that meets it first, so that nothing is lost to its error.
@@ -123,7 +124,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     for (const { tag, items } of parts) {
       const mine = Math.min(kept, items.count);
       kept -= mine;
-      gets.confirmAll(tag, mine);
+      gets.shown.giveAll(tag, mine);
       if (mine < items.count) back.push([tag + mine, items.count - mine]);
     }
     for (const [tag, count] of back) gets.requeue(tag, count);
@@ -160,10 +161,13 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     return { run, items: sealedOf(part.items), more: false };
   }
 
-  private async leasePart(max: number, wait: Wait): Promise<{ part: Part; run: LeaseRun }> {
+  private leasePart(max: number, wait: Wait): Promise<{ part: Part; run: LeaseRun }> {
     const { gets, leased } = this.client;
-    const [part] = await this.watched('get', gets.get({ kind: 'lease', max: Math.min(max, MOST_ASKED) }, wait));
-    return { part: part!, run: leased.lend(part!) };
+    const leasing = gets.get({ lease: true, max: Math.min(max, MOST_ASKED) }, wait, ([part]) => ({
+      part: part!,
+      run: leased.lend(part!),
+    }));
+    return this.watched('get', leasing);
   }
 
   private lent(values: T[], run: LeaseRun): LeaseBatch<T> {

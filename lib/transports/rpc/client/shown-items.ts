@@ -1,17 +1,20 @@
 /**
- * What the program has, or may have seen, of the items that were read ahead or lie in streams: told to the server one by one, and no more of
- * them at a time than the window that client and server agree on.
+ * What the program has, or may have seen, of the items that were delivered: told to the server one by one, and of those that were read ahead
+ * no more at a time than the window that client and server agree on.
  */
-import type { ItemBatch } from '../wire/item-batch';
+import { isUnknownSchema } from '../../../codec/struct/codec';
 import { covers } from '../wire/protocol';
 import type { Range } from '../wire/protocol';
 import type { Connection } from './connection';
 import type { PendingSettles, SettleResult } from './pending-settles';
-import type { ReadAhead } from './read-ahead';
+import type { ReadAhead, ShownItem } from './read-ahead';
 
 /** A program that takes nothing for so long is working on what it has: nothing more counts as shown then. At least, and in round trips. */
 const IDLE_MS = 5;
 const IDLE_ROUND_TRIPS = 4;
+
+/** To neighbours that are told in one, the same one. */
+const ignored = (): void => {};
 
 /** One item in a stream. */
 export interface Held {
@@ -38,13 +41,30 @@ export class ShownItems {
     private readonly ahead: ReadAhead,
     /** More may be shown. */
     private readonly onMore: () => void,
-    /** Takes items that are ours but that the program does not want, and sees to it that they come first again. */
-    private readonly requeue: (items: ItemBatch) => void,
   ) {}
 
-  /** The program has one that was read ahead. */
-  confirm(tag: number): void {
-    this.settles.ack(tag, this.confirmed);
+  /**
+   * The program has this item from here on. One that cannot be decoded is removed; one of a schema that this process does not know stays in
+   * its queue.
+   * @throws what its codec says of it
+   */
+  give<T>({ items, index, tag }: ShownItem, ahead: boolean): T {
+    const answered = ahead ? this.confirmed : ignored;
+    let stays = false;
+    try {
+      return items.open(index) as T;
+    } catch (error) {
+      stays = isUnknownSchema(error);
+      throw error;
+    } finally {
+      if (stays) this.settles.settle(tag, 1, 'undo', answered);
+      else this.settles.ack(tag, answered);
+    }
+  }
+
+  /** They are the program's. */
+  giveAll(tag: number, count: number): void {
+    if (count > 0) this.settles.settle(tag, count, 'ack', ignored);
   }
 
   /** An item that waits in a stream: it is acknowledged when it leaves, and goes back when the stream goes first. `endHeld` ends it. */
@@ -55,8 +75,8 @@ export class ShownItems {
   endHeld(held: Held, release: boolean): void {
     if (!this.held.delete(held)) return;
     const { tag, ahead } = held;
-    if (ahead && !release) this.confirm(tag);
-    else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : () => {});
+    if (ahead && !release) this.settles.ack(tag, this.confirmed);
+    else this.settles.settle(tag, 1, release ? 'undo' : 'ack', ahead ? this.confirmed : ignored);
   }
 
   /** Whether there are items that wait in streams. */
@@ -87,11 +107,6 @@ export class ShownItems {
       this.endHeld(held, true);
       held.isBack = true;
     }
-  }
-
-  /** Items that the program was given and cannot read, though others can: they come first again. */
-  comeAgain(items: ItemBatch): void {
-    this.requeue(items);
   }
 
   private confirmation(): (result: SettleResult, count: number) => void {

@@ -8,7 +8,6 @@ import os
 import secrets
 import threading
 import time
-import warnings
 import weakref
 from typing import Any
 
@@ -166,12 +165,7 @@ class RpcClient:
             self.connection.leave(_CLOSE_WITHIN)
         self.connection.join(_CLOSE_WITHIN)
         with self.lock:
-            lost = self.puts.going_back + self.gets.give_up_going_back()
             self.puts.fail_all()
-        if lost > 0:
-            what = "An item" if lost == 1 else f"{lost} items"
-            told = f"{what} of the queue '{self._remote.queue_id}' could not be put back before its handle was closed."
-            warnings.warn(told, RuntimeWarning, stacklevel=3)
 
     def abandon(self) -> None:
         """Nobody can reach the handle any more. Its thread tells what is to be told, and nobody waits for that but the end of the process."""
@@ -181,7 +175,8 @@ class RpcClient:
                 self.connection.leave(_CLOSE_WITHIN)
 
     def has_pending(self) -> bool:
-        return self._has_calls() or self.settles.busy
+        # What waits for its program goes back unless we come back in time.
+        return self._has_calls() or self.settles.busy or self.gets.any_held
 
     def is_awaited(self) -> bool:
         """The server is told what the program has of its items as long as there may be one: where nobody listens, what was on lease has ended
@@ -205,7 +200,8 @@ class RpcClient:
             client_id=self._client_id,
             server_instance=self._instance,
             known_puts=self.puts.known,
-            open_settles=self.settles.unanswered,
+            open_settles=self.settles.take_unanswered(),
+            holds=[self.messages.Range(first=first, count=count) for first, count in self.gets.held_tags],
             maxsize=self._maxsize,
             # Having been here once, the queue exists.
             exclusive=self._exclusive and not self._instance,

@@ -3,6 +3,7 @@ again at once when the program dies before, and reaches one program once, howeve
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import QueueClosedError, QueueConnectionError, QueueEmptyError, QueueError
@@ -10,8 +11,7 @@ from ..memory_store import CLOSED
 from ..waker import Waker
 from .failures import Failure, from_wire
 from .pending import PendingCall, unreachable
-from .settles import LOST
-from .wire import Encoded, unpack
+from .wire import Encoded, covered_by, unpack
 
 
 class Part:
@@ -24,8 +24,18 @@ class Part:
         self.items = items
         self.deliveries = deliveries or [1] * len(items)
         self.crashes = crashes or [0] * len(items)
-        #: The server had given them back before it heard that they are ours.
-        self.lost = False
+        #: The server has them for us.
+        self.held = True
+
+    def split(self, held: Callable[[int], bool]) -> Iterator[Part]:
+        """In parts of which all items are held, or none."""
+        start = 0
+        for at in range(1, len(self.items) + 1):
+            if at == len(self.items) or held(self.tag + at) != held(self.tag + start):
+                part = Part(self.tag + start, self.items[start:at], self.deliveries[start:at], self.crashes[start:at])
+                part.held = self.held and held(part.tag)
+                yield part
+                start = at
 
 
 class GetCall(PendingCall):
@@ -36,12 +46,6 @@ class GetCall(PendingCall):
         self.lease = lease
         self.request = 0
         self.parts: list[Part] = []
-        #: The server was told that they are ours, since the stream broke before the program had taken them.
-        self.ours = False
-        #: Parts of which it has not said whether they are.
-        self.claims = 0
-        #: Of those that are ours, what the program does not want: each part from an item of it on.
-        self.unwanted: list[tuple[Part, int]] = []
         #: Of the stream that brought it.
         self.epoch = 0
         #: There was more than one delivery of a lease may bring.
@@ -65,19 +69,23 @@ class Gets:
         self._sent: dict[int, GetCall] = {}
         #: Done, and not taken by their programs.
         self._held: dict[GetCall, None] = {}
-        #: With unwanted items that wait for the server to say whose they are.
-        self._going_back: list[GetCall] = []
         self._window = 1
         self._cancels: list[int] = []
 
     @property
     def busy(self) -> bool:
-        return bool(self._calls or self._going_back)
+        return bool(self._calls)
 
-    def give_up_going_back(self) -> int:
-        """How many items were to be put in front, and are in no queue as far as is known."""
-        calls, self._going_back = self._going_back, []
-        return sum(len(part.items) - at for call in calls for part, at in call.unwanted)
+    @property
+    def any_held(self) -> bool:
+        """Whether items wait for their programs that are not on lease."""
+        return any(not call.lease for call in self._held)
+
+    @property
+    def held_tags(self) -> list[tuple[int, int]]:
+        """Their first and count, for Open, in order."""
+        parts = [part for call in self._held if not call.lease for part in call.parts if part.held]
+        return sorted((part.tag, len(part.items)) for part in parts)
 
     def add(self, call: GetCall) -> None:
         self._calls.append(call)
@@ -91,11 +99,10 @@ class Gets:
             mine = len(part.items) if count is None else min(count, len(part.items))
             if count is not None:
                 count -= mine
-            if mine > 0 and not call.ours:
+            if mine > 0 and part.held:
                 self._client.settles.settle(part.tag, mine, False)
-            if mine < len(part.items):
-                back.append((part, mine))
-        self._give_back(call, back)
+            back.append((part, mine))
+        self._give_back(back)
 
     def lend(self, call: GetCall) -> None:
         """The program has the lease."""
@@ -108,35 +115,11 @@ class Gets:
             raise QueueClosedError(CLOSED)
         del self._held[call]
 
-    def _give_back(self, call: GetCall, parts: list[tuple[Part, int]]) -> None:
+    def _give_back(self, parts: list[tuple[Part, int]]) -> None:
         """Nobody saw what each part has from an item of it on."""
-        if not call.ours:
-            for part, at in reversed(parts):
+        for part, at in reversed(parts):
+            if part.held and at < len(part.items):
                 self._client.settles.settle(part.tag + at, len(part.items) - at, True, unseen=True)
-        elif parts:
-            call.unwanted = parts
-            self._going_back.append(call)
-            self._put_back(call)
-
-    def _put_back(self, call: GetCall) -> None:
-        """What is ours goes in front of everything, once the server has said what is."""
-        if call.claims > 0 or call not in self._going_back:
-            return
-        self._going_back.remove(call)
-        puts = self._client.puts
-        for part, at in reversed(call.unwanted):
-            if not part.lost:
-                puts.add(puts.call(part.items[at:], None, None, front=True))
-
-    def _claim(self, call: GetCall, part: Part) -> None:
-        call.claims += 1
-
-        def answered(result: str) -> None:
-            part.lost = result == LOST
-            call.claims -= 1
-            self._put_back(call)
-
-        self._client.settles.settle(part.tag, len(part.items), False, answered)
 
     def collect(self, frame: Any) -> None:
         for request in self._cancels:
@@ -182,6 +165,11 @@ class Gets:
     def on_opened(self, opened: Any) -> None:
         self._window = opened.window_items
         self._cancels = []
+        held = covered_by(opened.held)
+        for call in self._held:
+            # A new list: the program may be reading the old one.
+            if not call.lease:
+                call.parts = [run for part in call.parts for run in part.split(held)]
 
     def on_down(self, failure: Failure) -> None:
         for call in list(self._calls):
@@ -193,11 +181,6 @@ class Gets:
                 call.request = 0
                 call.arm(late=False)
         self._sent.clear()
-        for call in self._held:
-            if not call.ours and not call.lease:
-                call.ours = True
-                for part in call.parts:
-                    self._claim(call, part)
 
     def fail_all(self, error: QueueError) -> None:
         for call in list(self._calls):
@@ -237,7 +220,7 @@ class Gets:
             del self._held[call]
             if call.lease and call.epoch != self._client.leases.epoch:
                 return  # it went back with its stream
-        self._give_back(call, [(part, 0) for part in call.parts])
+        self._give_back([(part, 0) for part in call.parts])
         self._finish(call, QueueEmptyError("get: given up"))
 
     def expire(self, call: GetCall) -> None:

@@ -26,7 +26,7 @@ class Line(Protocol):
 
 class PutCall(PendingCall):
     def __init__(
-        self, puts: Line, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, group: int, front: bool
+        self, puts: Line, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, group: int
     ) -> None:
         super().__init__(timeout, waker)
         self._puts = puts
@@ -36,7 +36,6 @@ class PutCall(PendingCall):
         self.thread = threading.get_ident()
         self._since = time.monotonic()
         self.group = group
-        self.front = front
         #: Items of which the server said that they are in.
         self.applied = 0
         self.refused = 0

@@ -66,13 +66,13 @@ class Puts:
         """Every put up to this number has a known outcome."""
         return (self._chunks[0].sequence if self._chunks else self._next) - 1
 
-    def call(self, items: Sequence[Encoded], timeout: float | None, waker: Waker | None, *, front: bool = False) -> PutCall:
-        return PutCall(self, items, timeout, waker, group=0, front=front)
+    def call(self, items: Sequence[Encoded], timeout: float | None, waker: Waker | None) -> PutCall:
+        return PutCall(self, items, timeout, waker, group=0)
 
     def call_of_many(self, timeout: float | None, waker: Waker) -> PutCall:
         """Its items are to be fed. They stand and fall in order."""
         self._groups += 1
-        call = PutCall(self, (), timeout, waker, group=self._groups, front=False)
+        call = PutCall(self, (), timeout, waker, group=self._groups)
         call.reads = True
         return call
 
@@ -165,7 +165,6 @@ class Puts:
             wait_ms=call.remaining_ms(),
             group=call.group,
             known_puts=self.known,
-            front=call.front,
         )
 
     def cancel(self, call: PutCall) -> None:
@@ -267,8 +266,8 @@ class Puts:
                 self._fail(call, unknown_outcome(reason))
 
     def fail_unsent(self, error: QueueError) -> None:
-        """Calls whose items were not all sent when the server said that it is stopping; those in front are for the next one."""
-        for call in [call for call in self._line if not call.front]:
+        """Calls whose items were not all sent when the server said that it is stopping."""
+        for call in list(self._line):
             call.fail_with(error)
             self._withdraw(call)
             if call.complete:
@@ -277,20 +276,13 @@ class Puts:
     # ── ends ─────────────────────────────────────────────────────────────────
 
     def give_up_all(self) -> None:
-        """They end once the server has told what of them went in. What goes back in front is called off by nobody: it is nowhere else."""
+        """They end once the server has told what of them went in."""
         for call in self._calls():
-            if not call.front:
-                self._give_up(call, QueueClosedError(CLOSED))
+            self._give_up(call, QueueClosedError(CLOSED))
 
     def fail_all(self) -> None:
         for call in self._calls():
             self._fail(call, QueueClosedError(CLOSED))
-
-    @property
-    def going_back(self) -> int:
-        """How many items are on their way to the front, and in no queue yet as far as is known."""
-        line = sum(len(call.unsent) for call in self._line if call.front)
-        return line + sum(len(chunk.items) for chunk in self._chunks if chunk.call.front)
 
     def _calls(self) -> list[PutCall]:
         return list(dict.fromkeys([*(chunk.call for chunk in self._chunks), *self._line]))

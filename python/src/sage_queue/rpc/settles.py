@@ -11,6 +11,7 @@ from ..memory_store import CLOSED
 from ..waker import ThreadWaker
 from .failures import OUTCOME_UNKNOWN, with_outcome_unknown
 from .pending import ANSWER_WITHIN, PendingCall
+from .wire import covered_by
 
 #: It took effect; it did not, since the items had gone back; the server that was asked is gone.
 DONE, LOST, UNKNOWN = "done", "lost", "unknown"
@@ -30,9 +31,9 @@ class Settles:
     def busy(self) -> bool:
         return bool(self._open)
 
-    @property
-    def unanswered(self) -> list[Any]:
-        """For Open."""
+    def take_unanswered(self) -> list[Any]:
+        """For Open, which tells them all."""
+        self._unsent = []
         return [message for message, _ in self._open.values()]
 
     def settle(
@@ -58,10 +59,13 @@ class Settles:
             self._answer(number, LOST)
 
     def on_opened(self, opened: Any, same_instance: bool) -> None:
-        self._unsent = []
         took_effect = set(opened.settled)
         known = same_instance and opened.remembered
-        for number in reversed(list(self._open)):  # of what goes in front the last one first
+        # What has come since we asked is told now, if it is of what the server still has for us.
+        held = covered_by(opened.held)
+        self._unsent = [message for message in self._unsent if held(message.tag)]
+        late = {message.settle for message in self._unsent}
+        for number in [number for number in self._open if number not in late]:
             self._answer(number, (DONE if number in took_effect else LOST) if known else UNKNOWN)
 
     def _answer(self, number: int, result: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..codec_ids import RAW
@@ -68,3 +69,14 @@ def unpack(items: Any) -> list[Encoded]:
         found.append((data[at : at + length], codec))
         at += length
     return found
+
+
+def covered_by(ranges: Sequence[Any]) -> Callable[[int], bool]:
+    """Whether a number is in one of the ranges, which are in order, and none in another."""
+    firsts = [one.first for one in ranges]
+
+    def covered(number: int) -> bool:
+        at = bisect_right(firsts, number) - 1
+        return at >= 0 and number < firsts[at] + ranges[at].count
+
+    return covered
