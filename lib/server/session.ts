@@ -41,7 +41,9 @@ const MOST_IN_HEADER = 600;
 
 /** As much of a text as fits. It may name what a client has sent. */
 function inHeader(text: string): string {
-  return text.length > MOST_IN_HEADER ? `${text.slice(0, MOST_IN_HEADER)}…` : text;
+  if (text.length <= MOST_IN_HEADER) return text;
+  // By way of bytes, since half a character cannot be sent.
+  return `${Buffer.from(text.slice(0, MOST_IN_HEADER)).toString()}…`;
 }
 
 /** What a function of the server's owner threw is for the eyes of whoever runs the server. */
