@@ -60,9 +60,32 @@ test('a server that does not tell its schema: the items stay for those who can r
     expect(code).toBe('ERR_ITEM_SERIALIZATION');
     expect(message).toMatch(/schema \(id [0-9a-f]{8}\) is not known here.*It is still in the queue\.$/);
   }
-  const reader = resolveDescriptor(descriptor) as Queue;
-  const left: unknown[] = [];
-  while (left.length < items.length) left.push(...(await reader.getMany(9)));
-  expect(left).toEqual(items);
-  await reader.close();
+  expect(await backing.stats()).toMatchObject({ qsize: items.length, getTotal: 0, redelivered: 0 });
+  expect(await backing.getMany(9)).toEqual(items);
+});
+
+test('gets of one turn: the items around one that cannot be read are given once, and that one stays', async () => {
+  const backing = resolveDescriptor(QueueDescriptor.createLocalQueue(freshName())) as Queue;
+  backings.push(backing);
+  server = new QueueServer({ queues: { work: backing } });
+  const { port } = await server.start();
+  const descriptor = QueueDescriptor.createRpcQueue('127.0.0.1', port, 'work');
+  const [plain, typed] = [descriptor, QueueDescriptor.createRpcQueue('127.0.0.1', port, 'work', { schema })].map(
+    (one) => resolveDescriptor(one) as Queue,
+  );
+  await plain!.put('first');
+  await typed!.put(items[1]);
+  await plain!.put('third');
+  const said = await run(
+    `const queue = open();
+    (async () => {
+      const gets = await Promise.allSettled([queue.get(), queue.get(), queue.get()]);
+      for (const { value, reason } of gets) say(value ?? reason.code);
+      await queue.close();
+    })();`,
+    descriptor,
+  );
+  expect(said).toEqual(['first', 'ERR_ITEM_SERIALIZATION', 'third']);
+  expect(await backing.stats()).toMatchObject({ qsize: 1, getTotal: 2, leased: 0, redelivered: 0 });
+  await Promise.all([plain!.close(), typed!.close()]);
 });

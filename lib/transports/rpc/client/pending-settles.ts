@@ -11,7 +11,7 @@ import type { Connection } from './connection';
 export type SettleResult = 'done' | 'lost' | 'unknown';
 
 interface OpenSettle {
-  message: Settle;
+  message: Settle & { settle: number; tag: number; count: number };
   answered: (result: SettleResult, count: number) => void;
   sentAt: number;
 }
@@ -46,8 +46,8 @@ export class PendingSettles {
   /** The item is the program's. Together with its neighbours where these are told in the same way and have not left yet. */
   ack(tag: number, answered: (result: SettleResult, count: number) => void): void {
     const last = this.unsent[this.unsent.length - 1];
-    if (last?.answered === answered && (last.message.tag as number) + (last.message.count as number) === tag)
-      (last.message.count as number)++;
+    if (last?.answered === answered && !last.message.release && last.message.tag + last.message.count === tag)
+      last.message.count++;
     else this.settle(tag, 1, 'ack', answered);
   }
 
@@ -95,6 +95,6 @@ export class PendingSettles {
   private answer(number: number, result: SettleResult): void {
     const open = this.open.get(number);
     this.open.delete(number);
-    open?.answered(result, open.message.count as number);
+    open?.answered(result, open.message.count);
   }
 }
