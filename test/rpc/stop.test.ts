@@ -56,8 +56,8 @@ test('a waiting get fails; an item on lease may still be acknowledged within the
 
 describe('what the server has in front of its queue', () => {
   async function withFront(): Promise<{ server: QueueServer; backing: Queue; warnings: jest.SpyInstance }> {
-    const { server, backing } = await fixture.serve({ maxsize: 1 });
-    await backing.put('first');
+    const { server, port, backing } = await fixture.serve({ maxsize: 1 });
+    await fixture.client(port).put('first');
     const [served] = await Promise.all(server['served']['opened'].values());
     served!.requeue(ItemBatch.single(encodeItem('back')));
     const warnings = jest.spyOn(process, 'emitWarning').mockImplementation(() => {});
