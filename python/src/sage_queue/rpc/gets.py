@@ -17,7 +17,7 @@ from .wire import Encoded, covered_by, unpack
 class Part:
     """Items that were delivered together."""
 
-    __slots__ = ("tag", "items", "deliveries", "crashes", "lost")
+    __slots__ = ("tag", "items", "deliveries", "crashes", "held")
 
     def __init__(self, tag: int, items: list[Encoded], deliveries: list[int], crashes: list[int]) -> None:
         self.tag = tag
