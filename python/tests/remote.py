@@ -57,6 +57,10 @@ class Proxy:
             self._passages.append(Passage(near, socket.create_connection(("127.0.0.1", self._target))))
             self._passages[-1].begin()
 
+    def serve(self, port):
+        """Who is connected from here on comes there."""
+        self._target = port
+
     def lose(self, what):
         """From here on, on the connections that there are; one that is made later loses nothing."""
         for one in self._passages:

@@ -4,7 +4,7 @@ the queue afterwards, once and in its order."""
 import asyncio
 
 import pytest
-from conftest import needs_node
+from conftest import Server, needs_node
 from remote import drained, owned, until
 from sage_queue import QueueClosedError, QueueDescriptor, resolve_descriptor
 
@@ -121,6 +121,34 @@ def test_what_is_taken_while_the_server_is_asked_for_it_is_told(through, proxy):
     asyncio.run(main())
     until(lambda: not client.has_pending())
     assert owner.get_many(10) == [1] and drained(owner)
+
+
+def test_what_one_server_had_brought_is_nothing_to_the_next_whose_deliveries_have_the_same_numbers(proxy, through):
+    owner, remote = through
+    connection = remote._client.connection
+    first, second = Server(), Server()
+    try:
+        proxy.serve(first.port)
+
+        async def main():
+            tasks = await arrived(owner, remote, 1)
+            proxy.refuses = True
+            proxy.cut()
+            first.stop()
+            until(lambda: owner.qsize() == 1)
+            proxy.serve(second.port)
+            proxy.refuses = False
+            until(lambda: connection.is_open)
+            lease = remote.lease()
+            assert await tasks[0] == 0  # it comes twice: a server has died
+            assert remote.qsize() == 0 and owner.stats()["leased"] == 1 and owner.stats()["get_total"] == 0
+            lease.release()
+            assert owner.get(timeout=5) == 0
+
+        asyncio.run(main())
+    finally:
+        remote.close()
+        second.stop()
 
 
 def test_what_has_arrived_when_its_handle_is_closed_goes_back(through):
