@@ -55,10 +55,10 @@ export class PendingGets {
   }
 
   /** @param receive what came, as soon as it does: it confirms what the program has of it, unless it is on lease */
-  get<R>(options: GetOptions, wait: Wait, receive: (parts: Part[]) => R): Promise<R> {
-    return new Promise((resolve, reject) => {
+  async get<R>(options: GetOptions, wait: Wait, receive: (parts: Part[]) => R): Promise<R> {
+    const received = await new Promise<{ value: R | undefined }>((resolve, reject) => {
       const timeout = new CallTimeout(wait.timeoutMs, this.connection);
-      const call = new GetCall(options, timeout, (parts) => resolve(receive(parts)), reject);
+      const call = new GetCall(options, timeout, (parts) => resolve({ value: receive(parts) }), reject);
       call.listen(wait.signal, (reason) => this.abort(call, reason));
       if (call.state === 'done') return;
       call.deadline.arm(() => this.expire(call), false);
@@ -68,6 +68,10 @@ export class PendingGets {
       if (options.ahead === true && call.state === 'unsent') this.hasToWait();
       this.connection.scheduleFlush();
     });
+    // The promise is old by now, and what it leads to survives a garbage collection or two, needed or not: not thousands of items.
+    const { value } = received;
+    received.value = undefined;
+    return value!;
   }
 
   // ── reading ahead ────────────────────────────────────────────────────────

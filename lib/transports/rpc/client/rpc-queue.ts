@@ -75,7 +75,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     this.client.checkOpen();
     const { gets } = this.client;
     const getting = gets.get({ max: 1 }, wait, ([part]) => gets.giveFirst<T>(part!));
-    return this.watched('get', getting);
+    return await this.watched('get', getting);
   }
 
   override async putMany(items: Iterable<T> | AsyncIterable<T>, options?: WaitOptions): Promise<number> {
@@ -109,7 +109,7 @@ export class RpcQueue<T = unknown> extends BaseQueue<T> implements EncodedLender
     this.client.checkOpen();
     if (none) return [];
     const getting = this.client.gets.get({ max: Math.min(max, MOST_ASKED) }, wait, (parts) => this.received(parts));
-    return this.watched('get', getting);
+    return await this.watched('get', getting);
   }
 
   /** The values of what came, which are the program's from here on; what is behind one that cannot be decoded goes back. */
