@@ -2,6 +2,7 @@
 import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { loadMessages, serializer } from '../transports/rpc/wire/protocol';
+import { inHeader } from './in-header';
 
 const SERVING = 1;
 const NOT_SERVING = 2;
@@ -36,8 +37,8 @@ export class Health {
       {
         Check: (call: Grpc.ServerUnaryCall<Request, Response>, callback: Grpc.sendUnaryData<Response>) => {
           const status = this.status(call.request.service);
-          if (status === SERVICE_UNKNOWN)
-            callback({ code: loadGrpc().status.NOT_FOUND, details: `unknown service '${call.request.service}'` });
+          const details = inHeader(`unknown service '${call.request.service}'`);
+          if (status === SERVICE_UNKNOWN) callback({ code: loadGrpc().status.NOT_FOUND, details });
           else callback(null, { status });
         },
         Watch: (call: Grpc.ServerWritableStream<Request, Response>) => {

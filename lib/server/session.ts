@@ -7,6 +7,7 @@ import type { ClientFrame, Join, Open, Opened, Query, ServerFrame, Shutdown } fr
 import type { Grant, Right } from './access';
 import { checkWaiting, GetStream } from './get-stream';
 import { FrameWriter } from './frame-writer';
+import { inHeader } from './in-header';
 import { PutStream } from './put-stream';
 import type { ClientState } from './client-state';
 import type { Delivery } from './delivery-table';
@@ -34,16 +35,6 @@ export interface SessionHost {
   /** The id of the queue whose replies go through this one: who may use that one may use it, as far as its name is known. */
   requestsOf(queueId: string): string | undefined;
   ended(session: Session, served: ServedQueue | undefined): void;
-}
-
-/** The most of what is said in a header: 16 KiB of them are too many for some clients, and a character takes up to nine bytes there. */
-const MOST_IN_HEADER = 600;
-
-/** As much of a text as fits. It may name what a client has sent. */
-function inHeader(text: string): string {
-  if (text.length <= MOST_IN_HEADER) return text;
-  // By way of bytes, since half a character cannot be sent.
-  return `${Buffer.from(text.slice(0, MOST_IN_HEADER)).toString()}…`;
 }
 
 /** What a function of the server's owner threw is for the eyes of whoever runs the server. */

@@ -11,8 +11,9 @@
 using namespace sage;
 
 #if defined(__SANITIZE_ADDRESS__)
-/// What a process has freed stays with it, and every fork copies it: the campaign's own grew to 170 MB, so that a fork
-/// or a death took 10 ms. A worker frees less than this in all its life. Exported, so that the sanitizer finds it.
+/// What a process has freed stays with it, and every fork copies it: the campaign's own grows to 170 MB, so that a
+/// fork or a death takes 10 ms. A worker frees less than this in all its life. Exported, so that the sanitizer finds
+/// it.
 extern "C" [[gnu::visibility("default")]] const char* __asan_default_options() { return "quarantine_size_mb=4"; }
 #endif
 

@@ -29,7 +29,8 @@ test('health: serving, an unknown service, and not serving while it stops', asyn
   const health = clientOf('grpc/health/v1/health.proto', 'grpc.health.v1.Health', port);
   expect(await call(health, 'check', {})).toMatchObject({ status: 'SERVING' });
   expect(await call(health, 'check', { service: 'sagequeue.v1.QueueService' })).toMatchObject({ status: 'SERVING' });
-  await expect(call(health, 'check', { service: 'other' })).rejects.toMatchObject({ code: grpc.status.NOT_FOUND });
+  for (const service of ['other', 'ü'.repeat(100_000)])
+    await expect(call(health, 'check', { service })).rejects.toMatchObject({ code: grpc.status.NOT_FOUND });
   const watch = health.watch({});
   const seen: string[] = [];
   const over = new Promise<void>((resolve) => {
