@@ -18,6 +18,8 @@ import { asyncDispose } from '../util/dispose';
 import { ignoreAbort, listenForAbort } from '../wait/abort-listeners';
 import { Alarm, deadlineOf, remainingMs } from '../wait/deadline';
 import { readSignal, readTimeout } from '../wait/options';
+import { LostRequests } from './lost-requests';
+import type { CallUnderWay } from './lost-requests';
 import { requireQueue } from './options';
 import { readReply, writeRequest } from './request';
 
@@ -44,7 +46,10 @@ export interface CallOptions {
 
 /** The asking side of requests and replies. */
 export interface Caller<Req, Res> extends AsyncDisposable {
-  /** @throws RemoteError (what the handler threw), QueueTimeoutError, ItemTooLargeError, the signal's reason */
+  /**
+   * @throws RemoteError (what the handler threw), QueueTimeoutError, ItemTooLargeError, the signal's reason; without a time limit also QueueShutDownError
+   * (an immediate shutdown dropped the request) and QueueConnectionError (something else took it)
+   */
   call(request: Req, options?: CallOptions): Promise<Res>;
   /** Calls under way reject with QueueClosedError. Idempotent. */
   close(): Promise<void>;
@@ -65,12 +70,14 @@ export function caller<Req, Res>(queue: Queue, options?: CallerOptions): Caller<
 }
 
 /** One small object: most are answered at once. */
-class PendingCall {
+class PendingCall implements CallUnderWay {
+  /** Its request is in the queue, or was. */
+  isSent = false;
   private readonly alarm: Alarm | undefined;
 
   constructor(
     readonly id: number,
-    timeoutMs: number,
+    readonly timeoutMs: number,
     private readonly signal: AbortSignal | undefined,
     private readonly resolve: (value: unknown) => void,
     private readonly reject: (error: unknown) => void,
@@ -113,7 +120,7 @@ const timedOut = (timeoutMs: number): QueueTimeoutError =>
 
 class QueueCaller<Req, Res> implements Caller<Req, Res> {
   private token!: string;
-  private replies!: Queue;
+  replies!: Queue;
   private pid = 0;
   /** Through this reply queue. */
   private replied = false;
@@ -126,25 +133,27 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   /** Of those. */
   private answered = 0;
   private closed: { reason: () => Error } | undefined;
+  private readonly lost: LostRequests;
 
   constructor(
-    private readonly queue: Queue,
+    readonly requests: Queue,
     { timeoutMs, capacityBytes = DEFAULT_CAPACITY_BYTES }: CallerOptions,
   ) {
     this.timeoutMs = readTimeout(timeoutMs) ?? Infinity;
     this.capacityBytes = capacityBytes;
     this.open();
+    this.lost = new LostRequests(this);
   }
 
   private open(): void {
-    const { descriptor } = this.queue;
+    const { descriptor } = this.requests;
     const isShared = ['shm', 'sage_queue', 'auto'].includes(descriptor.queueType);
     const size = isShared ? { maxsize: 0, capacity_bytes: this.capacityBytes } : {};
     // Before the new one is made: it may need their room.
     clearAbandonedRepliesAtTimes(descriptor);
     this.token = randomBytes(16).toString('hex');
     // Nobody else can have guessed its name.
-    this.replies = resolveBeside(this.queue, replyDescriptor(descriptor, this.token, size), 'exclusive');
+    this.replies = resolveBeside(this.requests, replyDescriptor(descriptor, this.token, size), 'exclusive');
     this.pid = pidIn(this.replies);
     this.replied = false;
     if (this.pending.size === 0) this.replies.unref();
@@ -181,11 +190,16 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
       if (this.pending.size === 0) this.replies.ref();
       const call = new PendingCall(id, timeoutMs, signal, resolve as (value: unknown) => void, reject, this);
       this.pending.set(id, call);
-      this.put(id, body, deadlineOf({ timeoutMs }), signal).catch((error: unknown) => {
-        if (!this.forget(id)) return;
-        // There was no room for the request until its time was over: for the caller, no reply came.
-        call.fail(error instanceof QueueFullError ? timedOut(timeoutMs) : error);
-      });
+      if (timeoutMs === Infinity) this.lost.begin();
+      this.put(id, body, deadlineOf({ timeoutMs }), signal).then(
+        () => {
+          call.isSent = true;
+        },
+        (error: unknown) => {
+          // There was no room for the request until its time was over: for the caller, no reply came.
+          this.lose(call, error instanceof QueueFullError ? timedOut(timeoutMs) : error);
+        },
+      );
     });
   }
 
@@ -198,8 +212,8 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   private putNow(id: number, body: Req, deadline: number, signal: AbortSignal | undefined): Promise<void> {
     const leftMs = remainingMs(deadline);
     const request = writeRequest(id, this.token, this.pid, leftMs, body);
-    if (leftMs === Infinity && signal === undefined) return this.queue.put(request);
-    return this.queue.put(request, { timeoutMs: leftMs, signal });
+    if (leftMs === Infinity && signal === undefined) return this.requests.put(request);
+    return this.requests.put(request, { timeoutMs: leftMs, signal });
   }
 
   async close(): Promise<void> {
@@ -225,14 +239,31 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   /** False: it is gone already. */
   forget(id: number): boolean {
     if (!this.pending.delete(id)) return false;
-    if (this.pending.size === 0) this.replies.unref();
+    if (this.pending.size === 0) {
+      this.replies.unref();
+      this.lost.end();
+    }
     return true;
+  }
+
+  unbounded(): PendingCall[] {
+    return [...this.pending.values()].filter(({ timeoutMs }) => timeoutMs === Infinity);
+  }
+
+  async putExpired(): Promise<void> {
+    await this.requests.put(writeRequest(0, this.token, this.pid, 0, null), { block: false });
+  }
+
+  /** It ends without an answer, unless it has ended. */
+  lose(call: PendingCall, error: unknown): void {
+    if (this.forget(call.id)) call.fail(error);
   }
 
   private end(reason: () => Error): void {
     this.closed = { reason };
     for (const call of this.pending.values()) call.fail(reason());
     this.pending.clear();
+    this.lost.end();
   }
 
   private async receive(replies: Queue): Promise<void> {
