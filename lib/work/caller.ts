@@ -190,10 +190,10 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
       if (this.pending.size === 0) this.replies.ref();
       const call = new PendingCall(id, timeoutMs, signal, resolve as (value: unknown) => void, reject, this);
       this.pending.set(id, call);
-      if (timeoutMs === Infinity) this.lost.begin();
       this.put(id, body, deadlineOf({ timeoutMs }), signal).then(
         () => {
           call.isSent = true;
+          if (timeoutMs === Infinity) this.lost.begin();
         },
         (error: unknown) => {
           // There was no room for the request until its time was over: for the caller, no reply came.
@@ -247,7 +247,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   }
 
   unbounded(): PendingCall[] {
-    return [...this.pending.values()].filter(({ timeoutMs }) => timeoutMs === Infinity);
+    return [...this.pending.values()].filter(({ isSent, timeoutMs }) => isSent && timeoutMs === Infinity);
   }
 
   async putExpired(): Promise<void> {

@@ -16,13 +16,11 @@ const TAKEN =
 /** What is known of a call. */
 export interface CallUnderWay {
   readonly id: number;
-  /** Its request is in the queue, or was. */
-  isSent: boolean;
 }
 
 /** What is looked after. */
 export interface Calls {
-  /** Those under way that have no time limit, in the order of their ids. */
+  /** Those under way that have no time limit and whose requests are in the queue, or were. */
   unbounded(): CallUnderWay[];
   readonly requests: Queue;
   readonly replies: Queue;
@@ -32,9 +30,10 @@ export interface Calls {
   lose(call: CallUnderWay, error: Error): void;
 }
 
+/** Wakes nobody while a server works on what it has: then the queue tells when that is done. */
 export class LostRequests {
   private timer: NodeJS.Timeout | undefined;
-  /** The newest call at the last look. */
+  /** The newest call at the last tick: most are answered before anybody has to ask. */
   private newest = 0;
   private looking: AbortController | undefined;
   /** The queue does not know what others hold. */
@@ -44,7 +43,8 @@ export class LostRequests {
 
   /** A call without a time limit is under way. */
   begin(): void {
-    if (this.timer === undefined && !this.isOff) this.timer = setInterval(() => this.tick(), LOOK_MS).unref();
+    if (this.timer === undefined && this.looking === undefined && !this.isOff)
+      this.timer = setTimeout(() => this.tick(), LOOK_MS).unref();
   }
 
   /** No call is under way. A timer that runs is left to find out, since the next call would start it again. */
@@ -53,17 +53,13 @@ export class LostRequests {
   }
 
   private tick(): void {
+    this.timer = undefined;
     const calls = this.calls.unbounded();
-    if (calls.length === 0) {
-      clearInterval(this.timer);
-      this.timer = undefined;
-      return;
-    }
-    const { newest } = this;
+    if (calls.length === 0) return;
+    const late = calls.filter(({ id }) => id <= this.newest);
     this.newest = calls.at(-1)!.id;
-    // Most are answered before anybody has to ask.
-    const late = calls.filter(({ id, isSent }) => isSent && id <= newest);
-    if (late.length > 0 && this.looking === undefined && !this.isOff) void this.look(late);
+    if (late.length > 0) void this.look(late);
+    else this.begin();
   }
 
   private async look(late: CallUnderWay[]): Promise<void> {
@@ -84,6 +80,7 @@ export class LostRequests {
       this.isOff ||= error instanceof TypeError;
     } finally {
       this.looking = undefined;
+      if (this.calls.unbounded().length > 0) this.begin();
     }
   }
 

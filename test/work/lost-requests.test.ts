@@ -139,3 +139,23 @@ test('an answer that waits to be read is none that is missing', async () => {
   expect(existsSync(done)).toBe(true);
   expect((await answered).length).toBe(MANY);
 });
+
+test('a call that waits for its answer wakes nobody', async () => {
+  const queue = await queueTypes.local!();
+  track(serve<string, string>(queue, never));
+  jest.useFakeTimers({
+    now: 0,
+    doNotFake: ['nextTick', 'setImmediate', 'queueMicrotask', 'performance', 'setInterval'],
+  });
+  try {
+    const asked = jest.spyOn(queue, 'join');
+    calling<string, string>(queue)
+      .call('waits')
+      .catch(() => {});
+    while ((await queue.stats()).leased === 0) await new Promise(setImmediate);
+    await jest.advanceTimersByTimeAsync(2000);
+    expect([asked.mock.calls.length, jest.getTimerCount()]).toEqual([1, 0]);
+  } finally {
+    jest.useRealTimers();
+  }
+});
