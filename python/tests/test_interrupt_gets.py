@@ -60,6 +60,8 @@ CALLS = {
     "get_many": lambda queue: queue.get_many(3),
     "lease": lambda queue: [queue.lease()],
     "lease_many": lambda queue: [*queue.lease_many(3).leases],
+    "aget": lambda queue: [asyncio.run(queue.aget())],
+    "alease": lambda queue: [asyncio.run(queue.alease())],
 }
 
 
@@ -75,9 +77,8 @@ def test_at_every_moment_of_a_get(open_one, call, name):
         returned.release()
         found, came = raise_at(moment, lambda: CALLS[call](queue))
         got = [one.item if isinstance(one, sage_queue.Lease) else one for one in found or []]
-        if call.startswith("lease"):
-            for lease in found or []:
-                lease.ack()
+        for lease in (one for one in found or [] if isinstance(one, sage_queue.Lease)):
+            lease.ack()
         assert queue.stats()["leased"] == 0, moment
         assert got + (queue.get_many(10) if queue.qsize() else []) == [0, 1, 2], moment
     assert moment > 10

@@ -306,17 +306,21 @@ class AdaptedQueue(Queue[T]):
     async def aput(self, item: T, timeout: float | None = None) -> None:
         await self._ask(self._puts, lambda: self._put(item, False, None), timeout, QueueFullError, "The queue is full.")
 
-    async def aget(self, timeout: float | None = None) -> T:
-        return (await self._atake(timeout))[0]
-
-    async def _atake(self, timeout: float | None) -> tuple[T, int]:
-        none = "The queue is empty."
+    async def _atake(self, timeout: float | None, then: Callable[[list[tuple[T, int]]], Any]) -> Any:
+        """As _take, of one."""
         taken: list[tuple[T, int]] = []
-        await self._ask(self._gets, lambda: self._take_now(taken, 1), timeout, QueueEmptyError, none)
-        return taken[0]
+        try:
+            await self._ask(self._gets, lambda: self._take_now(taken, 1), timeout, QueueEmptyError, "The queue is empty.")
+            return then(taken)
+        except BaseException:
+            self._returned.extendleft(reversed(taken))
+            raise
+
+    async def aget(self, timeout: float | None = None) -> T:
+        return (await self._atake(timeout, _items_of))[0]  # type: ignore[no-any-return]
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
-        return self._lease_of(next(self._keys), *await self._atake(timeout))
+        return (await self._atake(timeout, self._leases_of)).leases[0]  # type: ignore[no-any-return]
 
 
 def _items_of(taken: list[tuple[T, int]]) -> list[T]:
