@@ -191,13 +191,25 @@ def no_descriptors():
 
 
 def test_a_loop_without_a_descriptor_says_so_and_waits_once_there_is_one(name, run):
+    async def refused(call):
+        with pytest.raises(SegmentError) as caught:
+            await call
+        assert caught.value.code == "ERR_SEGMENT_RESOURCES"
+
     async def main():
-        queue = get_sage_queue(name)
+        queue = get_sage_queue(name, maxsize=1)
         with no_descriptors():
-            for call in (queue.aget, queue.alease, lambda: queue.aput("x")):
-                with pytest.raises(SegmentError) as caught:
-                    await call()
-                assert caught.value.code == "ERR_SEGMENT_RESOURCES"
+            await queue.aput("room")  # what does not wait needs none
+            await refused(queue.aput("none"))
+            with pytest.raises(QueueFullError):
+                await queue.aput("none", timeout=0)
+            with await queue.alease() as lease:
+                assert lease.item == "room"
+            assert await queue.aget() == "room"
+            for call in (queue.aget, queue.alease):
+                await refused(call())
+                with pytest.raises(QueueEmptyError):
+                    await call(timeout=0)
         task = asyncio.create_task(queue.aget())
         await asyncio.sleep(0.02)
         queue.put("x")

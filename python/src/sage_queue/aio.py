@@ -133,8 +133,9 @@ class WaitList:
         self._trying: _Call | None = None
         #: Somebody rang meanwhile.
         self._rung = False
-        self._bell = _bell_for(loop, audience)
-        self._tag = self._bell.add(self)
+        #: From the first call on that waits: what is there is had where there is no descriptor for one.
+        self._bell: LoopBell | None = None
+        self._tag = 0
         self._waiter: _native.Waiter | None = None
         self._poll: asyncio.TimerHandle | None = None
         self._driving = False
@@ -159,7 +160,7 @@ class WaitList:
         timer = None if timeout is None else loop.call_later(timeout, lambda: call.fail(late()))
         try:
             if self._waiter is None:
-                self._begin()
+                self._begin(loop)
             while (found := await call.future) is _TURN:
                 call.future = loop.create_future()
                 try:
@@ -189,8 +190,11 @@ class WaitList:
         elif not self._pending:
             self._end()
 
-    def _begin(self) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         try:
+            if self._bell is None:
+                self._bell = _bell_for(loop, self._audience)
+                self._tag = self._bell.add(self)
             self._waiter = _native.Waiter(self._handle, self._side, self._bell.bell, self._tag)
             self._drive(_TRY)
         except Exception as error:
@@ -291,5 +295,5 @@ class WaitList:
             self._end()
         else:
             self.fail(error)
-        if self._bell.remove(self._tag) and loop is not None:
+        if self._bell is not None and self._bell.remove(self._tag) and loop is not None:
             _bells.get(loop, {}).pop(self._audience, None)
