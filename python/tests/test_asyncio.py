@@ -1,6 +1,7 @@
 """asyncio on every type, without threads: waiting, cancelling, timeouts, several loops."""
 
 import asyncio
+import gc
 import os
 import resource
 import threading
@@ -217,6 +218,53 @@ def test_a_loop_without_a_descriptor_says_so_and_waits_once_there_is_one(name, r
         queue.close()
 
     run(main())
+
+
+def doorbells():
+    """Of this process, but for what those who ring keep of one that is gone."""
+    found = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # that of the listing
+            found.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [file for file in found if "sage-queue-bell" in file and not file.endswith("(deleted)")]
+
+
+def test_a_doorbell_goes_with_its_loop(name, run):
+    """Not only with the handle, which may see many loops."""
+
+    async def waits():
+        task = asyncio.create_task(queue.aget())
+        await asyncio.sleep(0.01)
+        queue.put("x")
+        assert await task == "x" and doorbells() != before
+
+    with get_sage_queue(name) as queue:
+        before = doorbells()
+        for _ in range(3):
+            run(waits())
+            gc.collect()
+            assert doorbells() == before
+        queue.unlink()
+
+
+def test_a_call_of_a_closed_loop_holds_up_none_of_another(name, run):
+    """Its task was not cancelled, and somebody has it still."""
+
+    async def behind():
+        task = asyncio.create_task(queue.aget(timeout=20))
+        await asyncio.sleep(0.01)
+        queue.put("x")
+        assert await task == "x"
+
+    with get_sage_queue(name) as queue:
+        loop = asyncio.new_event_loop()
+        task = loop.create_task(queue.aget())
+        loop.run_until_complete(asyncio.sleep(0.01))
+        loop.close()
+        run(behind())
+        assert not task.done()
+        task._log_destroy_pending = False
+        queue.unlink()
 
 
 def _switches():

@@ -100,7 +100,8 @@ class SharedQueue(Queue[T]):
         self.descriptor = descriptor
         self._type = descriptor.queue_type  # of `auto`, what it became
         self._closed = False
-        self._lists: dict[tuple[int, int], tuple[weakref.ref[Any], WaitList]] = {}
+        #: Gone with their loop, and its doorbell with them.
+        self._lists: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, dict[int, WaitList]] = weakref.WeakKeyDictionary()
         self._pid = os.getpid()
         self._handle = self._open(descriptor, create)
         self._encode: Encode
@@ -305,10 +306,18 @@ class SharedQueue(Queue[T]):
         self._detach()
 
     def _detach(self) -> None:
-        if self._pid == os.getpid():
-            for _, waiting in self._lists.values():
-                waiting.detach(QueueClosedError("This handle on the queue was closed. Resolve the descriptor again."))
+        for loop in self._loops():
+            self._leave(loop)
         self._lists.clear()
+
+    def _loops(self) -> list[asyncio.AbstractEventLoop]:
+        """In which calls of this process have waited."""
+        refs = self._lists.keyrefs() if self._pid == os.getpid() else []
+        return [loop for ref in refs if (loop := ref()) is not None]
+
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        for waiting in list(self._lists.pop(loop, {}).values()):
+            waiting.detach(QueueClosedError("This handle on the queue was closed. Resolve the descriptor again."))
 
     def __del__(self) -> None:
         # The handle itself is closed with the last of its leases and claims, which keep it.
@@ -322,13 +331,16 @@ class SharedQueue(Queue[T]):
         loop = asyncio.get_running_loop()
         if self._pid != os.getpid():  # the lists are the parent's
             self._pid = os.getpid()
-            self._lists = {}
-        key = (id(loop), side)
-        known = self._lists.get(key)
-        if known is not None and known[0]() is loop:
-            return known[1]
-        waiting = WaitList(self._handle, loop, side, self._audience)
-        self._lists[key] = (weakref.ref(loop), waiting)
+            self._lists = weakref.WeakKeyDictionary()
+        of_loop = self._lists.get(loop)
+        if of_loop is None:
+            for other in self._loops():
+                if other.is_closed():  # a task that nobody cancelled would keep its place in the line
+                    self._leave(other)
+            of_loop = self._lists[loop] = {}
+        waiting = of_loop.get(side)
+        if waiting is None:
+            waiting = of_loop[side] = WaitList(self._handle, loop, side, self._audience)
         return waiting
 
     async def aput(self, item: T, timeout: float | None = None) -> None:
