@@ -1,6 +1,8 @@
 """put_many reads its source no further ahead than it must, and what was read before something went wrong is in."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 
@@ -70,3 +72,28 @@ def test_sources_of_every_kind(open_queue):
     for source in (range(150), list(range(150)), iter(range(150)), dict.fromkeys(range(150))):
         assert queue.put_many(source) == 150
         assert queue.get_many(150) == list(range(150))
+
+
+@pytest.mark.parametrize("form", ["put", "put_many", "aput"])
+def test_what_waits_is_put_as_it_was(open_queue, form):
+    """Also one that may change: the program may go on with its buffers."""
+    queue = open_queue(maxsize=1)
+    if queue.descriptor.queue_type == "local":
+        pytest.skip("passes items by reference")
+    queue.put(b"first")
+    buffers = [bytearray(b"before"), bytearray(b"before")]
+    forms = {
+        "put": lambda: queue.put(buffers[0]),
+        "put_many": lambda: queue.put_many([buffers[0], memoryview(buffers[1]), b"before"]),
+        "aput": lambda: asyncio.run(queue.aput(buffers[0])),
+    }
+    thread = threading.Thread(target=forms[form])
+    thread.start()
+    while queue.stats()["waiting_putters"] == 0:
+        time.sleep(0.001)
+    for buffer in buffers:
+        buffer[:] = b"after!"
+    assert queue.get(timeout=20) == b"first"
+    for _ in range(3 if form == "put_many" else 1):
+        assert queue.get(timeout=20) == b"before"
+    thread.join()

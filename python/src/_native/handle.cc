@@ -35,12 +35,27 @@ class View {
   }
   ~View() {
     if (viewed_) PyBuffer_Release(&view_);
+    Py_XDECREF(kept_);
+  }
+
+  /// As they are now, whatever becomes of an object that may change. False, with an exception: there is no memory.
+  bool keep() {
+    if (!viewed_) return true;
+    kept_ = PyBytes_FromStringAndSize(static_cast<const char*>(data_), bytes_);
+    if (kept_ == nullptr) return false;
+    PyBuffer_Release(&view_);
+    viewed_ = false;
+    data_ = PyBytes_AsString(kept_);
+    return true;
   }
   const void* data() const { return data_; }
   size_t bytes() const { return static_cast<size_t>(bytes_); }
+  /// Null where nothing had to be kept.
+  PyObject* kept() const { return kept_; }
 
  private:
   Py_buffer view_;
+  PyObject* kept_ = nullptr;
   const void* data_ = nullptr;
   Py_ssize_t bytes_ = 0;
   bool viewed_ = false;
@@ -58,7 +73,7 @@ PyObject* put(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
     return sq_put(queue_of(self), view.data(), view.bytes(), static_cast<uint32_t>(codec), wait_ms);
   };
   // An item that went in while a signal came is in: the signal is for the interpreter to raise, later.
-  if (!wait_for(deadline, &status, call, nothing_to_undo)) return nullptr;
+  if (!wait_for(deadline, &status, call, nothing_to_undo, [&] { return view.keep(); })) return nullptr;
   return none_or(self, status);
 }
 
@@ -70,7 +85,8 @@ bool read_piece(PyObject* item, View* view, unsigned* codec) {
   return PyArg_ParseTuple(item, "OI", &bytes, codec) != 0 && view->read(bytes);
 }
 
-/// put_some(items, from, timeout): how many of the items of the list from `from` on went in.
+/// put_some(items, from, timeout): how many of the items of the list from `from` on went in. Those that had to wait are
+/// in the list as they were then.
 PyObject* put_some(PyObject* self, PyObject* const* arguments, Py_ssize_t count) {
   if (count != 3) return PyErr_Format(PyExc_TypeError, "put_some(items, from, timeout)");
   Deadline deadline;
@@ -91,7 +107,17 @@ PyObject* put_some(PyObject* self, PyObject* const* arguments, Py_ssize_t count)
   uint32_t accepted = 0;
   sq_status status = SQ_OK;
   const auto call = [&](uint32_t wait_ms) { return sq_put_many(queue_of(self), pieces, some, &accepted, wait_ms); };
-  if (!wait_for(deadline, &status, call, nothing_to_undo)) return nullptr;
+  const auto keep = [&] {
+    for (uint32_t index = 0; index < some; ++index) {
+      if (!views[index].keep()) return false;
+      pieces[index].data = views[index].data();
+      if (views[index].kept() == nullptr) continue;
+      PyObject* const item = Py_BuildValue("OI", views[index].kept(), pieces[index].codec);
+      if (item == nullptr || PyList_SetItem(arguments[0], from + index, item) != 0) return false;
+    }
+    return true;
+  };
+  if (!wait_for(deadline, &status, call, nothing_to_undo, keep)) return nullptr;
   return status == SQ_OK ? PyLong_FromUnsignedLong(accepted) : raise_from(self, status);
 }
 

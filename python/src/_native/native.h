@@ -98,12 +98,13 @@ constexpr uint32_t kSliceMs = 100;
 
 /// `call(wait_ms)` with the interpreter, and then without it in slices, until it brings something else than EMPTY, FULL
 /// or TIMEOUT, the time is over, or a signal's handler raises. False: that, and `undo()` was called if the call had
-/// brought something meanwhile.
-template <class Call, class Undo>
-bool wait_for(const Deadline& deadline, sq_status* status, Call call, Undo undo) {
+/// brought something meanwhile. `keep()` is called before it sleeps; false, with an exception: it cannot.
+template <class Call, class Undo, class Keep>
+bool wait_for(const Deadline& deadline, sq_status* status, Call call, Undo undo, Keep keep) {
   const auto pending = [&] { return *status == SQ_EMPTY || *status == SQ_FULL || *status == SQ_TIMEOUT; };
   *status = call(0);
   if (!pending() || deadline.is_now()) return true;
+  if (!keep()) return false;
   do {
     const uint32_t slice = deadline.slice_ms();
     if (slice == 0) return true;
@@ -116,6 +117,11 @@ bool wait_for(const Deadline& deadline, sq_status* status, Call call, Undo undo)
     }
   } while (pending());
   return true;
+}
+
+template <class Call, class Undo>
+bool wait_for(const Deadline& deadline, sq_status* status, Call call, Undo undo) {
+  return wait_for(deadline, status, call, undo, [] { return true; });
 }
 
 }  // namespace sage_python
