@@ -86,6 +86,8 @@ class AdaptedQueue(Queue[T]):
         self._inner = inner
         self.descriptor = descriptor
         self._closed = False
+        #: With nothing left to be done.
+        self._left = False
         #: Given back, in front of all others.
         self._returned: deque[tuple[T, int]] = deque()
         self._held: dict[int, tuple[T, int]] = {}
@@ -203,11 +205,13 @@ class AdaptedQueue(Queue[T]):
         self._held[key] = (item, deliveries + 1)
 
         def end(ack: bool) -> None:
-            held = self._held.pop(key, None)
-            if held is None and ack:
+            if key in self._held:
+                held = self._held[key]
+                del self._held[key]  # no call, as above
+                if not ack:
+                    self._returned.appendleft(held)
+            elif ack:
                 raise QueueClosedError("The lease was lost when its handle was closed: the item has gone back.")
-            if held is not None and not ack:
-                self._returned.appendleft(held)
 
         return Lease(item, deliveries + 1, 0, end)
 
@@ -257,14 +261,18 @@ class AdaptedQueue(Queue[T]):
 
     def close(self) -> None:
         """What is on lease goes back into the queue, at its end and once there is room. What finds none within seconds is lost: a warning says so."""
-        if self._closed and not self._returned:
+        if self._left and not self._returned:
             return
         self._closed = True  # nobody takes of them from here on
-        self._returned.extend(self._held.values())
-        self._held.clear()
+        for key in list(self._held):
+            if key in self._held:
+                held = self._held[key]
+                del self._held[key]
+                self._returned.append(held)
         end = time.monotonic() + _PUT_BACK_WITHIN
         while self._returned:
-            one = self._returned.popleft()
+            one = self._returned[0]
+            del self._returned[0]
             try:
                 self._inner.put(one[0], False)
             except (QueueFullError, standard.Full):
@@ -281,6 +289,7 @@ class AdaptedQueue(Queue[T]):
         close = getattr(self._inner, "close", None)
         if callable(close):
             close()
+        self._left = True
 
     async def _ask(
         self, turns: Turns, call: Callable[[], Any], timeout: float | None, pending: type[QueueError], none: str

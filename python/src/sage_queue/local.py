@@ -61,6 +61,10 @@ class LocalQueue(Queue[T]):
     ) -> None:
         self.descriptor = descriptor
         self._closed = False
+        #: With nothing left to be done.
+        self._left = False
+        #: Among the handles of the store, and its producers.
+        self._counts = False
         self._produces = False
         schema = descriptor.metadata.get("schema")
         self._check: Callable[[Any], None] | None = None
@@ -92,6 +96,7 @@ class LocalQueue(Queue[T]):
                     f"maxsize {store.maxsize}, asked for is {maxsize}."
                 )
             store.handles += 1
+            self._counts = True
         return store
 
     def _produce(self, expected: int) -> None:
@@ -357,7 +362,8 @@ class LocalQueue(Queue[T]):
             store.shutdown(immediate)
 
     def close(self) -> None:
-        if self._closed:
+        """One that a signal's handler has ended goes on with the next."""
+        if self._left:
             return
         store = self._store
         with store.lock:
@@ -365,13 +371,17 @@ class LocalQueue(Queue[T]):
             store.give_up(self)
             self._finish(sorted(self._holds(), key=lambda entry: entry.sequence), False)
             if self._produces:
+                self._produces = False
                 store.producers_open -= 1
-                store.end_with_last_producer()
+            store.end_with_last_producer()
             store.serve()
-            store.handles -= 1
+            if self._counts:
+                self._counts = False
+                store.handles -= 1
         with _stores_lock:
             if store.handles == 0 and store.size == 0 and _stores.get(self.descriptor.queue_id) is store:
                 del _stores[self.descriptor.queue_id]
+        self._left = True
 
 
 def _leave() -> None:

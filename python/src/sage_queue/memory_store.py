@@ -240,24 +240,26 @@ class MemoryStore:
         entries.clear()
 
     def requeue(self, entry: Entry, *, seen: bool) -> None:
-        """It comes again, ahead of every item not yet taken; as if it had not been leased, unless somebody has `seen` it."""
-        entry.holder = None
-        self.leases.discard(entry)
+        """It comes again, ahead of every item not yet taken; as if it had not been leased, unless somebody has `seen` it. In the line it is in one
+        step, before it ends to be on lease: what a signal's handler raises meanwhile loses nothing, and it may be called again."""
         self._changed = True
         if self.dropped:
             self._discarded += 1
-            return
-        line = self.requeued
-        is_last = bool(line) and line[-1].sequence < entry.sequence
-        # Nearly always 0: what goes back together goes last first.
-        at = len(line) if is_last else sum(1 for _ in takewhile(lambda other: other.sequence < entry.sequence, line))
-        if (self.fresh and self.fresh[0] is entry) or (at < len(line) and line[at] is entry):
-            return  # its lease had only begun
-        if seen:
-            self.redelivered += 1
         else:
-            entry.deliveries -= 1
-        line.insert(at, entry)
+            line = self.requeued
+            is_last = bool(line) and line[-1].sequence < entry.sequence
+            # Nearly always 0: what goes back together goes last first.
+            at = len(line) if is_last else sum(1 for _ in takewhile(lambda other: other.sequence < entry.sequence, line))
+            # Its lease had only begun, or has nearly ended.
+            is_there = (self.fresh and self.fresh[0] is entry) or (at < len(line) and line[at] is entry)
+            if not is_there:
+                if seen:
+                    self.redelivered += 1
+                else:
+                    entry.deliveries -= 1
+                line.insert(at, entry)
+        entry.holder = None
+        self.leases.discard(entry)
 
     def serve(self) -> None:
         """After each change: whoever can go on does, in order."""

@@ -301,9 +301,9 @@ class SharedQueue(Queue[T]):
         if self._closed:
             return
         self._handle.close()
-        self._closed = True
         _open_queues.discard(self)
         self._detach()
+        self._closed = True
 
     def _detach(self) -> None:
         for loop in self._loops():
