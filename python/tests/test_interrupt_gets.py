@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 import sage_queue
+from conftest import needs_node
+from remote import owned, until
 from sage_queue import get_local_queue, get_sage_queue, resolve_descriptor, shared
 
 PACKAGE = str(Path(sage_queue.__file__).parent)
@@ -83,6 +85,23 @@ def test_at_every_moment_of_a_get(open_one, call, name):
         assert got + (queue.get_many(10) if queue.qsize() else []) == [0, 1, 2], moment
     assert moment > 10
     queue.close()
+
+
+@needs_node
+@pytest.mark.parametrize("call", ["lease", "lease_many"])
+def test_at_every_moment_of_a_lease_over_rpc(server, name, call):
+    """It goes back while the handle goes on."""
+    with owned(name) as owner, resolve_descriptor(server.queue(name)) as remote:
+        moment, came = 0, True
+        while came:
+            moment += 1
+            owner.put_many(range(3))
+            found, came = raise_at(moment, lambda: CALLS[call](remote))
+            for lease in reversed(found or []):
+                lease.release()
+            until(lambda: owner.qsize() == 3)
+            assert owner.get_many(10) == [0, 1, 2], moment
+        assert moment > 10
 
 
 @pytest.mark.parametrize("at", [1, 64, 65, 150, 200])

@@ -106,8 +106,9 @@ class Gets:
 
     def lend(self, call: GetCall) -> None:
         """The program has the lease."""
+        count = sum(len(part.items) for part in call.parts)
         self._leave_held(call)
-        self._client.leases.open += sum(len(part.items) for part in call.parts)
+        self._client.leases.open += count
 
     def _leave_held(self, call: GetCall) -> None:
         """@raise QueueClosedError when it went back with its handle"""

@@ -130,24 +130,37 @@ class RpcQueue(Queue[T]):
     def _getting(self, most: int, timeout: float | None, lease: bool = False) -> Callable[[Waker], GetCall]:
         return lambda waker: GetCall(self._client.gets, min(most, MOST_ASKED), lease, timeout, waker)
 
-    def _read(self, call: GetCall, then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
-        """What `then` makes of the values, up to the first that cannot be read. Whatever is raised before that has taken them gives them back."""
-        values: list[T] = []
-        bad: SerializationError | None = None
+    def _got(self, make: Callable[[Waker], GetCall], then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
+        """What `then` makes of what came. Whatever is raised before that has taken it gives it back."""
+        call = make(ThreadWaker())
         try:
-            try:
-                for part in call.parts:
-                    for data, codec in part.items:
-                        values.append(cast(T, decode(data, codec)))
-            except SerializationError as error:
-                bad = error
-            return then(call, values, bad)
+            self._client.wait(call)
+            return self._read(call, then)
         except BaseException:
             self._client.abort(call)
             raise
 
-    def _taken(self, call: GetCall) -> list[T]:
-        return self._read(call, self._take)
+    async def _agot(self, make: Callable[[Waker], GetCall], then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
+        client = self._client
+        call = make(LoopWaker(lambda: client.abort(call)))
+        try:
+            await client.await_(call)
+            return self._read(call, then)
+        except BaseException:
+            client.abort(call)
+            raise
+
+    def _read(self, call: GetCall, then: Callable[[GetCall, list[T], SerializationError | None], R]) -> R:
+        """The values, up to the first that cannot be read."""
+        values: list[T] = []
+        bad: SerializationError | None = None
+        try:
+            for part in call.parts:
+                for data, codec in part.items:
+                    values.append(cast(T, decode(data, codec)))
+        except SerializationError as error:
+            bad = error
+        return then(call, values, bad)
 
     def _take(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[T]:
         """One that cannot be read is removed and reported by the call that meets it first."""
@@ -163,42 +176,32 @@ class RpcQueue(Queue[T]):
     def get_many(self, max: int, block: bool = True, timeout: float | None = None) -> list[T]:
         if check_max(max) == 0:
             return []
-        return self._taken(self._got(self._getting(max, timeout_of(block, timeout))))
-
-    def _got(self, make: Callable[[Waker], GetCall]) -> GetCall:
-        call = make(ThreadWaker())
-        self._client.wait(call)
-        return call
-
-    async def _agot(self, make: Callable[[Waker], GetCall]) -> GetCall:
-        client = self._client
-        call = make(LoopWaker(lambda: client.abort(call)))
-        await client.await_(call)
-        return call
+        return self._got(self._getting(max, timeout_of(block, timeout)), self._take)
 
     async def aget(self, timeout: float | None = None) -> T:
-        return self._taken(await self._agot(self._getting(1, timeout_of(True, timeout))))[0]
+        return (await self._agot(self._getting(1, timeout_of(True, timeout)), self._take))[0]
 
     # ── leases ───────────────────────────────────────────────────────────────
-
-    def _lent(self, call: GetCall) -> list[RpcLease[T]]:
-        return self._read(call, self._lend)
 
     def _lend(self, call: GetCall, values: list[T], bad: SerializationError | None) -> list[RpcLease[T]]:
         """The same of leases."""
         client, (part,) = self._client, call.parts
         told = zip(values, part.deliveries, part.crashes)
         leases = [RpcLease(self, *one, part.tag + index, call.epoch) for index, one in enumerate(told)]
-        with client.lock:
-            client.gets.lend(call)
-        if bad is not None:
-            kept, count = len(leases) or _removed(bad), len(part.items)
-            if kept < count:
-                client.leases.end(call.epoch, part.tag + kept, count - kept, False, unseen=True)
-            if not leases:
-                if kept > 0:
-                    client.leases.end(call.epoch, part.tag, 1, True)
-                raise bad
+        try:
+            with client.lock:
+                client.gets.lend(call)
+            if bad is not None:
+                kept, count = len(leases) or _removed(bad), len(part.items)
+                if kept < count:
+                    client.leases.end(call.epoch, part.tag + kept, count - kept, False, unseen=True)
+                if not leases:
+                    if kept > 0:
+                        client.leases.end(call.epoch, part.tag, 1, True)
+                    raise bad
+        except BaseException:
+            self.end_leases(leases, False, unseen=True)
+            raise
         return leases
 
     def end_leases(self, leases: list[RpcLease[T]], ack: bool, *, unseen: bool = False) -> None:
@@ -216,27 +219,29 @@ class RpcQueue(Queue[T]):
             self._client.leases.end(epoch, first, count, ack, unseen=unseen)
 
     def lease(self, block: bool = True, timeout: float | None = None) -> Lease[T]:
-        return self._lent(self._got(self._getting(1, timeout_of(block, timeout), lease=True)))[0]
+        return self._got(self._getting(1, timeout_of(block, timeout), lease=True), self._lend)[0]
 
     def lease_many(self, max: int, block: bool = True, timeout: float | None = None) -> LeaseBatch[T]:
         leases: list[RpcLease[T]] = []
         wait = timeout_of(block, timeout)
         more = check_max(max) > 0
         try:
-            while more and len(leases) < max:
-                call = self._got(self._getting(max - len(leases), wait, lease=True))
-                leases += self._lent(call)
-                more, wait = call.more, 0.0
-        except QueueError:
-            if not leases:
-                raise  # else the next call says it
+            try:
+                while more and len(leases) < max:
+                    getting = self._getting(max - len(leases), wait, lease=True)
+                    lent, more = self._got(getting, lambda call, *read: (self._lend(call, *read), call.more))
+                    leases += lent
+                    wait = 0.0
+            except QueueError:
+                if not leases:
+                    raise  # else the next call says it
+            return LeaseBatch([lease.item for lease in leases], [*leases], lambda ack: self.end_leases(leases, ack))
         except BaseException:  # of a signal's handler
             self.end_leases(leases, False, unseen=True)
             raise
-        return LeaseBatch([lease.item for lease in leases], [*leases], lambda ack: self.end_leases(leases, ack))
 
     async def alease(self, timeout: float | None = None) -> Lease[T]:
-        return self._lent(await self._agot(self._getting(1, timeout_of(True, timeout), lease=True)))[0]
+        return (await self._agot(self._getting(1, timeout_of(True, timeout), lease=True), self._lend))[0]
 
     # ── questions, and the end ───────────────────────────────────────────────
 
