@@ -12,6 +12,7 @@ from sage_queue import QueueDescriptor, QueueEmptyError
 from sage_queue.ray import owner as owner_module
 from sage_queue.ray import queue as queue_module
 from sage_queue.ray.actor_source import NAME, SOURCE
+from test_forks import in_a_child
 
 
 @pytest.fixture
@@ -69,3 +70,17 @@ def test_a_get_keeps_its_time_while_puts_beside_it_are_given_up(queue):
     lease.ack()
     queue.put("next")
     assert queue.get(timeout=20) == "next"
+
+
+def test_a_forked_child_ends_no_lease_of_its_parent(queue):
+    queue.put("leased")
+    lease = queue.lease()
+
+    def child():
+        lease.release()
+        lease.ack()
+
+    assert in_a_child(child)
+    assert queue.stats()["leased"] == 1
+    lease.ack()
+    assert queue.stats()["leased"] == 0

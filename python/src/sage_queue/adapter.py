@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import queue as standard
 import threading
 import time
 import warnings
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -42,10 +44,18 @@ class Turns:
     """Calls of one kind that wait have their turns in order, so that none comes between the items of a longer one."""
 
     def __init__(self) -> None:
+        self._begin()
+        _of_this_process.add(self)
+
+    def _begin(self) -> None:
         self._line: deque[_Place] = deque()
         #: Entered by itself: a Condition is entered by Python code, in which a handler of signals may raise and leave it locked.
         self._lock = threading.RLock()
         self._moved = threading.Condition(self._lock)
+
+    def after_fork_in_child(self) -> None:
+        """Those who stand in the line are threads of the parent, and so may be who has the lock."""
+        self._begin()
 
     @contextmanager
     def place(self) -> Iterator[_Place]:
@@ -81,6 +91,18 @@ class Turns:
             yield left if first else OUT_OF_TURN
 
 
+#: Whatever a forked child has a copy of.
+_of_this_process: weakref.WeakSet[Turns | AdaptedQueue[Any]] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for one in list(_of_this_process):
+        one.after_fork_in_child()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
 class AdaptedQueue(Queue[T]):
     def __init__(self, inner: QueueLike, descriptor: QueueDescriptor) -> None:
         self._inner = inner
@@ -94,6 +116,11 @@ class AdaptedQueue(Queue[T]):
         self._keys = itertools.count()
         self._puts = Turns()
         self._gets = Turns()
+        _of_this_process.add(self)
+
+    def after_fork_in_child(self) -> None:
+        """What is on lease, or was given back to this handle, is the parent's."""
+        self._held, self._returned = {}, deque()
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
@@ -202,9 +229,12 @@ class AdaptedQueue(Queue[T]):
         return [] if check_max(max) == 0 else self._take(max, block, timeout, _items_of)
 
     def _lease_of(self, key: int, item: T, deliveries: int) -> Lease[T]:
-        self._held[key] = (item, deliveries + 1)
+        of_process = self._held
+        of_process[key] = (item, deliveries + 1)
 
         def end(ack: bool) -> None:
+            if of_process is not self._held:
+                return  # a forked child's copy is nobody's
             if key in self._held:
                 held = self._held[key]
                 del self._held[key]  # no call, as above

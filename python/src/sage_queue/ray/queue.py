@@ -241,6 +241,8 @@ class RayQueue(Queue[T]):
 
     def _ending(self, owner: Owner, leases: list[int]) -> Callable[[bool], None]:
         def end(ack: bool) -> None:
+            if self._pid != os.getpid():  # a forked child's copy is nobody's
+                return
             if self._closed or owner is not self._owner:
                 if ack:
                     raise QueueClosedError("The lease was lost when its handle was closed, or its actor died.")

@@ -83,8 +83,13 @@ class RpcClient:
 
     # ── calls ────────────────────────────────────────────────────────────────
 
+    @property
+    def is_copy(self) -> bool:
+        """A forked child's, where nobody may be there to release the lock."""
+        return self._pid != os.getpid()
+
     def check_open(self) -> None:
-        if self._pid != os.getpid():
+        if self.is_copy:
             raise QueueClosedError(
                 "This handle was made before a fork, and gRPC does not go on in the child. Resolve the descriptor there, "
                 "in a child of spawn or forkserver."
@@ -119,7 +124,7 @@ class RpcClient:
             raise
 
     def _start(self, call: PendingCall) -> None:
-        self.check_open()  # of a forked child's copy nobody may be there to release the lock
+        self.check_open()  # of a copy before the lock
         with self.lock:
             self.check_open()
             call.start()
@@ -145,15 +150,16 @@ class RpcClient:
             self.abort(call)
 
     def abort(self, call: PendingCall) -> None:
-        with self.lock:
-            call.abort()
+        if not self.is_copy:
+            with self.lock:
+                call.abort()
 
     # ── the end ──────────────────────────────────────────────────────────────
 
     def close(self) -> None:
         """Idempotent; one that a signal's handler has ended goes on with the next. What was about to be handed over still is; what waits
         fails with QueueClosedError."""
-        if self._pid != os.getpid():
+        if self.is_copy:
             return
         with self.lock:
             self.closing = True
@@ -169,7 +175,7 @@ class RpcClient:
 
     def abandon(self) -> None:
         """Nobody can reach the handle any more. Its thread tells what is to be told, and nobody waits for that but the end of the process."""
-        if self._pid == os.getpid():
+        if not self.is_copy:
             with self.lock:
                 self.closing = True
                 self.connection.leave(_CLOSE_WITHIN)

@@ -99,6 +99,8 @@ class Leases:
     def end(self, epoch: int, tag: int, count: int, ack: bool, *, unseen: bool = False) -> None:
         """Waits for the server's word. unseen: what goes back does so as if it had not been delivered. @raise QueueConnectionError when items that are acknowledged went back; QueueClosedError"""
         client = self._client
+        if client.is_copy:  # it is the parent's
+            return
         with client.lock:
             self.open -= count
             client.leave_stopping()
