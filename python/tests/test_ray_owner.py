@@ -6,6 +6,7 @@ import concurrent.futures
 import pytest
 
 from sage_queue import QueueClosedError, QueueConnectionError, QueueShutDownError
+from sage_queue.ray import cluster
 from sage_queue.ray import owner as module
 from sage_queue.ray.cluster import arun, run
 from sage_queue.ray.owner import NUMBER, Owner
@@ -218,3 +219,21 @@ def test_one_that_leaves_tells_what_it_has_settled_and_is_known_to_nobody_afterw
     with pytest.raises(QueueClosedError):
         goes_on(["stale", None])
     assert actor.asked[-1][0] == "sage_bye"
+
+
+def test_who_leaves_waits_once_for_an_actor_that_falls_silent(actor, owner, monkeypatch):
+    """It has to introduce itself again first, which is answered at the last moment."""
+    owner.end_epoch()
+    now, waited = 0.0, []
+
+    def result_of(future, within):
+        nonlocal now
+        waited.append(within)
+        now += within - 0.5
+        return future.result()
+
+    monkeypatch.setattr(cluster, "result_of", result_of)
+    monkeypatch.setattr(cluster.time, "monotonic", lambda: now)
+    owner.leave()
+    assert [method for method, _ in actor.asked[-2:]] == ["sage_hello", "sage_bye"]
+    assert waited == [module.ANSWER_WITHIN, 0.5]

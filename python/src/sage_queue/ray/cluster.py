@@ -155,11 +155,6 @@ def result_of(future: concurrent.futures.Future[Any], within: float) -> Any:
                 raise
 
 
-async def _answer_here(ask: Ask) -> Any:
-    """Never suspends: the thread waits."""
-    return result_of(ask.future, ask.within)
-
-
 async def _answer_in_loop(ask: Ask) -> Any:
     await asyncio.wait((asyncio.shield(asyncio.wrap_future(ask.future)),), timeout=ask.within)
     return ask.future.result(0)
@@ -179,10 +174,16 @@ async def _follow(steps: Steps[R], answer: Callable[[Ask], Awaitable[Any]]) -> R
         return end.value  # type: ignore[no-any-return]
 
 
-def run(steps: Steps[R]) -> R:
-    """In a thread. What a signal's handler raises ends it, as the steps provide."""
+def run(steps: Steps[R], within: float | None = None) -> R:
+    """In a thread, all of them within so many seconds. What a signal's handler raises ends it, as the steps provide."""
+    end = None if within is None else time.monotonic() + within
+
+    async def answer(ask: Ask) -> Any:
+        """Never suspends: the thread waits."""
+        return result_of(ask.future, ask.within if end is None else min(ask.within, max(0.0, end - time.monotonic())))
+
     try:
-        _follow(steps, _answer_here).send(None)
+        _follow(steps, answer).send(None)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
     raise AssertionError("a wait of a thread was suspended")

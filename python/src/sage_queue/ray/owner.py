@@ -239,10 +239,10 @@ class Owner:
         self._speak.set()
 
     def leave(self) -> None:
-        """What it holds goes back."""
+        """What it holds goes back. An actor that is silent is not waited for longer than an answer takes, whatever it is asked meanwhile."""
         self.forget()
         try:
-            run(self.call("sage_bye"))
+            run(self.call("sage_bye"), ANSWER_WITHIN)
         except (Exception, concurrent.futures.CancelledError):  # its leases then run out
             return
 
