@@ -100,7 +100,7 @@ def test_at_every_moment_of_a_lease_over_rpc(server, name, call):
             for lease in reversed(found or []):
                 lease.release()
             until(lambda: owner.qsize() == 3)
-            assert owner.get_many(10) == [0, 1, 2], moment
+            assert owner.get_many(10) == [0, 1, 2] and remote._client.leases.open == 0, moment
         assert moment > 10
 
 

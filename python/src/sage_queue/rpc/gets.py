@@ -110,6 +110,10 @@ class Gets:
         self._leave_held(call)
         self._client.leases.open += count
 
+    def holds(self, call: GetCall) -> bool:
+        """It is done, and its program has taken nothing of it."""
+        return call in self._held
+
     def _leave_held(self, call: GetCall) -> None:
         """@raise QueueClosedError when it went back with its handle"""
         if call not in self._held:

@@ -200,7 +200,8 @@ class RpcQueue(Queue[T]):
                         client.leases.end(call.epoch, part.tag, 1, True)
                     raise bad
         except BaseException:
-            self.end_leases(leases, False, unseen=True)
+            if not client.gets.holds(call):  # else it goes back as what nobody has taken
+                self.end_leases(leases, False, unseen=True)
             raise
         return leases
 
