@@ -176,11 +176,11 @@ async def _follow(steps: Steps[R], answer: Callable[[Ask], Awaitable[Any]]) -> R
 
 def run(steps: Steps[R], within: float | None = None) -> R:
     """In a thread, all of them within so many seconds. What a signal's handler raises ends it, as the steps provide."""
-    end = None if within is None else time.monotonic() + within
+    by = None if within is None else time.monotonic() + within
 
     async def answer(ask: Ask) -> Any:
         """Never suspends: the thread waits."""
-        return result_of(ask.future, ask.within if end is None else min(ask.within, max(0.0, end - time.monotonic())))
+        return result_of(ask.future, ask.within if by is None else min(ask.within, max(0.0, by - time.monotonic())))
 
     try:
         _follow(steps, answer).send(None)
