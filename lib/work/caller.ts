@@ -173,9 +173,7 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
     if (!(error instanceof QueueNotFoundError || error instanceof QueueConnectionError) || !this.replied) return false;
     const dropped =
       'What keeps the replies was out of reach for too long and has dropped them; whether the call was answered is unknown.';
-    for (const call of this.pending.values())
-      call.fail(new QueueConnectionError(dropped, { cause: error, outcome: 'unknown' }));
-    this.pending.clear();
+    this.failAll(() => new QueueConnectionError(dropped, { cause: error, outcome: 'unknown' }));
     this.open();
     return true;
   }
@@ -261,6 +259,10 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
 
   private end(reason: () => Error): void {
     this.closed = { reason };
+    this.failAll(reason);
+  }
+
+  private failAll(reason: () => Error): void {
     for (const call of this.pending.values()) call.fail(reason());
     this.pending.clear();
     this.lost.end();

@@ -122,6 +122,29 @@ test('calls outlive a cut; after a longer one they reject, and the next ones are
   expect(await one.call(2, { timeoutMs: 10_000 })).toBe(2);
 });
 
+test('the end of work is asked for no longer once the replies are dropped: it would keep a process', async () => {
+  const { port: direct } = await sageBehind({ reattachMs: 200 });
+  const { proxy, port } = await fixture.proxy(direct);
+  const server = serve(fixture.client(direct), (n: number) => (n === 0 ? new Promise<number>(() => {}) : n), {
+    concurrency: 2,
+  });
+  fixture.later(() => server.stop({ graceMs: 0 }));
+  const requests = fixture.client(port);
+  const one = caller<number, number>(requests);
+  fixture.later(() => one.close());
+  expect(await one.call(1)).toBe(1);
+  const asked = jest.spyOn(requests, 'join');
+  const lost = errorOf(one.call(0));
+  await until(() => asked.mock.calls.length === 1);
+  proxy.refusing = true;
+  proxy.cut();
+  await until(() => replySegments().length === 0, 15_000);
+  proxy.refusing = false;
+  expect((await lost).message).toContain('has dropped them');
+  expect(asked.mock.calls[0]![0]!.signal!.aborted).toBe(true);
+  await expect(asked.mock.results[0]!.value).rejects.toThrow();
+});
+
 describe('a hostile client', () => {
   const open = (port: number, queueId: string, create: 'exclusive' | 'never' = 'never', credentials = {}): Queue =>
     fixture.client(port, { queueId, create, credentials });
