@@ -9,7 +9,8 @@ import { nextTurn } from '../wait/fairness';
 
 const LOOK_MS = 1000;
 
-const DROPPED = 'The request queue was shut down at once, and dropped the request.';
+const DROPPED =
+  'The request queue was shut down, and the request left it without an answer: it was dropped, as by an immediate shutdown, or something other than serve() took it.';
 const TAKEN =
   'The request has left its queue, and no answer came that could be read: something other than serve() took it, or the answer was the one that a warning told of.';
 
@@ -88,7 +89,8 @@ export class LostRequests {
     try {
       await this.calls.putExpired();
     } catch (error) {
-      if (error instanceof QueueShutDownError) return new QueueShutDownError(DROPPED, { cause: error });
+      if (error instanceof QueueShutDownError)
+        return new QueueShutDownError(DROPPED, { cause: error, outcome: 'unknown' });
       if (!(error instanceof QueueFullError)) throw error;
     }
     return new QueueConnectionError(TAKEN, { outcome: 'unknown' });

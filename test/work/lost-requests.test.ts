@@ -56,6 +56,16 @@ describe.each(types)('%s', (_type, make) => {
   });
 });
 
+test('what was taken from a queue that was then shut down is not said to have been dropped for certain', async () => {
+  const queue = await queueTypes.local!();
+  const taken = errorOf(calling<string, string>(queue).call('taken'));
+  await queue.get();
+  await queue.shutdown();
+  const error = await taken;
+  expect(error).toMatchObject({ code: 'ERR_QUEUE_SHUT_DOWN', outcome: 'unknown' });
+  expect(error).toMatchObject({ message: expect.stringContaining('something other than serve() took it') });
+});
+
 describe.each(['local', 'sage_queue', 'rpc, before local'])('%s', (type) => {
   test('a call that takes its time is answered, whatever becomes of others', async () => {
     const queue = await queueTypes[type]!();
