@@ -3,7 +3,8 @@ import { serve } from '../../lib/work';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BaseQueue } from '../../lib';
+import { BaseQueue, QueueDescriptor, registerQueueImplementation, resolveDescriptor } from '../../lib';
+import { Impatient } from '../adapter/queues';
 import { start } from '../shm/child';
 import { calling, errorOf } from './serve-contract';
 import { later, never, queueTypes, track, until } from './queues';
@@ -96,6 +97,31 @@ test('on a type that does not know what others hold, what bounds a call is its t
   await until('it was asked after', () => asked.mock.calls.length === 1);
   expect(await errorOf(asking.call('with', { timeoutMs: 2500 }))).toMatchObject({ code: 'ERR_QUEUE_TIMEOUT' });
   expect([asked.mock.calls.length, ended]).toEqual([1, false]);
+});
+
+test('a type of four methods and a join() of its own, which knows nothing of our leases, is not asked', async () => {
+  class Joined<T> extends Impatient<T> {
+    asked = 0;
+
+    async join(): Promise<void> {
+      this.asked++;
+    }
+  }
+  registerQueueImplementation('joined', Joined);
+  const queue = resolveDescriptor<unknown>(new QueueDescriptor({ queueId: 'joined', queueType: 'joined' }));
+  await queue.put('leased');
+  const lease = await queue.lease();
+  expect(await errorOf(queue.join())).toBeInstanceOf(TypeError);
+  await lease.ack();
+  let ended = false;
+  calling<string, string>(queue)
+    .call('in hand')
+    .catch(() => {})
+    .finally(() => (ended = true));
+  const asked = jest.spyOn(BaseQueue.prototype, 'join');
+  await queue.lease();
+  await until('it was asked after', () => asked.mock.calls.length === 1 || ended);
+  expect([ended, (queue as unknown as Joined<unknown>).asked]).toEqual([false, 0]);
 });
 
 test('what was asked after keeps no process that has its answer', async () => {

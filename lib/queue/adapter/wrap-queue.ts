@@ -232,7 +232,9 @@ class WrappedQueue<T> extends BaseQueue<T> {
 
   override async join(options?: Omit<WaitOptions, 'block'>): Promise<void> {
     this.checkOpen();
-    return typeof this.inner.join === 'function' ? this.inner.join(options) : super.join(options);
+    // One that does not lend what we lease has seen the last of it.
+    const knowsLeases = typeof this.inner.lease === 'function';
+    return knowsLeases && typeof this.inner.join === 'function' ? this.inner.join(options) : super.join(options);
   }
 
   private async isDrained(): Promise<boolean> {
