@@ -17,8 +17,8 @@ import { describeValue } from '../util/describe-value';
 import { asBuffer } from '../util/buffer-view';
 import { isBytes, isCutOff, trueLengthOf } from '../util/built-ins';
 import { cutOff, refusalText } from './refusals';
-import { nodeV8 } from '../util/lazy-node';
 import { isSealed } from './encoded-item';
+import { decodeV8, encodeV8 } from './v8';
 
 export type { CodecName };
 
@@ -65,13 +65,7 @@ const messagePack: Codec = { name: 'msgpack', id: CODEC_MSGPACK, encode: encodeM
 
 const json: Codec = { name: 'json', id: CODEC_JSON, encode: encodeJson, decode: decodeJson };
 
-/** Node's structured clone: cycles too, but readable by Node only. */
-const v8: Codec = {
-  name: 'v8',
-  id: CODEC_V8,
-  encode: (value) => nodeV8().serialize(value),
-  decode: (bytes) => nodeV8().deserialize(asBuffer(bytes)) as unknown,
-};
+const v8: Codec = { name: 'v8', id: CODEC_V8, encode: encodeV8, decode: decodeV8 };
 
 const byName = new Map<string, Codec>();
 const byId = new Map<number, Codec>();

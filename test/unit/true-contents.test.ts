@@ -107,8 +107,10 @@ describe.each([
   test.each(views)('%s is refused, alone and in other values', (_name, make) => {
     const view = from(make);
     for (const item of [view, { a: [view] }, new Map([[1, view]])]) {
-      expect(() => passed(item)).toThrow(SerializationError);
-      expect(() => passed(item)).toThrow(refusal);
+      for (const codec of ['auto', 'v8'] as const) {
+        expect(() => passed(item, codec)).toThrow(SerializationError);
+        expect(() => passed(item, codec)).toThrow(refusal);
+      }
       expect(() => writePickle(item)).toThrow(PickleError);
       expect(() => writePickle(item)).toThrow(refusal);
     }
@@ -146,7 +148,8 @@ test('what shows the rest of its memory, and what is empty, is sent', () => {
   expect((passed(rest) as Uint8Array).length).toBe(4);
   memory.resize(8);
   expect((passed(rest) as Uint8Array).length).toBe(0);
-  expect(passed([new DataView(memory, 8), new Float64Array(0)])).toEqual([new DataView(new ArrayBuffer(0)), new Float64Array(0)]); // prettier-ignore
+  for (const codec of ['auto', 'v8'] as const)
+    expect(passed([new DataView(memory, 8), new Float64Array(0)], codec)).toEqual([new DataView(new ArrayBuffer(0)), new Float64Array(0)]); // prettier-ignore
   memory.resize(4);
   expect(() => passed(rest)).toThrow(refusal);
 });
