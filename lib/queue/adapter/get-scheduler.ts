@@ -2,6 +2,7 @@
 import { QueueClosedError, QueueEmptyError } from '../../errors';
 import type { QueueLike, WaitOptions } from '../types';
 import { answerWithin, remainingMs } from '../../wait/deadline';
+import { OpenAnswers } from './open-answers';
 import { PendingGet } from './pending-get';
 import type { Delivery, GetsOfHandle, InnerRequest, Outcome } from './pending-get';
 import { innerOptions } from '../own-wait';
@@ -41,8 +42,11 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
   private readonly detached = new Set<InnerRequest<T>>();
   /** How many requests may be answered in this turn of the event loop: their items may have left the inner queue. */
   private fresh = 0;
+  readonly open = new OpenAnswers();
   private referenced = true;
   private closed = false;
+  /** What comes for nobody is dropped. */
+  private dropping = false;
   private taken = 0;
 
   /** @param refused called when a get that may wait found nothing: there may be nothing to wait for. */
@@ -162,13 +166,18 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
 
   private listen(request: InnerRequest<T>, answer: PromiseLike<T>): void {
     this.fresh++;
-    const settle = (): void => {
-      clearImmediate(silence);
+    this.open.begin();
+    let isFresh = true;
+    const isSilent = (): void => {
       if (isFresh) this.fresh--;
       isFresh = false;
     };
-    let isFresh = true;
-    const silence = setImmediate(settle);
+    const settle = (): void => {
+      clearImmediate(silence);
+      isSilent();
+      this.open.end();
+    };
+    const silence = setImmediate(isSilent);
     answer.then(
       (item) => {
         settle();
@@ -226,6 +235,7 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
   keep(outcome: Outcome<T>, place: 'first' | 'last'): void {
     const [oldest] = this.waiting;
     if (oldest !== undefined) oldest.give(outcome);
+    else if (this.dropping) return;
     else if (this.closed) this.putBack(outcome);
     else if (place === 'first') this.returned.unshift(outcome);
     else this.returned.push(outcome);
@@ -294,6 +304,12 @@ export class GetScheduler<T> implements GetsOfHandle<T> {
   /** The items that no get has had yet. */
   takeReturned(): T[] {
     return this.returned.splice(0).flatMap((outcome) => ('error' in outcome ? [] : [outcome.item]));
+  }
+
+  /** The items that no get has had yet, and those that come for nobody. */
+  drop(): void {
+    this.dropping = true;
+    this.takeReturned();
   }
 
   close(): void {

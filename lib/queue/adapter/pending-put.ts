@@ -12,6 +12,7 @@ import type { QueueLike } from '../types';
 import { withOutcomeUnknown } from '../outcome';
 import { innerOptions } from '../own-wait';
 import type { OwnWait } from '../own-wait';
+import type { OpenAnswers } from './open-answers';
 import type { PolledCall, Poller } from './poller';
 import { ANSWER_MS, INNER_GRACE_MS, isFull, SLICE_MS } from './timing';
 
@@ -31,7 +32,7 @@ export interface PutsOfHandle<T> {
   readonly room: Room;
   readonly poller: Poller;
   /** Items that the inner queue was given and has said nothing of. */
-  inFlight: number;
+  readonly open: OpenAnswers;
   /** With an item in doubt the inner queue is asked nothing else: one that is put again and again would go in as often. */
   readonly mustWait: boolean;
   /** Why the handle takes no items, where it takes none. */
@@ -75,7 +76,8 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
 
   protected askFor(item: T): void {
     const timeoutMs = Math.min(SLICE_MS, remainingMs(this.deadline));
-    const { inFlight, room } = this.puts;
+    const { room, open } = this.puts;
+    const inFlight = open.count;
     const put = async (): Promise<void> => {
       // Those before it may not be in yet.
       if (!room.isKnownInside() && (await room.left()) <= inFlight) throw new QueueFullError();
@@ -87,7 +89,7 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
 
   protected follow(answer: PromiseLike<void>, untilMs: number): void {
     this.asking = true;
-    this.puts.inFlight++;
+    this.puts.open.begin();
     answer.then(
       () => this.answered(undefined, false),
       (error: unknown) => this.answered({ error }, performance.now() < untilMs),
@@ -105,7 +107,7 @@ export abstract class PendingPut<T> extends PendingCall implements PolledCall {
 
   private answered(refusal: Refusal | undefined, early: boolean): void {
     this.asking = false;
-    this.puts.inFlight--;
+    this.puts.open.end();
     clearImmediate(this.silence);
     this.isAside = false;
     this.grace?.cancel();

@@ -7,6 +7,7 @@ import { ItemFeed } from '../item-feed';
 import type { QueueLike } from '../types';
 import { innerOptions } from '../own-wait';
 import type { OwnWait } from '../own-wait';
+import { OpenAnswers } from './open-answers';
 import { BatchPut, SinglePut } from './pending-put';
 import type { PendingPut, PutsOfHandle, Room } from './pending-put';
 import { Poller } from './poller';
@@ -17,7 +18,7 @@ import { isThenable } from '../../util/thenable';
 export class PutScheduler<T> implements PutsOfHandle<T> {
   readonly poller = new Poller();
   private readonly waiting = new Set<PendingPut<T>>();
-  inFlight = 0;
+  readonly open = new OpenAnswers();
   /** Items that the inner queue may still take although their puts have ended. */
   private inDoubt = 0;
   private referenced = true;

@@ -11,11 +11,12 @@ import { GetScheduler } from './get-scheduler';
 import type { Delivery } from './pending-get';
 import { readOwnWait } from '../own-wait';
 import { PutScheduler } from './put-scheduler';
-import { isDecodeError, isEmpty } from './timing';
+import { ANSWER_MS, isDecodeError, isEmpty } from './timing';
 import { describeValue } from '../../util/describe-value';
 import { tellRedelivered } from '../redelivered-channel';
 import type { Lease, LeaseBatch, Queue, QueueLike, QueueStats, WaitOptions } from '../types';
 import { watched } from '../../wait/wait-channel';
+import { remainingMs } from '../../wait/deadline';
 import { isTurnOver, nextTurn } from '../../wait/fairness';
 import { readAnyWait, readMax } from '../../wait/options';
 
@@ -167,7 +168,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
   ): Promise<R> {
     const wait = readOwnWait(options);
     this.checkOpen();
-    if (this.shutDown !== 'not' && (await this.isDrained())) throw new QueueShutDownError();
+    if (this.shutDown !== 'not' && (await this.hasEnded())) throw new QueueShutDownError();
     wait.signal?.throwIfAborted();
     this.checkOpen();
     let count = 0;
@@ -238,13 +239,26 @@ class WrappedQueue<T> extends BaseQueue<T> {
   }
 
   private async isDrained(): Promise<boolean> {
+    if (!(await this.inner.empty())) return false;
     const held = this.shutDown === 'immediate' ? 0 : this.leases.open;
-    return held === 0 && this.gets.ready === 0 && (await this.inner.empty());
+    return held === 0 && this.gets.ready === 0;
   }
 
-  /** Once shut down and drained, nothing will come any more for those who wait. */
+  /** Of one that was shut down: it is drained, and nothing is on its way into it or out of it. */
+  private async hasEnded(): Promise<boolean> {
+    const { puts, gets } = this;
+    const deadline = performance.now() + ANSWER_MS;
+    while (await this.isDrained()) {
+      const isUnderWay = puts.open.count + gets.open.count > 0 && this.shutDown !== 'immediate';
+      if (!isUnderWay || remainingMs(deadline) === 0) return true;
+      await Promise.all([puts.open.settled(deadline), gets.open.settled(deadline)]);
+    }
+    return false;
+  }
+
+  /** Once it has ended, nothing will come any more for those who wait. */
   private async finishIfDrained(): Promise<void> {
-    if (this.shutDown !== 'not' && (await this.isDrained())) this.gets.failAll(() => new QueueShutDownError());
+    if (this.shutDown !== 'not' && (await this.hasEnded())) this.gets.failAll(() => new QueueShutDownError());
   }
 
   /** For callers that an inner queue which does not say whether it is empty should not fail. */
@@ -297,7 +311,7 @@ class WrappedQueue<T> extends BaseQueue<T> {
     if (this.shutDown !== 'immediate') this.shutDown = immediate ? 'immediate' : 'draining';
     this.puts.failAll(takesNoMore);
     if (immediate) {
-      do this.gets.takeReturned();
+      do this.gets.drop();
       while (!(await this.inner.empty()) && (await this.dropOne()));
     }
     await this.finishIfDrained();
@@ -310,7 +324,8 @@ class WrappedQueue<T> extends BaseQueue<T> {
     try {
       await this.gets.take({ max: 1, lease: false, options, wait: readOwnWait(options), bring: () => {} });
     } catch (error) {
-      if (isEmpty(error)) return false;
+      // The get that took the last one may have found the end.
+      if (isEmpty(error) || error instanceof QueueShutDownError) return false;
       if (!isDecodeError(error)) throw error;
     }
     return true;
