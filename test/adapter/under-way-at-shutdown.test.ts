@@ -66,6 +66,7 @@ test.each(['get', 'lease'] as const)(
     const behind = codeOf(queue.get());
     const over = queue.shutdown();
     const afterwards = codeOf(queue.get());
+    await turn();
     queue.answer();
     const given = await taken;
     if (typeof given === 'object') await given.ack();
