@@ -118,7 +118,7 @@ test('a type of four methods and a join() of its own, which knows nothing of our
     .call('in hand')
     .catch(() => {})
     .finally(() => (ended = true));
-  const asked = jest.spyOn(BaseQueue.prototype, 'join');
+  const asked = jest.spyOn(BaseQueue.prototype, 'join').mockClear();
   await queue.lease();
   await until('it was asked after', () => asked.mock.calls.length === 1 || ended);
   expect([ended, (queue as unknown as Joined<unknown>).asked]).toEqual([false, 0]);
