@@ -2,6 +2,9 @@
 import { command, expectOneLine, lines, segmentsNamed, shell, uniqueName } from './command';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
+import { Arguments } from '../../lib/cli/command';
+import { redrive } from '../../lib/cli/commands/redrive';
+import { loadAddon } from '../../lib/transports/shm/addon';
 
 const name = uniqueName('moving');
 const [from, to, dead] = ['from', 'to', 'dead'].map((part) => `sage:${name}.${part}`) as [string, string, string];
@@ -82,6 +85,29 @@ test('redrive puts the items of dead letters where they came from; what is none 
   expect(await jobs.getMany(10)).toEqual(['elsewhere', 'gone']);
   await letters.get();
   await Promise.all([jobs.close(), letters.close()]);
+});
+
+test('redrive looks for the queues of its letters once, however many there are', async () => {
+  const [jobs, letters] = [attach(from), attach(dead)];
+  const written = jest.spyOn(process.stdout, 'write').mockReturnValue(true);
+  const refused = jest.spyOn(process.stderr, 'write').mockReturnValue(true);
+  const looks = jest.spyOn(loadAddon(), 'list');
+  const before = process.listeners('SIGINT').length;
+  try {
+    const named = [jobs.descriptor, QueueDescriptor.createSageQueue(`${name}.gone`)];
+    const error = { name: 'Error', message: 'm' };
+    await letters.putMany(
+      Array.from({ length: 200 }, (_, item) => ({ item, error, queue: named[item % 2]!.toJSON() })),
+    );
+    expect(await redrive.run(new Arguments([dead], {}))).toBe(1);
+    expect(looks).toHaveBeenCalledTimes(1);
+    expect([await jobs.qsize(), await letters.qsize()]).toEqual([100, 100]);
+  } finally {
+    for (const spy of [written, refused, looks]) spy.mockRestore();
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+      for (const listener of process.listeners(signal).slice(before)) process.off(signal, listener);
+    await Promise.all([jobs.close(), letters.close()]);
+  }
 });
 
 test('globs name what they match, and rm says what went', async () => {

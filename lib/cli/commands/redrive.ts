@@ -68,7 +68,10 @@ async function run(args: Arguments): Promise<number> {
 class Redriving {
   moved = 0;
   readonly reasons = new Set<string>();
+  /** By what the letters name; one of it however many do. */
   private readonly targets = new Map<string, Queue>();
+  /** Looked for once: that takes as long as there are queues. */
+  private own: Set<unknown> | undefined;
 
   constructor(
     private readonly openTarget: (() => Queue) | undefined,
@@ -110,34 +113,35 @@ class Redriving {
   }
 
   private targetOf(named: unknown): Queue {
-    const descriptor = this.openTarget === undefined ? ownQueue(named) : undefined;
-    const key = JSON.stringify(descriptor?.toJSON() ?? null);
+    const descriptor = this.openTarget === undefined ? QueueDescriptor.fromJSON(named) : undefined;
+    const key = JSON.stringify(descriptor && [descriptor.queueType, descriptor.queueId, descriptor.metadata]) ?? '';
     let target = this.targets.get(key);
     if (target === undefined) {
-      target =
-        descriptor === undefined ? this.openTarget!() : (resolveDescriptor(descriptor, { create: 'never' }) as Queue);
+      target = descriptor === undefined ? this.openTarget!() : this.openOwn(descriptor);
       this.targets.set(key, target);
     }
     return target;
   }
+
+  /** A letter is data from elsewhere: it may name no more than what this user could have put into anyway, and has made. */
+  private openOwn({ queueId, queueType, metadata }: QueueDescriptor): Queue {
+    const refuse = (why: string): QueueError =>
+      new QueueError('ERR_QUEUE_NOT_FOUND', `the letter's queue '${queueId}' ${why}: name TO`);
+    if (queueType !== 'shm' && queueType !== 'sage_queue') throw refuse(`is of type ${queueType}`);
+    this.own ??= ownNames();
+    const name = queueType === 'shm' ? metadata.shm_name : queueId;
+    if (!this.own.has(name)) throw refuse("is not there, or is another user's");
+    const descriptor = new QueueDescriptor({ queueId, queueType, metadata: withoutSizes(metadata) });
+    return resolveDescriptor(descriptor, { create: 'never' }) as Queue;
+  }
 }
 
-/** A letter is data from elsewhere: it may name no more than what this user could have put into anyway, and has made. */
-function ownQueue(named: unknown): QueueDescriptor {
-  const descriptor = QueueDescriptor.fromJSON(named);
-  const { queueId, queueType, metadata } = descriptor;
-  const refuse = (why: string): QueueError =>
-    new QueueError('ERR_QUEUE_NOT_FOUND', `the letter's queue '${queueId}' ${why}: name TO`);
-  if (queueType !== 'shm' && queueType !== 'sage_queue') throw refuse(`is of type ${queueType}`);
-  const name = queueType === 'shm' ? metadata.shm_name : queueId;
-  const found = loadAddon()
-    .list()
-    .some(
-      (entry) =>
-        'fullName' in entry && entry.ownerUid === process.getuid?.() && entry.fullName.split('+').at(-1) === name,
-    );
-  if (!found) throw refuse("is not there, or is another user's");
-  return new QueueDescriptor({ queueId, queueType, metadata: withoutSizes(metadata) });
+/** Of the shared-memory queues of this user, as they were called when they were made. */
+function ownNames(): Set<unknown> {
+  const names = new Set<unknown>();
+  for (const entry of loadAddon().list())
+    if ('fullName' in entry && entry.ownerUid === process.getuid?.()) names.add(entry.fullName.split('+').at(-1));
+  return names;
 }
 
 /** The queue is taken as it is. */
