@@ -1,5 +1,5 @@
 /** peek, mv, redrive, and globs: what goes where, and what stays. */
-import { command, expectOneLine, lines, segmentsNamed, shell, uniqueName } from './command';
+import { command, expectOneLine, lines, segmentsNamed, shell, start, uniqueName } from './command';
 import { QueueDescriptor, resolveDescriptor } from '../../lib';
 import type { Queue } from '../../lib';
 import { Arguments } from '../../lib/cli/command';
@@ -85,6 +85,31 @@ test('redrive puts the items of dead letters where they came from; what is none 
   expect(await jobs.getMany(10)).toEqual(['elsewhere', 'gone']);
   await letters.get();
   await Promise.all([jobs.close(), letters.close()]);
+});
+
+test('mv ends where FROM and TO are two names of one queue, which it leaves in order', async () => {
+  await command(['put', from], Array.from({ length: 100 }, (_, index) => `${index}\n`).join(''));
+  const again = JSON.stringify({
+    queue_id: from.slice('sage:'.length),
+    queue_type: 'sage_queue',
+    metadata: { maxsize: 1000 },
+  });
+  const { child, outcome } = start(['mv', from, again]);
+  try {
+    expect(lines(await outcome)).toEqual(['moved 100 items']);
+  } finally {
+    child.kill();
+  }
+  expect(await textOf('get', from)).toEqual(Array.from({ length: 100 }, (_, index) => String(index)));
+});
+
+test('redrive does not take what comes into DEAD meanwhile', async () => {
+  const letters = attach(dead);
+  const letter = (item: unknown): unknown => ({ item, error: { name: 'Error' }, queue: letters.descriptor.toJSON() });
+  await letters.put(letter(letter(letter('poison'))));
+  expect(await textOf('redrive', dead)).toEqual(['put back 1 items']);
+  expect(await letters.getMany(10)).toEqual([letter(letter('poison'))]);
+  await letters.close();
 });
 
 test('redrive looks for the queues of its letters once, however many there are', async () => {

@@ -8,7 +8,7 @@ import { EXIT_OK, EXIT_TIMEOUT, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
 import { Interrupted, interruption } from '../io/interrupt';
-import { leaseThere, readBatch, readItem } from '../io/leased-items';
+import { leaseThere, readBatch, readItem, sizeToMove } from '../io/leased-items';
 import { count } from '../io/table';
 import { naming, parseQueue } from '../queue-uri';
 
@@ -18,7 +18,7 @@ const AT_ONCE = 64;
 export const mv: Command = {
   summary: 'Moves items from one queue to another',
   usage: 'mv FROM TO [--count N] [options]',
-  help: `Moves what is there and stops when FROM is empty. TO is made if there is none. An item leaves FROM once TO has it: one that this command
+  help: `Moves what is there when it starts; what is put into FROM meanwhile stays. TO is made if there is none. An item leaves FROM once TO has it: one that this command
 is killed over is in both, and none is in neither. Items go as they are, whatever their codec, but into and out of queues with a schema and queues
 of other packages: one that cannot be decoded then stays in FROM with those behind it, with status 1.
 
@@ -48,9 +48,10 @@ async function run(args: Arguments): Promise<number> {
     current = to;
     const other = resolveDescriptor(target, { credentials: credentialsOf(args, target) }) as Queue;
     open.push(other);
-    while (moved < limit) {
-      current = from;
-      const batch = await leaseThere(queue, Math.min(AT_ONCE, limit - moved));
+    current = from;
+    const most = Math.min(limit, await sizeToMove(queue));
+    while (moved < most) {
+      const batch = await leaseThere(queue, Math.min(AT_ONCE, most - moved));
       if (batch === undefined) break;
       current = to;
       const outcome = await moveBatch(batch, other, timeoutMs, signal);

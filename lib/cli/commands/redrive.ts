@@ -8,7 +8,7 @@ import { EXIT_FAILED, EXIT_OK } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
 import { interruption } from '../io/interrupt';
-import { leaseThere, readItem } from '../io/leased-items';
+import { leaseThere, readItem, sizeToMove } from '../io/leased-items';
 import { count } from '../io/table';
 import { naming, parseQueue } from '../queue-uri';
 
@@ -19,7 +19,7 @@ export const redrive: Command = {
   usage: 'redrive DEAD [TO] [--count N] [options]',
   help: `Takes the dead letters of sage-queue/work that are in DEAD and puts their items into TO, or without TO each into the queue that it names:
 that must be a shared-memory queue that is there and is this user's. A letter leaves DEAD once its item is in; one that cannot go
-stays there, with status 1. Their deliveries count from 1 again.
+stays there, with status 1. What comes into DEAD meanwhile is left too. Their deliveries count from 1 again.
 
   --count N   at most N letters
 
@@ -44,8 +44,9 @@ async function run(args: Arguments): Promise<number> {
   let queue: Queue | undefined;
   try {
     queue = resolveDescriptor(source, { create: 'never', credentials: credentialsOf(args, source) }) as Queue;
-    while (redriving.moved + kept.length < limit) {
-      const batch = await leaseThere(queue, Math.min(AT_ONCE, limit - redriving.moved - kept.length));
+    const most = Math.min(limit, await sizeToMove(queue));
+    while (redriving.moved + kept.length < most) {
+      const batch = await leaseThere(queue, Math.min(AT_ONCE, most - redriving.moved - kept.length));
       if (batch === undefined) break;
       // What stays is held until the end, so that the next look brings others.
       for (const [index, lease] of batch.leases.entries())

@@ -33,6 +33,12 @@ export async function leaseThere(queue: Queue, max: number): Promise<LeaseBatch<
   }
 }
 
+/**
+ * How many there are to move. What comes meanwhile stays: it may be what was moved, where another name leads to the same queue, or
+ * where somebody puts it back. Whose token may not ask is told no number.
+ */
+export const sizeToMove = (queue: Queue): Promise<number> => queue.qsize().catch(() => Infinity);
+
 /** @throws SerializationError; the item is on lease still */
 export function readItem(item: unknown): unknown {
   if (!isSealed(item)) return item;
