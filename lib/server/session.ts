@@ -1,5 +1,6 @@
 /** One stream of one client: reads its frames, and ends with everything in a known state. */
 import { QueueConnectionError, QueueError } from '../errors';
+import { Alarm } from '../wait/deadline';
 import type { Grpc } from '../transports/rpc/wire/grpc';
 import { loadGrpc } from '../transports/rpc/wire/grpc';
 import { CANNOT_KNOW, CODE_HEADER, PROTOCOL_VERSION, STOPPING, toNumber } from '../transports/rpc/wire/protocol';
@@ -109,11 +110,13 @@ export class Session {
     this.writer.stopping();
     this.endJoins(error);
     if (this.puts !== undefined && this.gets !== undefined) {
-      let timer: NodeJS.Timeout | undefined;
-      const grace = new Promise<void>((resolve) => (timer = setTimeout(resolve, graceMs)));
+      let alarm: Alarm | undefined;
+      const grace = new Promise<void>((resolve) => {
+        alarm = new Alarm(performance.now() + graceMs, resolve, true);
+      });
       // What a client sent before it heard of it is answered too: the client leaves when nothing of its own is under way.
       await Promise.race([Promise.all([this.puts.drain(error), this.gets.drain(error), this.left]), grace]);
-      clearTimeout(timer);
+      alarm?.cancel();
     }
     this.writer.flush();
     this.refuse(this.grpc.status.UNAVAILABLE, STOPPING, 'the server is stopping');

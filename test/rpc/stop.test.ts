@@ -54,6 +54,20 @@ test('a waiting get fails; an item on lease may still be acknowledged within the
   expect(await backing.getMany(10)).toEqual(['a']);
 });
 
+test.each([2 ** 31, Infinity])('leases may be settled for a grace time of %d ms', async (graceMs) => {
+  const { server, port, backing } = await fixture.serve();
+  const queue = fixture.client<number>(port);
+  await queue.putMany(Array.from({ length: 100 }, (_, number) => number));
+  const held = await queue.leaseMany(100);
+  const waiting = errorOf(fixture.client(port).get());
+  await until(async () => (await backing.stats()).waitingGetters === 1);
+  const stopped = server.stop({ graceMs });
+  expect((await waiting).message).toContain('stopping');
+  for (const lease of held.leases) await lease.ack();
+  await stopped;
+  expect(await backing.qsize()).toBe(0);
+});
+
 describe('what the server has in front of its queue', () => {
   async function withFront(): Promise<{ server: QueueServer; backing: Queue; warnings: jest.SpyInstance }> {
     const { server, port, backing } = await fixture.serve({ maxsize: 1 });
