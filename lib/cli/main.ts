@@ -118,7 +118,7 @@ run(process.argv.slice(2)).then(
   async (status) => leave(await written(status)),
   (error: unknown) => {
     if (error instanceof Interrupted) {
-      if (error.message !== '') process.stderr.write(`sage-queue: ${error.message}\n`);
+      process.stderr.write(`sage-queue: ${error.message}\n`);
       // What nobody reads from stdout has been given back, and would keep the process for ever.
       return leave(error.status, [process.stderr]);
     }

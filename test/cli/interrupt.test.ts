@@ -1,8 +1,11 @@
 /** Ctrl-C: what a command holds goes back, and the status is 130. */
 import { command, expectOneLine, itemsIn, lines, listed, segmentsNamed, start, uniqueName, until } from './command';
+import { getSageQueue } from '../../lib';
+import type { Queue } from '../../lib';
 
 const name = uniqueName('interrupt');
 const queue = `shm:${name}`;
+const attachTo = (id: string, maxsize?: number): Queue => getSageQueue(id, { maxsize });
 afterAll(() => expect(segmentsNamed(name)).toEqual([]));
 
 test('a put that waits for room says how many went in', async () => {
@@ -39,7 +42,33 @@ test('a get that waits for its queue', async () => {
   const { child, outcome } = start(['get', queue, '--follow']);
   await new Promise((resolve) => child.stderr.once('data', resolve));
   child.kill('SIGINT');
-  expect(await outcome).toMatchObject({ status: 130, signal: null });
+  const told = await outcome;
+  expect(told).toMatchObject({ status: 130, signal: null });
+  expectOneLine(told.stderr.split('\n').slice(1).join('\n'), 'interrupted.');
+});
+
+test('a redrive that waits for room says how many are back, and leaves the rest in order', async () => {
+  const [jobs, dead] = [attachTo(name, 2), attachTo(`${name}.dead`)];
+  const letter = (item: number): unknown => ({ item, error: { name: 'Error' }, queue: jobs.descriptor.toJSON() });
+  await dead.putMany([0, 1, 2, 3, 4].map(letter));
+  const { child, outcome } = start(['redrive', `sage:${name}.dead`]);
+  await until('the queue is full', async () => (await jobs.stats()).waitingPutters === 1);
+  child.kill('SIGINT');
+  const { status, stderr } = await outcome;
+  expect(status).toBe(130);
+  expectOneLine(stderr, /interrupted; 2 items were put back, the rest stays in sage:.*dead/);
+  expect([await jobs.getMany(5), await dead.getMany(5)]).toEqual([[0, 1], [2, 3, 4].map(letter)]);
+  await Promise.all([jobs.close(), dead.close()]);
+});
+
+test('a top whose pictures are further apart than a timer can be waits, and ends', async () => {
+  const { child, outcome } = start(['top', '--json', '--interval-ms', String(2 ** 31)]);
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  child.kill('SIGINT');
+  const told = await outcome;
+  expect(told.status).toBe(130);
+  expect(lines(told)).toHaveLength(1);
+  expectOneLine(told.stderr, 'interrupted.');
 });
 
 test('a get whose reader does not read gives back what it could not write', async () => {

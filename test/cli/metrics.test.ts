@@ -68,7 +68,9 @@ test('metrics writes them once, or serves them under /metrics', async () => {
   expect(taken.status).toBe(1);
   expectOneLine(taken.stderr, 'EADDRINUSE');
   child.kill('SIGTERM');
-  expect((await outcome).status).toBe(0);
+  const told = await outcome;
+  expect(told.status).toBe(143);
+  expectOneLine(told.stderr, 'interrupted.');
 });
 
 test('serve --metrics-port tells them beside the queues', async () => {

@@ -31,5 +31,5 @@ async function run(args: Arguments): Promise<number> {
   process.stdout.write(`http://${host}:${server.port}/metrics\n`);
   if (!stop.aborted) await new Promise((resolve) => stop.addEventListener('abort', resolve, { once: true }));
   await server.close();
-  return EXIT_OK;
+  throw stop.reason;
 }

@@ -7,7 +7,7 @@ import { loadAddon } from '../../transports/shm/addon';
 import { EXIT_FAILED, EXIT_OK } from '../command';
 import type { Arguments, Command } from '../command';
 import { CREDENTIALS_HELP, credentialOptions, credentialsOf } from '../credentials';
-import { interruption } from '../io/interrupt';
+import { Interrupted, interruption } from '../io/interrupt';
 import { leaseThere, readItem, sizeToMove } from '../io/leased-items';
 import { count } from '../io/table';
 import { naming, parseQueue } from '../queue-uri';
@@ -53,6 +53,11 @@ async function run(args: Arguments): Promise<number> {
         if (!(await redriving.redrive(lease))) kept.push(() => endLeases(batch, index, index + 1, 'undo'));
     }
   } catch (error) {
+    if (error instanceof Interrupted)
+      throw new Interrupted(
+        error.status,
+        `interrupted; ${count(redriving.moved)} items were put back, the rest stays in ${dead}.`,
+      );
     throw naming(dead, error);
   } finally {
     for (const giveBack of kept.reverse()) await giveBack();

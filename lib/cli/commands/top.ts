@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { LONGEST_TIMER_MS } from '../../wait/deadline';
 import { EXIT_OK, UsageError } from '../command';
 import type { Arguments, Command } from '../command';
 import { segmentFilter } from '../globs';
@@ -49,7 +50,7 @@ function readSort(args: Arguments): Sort {
 }
 
 async function run(args: Arguments): Promise<number> {
-  const intervalMs = args.integer('interval-ms', 10) ?? 1000;
+  const intervalMs = Math.min(args.integer('interval-ms', 10) ?? 1000, LONGEST_TIMER_MS);
   const pictures = args.integer('count', 1) ?? Infinity;
   const json = args.flag('json');
   let sort = readSort(args);

@@ -1,11 +1,11 @@
 /** Ctrl-C and its kin as an AbortSignal, so that what a command holds goes back before it ends. */
 
-/** How a command ends that was told to. `message` may be empty. */
+/** How a command ends that was told to. */
 export class Interrupted extends Error {
   constructor(
     /** As a shell shows it: 128 and the signal's number. */
     readonly status: number,
-    message = '',
+    message = 'interrupted.',
   ) {
     super(message);
   }
