@@ -4,6 +4,7 @@ import { QueueDescriptor } from '../descriptor/descriptor';
 import { QueueError } from '../errors';
 import type { SegmentInfo } from '../transports/shm/segments';
 import { UsageError } from './command';
+import { sentence } from './io/table';
 
 /** What a queue is made with where the URI cannot say it. */
 export interface QueueConfiguration {
@@ -78,11 +79,14 @@ export function segmentUri({ queueType, name, namespace, tenantUid }: NamedSegme
 
 type NamedSegment = Pick<SegmentInfo, 'queueType' | 'name' | 'namespace' | 'tenantUid'>;
 
-/** An error of a queue, with the queue's name as the user typed it in front. */
-export function naming(queue: string, error: unknown): unknown {
-  if (!(error instanceof QueueError) || error.message.includes(queue)) return error;
+/** An error of a queue, with the queue's name as the user typed it in front, and how far the command came behind. */
+export function naming(queue: string, error: unknown, told?: string): unknown {
+  if (!(error instanceof QueueError)) return error;
   const shown = queue.length > 60 ? `${queue.slice(0, 60)}…` : queue;
-  return new QueueError(error.code, `${shown}: ${error.message}`, { cause: error, accepted: error.accepted });
+  const named = error.message.includes(queue) ? error.message : `${shown}: ${error.message}`;
+  const message = told === undefined ? named : `${sentence(named)} ${told}`;
+  if (message === error.message) return error;
+  return new QueueError(error.code, message, { cause: error, accepted: error.accepted });
 }
 
 /** As one word for a shell. */

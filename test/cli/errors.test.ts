@@ -139,6 +139,15 @@ test('a file that is not there makes no queue; a directory is no input', async (
   expect(segmentsNamed(name)).toEqual([]);
 });
 
+test('input that cannot be read to its end: what it says, and how many items went in', async () => {
+  const outcome = await command(['put', queue, '/proc/self/mem']);
+  expect(outcome.status).toBe(1);
+  expectOneLine(
+    outcome.stderr,
+    /^sage-queue: \/proc\/self\/mem cannot be read to its end: EIO.*\. 0 items were put\.$/m,
+  );
+});
+
 test('an rpc queue that nobody serves', async () => {
   const outcome = await command(['get', 'rpc://127.0.0.1:1/x', '--timeout-ms', '2000']);
   expect(outcome.status).toBe(1);

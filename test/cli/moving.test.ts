@@ -53,6 +53,17 @@ test('what TO has no room for stays in FROM, in order', async () => {
   expect(await textOf('get', from)).toEqual(['b', 'c', 'd']);
 });
 
+test('mv into what takes nothing says how far it came', async () => {
+  await command(['put', from], 'a\nb\n');
+  const target = attach(to);
+  await target.shutdown();
+  const outcome = await command(['mv', from, to]);
+  expect(outcome.status).toBe(1);
+  expectOneLine(outcome.stderr, /0 items were moved, the rest stays in sage:.*from\. \(ERR_QUEUE_SHUT_DOWN\)/);
+  expect(await textOf('get', from)).toEqual(['a', 'b']);
+  await target.close();
+});
+
 test('redrive puts the items of dead letters where they came from; what is none stays', async () => {
   const [jobs, letters] = [attach(from), attach(dead)];
   const letter = (item: unknown, queue: unknown): unknown => ({

@@ -12,8 +12,8 @@ import type { ItemFormat } from '../io/item-text';
 import { leaseItems, readBatch, readItem } from '../io/leased-items';
 import { Progress } from '../io/progress';
 import { naming, parseQueue } from '../queue-uri';
-import { ClosedPipeError, StandardOutput } from '../io/standard-output';
-import { count } from '../io/table';
+import { ClosedPipeError, StandardOutput, UnwrittenError } from '../io/standard-output';
+import { count, sentence } from '../io/table';
 import { tellIfNobodyListens } from '../io/waiting';
 
 /** A queue that is not there yet is looked for as often. */
@@ -116,19 +116,14 @@ async function run(args: Arguments): Promise<number> {
     return EXIT_OK;
   } catch (error) {
     progress.stop();
+    const told = `${count(taking.done)} items were written, the rest stays in ${name}.`;
     if (error instanceof ClosedPipeError) {
-      process.stderr.write(
-        `sage-queue: the reader of the output has gone; ${count(taking.done)} items were written, the rest stays in ${name}.\n`,
-      );
+      process.stderr.write(`sage-queue: the reader of the output has gone; ${told}\n`);
       return EXIT_CLOSED_PIPE;
     }
-    if (error instanceof Interrupted) {
-      throw new Interrupted(
-        error.status,
-        `interrupted; ${count(taking.done)} items were written, the rest stays in ${name}.`,
-      );
-    }
-    throw naming(name, error);
+    if (error instanceof Interrupted) throw new Interrupted(error.status, `interrupted; ${told}`);
+    if (error instanceof UnwrittenError) throw new Error(`${sentence(error.message)} ${told}`);
+    throw naming(name, error, told);
   } finally {
     progress.stop();
     await queue.close();

@@ -1,6 +1,5 @@
 import { CODEC_STRUCT } from '../../codec/codec-ids';
 import { isSealed } from '../../codec/encoded-item';
-import { SerializationError } from '../../errors';
 import { isEncodedLender, isEncodedSource } from '../../queue/encoded-source';
 import type { LeaseBatch, Queue } from '../../queue/types';
 import { resolveDescriptor } from '../../resolve/registry';
@@ -66,16 +65,13 @@ async function run(args: Arguments): Promise<number> {
       process.stderr.write(`sage-queue: ${to} had no room within ${timeoutMs} ms; ${told}\n`);
       return EXIT_TIMEOUT;
     }
-    throw naming(current, error instanceof SerializationError ? adding(error, told) : error);
+    throw naming(current, error, open.length === 2 ? told : undefined);
   } finally {
     for (const queue of open) await queue.close();
   }
   process.stdout.write(`moved ${count(moved)} items\n`);
   return EXIT_OK;
 }
-
-const adding = (error: SerializationError, told: string): SerializationError =>
-  new SerializationError(`${error.message} ${told}`, { cause: error });
 
 const acceptedBefore = (error: unknown): number => (error as { accepted?: number } | null)?.accepted ?? 0;
 

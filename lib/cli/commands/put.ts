@@ -91,6 +91,10 @@ async function run(args: Arguments): Promise<number> {
     try {
       for await (const batch of read(input)) await putting.batch(batch);
     } catch (error) {
+      if (error === input.errored)
+        throw new Error(
+          `${file ?? 'Standard input'} cannot be read to its end: ${sentence((error as Error).message)} ${count(putting.done)} items were put.`,
+        );
       if (!signal.aborted) throw error;
     }
     if (signal.aborted) throw signal.reason;

@@ -53,12 +53,9 @@ async function run(args: Arguments): Promise<number> {
         if (!(await redriving.redrive(lease))) kept.push(() => endLeases(batch, index, index + 1, 'undo'));
     }
   } catch (error) {
-    if (error instanceof Interrupted)
-      throw new Interrupted(
-        error.status,
-        `interrupted; ${count(redriving.moved)} items were put back, the rest stays in ${dead}.`,
-      );
-    throw naming(dead, error);
+    const told = `${count(redriving.moved)} items were put back, the rest stays in ${dead}.`;
+    if (error instanceof Interrupted) throw new Interrupted(error.status, `interrupted; ${told}`);
+    throw naming(dead, error, queue && told);
   } finally {
     for (const giveBack of kept.reverse()) await giveBack();
     await redriving.close();

@@ -13,6 +13,13 @@ const MOMENT_MS = 2;
 /** Whoever read stdout has gone. */
 export class ClosedPipeError extends Error {}
 
+/** What a file or a device says to a write: the disk is full. */
+export class UnwrittenError extends Error {
+  constructor(cause: Error) {
+    super(`The output could not be written: ${cause.message}`, { cause });
+  }
+}
+
 export class StandardOutput {
   private readonly isPipe = isPipe();
   private written = 0;
@@ -44,7 +51,7 @@ export class StandardOutput {
 
   /**
    * Resolves when the pieces have left this process.
-   * @throws ClosedPipeError; the signal's reason when it fires before the reader took them; what a file says (disk full).
+   * @throws ClosedPipeError; the signal's reason when it fires before the reader took them; UnwrittenError
    */
   async write(pieces: readonly Uint8Array[], signal: AbortSignal): Promise<void> {
     const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
@@ -61,7 +68,8 @@ export class StandardOutput {
       process.stdout.write(bytes, (error) => {
         signal.removeEventListener('abort', onAbort);
         if (error === null || error === undefined) resolve();
-        else reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new ClosedPipeError() : error);
+        else
+          reject((error as NodeJS.ErrnoException).code === 'EPIPE' ? new ClosedPipeError() : new UnwrittenError(error));
       });
     });
   }
