@@ -106,6 +106,19 @@ example('http-service', async () => {
   }
 });
 
+test.each([
+  ['false', 'A worker of Python ended with 1'],
+  [join(directory, 'no-python'), 'ENOENT'],
+])('node-and-python ends where its workers do: %s', (python, message) => {
+  const program = spawnSync(process.execPath, [join(EXAMPLES, 'node-and-python.mjs')], {
+    encoding: 'utf8',
+    timeout: 20_000,
+    env: { ...process.env, PYTHON: python },
+  });
+  expect(program).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining(message) });
+  expect(segments().filter((segment) => segment.includes(`-${program.pid}`))).toEqual([]);
+});
+
 /** Needs a cluster: test/ray-cluster/example.test.ts. */
 tried.add('node-and-ray');
 /** Needs Python with the package: python/tests/test_examples.py. */
