@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
+from . import local_stores
 from .descriptor import QueueDescriptor
 from .errors import (
-    ConfigMismatchError,
     QueueClosedError,
     QueueEmptyError,
     QueueError,
-    QueueExistsError,
     QueueFullError,
-    QueueNotFoundError,
     QueueShutDownError,
     QueueTimeoutError,
 )
@@ -30,20 +26,6 @@ T = TypeVar("T")
 
 Late = Callable[[], QueueError]
 Undo = Callable[[], None]
-
-_stores: dict[str, MemoryStore] = {}
-_stores_lock = threading.Lock()
-
-
-def _after_fork_in_child() -> None:
-    global _stores_lock
-    _stores_lock = threading.Lock()
-    for store in _stores.values():
-        store.after_fork_in_child()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-
 
 def _full() -> QueueError:
     return QueueFullError("The queue is full.")
@@ -73,31 +55,10 @@ class LocalQueue(Queue[T]):
 
             self._check = codec_of_schema(schema).check
         expected = expected_producers(producer)
-        self._store = self._attach(create)
+        self._store = local_stores.attach(descriptor.queue_id, descriptor.metadata.get("maxsize") or 0, create)
+        self._counts = True
         if expected is not None:
             self._produce(expected)
-
-    def _attach(self, create: str) -> MemoryStore:
-        queue_id = self.descriptor.queue_id
-        maxsize = self.descriptor.metadata.get("maxsize") or 0
-        with _stores_lock:
-            store = _stores.get(queue_id)
-            if store is not None and store.handles == 0 and store.shut and store.size == 0:
-                store = None  # it has ended: the next to come starts a new one
-            if store is None:
-                if create == "never":
-                    raise QueueNotFoundError(f"there is no local queue '{queue_id}' in this process")
-                store = _stores[queue_id] = MemoryStore(maxsize)
-            elif create == "exclusive":
-                raise QueueExistsError(f"the local queue '{queue_id}' exists already")
-            elif maxsize not in (0, store.maxsize):
-                raise ConfigMismatchError(
-                    f"The queue '{queue_id}' exists with another configuration than the descriptor asks for: "
-                    f"maxsize {store.maxsize}, asked for is {maxsize}."
-                )
-            store.handles += 1
-            self._counts = True
-        return store
 
     def _produce(self, expected: int) -> None:
         store = self._store
@@ -378,9 +339,7 @@ class LocalQueue(Queue[T]):
             if self._counts:
                 self._counts = False
                 store.handles -= 1
-        with _stores_lock:
-            if store.handles == 0 and store.size == 0 and _stores.get(self.descriptor.queue_id) is store:
-                del _stores[self.descriptor.queue_id]
+        local_stores.forget_unused(self.descriptor.queue_id, store)
         self._left = True
 
 
