@@ -249,7 +249,9 @@ class QueueCaller<Req, Res> implements Caller<Req, Res> {
   }
 
   async putExpired(): Promise<void> {
-    await this.requests.put(writeRequest(0, this.token, this.pid, 0, null), { block: false });
+    // Its time was over long ago, by the clock of any host.
+    const request = writeRequest(0, this.token, this.pid, -Date.now(), null);
+    await this.requests.put(request, { block: false });
   }
 
   /** It ends without an answer, unless it has ended. */

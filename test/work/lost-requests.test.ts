@@ -13,6 +13,10 @@ import { later, never, queueTypes, track, until } from './queues';
 const SLOW_MS = 2500;
 const slowly = <V>(value: V): Promise<V> => new Promise((resolve) => setTimeout(resolve, SLOW_MS, value));
 
+const { now } = Date;
+const setTheClockBack = (): unknown => jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+afterEach(() => void jest.restoreAllMocks());
+
 /** Those that know what others hold, and have a place for replies. */
 const types = Object.entries(queueTypes).filter(([type]) => !['four methods', 'stub'].includes(type));
 
@@ -49,7 +53,8 @@ describe.each(types)('%s', (_type, make) => {
     const taken = errorOf(asking.call('taken'));
     await queue.get();
     expect(await taken).toMatchObject({ code: 'ERR_QUEUE_CONNECTION', outcome: 'unknown' });
-    // What found that out is nobody's request.
+    // What found that out is nobody's request, also for a server whose clock is behind.
+    setTheClockBack();
     const served: string[] = [];
     track(serve<string, string>(queue, (request) => (served.push(request), request)));
     expect(await asking.call('next')).toBe('next');
@@ -118,7 +123,7 @@ test('a type of four methods and a join() of its own, which knows nothing of our
     .call('in hand')
     .catch(() => {})
     .finally(() => (ended = true));
-  const asked = jest.spyOn(BaseQueue.prototype, 'join').mockClear();
+  const asked = jest.spyOn(BaseQueue.prototype, 'join');
   await queue.lease();
   await until('it was asked after', () => asked.mock.calls.length === 1 || ended);
   expect([ended, (queue as unknown as Joined<unknown>).asked]).toEqual([false, 0]);
@@ -140,9 +145,7 @@ test('what was asked after keeps no process that has its answer', async () => {
   const child = start(program, queue.descriptor.toJSON());
   later(() => child.kill());
   expect(await child.next()).toBe('slow');
-  const said = performance.now();
-  await child.ended;
-  expect(performance.now() - said).toBeLessThan(1500);
+  expect((await child.ended).code).toBe(0);
 });
 
 test('an answer that waits to be read is none that is missing', async () => {
