@@ -40,7 +40,7 @@ asyncio.run(main())
     "create_rpc_queue": QUEUE
     + f"""
 import subprocess
-server = subprocess.Popen(["node", {str(CLI)!r}, "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
+server = subprocess.Popen(["node", {str(CLI)!r}, "serve", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 port = int(server.stdout.readline().strip().rstrip("/").rpartition(":")[2])
 real = QueueDescriptor.create_rpc_queue
 QueueDescriptor.create_rpc_queue = lambda host, _, name: real("127.0.0.1", port, name)
@@ -49,7 +49,7 @@ resolve_descriptor = lambda where, credentials: open_real(where, credentials={{{
 token = "nobody asks for it"
 {{block}}
 server.terminate()
-server.communicate()
+assert server.communicate()[1] == "sage-queue: interrupted.\\n"
 """,
     "frames.claim": QUEUE
     + """
