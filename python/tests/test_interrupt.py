@@ -91,6 +91,7 @@ queue = sq.resolve_descriptor(sq.QueueDescriptor.create_rpc_queue("127.0.0.1", 1
 def tell():
     while queue._client.connection.last_failure is None: time.sleep(0.002)
     print("waits", flush=True)
+    threading.Event().wait()  # a signal that is sent to a thread that ends goes with it
 threading.Thread(target=tell, daemon=True).start()
 try: queue.get() if sys.argv[1] == "get" else queue.put(1)
 except KeyboardInterrupt: print(time.monotonic(), flush=True)
@@ -108,12 +109,15 @@ def of_the_process(pid):
     return start
 
 
-def of_another_thread(pid):
-    """To a thread that runs no Python where there is one (gRPC's), else to one that is not the main thread: it wakes nobody who sleeps."""
+def of_another_thread(pid, stays=False):
+    """To a thread that runs no Python where there is one (gRPC's), else to one that is not the main thread: it wakes nobody who sleeps.
+    stays: to one of Python's. While gRPC seeks a server its threads come and go, and a signal goes with the thread it was sent to."""
     call = ctypes.CDLL(None, use_errno=True).syscall
     end = time.monotonic() + 20
     while True:
-        for _, thread in sorted(others_open_to_it(pid)):
+        for is_of_python, thread in sorted(others_open_to_it(pid)):
+            if stays and not is_of_python:
+                continue
             start = time.monotonic()
             if call(TGKILL, pid, thread, signal.SIGINT) == 0:
                 return start

@@ -121,4 +121,4 @@ def test_a_call_that_waits(kind, signalled, name, request, tmp_path):
 @pytest.mark.parametrize("call", ["get", "put"])
 def test_a_call_while_the_server_is_away(call, tmp_path):
     pytest.importorskip("grpc")
-    expect_short_sleeps(tmp_path, WITHOUT_SERVER, [call], of_another_thread, 1)
+    expect_short_sleeps(tmp_path, WITHOUT_SERVER, [call], lambda pid: of_another_thread(pid, stays=True), 1)
